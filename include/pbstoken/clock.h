@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The two clocks of the cache, in nanoseconds.
+#ifndef PBSTOKEN_CLOCK_H_
+#define PBSTOKEN_CLOCK_H_
+
+#include <cstdint>
+#include <ctime>
+
+namespace pbstoken {
+
+constexpr std::uint64_t kNanosecondsPerSecond = 1'000'000'000;
+
+constexpr std::uint64_t nanoseconds(const timespec &time) {
+  return static_cast<std::uint64_t>(time.tv_sec) * kNanosecondsPerSecond +
+         static_cast<std::uint64_t>(time.tv_nsec);
+}
+
+// Time since boot: runs on in suspend, cannot be set.  0 if the clock cannot
+// be read, which every caller takes for "nothing is fresh".
+inline std::uint64_t boottime_now() {
+  timespec now{};
+  return clock_gettime(CLOCK_BOOTTIME, &now) == 0 ? nanoseconds(now) : 0;
+}
+
+// The wall clock, which file times are made from.  0 if it cannot be read.
+inline std::uint64_t realtime_now() {
+  timespec now{};
+  return clock_gettime(CLOCK_REALTIME, &now) == 0 ? nanoseconds(now) : 0;
+}
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_CLOCK_H_

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// List: a growing array of plain values in wiped memory.
+#ifndef PBSTOKEN_LIST_H_
+#define PBSTOKEN_LIST_H_
+
+#include <cstddef>
+#include <span>
+#include <string_view>
+#include <type_traits>
+
+#include "pbstoken/buffer.h"
+
+namespace pbstoken {
+
+template <typename T>
+class List {
+  static_assert(std::is_trivially_copyable_v<T>);
+  static_assert(alignof(T) <= alignof(std::max_align_t));
+
+ public:
+  // False, and unchanged, without memory.
+  [[nodiscard]] bool append(const T &value) {
+    return bytes_.append(
+        {reinterpret_cast<const char *>(&value), sizeof(value)});
+  }
+
+  [[nodiscard]] std::span<const T> items() const {
+    return {reinterpret_cast<const T *>(bytes_.view().data()),
+            bytes_.size() / sizeof(T)};
+  }
+
+ private:
+  Buffer bytes_;
+};
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_LIST_H_

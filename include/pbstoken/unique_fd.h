@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// UniqueFd: the one owner of a file descriptor.
+#ifndef PBSTOKEN_UNIQUE_FD_H_
+#define PBSTOKEN_UNIQUE_FD_H_
+
+#include <unistd.h>
+
+#include <utility>
+
+namespace pbstoken {
+
+class UniqueFd {
+ public:
+  UniqueFd() = default;
+  explicit UniqueFd(int fd) : fd_(fd) {}
+  UniqueFd(UniqueFd &&other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  UniqueFd &operator=(UniqueFd &&other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  UniqueFd(const UniqueFd &) = delete;
+  UniqueFd &operator=(const UniqueFd &) = delete;
+  ~UniqueFd() {
+    if (fd_ >= 0) {
+      // A descriptor that was only read, or was fsync'ed, has nothing left to
+      // report; Linux closes it whatever close(2) returns.
+      ::close(fd_);
+    }
+  }
+
+  [[nodiscard]] int get() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
+
+ private:
+  int fd_ = -1;
+};
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_UNIQUE_FD_H_

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Wiping and comparing secret bytes, both by OpenSSL.
+#ifndef PBSTOKEN_WIPE_H_
+#define PBSTOKEN_WIPE_H_
+
+#include <openssl/crypto.h>
+
+#include <cstddef>
+#include <string_view>
+
+namespace pbstoken {
+
+// Overwrites size bytes in a way that no compiler removes.
+inline void wipe(void *bytes, std::size_t size) {
+  OPENSSL_cleanse(bytes, size);
+}
+
+// Equal length and content; the time depends on the lengths alone.
+inline bool equal_in_constant_time(std::string_view a, std::string_view b) {
+  return a.size() == b.size() &&
+         CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_WIPE_H_
