@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Token ids: `user@realm!token`, by upstream's grammar.
+//
+//   - The last '@' ends the user name; the last '!' starts the token name,
+//     if it comes after that '@' (else the id is a user's, not a token's).
+//   - user: one or more characters of valid UTF-8, none of them white space
+//     (Unicode's White_Space), ':', '/' or an ASCII control character.
+//   - realm: [A-Za-z0-9_][A-Za-z0-9._-]*, 2 to 32 characters.
+//   - token name: the same pattern, one character or more.
+#ifndef PBSTOKEN_TOKEN_ID_H_
+#define PBSTOKEN_TOKEN_ID_H_
+
+#include <cstddef>
+#include <optional>
+#include <string_view>
+
+namespace pbstoken {
+
+// The longest id, in characters, that upstream's own interfaces take, and so
+// the longest that is ever written.  Reading has no such limit.
+constexpr std::size_t kMaxWrittenId = 64;
+
+// Views into the text that was parsed.
+struct TokenId {
+  std::string_view text;  // the whole
+  std::string_view user;
+  std::string_view realm;
+  std::string_view name;
+};
+
+// Nothing if text is no token id, be it a user id or not even that.
+std::optional<TokenId> parse_token_id(std::string_view text);
+
+// Whether the helper may write this id: at most kMaxWrittenId characters.
+bool is_writable(const TokenId &id);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_TOKEN_ID_H_

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Strict UTF-8 (RFC 3629): no overlong form, no surrogate, nothing above
+// U+10FFFF.  Independent of the host's locale.
+#ifndef PBSTOKEN_UTF8_H_
+#define PBSTOKEN_UTF8_H_
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace pbstoken {
+
+// Takes the first character off *text and returns its code point.  Nothing,
+// with *text unchanged, if it is empty or does not begin with a character.
+std::optional<char32_t> take_code_point(std::string_view *text);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_UTF8_H_

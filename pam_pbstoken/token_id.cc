@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/token_id.h"
+
+#include "pbstoken/text.h"
+#include "pbstoken/utf8.h"
+
+namespace pbstoken {
+
+namespace {
+
+constexpr std::size_t kMinRealm = 2;
+constexpr std::size_t kMaxRealm = 32;
+
+// Unicode's White_Space property, see PropList.txt of the Unicode Character
+// Database; without U+0009-000D, which are control characters anyway.
+bool is_white_space(char32_t c) {
+  return c == 0x20 || c == 0x85 || c == 0xa0 || c == 0x1680 ||
+         (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 ||
+         c == 0x202f || c == 0x205f || c == 0x3000;
+}
+
+bool is_user_character(char32_t c) {
+  return c >= 0x20 && c != 0x7f && c != U':' && c != U'/' && !is_white_space(c);
+}
+
+bool is_user_name(std::string_view text) {
+  if (text.empty()) {
+    return false;
+  }
+  while (!text.empty()) {
+    const auto c = take_code_point(&text);
+    if (!c || !is_user_character(*c)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool is_first_safe(char c) {
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+         (c >= '0' && c <= '9') || c == '_';
+}
+
+// Upstream's PROXMOX_SAFE_ID: of realms and of token names.
+bool is_safe_id(std::string_view text) {
+  if (text.empty() || !is_first_safe(text.front())) {
+    return false;
+  }
+  for (const char c : text) {
+    if (!is_first_safe(c) && c != '.' && c != '-') {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+std::optional<TokenId> parse_token_id(std::string_view text) {
+  const std::size_t at = text.rfind('@');
+  if (at == std::string_view::npos) {
+    return std::nullopt;
+  }
+  const std::string_view rest = slice(text, at + 1);
+  const std::size_t mark = rest.rfind('!');
+  if (mark == std::string_view::npos) {
+    return std::nullopt;
+  }
+  const TokenId id = {.text = text,
+                      .user = slice(text, 0, at),
+                      .realm = slice(rest, 0, mark),
+                      .name = slice(rest, mark + 1)};
+  if (!is_user_name(id.user) || id.realm.size() < kMinRealm ||
+      id.realm.size() > kMaxRealm || !is_safe_id(id.realm) ||
+      !is_safe_id(id.name)) {
+    return std::nullopt;
+  }
+  return id;
+}
+
+bool is_writable(const TokenId &id) {
+  std::size_t characters = 0;
+  for (std::string_view rest = id.text; !rest.empty(); ++characters) {
+    if (!take_code_point(&rest)) {
+      return false;
+    }
+  }
+  return characters <= kMaxWrittenId;
+}
+
+}  // namespace pbstoken

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/utf8.h"
+
+#include <array>
+
+namespace pbstoken {
+
+namespace {
+
+// What a lead byte announces: how many bytes the character has, and the
+// smallest code point that needs that many.
+struct Lead {
+  unsigned char mask;
+  unsigned char pattern;
+  unsigned length;
+  char32_t smallest;
+};
+
+constexpr std::array<Lead, 4> kLeads = {{
+    {0x80, 0x00, 1, 0x0},
+    {0xe0, 0xc0, 2, 0x80},
+    {0xf0, 0xe0, 3, 0x800},
+    {0xf8, 0xf0, 4, 0x10000},
+}};
+
+bool is_scalar_value(char32_t code_point) {
+  return code_point <= 0x10ffff &&
+         !(code_point >= 0xd800 && code_point <= 0xdfff);
+}
+
+}  // namespace
+
+std::optional<char32_t> take_code_point(std::string_view *text) {
+  if (text->empty()) {
+    return std::nullopt;
+  }
+  const auto first = static_cast<unsigned char>(text->front());
+  for (const Lead &lead : kLeads) {
+    if ((first & lead.mask) != lead.pattern) {
+      continue;
+    }
+    if (text->size() < lead.length) {
+      return std::nullopt;
+    }
+    char32_t code_point = first & static_cast<unsigned char>(~lead.mask);
+    for (unsigned i = 1; i < lead.length; ++i) {
+      const auto next = static_cast<unsigned char>((*text)[i]);
+      if ((next & 0xc0U) != 0x80) {
+        return std::nullopt;
+      }
+      code_point = (code_point << 6U) | (next & 0x3fU);
+    }
+    if (code_point < lead.smallest || !is_scalar_value(code_point)) {
+      return std::nullopt;
+    }
+    text->remove_prefix(lead.length);
+    return code_point;
+  }
+  return std::nullopt;
+}
+
+}  // namespace pbstoken
