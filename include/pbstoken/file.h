@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Opening and reading files that somebody else may have put there.
+//
+// Everything is opened first and asked for its type by descriptor; nothing
+// blocks (a FIFO may be planted), nothing becomes a controlling terminal,
+// nothing is inherited by a child, nothing is mapped (its owner may truncate
+// it: SIGBUS in the host).
+#ifndef PBSTOKEN_FILE_H_
+#define PBSTOKEN_FILE_H_
+
+#include <sys/stat.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "pbstoken/buffer.h"
+#include "pbstoken/result.h"
+#include "pbstoken/unique_fd.h"
+
+namespace pbstoken {
+
+// What tells one content of a path from another without reading it.  All
+// zero: there is no such file.
+struct FileIdentity {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  std::uint64_t size = 0;
+  std::uint64_t modified = 0;  // st_mtim and st_ctim, ns since the epoch
+  std::uint64_t changed = 0;
+
+  bool operator==(const FileIdentity &) const = default;
+};
+
+FileIdentity identity_of(const struct stat &status);
+
+// The identity of what the path names now, of the empty one if that is
+// nothing.  A symbolic link is judged as itself, since it is never opened.
+Result<FileIdentity> look_at(const PathText &path);
+
+// Opens a regular file for reading; its last component must be no symbolic
+// link.  kNotFound if it is not there, kUnsafe if it is no regular file.
+Result<UniqueFd> open_regular(const PathText &path);
+
+// The same for a file that must be root's alone to change: it and every
+// directory above it belong to root and nobody else may write them, and no
+// component is a symbolic link; else kUnsafe.
+Result<UniqueFd> open_trusted(const PathText &path);
+
+// The whole content, followed by one NUL byte that is not counted.  More than
+// limit bytes are kMalformed.
+Result<Buffer> read_whole(const UniqueFd &file, const PathText &path,
+                          std::size_t limit);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_FILE_H_

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/file.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <climits>
+
+#include "pbstoken/clock.h"
+
+namespace pbstoken {
+
+namespace {
+
+constexpr int kOpenFlags =
+    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK;
+
+Error unsafe(const PathText &path, const char *why) {
+  return plain_error(Errc::kUnsafe, "cannot use", path.view(), why);
+}
+
+Result<void> require_regular(const UniqueFd &file, const PathText &path,
+                             struct stat *out_status) {
+  if (fstat(file.get(), out_status) != 0) {
+    return system_error("cannot stat", path.view());
+  }
+  if (!S_ISREG(out_status->st_mode)) {
+    return unsafe(path, "not a regular file");
+  }
+  return {};
+}
+
+bool is_root_only(const struct stat &status) {
+  return status.st_uid == 0 && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+}  // namespace
+
+FileIdentity identity_of(const struct stat &status) {
+  return {.device = status.st_dev,
+          .inode = status.st_ino,
+          .size = static_cast<std::uint64_t>(status.st_size),
+          .modified = nanoseconds(status.st_mtim),
+          .changed = nanoseconds(status.st_ctim)};
+}
+
+Result<FileIdentity> look_at(const PathText &path) {
+  struct stat status {};
+  if (lstat(path.c_str(), &status) != 0) {
+    if (errno == ENOENT) {
+      return FileIdentity{};
+    }
+    return system_error("cannot stat", path.view());
+  }
+  return identity_of(status);
+}
+
+Result<UniqueFd> open_regular(const PathText &path) {
+  UniqueFd file(open(path.c_str(), kOpenFlags));
+  if (!file) {
+    return system_error("cannot open", path.view());
+  }
+  struct stat status {};
+  if (const auto regular = require_regular(file, path, &status); !regular) {
+    return regular.error();
+  }
+  return file;
+}
+
+Result<UniqueFd> open_trusted(const PathText &path) {
+  UniqueFd directory(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  std::string_view rest = path.view();
+  struct stat status {};
+  while (directory) {
+    if (fstat(directory.get(), &status) != 0) {
+      return system_error("cannot stat a directory of", path.view());
+    }
+    if (!is_root_only(status)) {
+      return unsafe(path, "a directory above it is not root's alone");
+    }
+    while (rest.starts_with('/')) {
+      rest.remove_prefix(1);
+    }
+    const std::size_t end = rest.find('/');
+    const FixedText<NAME_MAX> component(slice(rest, 0, end));
+    if (component.truncated()) {
+      errno = ENAMETOOLONG;
+      break;
+    }
+    if (end == std::string_view::npos) {
+      UniqueFd file(openat(directory.get(), component.c_str(), kOpenFlags));
+      if (!file) {
+        break;
+      }
+      if (const auto regular = require_regular(file, path, &status); !regular) {
+        return regular.error();
+      }
+      if (!is_root_only(status)) {
+        return unsafe(path, "others than root may change it");
+      }
+      return file;
+    }
+    rest.remove_prefix(end);
+    directory = UniqueFd(openat(directory.get(), component.c_str(),
+                                O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  }
+  return system_error("cannot open", path.view());
+}
+
+Result<Buffer> read_whole(const UniqueFd &file, const PathText &path,
+                          std::size_t limit) {
+  struct stat status {};
+  if (fstat(file.get(), &status) != 0) {
+    return system_error("cannot stat", path.view());
+  }
+  // One byte more than it has, to see its end, and one for the NUL.
+  std::size_t wanted = static_cast<std::size_t>(status.st_size) + 2;
+  Buffer content;
+  while (true) {
+    if (content.size() > limit || wanted > limit + 2) {
+      return plain_error(Errc::kMalformed, "cannot read", path.view(),
+                         "too large");
+    }
+    if (!content.reserve(wanted)) {
+      return plain_error(Errc::kNoMemory, "cannot read", path.view(),
+                         "out of memory");
+    }
+    const ssize_t count =
+        read(file.get(), content.free_space(), content.free_size() - 1);
+    if (count < 0 && errno == EINTR) {
+      continue;
+    }
+    if (count < 0) {
+      return system_error("cannot read", path.view());
+    }
+    if (count == 0) {
+      *content.free_space() = '\0';
+      return content;
+    }
+    content.add_filled(static_cast<std::size_t>(count));
+    if (content.free_size() < 2) {
+      // It grew under our eyes.
+      wanted = std::min(content.size() * 2, limit) + 2;
+    }
+  }
+}
+
+}  // namespace pbstoken
