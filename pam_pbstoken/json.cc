@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/json.h"
+
+#include <array>
+#include <cstring>
+
+// The parser never needs what would be allocated with new: every allocator is
+// handed to it.
+#define RAPIDJSON_NEW(x) nullptr
+#define RAPIDJSON_DELETE(x) static_cast<void>(x)
+#define RAPIDJSON_ASSERT(x) static_cast<void>(0)
+#include <rapidjson/error/en.h>
+#include <rapidjson/reader.h>
+#include <rapidjson/writer.h>
+
+namespace pbstoken {
+
+namespace {
+
+// RapidJSON's stack in a fixed place.  The iterative parser pushes two words
+// for each level, and decoding in place pushes nothing, so the depth limit
+// keeps it within the first block that it asks for.
+class FixedAllocator {
+ public:
+  static constexpr bool kNeedFree = false;
+  static constexpr std::size_t kSize = (kMaxJsonDepth + 2) * 2 * sizeof(void *);
+
+  void *Malloc(std::size_t size) {
+    return size <= kSize ? place_.data() : nullptr;
+  }
+  void *Realloc(void *, std::size_t, std::size_t size) { return Malloc(size); }
+  static void Free(void *) {}
+
+ private:
+  alignas(std::max_align_t) std::array<char, kSize> place_{};
+};
+
+// As rapidjson::InsituStringStream, but never copied by the reader, so that
+// Tell() is true while a handler runs, and with a count of lines: once a
+// string is decoded in place, its "\n" looks like one.
+struct InPlaceStream : rapidjson::InsituStringStream {
+  using rapidjson::InsituStringStream::GenericInsituStringStream;
+
+  Ch Take() {
+    const Ch c = rapidjson::InsituStringStream::Take();
+    if (c == '\n') {
+      ++line;
+      line_start = Tell();
+    }
+    return c;
+  }
+
+  // Where the next token begins: between two of them nothing is decoded.
+  [[nodiscard]] std::size_t token_after(std::size_t offset) const {
+    constexpr std::string_view kBetween = " \t\r\n,:";
+    while (kBetween.find(head_[offset]) != std::string_view::npos) {
+      ++offset;
+    }
+    return offset;
+  }
+
+  std::size_t line = 1;
+  std::size_t line_start = 0;
+};
+
+std::string_view view(const char *text, rapidjson::SizeType size) {
+  return {text, size};
+}
+
+// Reports the members of the outermost object, and where they stood.
+class MemberHandler {
+ public:
+  MemberHandler(InPlaceStream *stream, JsonMemberSink sink, void *context)
+      : stream_(stream), sink_(sink), context_(context) {}
+
+  bool Null() { return scalar(/*allowed_as_root=*/true); }
+  bool Bool(bool) { return scalar(false); }
+  bool Int(int) { return scalar(false); }
+  bool Uint(unsigned) { return scalar(false); }
+  bool Int64(std::int64_t) { return scalar(false); }
+  bool Uint64(std::uint64_t) { return scalar(false); }
+  bool Double(double) { return scalar(false); }
+  bool RawNumber(const char *, rapidjson::SizeType, bool) {
+    return scalar(false);
+  }
+
+  bool String(const char *text, rapidjson::SizeType size, bool) {
+    if (depth_ == 1) {
+      member_.value = view(text, size);
+      member_.is_string = true;
+    }
+    return scalar(false);
+  }
+
+  bool Key(const char *text, rapidjson::SizeType size, bool) {
+    if (depth_ == 1) {
+      member_ = JsonMember{};
+      member_.name = view(text, size);
+      member_.raw_name = take_range();
+    }
+    return true;
+  }
+
+  bool StartObject() { return enter(/*is_object=*/true); }
+  bool StartArray() { return enter(false); }
+  bool EndObject(rapidjson::SizeType) { return leave(); }
+  bool EndArray(rapidjson::SizeType) { return leave(); }
+
+  [[nodiscard]] bool wrong_root() const { return wrong_root_; }
+  [[nodiscard]] bool too_deep() const { return too_deep_; }
+
+ private:
+  bool scalar(bool allowed_as_root) {
+    if (depth_ == 0) {
+      wrong_root_ = !allowed_as_root;
+      return allowed_as_root;
+    }
+    return depth_ > 1 || deliver();
+  }
+
+  bool enter(bool is_object) {
+    if (depth_ == 0 && !is_object) {
+      wrong_root_ = true;
+      return false;
+    }
+    if (depth_ == kMaxJsonDepth) {
+      too_deep_ = true;
+      return false;
+    }
+    ++depth_;
+    if (depth_ == 1) {
+      last_end_ = stream_->Tell();
+    }
+    return true;
+  }
+
+  bool leave() {
+    --depth_;
+    return depth_ != 1 || deliver();
+  }
+
+  bool deliver() {
+    member_.raw_value = take_range();
+    return sink_(context_, member_);
+  }
+
+  // From the first byte of the token that was read last to here.
+  JsonRange take_range() {
+    const JsonRange range = {.begin = stream_->token_after(last_end_),
+                             .end = stream_->Tell()};
+    last_end_ = range.end;
+    return range;
+  }
+
+  InPlaceStream *stream_;
+  JsonMemberSink sink_;
+  void *context_;
+  JsonMember member_;
+  std::size_t last_end_ = 0;  // where the last token at depth 1 ended
+  std::size_t depth_ = 0;
+  bool wrong_root_ = false;
+  bool too_deep_ = false;
+};
+
+Error malformed(const InPlaceStream &stream, std::size_t offset,
+                const char *why, const PathText &path) {
+  Error error =
+      plain_error(Errc::kMalformed, "malformed JSON", path.view(), why);
+  error.line = stream.line;
+  error.column =
+      offset >= stream.line_start ? offset - stream.line_start + 1 : 0;
+  return error;
+}
+
+// Writes into a Buffer, and remembers that it could not.
+class BufferStream {
+ public:
+  using Ch = char;
+  explicit BufferStream(Buffer *out) : out_(out) {}
+  void Put(char c) { ok_ = ok_ && out_->append({&c, 1}); }
+  void Flush() {}
+  [[nodiscard]] bool ok() const { return ok_; }
+
+ private:
+  Buffer *out_;
+  bool ok_ = true;
+};
+
+}  // namespace
+
+Result<void> parse_json_members(std::span<char> text, const PathText &path,
+                                JsonMemberSink sink, void *context) {
+  constexpr unsigned kFlags = rapidjson::kParseInsituFlag |
+                              rapidjson::kParseIterativeFlag |
+                              rapidjson::kParseValidateEncodingFlag;
+  using Utf8 = rapidjson::UTF8<>;
+  using Reader = rapidjson::GenericReader<Utf8, Utf8, FixedAllocator>;
+  FixedAllocator allocator;
+  Reader reader(&allocator, FixedAllocator::kSize);
+  InPlaceStream stream(text.data());
+  MemberHandler handler(&stream, sink, context);
+  const auto parsed = reader.Parse<kFlags>(stream, handler);
+  if (!parsed.IsError()) {
+    // The stream ends at a NUL byte; one inside would hide what follows it.
+    if (stream.Tell() != text.size()) {
+      return malformed(stream, stream.Tell(), "a NUL byte", path);
+    }
+    return {};
+  }
+  const std::size_t offset = parsed.Offset();
+  if (handler.wrong_root()) {
+    return malformed(stream, offset, "the root is not an object", path);
+  }
+  if (handler.too_deep()) {
+    return malformed(stream, offset, "nested too deeply", path);
+  }
+  if (parsed.Code() == rapidjson::kParseErrorTermination) {
+    return plain_error(Errc::kNoMemory, "cannot read", path.view(),
+                       "out of memory");
+  }
+  return malformed(stream, offset, rapidjson::GetParseError_En(parsed.Code()),
+                   path);
+}
+
+bool append_json_string(Buffer *out, std::string_view text) {
+  BufferStream stream(out);
+  FixedAllocator allocator;
+  using Utf8 = rapidjson::UTF8<>;
+  rapidjson::Writer<BufferStream, Utf8, Utf8, FixedAllocator> writer(
+      stream, &allocator, 1);
+  const bool written =
+      writer.String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
+  return written && stream.ok();
+}
+
+}  // namespace pbstoken
