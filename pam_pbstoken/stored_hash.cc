@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/stored_hash.h"
+
+#include <crypt.h>
+
+#include <array>
+#include <cstdlib>
+#include <memory>
+
+#include "pbstoken/text.h"
+#include "pbstoken/wipe.h"
+
+namespace pbstoken {
+
+namespace {
+
+// A method by its prefix, and by how many characters of its alphabet stand
+// after the last '$' of a complete hash.
+struct Method {
+  std::string_view prefix;
+  std::size_t tail;
+  std::string_view name;
+};
+
+constexpr std::array<Method, 13> kMethods = {{
+    {"$y$", 43, "yescrypt"},
+    {"$gy$", 43, "gost-yescrypt"},
+    {"$7$", 43, "scrypt"},
+    {"$2b$", 53, "bcrypt"},
+    {"$2a$", 53, "bcrypt-a"},
+    {"$2x$", 53, "bcrypt-x"},
+    {"$2y$", 53, "bcrypt-y"},
+    {"$6$", 86, "sha512crypt"},
+    {"$5$", 43, "sha256crypt"},
+    {"$sha1$", 28, "sha1crypt"},
+    {"$md5", 22, "sunmd5"},
+    {"$1$", 22, "md5crypt"},
+    {"$3$", 32, "nt"},
+}};
+
+// The methods from before '$': nothing but characters of the alphabet.
+constexpr std::size_t kDescrypt = 13;
+constexpr std::size_t kBsdicrypt = 20;  // with its leading '_'
+constexpr std::size_t kBigcryptBlock = 11;
+
+bool is_hash_character(char c) {
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+         (c >= '.' && c <= '9');  // '.', '/' and the digits
+}
+
+bool is_hash_text(std::string_view text) {
+  for (const char c : text) {
+    if (!is_hash_character(c)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// crypt(5): never white space, ':', ';', '*', '!', '\\' or anything outside
+// of printable ASCII.
+bool is_setting_text(std::string_view text) {
+  constexpr std::string_view kForbidden = ":;*!\\";
+  for (const char c : text) {
+    if (c <= ' ' || c >= 0x7f || kForbidden.find(c) != std::string_view::npos) {
+      return false;
+    }
+  }
+  return true;
+}
+
+std::string_view dollarless_method(std::string_view stored) {
+  if (stored.size() == kBsdicrypt && stored.front() == '_' &&
+      is_hash_text(slice(stored, 1))) {
+    return "bsdicrypt";
+  }
+  if (stored.size() < kDescrypt || !is_hash_text(stored)) {
+    return {};
+  }
+  if (stored.size() == kDescrypt) {
+    return "descrypt";
+  }
+  return (stored.size() - kDescrypt) % kBigcryptBlock == 0
+             ? std::string_view("bigcrypt")
+             : std::string_view();
+}
+
+// crypt_data is 32 KiB: too much for a guest's stack.
+struct CryptDataDeleter {
+  void operator()(crypt_data *data) const {
+    wipe(data, sizeof(*data));
+    std::free(data);
+  }
+};
+using CryptData = std::unique_ptr<crypt_data, CryptDataDeleter>;
+
+}  // namespace
+
+std::string_view hash_method(std::string_view stored) {
+  if (stored.empty() || stored.size() >= CRYPT_OUTPUT_SIZE ||
+      !is_setting_text(stored)) {
+    return {};
+  }
+  if (stored.front() != '$') {
+    return dollarless_method(stored);
+  }
+  for (const Method &method : kMethods) {
+    if (!stored.starts_with(method.prefix)) {
+      continue;
+    }
+    // A tail that reached into the prefix would be "$y$" and no more.
+    const std::size_t tail = stored.rfind('$') + 1;
+    const bool complete = tail > method.prefix.size() &&
+                          stored.size() - tail == method.tail &&
+                          is_hash_text(slice(stored, tail));
+    return complete ? method.name : std::string_view();
+  }
+  return {};
+}
+
+Result<Buffer> compute_hash(CryptFunction crypt, const Secret &secret,
+                            const char *setting) {
+  const CryptData data(
+      static_cast<crypt_data *>(std::calloc(1, sizeof(crypt_data))));
+  if (!data) {
+    return no_memory("cannot hash");
+  }
+  const char *computed = crypt(secret.c_str(), setting, data.get(),
+                               static_cast<int>(sizeof(crypt_data)));
+  Buffer hash;
+  // crypt_rn(3) gives a null pointer on failure, its older relatives a text
+  // that starts with '*'.  The setting is well formed, so what is left is the
+  // memory that the method needs (libxcrypt says EINVAL for that, too).
+  if (computed == nullptr || computed[0] == '*' || !hash.append(computed)) {
+    return no_memory("cannot hash");
+  }
+  return hash;
+}
+
+Result<HashCheck> check_secret(CryptFunction crypt, const Secret &secret,
+                               std::string_view stored) {
+  if (hash_method(stored).empty()) {
+    return HashCheck::kUnusable;
+  }
+  // As a C string, and without a NUL inside: hash_method() has seen to that.
+  const FixedText<CRYPT_OUTPUT_SIZE> setting(stored);
+  const auto computed = compute_hash(crypt, secret, setting.c_str());
+  if (!computed) {
+    return computed.error();
+  }
+  return equal_in_constant_time(computed->view(), stored)
+             ? HashCheck::kMatch
+             : HashCheck::kMismatch;
+}
+
+}  // namespace pbstoken
