@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The cache of one store: the segment, the stamp and the file together.
+//
+// A cache is only ever an optimisation: each function says "not known" where
+// the segment cannot be used, and nobody waits for anybody.  Any process
+// reads; only one whose effective uid is 0 writes, and it attaches the segment
+// for writing just while it does.  One thread per object; an object may be
+// used in a child of the process that made it.
+#ifndef PBSTOKEN_CACHE_H_
+#define PBSTOKEN_CACHE_H_
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "pbstoken/attachments.h"
+#include "pbstoken/file_lock.h"
+#include "pbstoken/generation.h"
+#include "pbstoken/result.h"
+#include "pbstoken/segment.h"
+#include "pbstoken/store.h"
+#include "pbstoken/token_shadow.h"
+
+namespace pbstoken {
+
+// token.shadow as it was read, and the generation that what it says may be
+// inserted under (rule 5); nothing: it may not.
+struct Snapshot {
+  TokenShadow shadow;
+  std::optional<std::uint64_t> generation;
+};
+
+// What a person wants to know of a segment.
+struct CacheStatus {
+  std::uint64_t generation;
+  std::optional<std::uint64_t> stamp_age;  // seconds; nothing: no stamp
+  std::uint64_t slots;
+  std::uint64_t slots_used;  // in force
+};
+
+class Cache {
+ public:
+  // `store` must outlive the object.
+  explicit Cache(const Store &store);
+
+  // Whether there is a segment that this process may read.
+  [[nodiscard]] bool is_usable();
+
+  // Nothing if it is not usable.
+  std::optional<CacheStatus> status();
+
+  // The hit path: what the segment alone says, under a generation and a stamp
+  // that are good.  Looks at the file (one stat) if the stamp has expired.
+  std::optional<Fact> look_up(std::string_view token_id,
+                              std::string_view secret);
+
+  // Reads token.shadow.  If look_up() found the bindings out of force or the
+  // file changed, and this process can be the one that renews them, all slots
+  // are carried over in the same pass.
+  Result<Snapshot> read();
+
+  // The fact about a secret and the stored hash that was just read.
+  std::optional<Fact> find_fact(std::string_view token_id,
+                                std::string_view secret,
+                                std::string_view stored_hash);
+
+  // Stores what is known of a token of `snapshot`.
+  void remember(Fact fact, std::string_view token_id, std::string_view secret,
+                std::string_view stored_hash, const Snapshot &snapshot);
+
+  // --- for writers, who hold the store's lock
+
+  // Looks the segment up anew and claims its generation.  Nothing if there is
+  // no segment: then nobody is to be told.  An error if there is one that
+  // cannot be claimed: then the file must not be changed.
+  class WriteClaim;
+  Result<std::optional<WriteClaim>> claim_for_write(const FileLock &lock);
+
+  // Reads the file and puts everything in force again, making a segment if
+  // there is none.
+  Result<Snapshot> renew(const FileLock &lock);
+
+  // Replaces the segment by a new one with a new key.
+  Result<void> flush(const FileLock &lock);
+
+ private:
+  [[nodiscard]] Segment *segment();
+  void attach();
+  [[nodiscard]] bool is_orphan() const;
+  [[nodiscard]] bool is_fresh(const Stamp &stamp, std::uint64_t now) const;
+  bool find_unchanged(Segment *segment, const Stamp &stamp, std::uint64_t now);
+  std::optional<Result<Snapshot>> reread_if_possible();
+  Result<Snapshot> read_alone();
+
+  const Store &store_;
+  int id_ = -1;
+  AttachmentUse attachment_;
+  std::optional<Segment> segment_;  // valid while attachment_ is
+  bool stale_ = false;  // what look_up() found: bindings are to be renewed
+};
+
+// A generation that was claimed for a rename, and the attachment it lives in.
+class Cache::WriteClaim {
+ public:
+  WriteClaim(ShmAttachment attachment, GenerationClaim claim)
+      : attachment_(std::move(attachment)), claim_(claim) {}
+
+  // Right after the rename.  False if the word was no longer ours.
+  bool end() { return claim_.end(); }
+
+ private:
+  ShmAttachment attachment_;
+  GenerationClaim claim_;
+};
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_CACHE_H_

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// FileLock: the store's lock, flock(2) exclusive on the store's lock_file,
+// which upstream's own daemons take before they write token.shadow.
+//
+// Released by an explicit LOCK_UN, so that a child that another thread of the
+// host forked meanwhile does not keep it.
+#ifndef PBSTOKEN_FILE_LOCK_H_
+#define PBSTOKEN_FILE_LOCK_H_
+
+#include <cstdint>
+
+#include "pbstoken/result.h"
+#include "pbstoken/store.h"
+#include "pbstoken/unique_fd.h"
+
+namespace pbstoken {
+
+class FileLock {
+ public:
+  // Tries for wait_seconds (0: once), by polling and without any signal;
+  // kTimedOut if somebody else holds it.  A lock file that is not there is
+  // made, 0660, with the owner and group that the store gives its files; only
+  // root may do that.  The lock counts only if the path still names the file
+  // that was locked.
+  static Result<FileLock> acquire(const Store &store, unsigned wait_seconds);
+
+  FileLock(FileLock &&) noexcept = default;
+  FileLock &operator=(FileLock &&) noexcept = default;
+  FileLock(const FileLock &) = delete;
+  FileLock &operator=(const FileLock &) = delete;
+  ~FileLock();
+
+ private:
+  explicit FileLock(UniqueFd file) : file_(std::move(file)) {}
+
+  UniqueFd file_;
+};
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_FILE_LOCK_H_

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What stands where in the segment.
+//
+// Numbers and digests only: no pointer, no lock, no secret, no stored hash.
+// All words are in the machine's order and are read and written as 8 bytes at
+// once.  Any byte may be hostile: readers copy, then judge the copy.
+#ifndef PBSTOKEN_SEGMENT_LAYOUT_H_
+#define PBSTOKEN_SEGMENT_LAYOUT_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "pbstoken/hmac.h"
+#include "pbstoken/result.h"
+
+namespace pbstoken {
+
+constexpr std::uint64_t kSegmentMagic = 0x6e656b6f74736270;  // "pbstoken"
+constexpr std::uint64_t kLayoutVersion = 1;
+
+// Another version's segment is somebody else's, or to be replaced: only these
+// 64 bytes mean the same in all of them.
+struct SegmentPrefix {
+  std::uint64_t magic;  // stored last by the maker
+  std::uint64_t layout_version;
+  std::uint64_t generation;  // even: the bindings are in force; odd: none is
+  std::uint64_t size;        // of the segment in bytes
+  std::array<std::uint64_t, 4> reserved;
+};
+static_assert(sizeof(SegmentPrefix) == 64);
+
+// When the file was last found unchanged, and as what.  It counts only whole:
+// a keyed digest covers all words, so one that two processes wrote at the same
+// time is none; and only for the generation that it was made for.
+struct Stamp {
+  std::uint64_t generation;
+  std::uint64_t time;  // CLOCK_BOOTTIME in ns
+  // FileIdentity, a word each; all zero: there was no such file.
+  std::uint64_t device;
+  std::uint64_t inode;
+  std::uint64_t size;
+  std::uint64_t modified;
+  std::uint64_t changed;
+  // Not 0: the file changed so shortly before it was read that a later change
+  // could leave the same times; it must be read, not compared.
+  std::uint64_t racy;
+
+  bool operator==(const Stamp &) const = default;
+};
+
+struct CheckedStamp {
+  Stamp stamp;
+  std::array<std::uint64_t, 2> check;
+
+  bool operator==(const CheckedStamp &) const = default;
+};
+
+// Whose segment it is, written by the maker before the magic.
+struct SegmentOrigin {
+  std::uint64_t directory_device;  // of token.shadow
+  std::uint64_t directory_inode;
+  std::uint64_t time_namespace;  // its inode; CLOCK_BOOTTIME differs in others
+  std::array<char, kMaxPath + 1> path;  // token.shadow
+};
+
+struct SegmentHeader {
+  SegmentPrefix prefix;
+  std::uint64_t match_buckets;
+  std::uint64_t mismatch_buckets;
+  HmacKeyBytes key;  // random, made with the segment
+  alignas(64) CheckedStamp stamp;
+  SegmentOrigin origin;
+};
+static_assert(offsetof(SegmentHeader, match_buckets) == 64);
+static_assert(offsetof(SegmentHeader, stamp) == 128);
+
+// One verified secret, or one known mismatch: a cache line.
+struct Slot {
+  // From a digest of the token id; 0: the slot was never used.
+  std::uint64_t tag;
+  // Under which generation the binding was written.
+  std::uint64_t generation;
+  // Digest of (token id, stored hash).
+  std::array<std::uint64_t, 3> binding;
+  // Digest of (verdict, token id, binding, secret): two words as they are, the
+  // third with the generation folded in (exclusive or).
+  std::array<std::uint64_t, 2> fact;
+  std::uint64_t check;
+};
+static_assert(sizeof(Slot) == 64);
+
+// Slots that one token id may stand in.
+constexpr std::size_t kWays = 8;
+using Bucket = std::array<Slot, kWays>;
+
+// The matches' buckets begin here, the mismatches' follow them.
+constexpr std::size_t kSlotsOffset = 4096;
+static_assert(sizeof(SegmentHeader) <= kSlotsOffset);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_SEGMENT_LAYOUT_H_

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// How a segment is found, made, replaced and retired (rule 3 in
+// generation.h).
+#ifndef PBSTOKEN_SEGMENT_LIFE_H_
+#define PBSTOKEN_SEGMENT_LIFE_H_
+
+#include <cstdint>
+#include <optional>
+
+#include "pbstoken/file_lock.h"
+#include "pbstoken/ipc.h"
+#include "pbstoken/result.h"
+#include "pbstoken/segment_layout.h"
+#include "pbstoken/store.h"
+
+namespace pbstoken {
+
+// Whose segment this process looks for: token.shadow's path, its directory,
+// and the time namespace that the clock belongs to.
+Result<SegmentOrigin> origin_of(const Store &store);
+
+// The id that the store's key names now; nothing if it names none.
+std::optional<int> find_segment_id(const Store &store);
+
+// Retires the segment that the key names, whatever it is, and makes a new one
+// with a new random key, 0600 or, with a verify_group, 0640.  Root only.
+// kUnsafe, and nothing done, if a newer version's segment is there.
+Result<int> replace_segment(const Store &store, const SegmentOrigin &origin,
+                            const FileLock &lock);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_SEGMENT_LIFE_H_

@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/cache.h"
+
+#include <unistd.h>
+
+#include <utility>
+
+#include "pbstoken/clock.h"
+#include "pbstoken/segment_life.h"
+
+namespace pbstoken {
+
+namespace {
+
+// The 'racy git' rule.  A file whose ctime lies less than this before the
+// moment at which it was read may change again within the same tick of the
+// file system's clock and look the same.
+constexpr std::uint64_t kRacyWindow = 2 * kNanosecondsPerSecond;
+
+bool may_write() {
+  return geteuid() == 0;
+}
+
+FileIdentity identity_in(const Stamp &stamp) {
+  return {.device = stamp.device,
+          .inode = stamp.inode,
+          .size = stamp.size,
+          .modified = stamp.modified,
+          .changed = stamp.changed};
+}
+
+// The segment, attached for writing for as long as this lives: no process
+// keeps a place from which it could write to the cache later, under other
+// privileges.
+struct Writing {
+  ShmAttachment attachment;
+  WritableSegment segment;
+};
+
+std::optional<Writing> attach_for_writing(int id, const Store &store) {
+  auto attachment = ShmAttachment::attach(id, Access::kWrite);
+  if (!attachment) {
+    return std::nullopt;
+  }
+  const auto segment = WritableSegment::open(
+      attachment->address(), attachment->size(), store.token_shadow);
+  if (!segment) {
+    return std::nullopt;
+  }
+  return Writing{std::move(*attachment), *segment};
+}
+
+// Rule 4 of generation.h, the re-reader's part.
+Result<Snapshot> reread(WritableSegment *segment, GenerationClaim *claim,
+                        const Store &store) {
+  const std::uint64_t now = boottime_now();
+  const std::uint64_t wall = realtime_now();
+  auto shadow = TokenShadow::read(store.token_shadow);
+  if (!shadow) {
+    // In force from here on: no binding at all, and no stamp to trust.
+    claim->end();
+    return shadow.error();
+  }
+  for (const TokenShadow::Entry &entry : shadow->entries()) {
+    segment->rebind(entry.token_id, entry.stored_hash, claim->next());
+  }
+  const FileIdentity &identity = shadow->identity();
+  const bool racy = identity.changed + kRacyWindow > wall;
+  if (claim->is_ours()) {
+    segment->set_stamp({.generation = claim->next(),
+                        .time = now,
+                        .device = identity.device,
+                        .inode = identity.inode,
+                        .size = identity.size,
+                        .modified = identity.modified,
+                        .changed = identity.changed,
+                        .racy = racy ? 1U : 0U});
+  }
+  std::optional<std::uint64_t> generation;
+  if (claim->end()) {
+    generation = claim->next();
+  }
+  return Snapshot{std::move(*shadow), generation};
+}
+
+}  // namespace
+
+Cache::Cache(const Store &store) : store_(store) {
+  attach();
+}
+
+bool Cache::is_usable() {
+  return segment() != nullptr;
+}
+
+std::optional<CacheStatus> Cache::status() {
+  Segment *segment = this->segment();
+  if (segment == nullptr) {
+    return std::nullopt;
+  }
+  const std::uint64_t now = boottime_now();
+  const std::uint64_t generation = segment->generation();
+  const auto stamp = segment->stamp();
+  CacheStatus status = {.generation = generation,
+                        .stamp_age = {},
+                        .slots = segment->slots(),
+                        .slots_used = is_in_force(generation)
+                                          ? segment->slots_in_force(generation)
+                                          : 0};
+  if (stamp && stamp->generation == generation && now >= stamp->time) {
+    status.stamp_age = (now - stamp->time) / kNanosecondsPerSecond;
+  }
+  return status;
+}
+
+// --- the hit path
+
+std::optional<Fact> Cache::look_up(std::string_view token_id,
+                                   std::string_view secret) {
+  stale_ = true;
+  Segment *segment = this->segment();
+  if (segment == nullptr) {
+    return std::nullopt;
+  }
+  const std::uint64_t now = boottime_now();  // before any look at the file
+  const std::uint64_t generation = segment->generation();
+  if (!is_in_force(generation)) {
+    return std::nullopt;
+  }
+  const auto stamp = segment->stamp();
+  if (!stamp || stamp->generation != generation) {
+    return std::nullopt;
+  }
+  if (!is_fresh(*stamp, now) && !find_unchanged(segment, *stamp, now)) {
+    return std::nullopt;
+  }
+  stale_ = false;
+  const auto fact = segment->find_in_force(token_id, secret, generation);
+  // What was found counts only if it was in force all the time.
+  return segment->generation_is_still(generation) ? fact : std::nullopt;
+}
+
+bool Cache::is_fresh(const Stamp &stamp, std::uint64_t now) const {
+  // A stamp in the future is somebody else's clock: expired.
+  return now >= stamp.time &&
+         now - stamp.time < store_.cache_ttl * kNanosecondsPerSecond;
+}
+
+bool Cache::find_unchanged(Segment *segment, const Stamp &stamp,
+                           std::uint64_t now) {
+  if (stamp.racy != 0 || now == 0) {
+    return false;
+  }
+  const auto identity = look_at(store_.token_shadow);
+  if (!identity || !(*identity == identity_in(stamp)) || is_orphan()) {
+    return false;
+  }
+  // Renewing is root's; others look again next time.  A stamp that a faster
+  // process has renewed meanwhile may go back to our time, which is earlier
+  // but no less true.
+  if (store_.cache_ttl != 0 && may_write()) {
+    if (auto writing = attach_for_writing(id_, store_); writing) {
+      Stamp renewed = stamp;
+      renewed.time = now;
+      if (segment->generation_is_still(stamp.generation)) {
+        writing->segment.set_stamp(renewed);
+      }
+    }
+  }
+  return true;
+}
+
+// --- the segment of this process
+
+Segment *Cache::segment() {
+  const bool attached = attachment_.address() != nullptr;
+  if (!attached || !segment_ || segment_->generation() == kRetired) {
+    attach();
+  }
+  return segment_ ? &*segment_ : nullptr;
+}
+
+void Cache::attach() {
+  segment_.reset();
+  attachment_ = AttachmentUse();
+  if (!store_.cache) {
+    return;
+  }
+  const auto id = find_segment_id(store_);
+  if (!id) {
+    return;
+  }
+  id_ = *id;
+  attachment_ = use_attachment(store_.shm_key, id_);
+  if (attachment_.address() == nullptr) {
+    auto fresh = ShmAttachment::attach(id_, Access::kRead);
+    if (!fresh) {
+      return;
+    }
+    const auto segment =
+        Segment::open(fresh->address(), fresh->size(), store_.token_shadow);
+    const auto origin = origin_of(store_);
+    if (!segment || !origin || !segment->was_made_for(*origin)) {
+      return;
+    }
+    attachment_ = keep_attachment(store_.shm_key, id_, std::move(*fresh));
+    if (attachment_.address() == nullptr) {
+      return;
+    }
+  }
+  segment_ = Segment::open(attachment_.address(), attachment_.size(),
+                           store_.token_shadow);
+}
+
+// Removed without having been retired, and so out of every writer's reach.
+bool Cache::is_orphan() const {
+  return find_segment_id(store_) != id_;
+}
+
+// --- the file
+
+Result<Snapshot> Cache::read() {
+  if (stale_ && store_.cache && may_write()) {
+    if (auto snapshot = reread_if_possible(); snapshot) {
+      return std::move(*snapshot);
+    }
+  }
+  return read_alone();
+}
+
+// Rule 5: the generation first, then the file.
+Result<Snapshot> Cache::read_alone() {
+  std::optional<std::uint64_t> generation;
+  if (Segment *segment = this->segment(); segment != nullptr) {
+    const std::uint64_t loaded = segment->generation();
+    if (is_in_force(loaded)) {
+      generation = loaded;
+    }
+  }
+  auto shadow = TokenShadow::read(store_.token_shadow);
+  if (!shadow) {
+    return shadow.error();
+  }
+  return Snapshot{std::move(*shadow), generation};
+}
+
+// Nothing if somebody else is renewing the bindings, or nobody can.
+std::optional<Result<Snapshot>> Cache::reread_if_possible() {
+  if (is_orphan()) {
+    attach();
+  }
+  Segment *segment = this->segment();
+  if (segment == nullptr || !is_in_force(segment->generation())) {
+    const auto lock = FileLock::acquire(store_, 0);
+    if (!lock) {
+      return std::nullopt;
+    }
+    return renew(*lock);
+  }
+  auto writing = attach_for_writing(id_, store_);
+  if (!writing) {
+    return std::nullopt;
+  }
+  auto claim = GenerationClaim::from_even(writing->segment.generation_word());
+  if (!claim) {
+    return std::nullopt;
+  }
+  return reread(&writing->segment, &*claim, store_);
+}
+
+std::optional<Fact> Cache::find_fact(std::string_view token_id,
+                                     std::string_view secret,
+                                     std::string_view stored_hash) {
+  Segment *segment = this->segment();
+  if (segment == nullptr) {
+    return std::nullopt;
+  }
+  const Binding binding = segment->binding_of(token_id, stored_hash);
+  return segment->find_fact(token_id, secret, binding);
+}
+
+void Cache::remember(Fact fact, std::string_view token_id,
+                     std::string_view secret, std::string_view stored_hash,
+                     const Snapshot &snapshot) {
+  if (fact == Fact::kMismatch && secret.size() < kMinRememberedMismatch) {
+    return;
+  }
+  if (segment() == nullptr || !may_write()) {
+    return;
+  }
+  auto writing = attach_for_writing(id_, store_);
+  if (!writing) {
+    return;
+  }
+  WritableSegment &segment = writing->segment;
+  // Without a generation the fact alone is of use, to the next one who reads
+  // the file.
+  segment.insert(fact, token_id, secret,
+                 segment.binding_of(token_id, stored_hash),
+                 snapshot.generation.value_or(kNeverInForce));
+}
+
+// --- writers
+
+Result<std::optional<Cache::WriteClaim>> Cache::claim_for_write(
+    const FileLock &lock) {
+  using Claimed = std::optional<WriteClaim>;
+  const auto id = find_segment_id(store_);
+  if (!id) {
+    return Claimed();
+  }
+  auto attached = ShmAttachment::attach(*id, Access::kWrite);
+  if (!attached) {
+    // One that is not root's is trusted by nobody.
+    if (attached.error().code == Errc::kUnsafe) {
+      return Claimed();
+    }
+    return attached.error();
+  }
+  // Of any layout version: these words mean the same in all of them.
+  auto *prefix = reinterpret_cast<SegmentPrefix *>(attached->address());
+  if (attached->size() < sizeof(SegmentPrefix) ||
+      load_acquire(&prefix->magic) != kSegmentMagic) {
+    return Claimed();  // its maker died; nobody uses it
+  }
+  const auto claim = GenerationClaim::under_lock(&prefix->generation, lock);
+  if (!claim) {
+    return Claimed();
+  }
+  return Claimed(WriteClaim(std::move(*attached), *claim));
+}
+
+Result<Snapshot> Cache::renew(const FileLock &lock) {
+  attach();
+  if (!segment_ && store_.cache) {
+    if (const auto origin = origin_of(store_); origin) {
+      if (const auto id = replace_segment(store_, *origin, lock); id) {
+        attach();
+      }
+    }
+  }
+  if (segment_) {
+    if (auto writing = attach_for_writing(id_, store_); writing) {
+      auto claim =
+          GenerationClaim::under_lock(writing->segment.generation_word(), lock);
+      if (claim) {
+        return reread(&writing->segment, &*claim, store_);
+      }
+    }
+  }
+  return read_alone();
+}
+
+Result<void> Cache::flush(const FileLock &lock) {
+  const auto origin = origin_of(store_);
+  if (!origin) {
+    return origin.error();
+  }
+  if (const auto id = replace_segment(store_, *origin, lock); !id) {
+    return id.error();
+  }
+  attach();
+  return {};
+}
+
+}  // namespace pbstoken

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/file_lock.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <utility>
+
+#include "pbstoken/clock.h"
+#include "pbstoken/file.h"
+
+namespace pbstoken {
+
+namespace {
+
+constexpr mode_t kLockMode = 0660;  // as upstream
+constexpr timespec kPause = {.tv_sec = 0, .tv_nsec = 10'000'000};
+
+// Makes the lock file, unless it is there by now.
+Result<void> create(const Store &store) {
+  const auto owner = user_id(store.file_owner);
+  if (!owner) {
+    return owner.error();
+  }
+  const auto group = group_id(store.file_group);
+  if (!group) {
+    return group.error();
+  }
+  const UniqueFd file(open(store.lock_file.c_str(),
+                           O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+                           S_IRUSR | S_IWUSR));
+  if (!file) {
+    if (errno == EEXIST) {
+      return {};
+    }
+    return system_error("cannot create", store.lock_file.view());
+  }
+  if (fchown(file.get(), *owner, *group) != 0 ||
+      fchmod(file.get(), kLockMode) != 0) {
+    return system_error("cannot give away", store.lock_file.view());
+  }
+  return {};
+}
+
+Result<UniqueFd> open_or_create(const Store &store) {
+  auto file = open_regular(store.lock_file);
+  if (file || file.error().code != Errc::kNotFound) {
+    return file;
+  }
+  if (const auto created = create(store); !created) {
+    return created.error();
+  }
+  return open_regular(store.lock_file);
+}
+
+bool is_still_named(const UniqueFd &file, const PathText &path) {
+  struct stat ours {};
+  struct stat named {};
+  return fstat(file.get(), &ours) == 0 && lstat(path.c_str(), &named) == 0 &&
+         ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
+}
+
+}  // namespace
+
+Result<FileLock> FileLock::acquire(const Store &store, unsigned wait_seconds) {
+  const std::uint64_t deadline =
+      boottime_now() + wait_seconds * kNanosecondsPerSecond;
+  while (true) {
+    auto file = open_or_create(store);
+    if (!file) {
+      return file.error();
+    }
+    const bool locked = flock(file->get(), LOCK_EX | LOCK_NB) == 0;
+    if (!locked && errno != EWOULDBLOCK && errno != EINTR) {
+      return system_error("cannot lock", store.lock_file.view());
+    }
+    if (locked) {
+      FileLock lock(std::move(*file));
+      if (is_still_named(lock.file_, store.lock_file)) {
+        return lock;
+      }
+    }
+    if (boottime_now() >= deadline) {
+      return plain_error(Errc::kTimedOut, "cannot lock", store.lock_file.view(),
+                         "somebody else holds it");
+    }
+    nanosleep(&kPause, nullptr);
+  }
+}
+
+FileLock::~FileLock() {
+  if (file_) {
+    // Cannot fail on a descriptor of ours; closing it would end the lock, too.
+    flock(file_.get(), LOCK_UN);
+  }
+}
+
+}  // namespace pbstoken

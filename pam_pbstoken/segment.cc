@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/segment.h"
+
+#include <sys/random.h>
+
+#include <atomic>
+#include <cstring>
+
+#include "pbstoken/generation.h"
+#include "pbstoken/ipc.h"
+#include "pbstoken/wipe.h"
+
+namespace pbstoken {
+
+namespace {
+
+// Labels of the digests: one key, several uses.
+constexpr char kPlaceLabel = 'p';
+constexpr char kBindingLabel = 'b';
+constexpr char kMatchLabel = 'm';
+constexpr char kMismatchLabel = 'x';
+constexpr char kStampLabel = 's';
+
+// How often a stamp that somebody is just storing is loaded again.
+constexpr int kStampAttempts = 3;
+
+// One part in so many is for mismatches, and comes on top.
+constexpr std::uint64_t kMismatchShare = 8;
+
+Slot load_slot(const Slot &slot) {
+  return {.tag = load_relaxed(&slot.tag),
+          .generation = load_relaxed(&slot.generation),
+          .binding = {load_relaxed(&slot.binding[0]),
+                      load_relaxed(&slot.binding[1]),
+                      load_relaxed(&slot.binding[2])},
+          .fact = {load_relaxed(&slot.fact[0]), load_relaxed(&slot.fact[1])},
+          .check = load_relaxed(&slot.check)};
+}
+
+// All words, from a copy that was judged as a whole: what another process
+// stores at the same time mixes with them to a slot that fits no digest.
+void store_slot(Slot *slot, const Slot &value) {
+  store_relaxed(&slot->tag, value.tag);
+  store_relaxed(&slot->generation, value.generation);
+  store_relaxed(&slot->binding[0], value.binding[0]);
+  store_relaxed(&slot->binding[1], value.binding[1]);
+  store_relaxed(&slot->binding[2], value.binding[2]);
+  store_relaxed(&slot->fact[0], value.fact[0]);
+  store_relaxed(&slot->fact[1], value.fact[1]);
+  store_relaxed(&slot->check, value.check);
+}
+
+Slot fold(const Slot &slot, std::uint64_t generation) {
+  Slot folded = slot;
+  folded.check ^= slot.generation ^ generation;
+  folded.generation = generation;
+  return folded;
+}
+
+// Whether a slot holds this fact, folded with this generation.
+bool holds(const Slot &slot, const Digest &fact, std::uint64_t generation) {
+  const std::array<std::uint64_t, 3> wanted = {fact[0], fact[1],
+                                               fact[2] ^ generation};
+  const std::array<std::uint64_t, 3> found = {slot.fact[0], slot.fact[1],
+                                              slot.check};
+  return CRYPTO_memcmp(wanted.data(), found.data(), sizeof(wanted)) == 0;
+}
+
+CheckedStamp load_stamp(const CheckedStamp &shared) {
+  const Stamp &stamp = shared.stamp;
+  return {.stamp = {.generation = load_relaxed(&stamp.generation),
+                    .time = load_relaxed(&stamp.time),
+                    .device = load_relaxed(&stamp.device),
+                    .inode = load_relaxed(&stamp.inode),
+                    .size = load_relaxed(&stamp.size),
+                    .modified = load_relaxed(&stamp.modified),
+                    .changed = load_relaxed(&stamp.changed),
+                    .racy = load_relaxed(&stamp.racy)},
+          .check = {load_relaxed(&shared.check[0]),
+                    load_relaxed(&shared.check[1])}};
+}
+
+void store_stamp(CheckedStamp *shared, const CheckedStamp &value) {
+  Stamp *stamp = &shared->stamp;
+  store_relaxed(&stamp->generation, value.stamp.generation);
+  store_relaxed(&stamp->time, value.stamp.time);
+  store_relaxed(&stamp->device, value.stamp.device);
+  store_relaxed(&stamp->inode, value.stamp.inode);
+  store_relaxed(&stamp->size, value.stamp.size);
+  store_relaxed(&stamp->modified, value.stamp.modified);
+  store_relaxed(&stamp->changed, value.stamp.changed);
+  store_relaxed(&stamp->racy, value.stamp.racy);
+  store_relaxed(&shared->check[0], value.check[0]);
+  store_relaxed(&shared->check[1], value.check[1]);
+}
+
+bool is_for(const SegmentOrigin &origin, const PathText &token_shadow) {
+  const std::string_view path = token_shadow.view();
+  return path.size() < origin.path.size() &&
+         std::memcmp(origin.path.data(), path.data(), path.size()) == 0 &&
+         origin.path[path.size()] == '\0';
+}
+
+std::uint64_t prefix_word(const std::byte *address, std::size_t offset) {
+  return load_acquire(
+      reinterpret_cast<const std::uint64_t *>(address + offset));
+}
+
+}  // namespace
+
+SegmentShape SegmentShape::for_slots(std::uint32_t slots) {
+  const std::uint64_t buckets = (slots + kWays - 1) / kWays;
+  return {.match_buckets = buckets,
+          .mismatch_buckets = (buckets + kMismatchShare - 1) / kMismatchShare};
+}
+
+std::size_t SegmentShape::size() const {
+  return kSlotsOffset + (match_buckets + mismatch_buckets) * sizeof(Bucket);
+}
+
+// --- reading
+
+std::optional<Segment> Segment::open(const std::byte *address, std::size_t size,
+                                     const PathText &token_shadow) {
+  if (size < kSlotsOffset ||
+      prefix_word(address, offsetof(SegmentPrefix, magic)) != kSegmentMagic ||
+      prefix_word(address, offsetof(SegmentPrefix, layout_version)) !=
+          kLayoutVersion ||
+      prefix_word(address, offsetof(SegmentPrefix, size)) != size) {
+    return std::nullopt;
+  }
+  const auto *header = reinterpret_cast<const SegmentHeader *>(address);
+  const SegmentShape shape = {
+      .match_buckets = load_relaxed(&header->match_buckets),
+      .mismatch_buckets = load_relaxed(&header->mismatch_buckets)};
+  const std::uint64_t most = size / sizeof(Bucket);
+  if (shape.match_buckets == 0 || shape.match_buckets > most ||
+      shape.mismatch_buckets == 0 || shape.mismatch_buckets > most ||
+      shape.size() != size || !is_for(header->origin, token_shadow)) {
+    return std::nullopt;
+  }
+  HmacKeyBytes key_bytes = header->key;
+  const HmacKey key(key_bytes);
+  wipe(key_bytes.data(), key_bytes.size());
+  return Segment(header, shape, key);
+}
+
+bool Segment::was_made_for(const SegmentOrigin &origin) const {
+  return std::memcmp(&header_->origin, &origin, sizeof(origin)) == 0;
+}
+
+std::uint64_t Segment::generation() const {
+  return load_acquire(&header_->prefix.generation);
+}
+
+bool Segment::generation_is_still(std::uint64_t generation) const {
+  std::atomic_thread_fence(std::memory_order_acquire);
+  return load_relaxed(&header_->prefix.generation) == generation;
+}
+
+CheckedStamp Segment::checked(const Stamp &stamp) const {
+  const std::array<std::uint64_t, 8> words = {
+      stamp.generation, stamp.time,     stamp.device,  stamp.inode,
+      stamp.size,       stamp.modified, stamp.changed, stamp.racy};
+  const Digest digest = Hmac(key_, kStampLabel).add(words).finish();
+  return {.stamp = stamp, .check = {digest[0], digest[1]}};
+}
+
+std::optional<Stamp> Segment::stamp() {
+  for (int attempt = 0; attempt < kStampAttempts; ++attempt) {
+    const CheckedStamp found = load_stamp(header_->stamp);
+    if (found == verified_stamp_ || found == checked(found.stamp)) {
+      verified_stamp_ = found;
+      return found.stamp;
+    }
+  }
+  return std::nullopt;
+}
+
+Segment::Place Segment::place_of(std::string_view token_id) const {
+  const Digest digest = Hmac(key_, kPlaceLabel).add(token_id).finish();
+  // A tag of 0 marks the slots that were never used.
+  return {.hash = digest[0], .tag = digest[1] | 1U};
+}
+
+Binding Segment::binding_of(std::string_view token_id,
+                            std::string_view stored_hash) const {
+  const Digest digest =
+      Hmac(key_, kBindingLabel).add(token_id).add(stored_hash).finish();
+  return {digest[0], digest[1], digest[2]};
+}
+
+Digest Segment::fact_digest(Fact part, std::string_view token_id,
+                            const Binding &binding,
+                            std::string_view secret) const {
+  return Hmac(key_, part == Fact::kMatch ? kMatchLabel : kMismatchLabel)
+      .add(token_id)
+      .add(binding)
+      .add(secret)
+      .finish();
+}
+
+const Bucket *Segment::bucket(Fact part, const Place &place) const {
+  const auto *first = reinterpret_cast<const Bucket *>(
+      reinterpret_cast<const std::byte *>(header_) + kSlotsOffset);
+  return part == Fact::kMatch ? first + place.hash % shape_.match_buckets
+                              : first + shape_.match_buckets +
+                                    place.hash % shape_.mismatch_buckets;
+}
+
+std::optional<Fact> Segment::find(std::string_view token_id,
+                                  std::string_view secret,
+                                  const std::uint64_t *generation,
+                                  const Binding *binding) const {
+  const Place place = place_of(token_id);
+  for (const Fact part : {Fact::kMatch, Fact::kMismatch}) {
+    for (const Slot &shared : *bucket(part, place)) {
+      if (load_relaxed(&shared.tag) != place.tag) {
+        continue;
+      }
+      const Slot slot = load_slot(shared);
+      if (binding != nullptr && slot.binding != *binding) {
+        continue;
+      }
+      const Digest fact = fact_digest(part, token_id, slot.binding, secret);
+      if (holds(slot, fact,
+                generation != nullptr ? *generation : slot.generation)) {
+        return part;
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<Fact> Segment::find_in_force(std::string_view token_id,
+                                           std::string_view secret,
+                                           std::uint64_t generation) const {
+  return find(token_id, secret, &generation, nullptr);
+}
+
+std::optional<Fact> Segment::find_fact(std::string_view token_id,
+                                       std::string_view secret,
+                                       const Binding &binding) const {
+  return find(token_id, secret, nullptr, &binding);
+}
+
+std::uint64_t Segment::slots() const {
+  return shape_.match_buckets * kWays;
+}
+
+std::uint64_t Segment::slots_in_force(std::uint64_t generation) const {
+  std::uint64_t count = 0;
+  for (std::uint64_t i = 0; i < shape_.match_buckets; ++i) {
+    for (const Slot &slot : *bucket(Fact::kMatch, {.hash = i, .tag = 0})) {
+      if (load_relaxed(&slot.tag) != 0 &&
+          load_relaxed(&slot.generation) == generation) {
+        ++count;
+      }
+    }
+  }
+  return count;
+}
+
+// --- writing
+
+std::optional<WritableSegment> WritableSegment::open(
+    std::byte *address, std::size_t size, const PathText &token_shadow) {
+  const auto view = Segment::open(address, size, token_shadow);
+  if (!view) {
+    return std::nullopt;
+  }
+  return WritableSegment(*view, address);
+}
+
+bool WritableSegment::format(std::byte *address, const SegmentShape &shape,
+                             const SegmentOrigin &origin) {
+  auto *header = reinterpret_cast<SegmentHeader *>(address);
+  if (getrandom(header->key.data(), header->key.size(), 0) !=
+      static_cast<ssize_t>(header->key.size())) {
+    return false;
+  }
+  header->origin = origin;
+  store_relaxed(&header->match_buckets, shape.match_buckets);
+  store_relaxed(&header->mismatch_buckets, shape.mismatch_buckets);
+  store_relaxed(&header->prefix.layout_version, kLayoutVersion);
+  store_relaxed(&header->prefix.generation, kBorn);
+  store_relaxed(&header->prefix.size, shape.size());
+  // Who dies before this leaves no segment, just memory to be replaced.
+  store_release(&header->prefix.magic, kSegmentMagic);
+  return true;
+}
+
+SegmentHeader *WritableSegment::header() {
+  return reinterpret_cast<SegmentHeader *>(address_);
+}
+
+Bucket *WritableSegment::writable(const Bucket *bucket) {
+  return reinterpret_cast<Bucket *>(
+      address_ + (reinterpret_cast<const std::byte *>(bucket) -
+                  static_cast<const std::byte *>(address_)));
+}
+
+std::uint64_t *WritableSegment::generation_word() {
+  return &header()->prefix.generation;
+}
+
+void WritableSegment::set_stamp(const Stamp &stamp) {
+  store_stamp(&header()->stamp, checked(stamp));
+}
+
+void WritableSegment::insert(Fact fact, std::string_view token_id,
+                             std::string_view secret, const Binding &binding,
+                             std::uint64_t generation) {
+  const Place place = place_of(token_id);
+  const Digest digest = fact_digest(fact, token_id, binding, secret);
+  Bucket *slots = writable(bucket(fact, place));
+  // The best place: this id's own (a token has one secret that matches, but
+  // any number that do not), else one that is free, else one that is not in
+  // force, else any.
+  Slot *best = &(*slots)[digest[3] % kWays];
+  int best_rank = 0;
+  for (Slot &shared : *slots) {
+    const Slot slot = load_slot(shared);
+    const bool same =
+        slot.tag == place.tag &&
+        (fact == Fact::kMatch || holds(slot, digest, slot.generation));
+    if (same && slot.generation > generation &&
+        generation_is_still(slot.generation)) {
+      return;  // we come late: what stands there is in force
+    }
+    const int rank = same                            ? 3
+                     : slot.tag == 0                 ? 2
+                     : slot.generation != generation ? 1
+                                                     : 0;
+    if (rank > best_rank) {
+      best_rank = rank;
+      best = &shared;
+    }
+  }
+  store_slot(best, {.tag = place.tag,
+                    .generation = generation,
+                    .binding = binding,
+                    .fact = {digest[0], digest[1]},
+                    .check = digest[2] ^ generation});
+}
+
+void WritableSegment::rebind(std::string_view token_id,
+                             std::string_view stored_hash,
+                             std::uint64_t generation) {
+  const Place place = place_of(token_id);
+  std::optional<Binding> binding;  // made when the first slot asks for it
+  for (const Fact part : {Fact::kMatch, Fact::kMismatch}) {
+    for (Slot &shared : *writable(bucket(part, place))) {
+      if (load_relaxed(&shared.tag) != place.tag) {
+        continue;
+      }
+      // Judged and written back as one copy: a slot that somebody else stores
+      // meanwhile must not inherit our verdict on the one it replaced.
+      const Slot slot = load_slot(shared);
+      if (!binding) {
+        binding = binding_of(token_id, stored_hash);
+      }
+      if (slot.binding == *binding) {
+        store_slot(&shared, fold(slot, generation));
+      } else if (slot.generation == generation) {
+        // Bound by an earlier member of the same name: the last one counts.
+        store_slot(&shared, fold(slot, kNeverInForce));
+      }
+    }
+  }
+}
+
+}  // namespace pbstoken

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/segment_life.h"
+
+#include <sys/shm.h>
+#include <sys/stat.h>
+
+#include <cstring>
+
+#include "pbstoken/generation.h"
+#include "pbstoken/segment.h"
+
+namespace pbstoken {
+
+namespace {
+
+constexpr const char *kCannotMake = "cannot make the shared-memory segment";
+
+// The gid that the new segment is readable for; nothing: root alone.
+Result<std::optional<gid_t>> reader_group(const Store &store) {
+  if (store.verify_group.is_nobody()) {
+    return std::optional<gid_t>();
+  }
+  const auto group = group_id(store.verify_group);
+  if (group) {
+    return std::optional<gid_t>(*group);
+  }
+  // The default's name may be missing: then nobody is in it.  Names that the
+  // configuration gives were looked up when it was read.
+  if (group.error().code == Errc::kBadConfiguration) {
+    return std::optional<gid_t>();
+  }
+  return group.error();
+}
+
+Result<void> set_owner(int id, std::optional<gid_t> group) {
+  shmid_ds status{};
+  if (shmctl(id, IPC_STAT, &status) != 0) {
+    return system_error(kCannotMake, {});
+  }
+  status.shm_perm.uid = 0;
+  status.shm_perm.gid = group.value_or(0);
+  status.shm_perm.mode = S_IRUSR | S_IWUSR | (group ? S_IRGRP : 0U);
+  if (shmctl(id, IPC_SET, &status) != 0) {
+    return system_error(kCannotMake, {});
+  }
+  return {};
+}
+
+// Marks a segment of ours as retired, so that whoever is attached stops
+// using it, and removes it.  One that is not ours has no users to tell.
+Result<void> retire(int id) {
+  if (auto attached = ShmAttachment::attach(id, Access::kWrite);
+      attached && attached->size() >= sizeof(SegmentPrefix)) {
+    auto *prefix = reinterpret_cast<SegmentPrefix *>(attached->address());
+    if (load_acquire(&prefix->magic) == kSegmentMagic) {
+      if (load_relaxed(&prefix->layout_version) > kLayoutVersion) {
+        return plain_error(Errc::kUnsafe, kCannotMake, {},
+                           "a newer version's is there");
+      }
+      __atomic_store_n(&prefix->generation, kRetired, __ATOMIC_SEQ_CST);
+    }
+  }
+  if (shmctl(id, IPC_RMID, nullptr) != 0 && errno != EIDRM && errno != EINVAL) {
+    return system_error("cannot remove the old shared-memory segment", {});
+  }
+  return {};
+}
+
+Result<void> fill(int id, const SegmentShape &shape,
+                  const SegmentOrigin &origin) {
+  auto attached = ShmAttachment::attach(id, Access::kWrite);
+  if (!attached) {
+    return attached.error();
+  }
+  // Locked in memory where allowed; a host that forbids it has its reasons,
+  // and what is swapped out are digests and their key, no secret.
+  static_cast<void>(shmctl(id, SHM_LOCK, nullptr));
+  if (!WritableSegment::format(attached->address(), shape, origin)) {
+    return system_error(kCannotMake, {});
+  }
+  return {};
+}
+
+std::uint64_t time_namespace() {
+  struct stat status {};
+  // Without /proc every process here says 0, and they share a clock.
+  return stat("/proc/self/ns/time", &status) == 0 ? status.st_ino : 0;
+}
+
+}  // namespace
+
+Result<SegmentOrigin> origin_of(const Store &store) {
+  const std::string_view path = store.token_shadow.view();
+  PathText directory(slice(path, 0, path.rfind('/')));
+  directory.append("/");
+  struct stat status {};
+  if (stat(directory.c_str(), &status) != 0) {
+    return system_error("cannot stat", directory.view());
+  }
+  SegmentOrigin origin{};
+  origin.directory_device = status.st_dev;
+  origin.directory_inode = status.st_ino;
+  origin.time_namespace = time_namespace();
+  std::memcpy(origin.path.data(), path.data(), path.size());
+  return origin;
+}
+
+std::optional<int> find_segment_id(const Store &store) {
+  const int id = shmget(store.shm_key, 0, 0);
+  return id < 0 ? std::nullopt : std::optional<int>(id);
+}
+
+Result<int> replace_segment(const Store &store, const SegmentOrigin &origin,
+                            const FileLock & /*proof*/) {
+  const auto group = reader_group(store);
+  if (!group) {
+    return group.error();
+  }
+  if (const auto old = find_segment_id(store); old) {
+    if (const auto retired = retire(*old); !retired) {
+      return retired.error();
+    }
+  }
+  const SegmentShape shape = SegmentShape::for_slots(store.cache_slots);
+  const int id = shmget(store.shm_key, shape.size(),
+                        IPC_CREAT | IPC_EXCL | S_IRUSR | S_IWUSR);
+  if (id < 0) {
+    return system_error(kCannotMake, {});
+  }
+  auto ready = set_owner(id, *group);
+  if (ready) {
+    ready = fill(id, shape, origin);
+  }
+  if (!ready) {
+    static_cast<void>(shmctl(id, IPC_RMID, nullptr));
+    return ready.error();
+  }
+  return id;
+}
+
+}  // namespace pbstoken
