@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The verification: a token id and a secret against a store.
+//
+// One thread per object.  Every answer other than kMatch is a refusal, and so
+// is every Error.
+#ifndef PBSTOKEN_VERIFIER_H_
+#define PBSTOKEN_VERIFIER_H_
+
+#include <cstdint>
+#include <string_view>
+
+#include "pbstoken/cache.h"
+#include "pbstoken/counters.h"
+#include "pbstoken/result.h"
+#include "pbstoken/store.h"
+#include "pbstoken/stored_hash.h"
+#include "pbstoken/token_id.h"
+
+namespace pbstoken {
+
+enum class Verdict : std::uint8_t {
+  kMatch,
+  kMismatch,           // the secret does not match the stored hash
+  kUnknownToken,       // token.shadow has no such token
+  kUnusableHash,       // the stored hash is incomplete or of no known method
+  kUnacceptableSecret  // nobody's secret can look like this
+};
+
+// Where an answer came from, for debug lines.
+enum class Source : std::uint8_t {
+  kSegment,  // the segment alone
+  kFact,     // the file was read, a known fact saved the hash
+  kHash,     // a password hash was computed
+  kFile      // token.shadow, or nothing at all, was enough
+};
+
+struct Verification {
+  Verdict verdict;
+  Source source;
+};
+
+class Verifier {
+ public:
+  // Gives crypt_rn(3), or a null pointer if it cannot be had.
+  using CryptLoader = CryptFunction (*)();
+
+  // `store` must outlive the object.
+  Verifier(const Store &store, CryptLoader load_crypt)
+      : store_(store),
+        load_crypt_(load_crypt),
+        cache_(store),
+        counters_(Counters::open(store)) {}
+
+  // secret may be anything.  The answer comes from the segment where it can.
+  Result<Verification> verify(const TokenId &id, std::string_view secret);
+
+  // The same, but always against token.shadow as it is now; *out_stored_hash
+  // becomes the stored hash that was compared with.
+  Result<Verification> verify_in_file(const TokenId &id,
+                                      std::string_view secret,
+                                      Buffer *out_stored_hash);
+
+  [[nodiscard]] Cache &cache() { return cache_; }
+  [[nodiscard]] const Counters &counters() const { return counters_; }
+
+ private:
+  Result<Verification> verify_in(const Snapshot &snapshot, const TokenId &id,
+                                 std::string_view secret);
+  Result<Verification> hash(std::string_view secret,
+                            std::string_view stored_hash);
+
+  const Store &store_;
+  CryptLoader load_crypt_;
+  Cache cache_;
+  Counters counters_;
+};
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_VERIFIER_H_
