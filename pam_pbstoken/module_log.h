@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The module's log lines, through pam_syslog(3) to authpriv.
+//
+// No line holds a secret, a stored hash or file content; what clients chose is
+// escaped and cut.  A user name that is no token id is never logged, since
+// people paste secrets there.
+#ifndef PBSTOKEN_MODULE_LOG_H_
+#define PBSTOKEN_MODULE_LOG_H_
+
+#include <security/pam_modules.h>
+
+#include <string_view>
+
+#include "pbstoken/result.h"
+
+namespace pbstoken {
+
+// LOG_NOTICE, for a token id that was refused; in the form that pam_unix has
+// made known, for programs that read logs:
+//   authentication failure; tokenid=... rhost=... tty=... ruser=... reason=...
+void log_failure(const pam_handle_t *pamh, std::string_view token_id,
+                 std::string_view reason);
+
+// LOG_ERR, for what is broken: "cannot verify: " and why.
+void log_broken(const pam_handle_t *pamh, const Error &error);
+
+// LOG_INFO, for a token that was accepted.
+void log_success(const pam_handle_t *pamh, std::string_view token_id);
+
+// LOG_DEBUG; text is ours.
+void log_debug(const pam_handle_t *pamh, std::string_view text);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_MODULE_LOG_H_

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The module's options, as they stand behind pam_pbstoken.so in a stack.
+#ifndef PBSTOKEN_MODULE_OPTIONS_H_
+#define PBSTOKEN_MODULE_OPTIONS_H_
+
+#include <span>
+
+#include "pbstoken/result.h"
+#include "pbstoken/store.h"
+
+namespace pbstoken {
+
+struct ModuleOptions {
+  FixedText<32> store = FixedText<32>(kDefaultStore);  // store=NAME
+  PathText config;              // config=PATH; empty: the store's own
+  bool try_first_pass = false;  // a password asked for earlier, else ask
+  bool use_first_pass = false;  // a password asked for earlier, or refuse
+  bool nocache = false;         // bypass the segment
+  bool debug = false;           // more log lines
+};
+
+// kBadConfiguration, naming the option, if one is unknown or malformed: a
+// misspelt option must not silently weaken a stack.
+Result<ModuleOptions> parse_module_options(std::span<const char *const> argv);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_MODULE_OPTIONS_H_

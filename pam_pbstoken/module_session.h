@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What one PAM handle remembers of one store: its configuration, read once,
+// and the way to the segment.  libpam owns it (pam_set_data(3)) and frees it
+// in pam_end(3).
+#ifndef PBSTOKEN_MODULE_SESSION_H_
+#define PBSTOKEN_MODULE_SESSION_H_
+
+#include <security/pam_modules.h>
+
+#include "module_options.h"
+#include "pbstoken/result.h"
+#include "pbstoken/verifier.h"
+
+namespace pbstoken {
+
+struct Session {
+  explicit Session(const Store &settings);
+  // The verifier points to the store.
+  Session(const Session &) = delete;
+  Session &operator=(const Session &) = delete;
+
+  Store store;
+  Verifier verifier;
+};
+
+// The handle's session for these options, made when it is first asked for.
+Result<Session *> open_session(pam_handle_t *pamh,
+                               const ModuleOptions &options);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_MODULE_SESSION_H_
