@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "command_line.h"
+
+#include <getopt.h>
+
+#include <array>
+#include <string_view>
+
+namespace pbstoken {
+
+const char *const kUsageText =
+    "usage: pbstoken-helper [OPTION...] COMMAND [--] [TOKENID]\n"
+    "\n"
+    "  generate TOKENID  make a random secret, print it once\n"
+    "  set TOKENID       take the secret from standard input\n"
+    "  delete TOKENID    remove the token\n"
+    "  rotate TOKENID    current secret on standard input, print a new one\n"
+    "  verify TOKENID    secret on standard input; exit 0 if it matches\n"
+    "  status            the segment and its counters\n"
+    "  flush             forget every verified secret\n"
+    "\n"
+    "  --store NAME                            default: pbs\n"
+    "  --config PATH                           default: "
+    "/etc/pbstoken/NAME.conf\n"
+    "  --output-format text|json|json-pretty   default: text\n";
+
+namespace {
+
+struct CommandName {
+  std::string_view name;
+  Command command;
+  bool takes_token_id;
+};
+
+constexpr std::array<CommandName, 7> kCommands = {{
+    {"generate", Command::kGenerate, true},
+    {"set", Command::kSet, true},
+    {"delete", Command::kDelete, true},
+    {"rotate", Command::kRotate, true},
+    {"verify", Command::kVerify, true},
+    {"status", Command::kStatus, false},
+    {"flush", Command::kFlush, false},
+}};
+
+struct FormatName {
+  std::string_view name;
+  OutputFormat format;
+};
+
+constexpr std::array<FormatName, 3> kFormats = {{
+    {"text", OutputFormat::kText},
+    {"json", OutputFormat::kJson},
+    {"json-pretty", OutputFormat::kJsonPretty},
+}};
+
+enum OptionCode { kStoreOption = 256, kConfigOption, kFormatOption, kHelp };
+
+constexpr std::array<option, 5> kOptions = {{
+    {"store", required_argument, nullptr, kStoreOption},
+    {"config", required_argument, nullptr, kConfigOption},
+    {"output-format", required_argument, nullptr, kFormatOption},
+    {"help", no_argument, nullptr, kHelp},
+    {nullptr, 0, nullptr, 0},
+}};
+
+Error usage_error(const char *what, std::string_view subject) {
+  Error error = plain_error(Errc::kBadConfiguration, what, {});
+  error.subject.append_escaped(subject);
+  return error;
+}
+
+Result<void> apply_option(int code, std::string_view value, CommandLine *out) {
+  switch (code) {
+    case kStoreOption:
+      if (!is_store_name(value)) {
+        return usage_error("not a store name:", value);
+      }
+      out->store = FixedText<32>(value);
+      return {};
+    case kConfigOption:
+      out->config = PathText(value);
+      if (!value.starts_with('/') || out->config.truncated()) {
+        return usage_error("not an absolute path of at most 1023 bytes:",
+                           value);
+      }
+      return {};
+    default:
+      break;
+  }
+  for (const FormatName &format : kFormats) {
+    if (format.name == value) {
+      out->format = format.format;
+      return {};
+    }
+  }
+  return usage_error("not an output format:", value);
+}
+
+Result<void> apply_operands(char *const *operands, CommandLine *out) {
+  if (operands[0] == nullptr) {
+    return usage_error("no command given; see --help", {});
+  }
+  const std::string_view name = operands[0];
+  for (const CommandName &known : kCommands) {
+    if (known.name != name) {
+      continue;
+    }
+    out->command = known.command;
+    char *const *rest = operands + 1;
+    if (known.takes_token_id) {
+      if (*rest == nullptr) {
+        return usage_error("no token id given for", name);
+      }
+      const auto id = parse_token_id(*rest);
+      if (!id) {
+        return usage_error("not an API token ID:", *rest);
+      }
+      out->token_id = *id;
+      ++rest;
+    }
+    if (*rest != nullptr) {
+      return usage_error("too many arguments:", *rest);
+    }
+    return {};
+  }
+  return usage_error("unknown command", name);
+}
+
+}  // namespace
+
+Result<std::optional<CommandLine>> parse_command_line(int argc, char **argv) {
+  CommandLine line;
+  if (argc < 1) {
+    // execve(2) may pass no argv[0]; getopt would walk past the end.
+    return usage_error("no command given; see --help", {});
+  }
+  opterr = 0;  // our own messages, without argv[0]
+  while (true) {
+    const int at = optind;
+    const int code = getopt_long(argc, argv, ":", kOptions.data(), nullptr);
+    if (code == -1) {
+      break;
+    }
+    if (code == kHelp) {
+      return std::optional<CommandLine>();
+    }
+    if (code == ':' || code == '?') {
+      return usage_error(code == ':' ? "no value given for" : "unknown option",
+                         argv[at]);
+    }
+    if (const auto applied = apply_option(code, optarg, &line); !applied) {
+      return applied.error();
+    }
+  }
+  if (const auto applied = apply_operands(argv + optind, &line); !applied) {
+    return applied.error();
+  }
+  return std::optional<CommandLine>(line);
+}
+
+}  // namespace pbstoken

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "secret_input.h"
+
+#include <signal.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "message.h"
+#include "pbstoken/secret.h"
+#include "pbstoken/wipe.h"
+
+namespace pbstoken {
+
+namespace {
+
+// Room for one byte too many, and the newline after it.
+constexpr std::size_t kMostRead = kMaxSecret + 2;
+
+// Switches the echo of a terminal off, and on again whatever happens: signals
+// that would end or stop the process wait until then.
+class EchoOff {
+ public:
+  EchoOff() {
+    sigset_t waiting{};
+    sigemptyset(&waiting);
+    for (const int number : {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP}) {
+      sigaddset(&waiting, number);
+    }
+    sigprocmask(SIG_BLOCK, &waiting, &old_mask_);
+    if (tcgetattr(STDIN_FILENO, &old_settings_) == 0) {
+      termios silent = old_settings_;
+      silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+      active_ = tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent) == 0;
+    }
+  }
+  EchoOff(const EchoOff &) = delete;
+  EchoOff &operator=(const EchoOff &) = delete;
+  ~EchoOff() {
+    if (active_) {
+      tcsetattr(STDIN_FILENO, TCSAFLUSH, &old_settings_);
+      static_cast<void>(write_all(STDERR_FILENO, "\n"));
+    }
+    sigprocmask(SIG_SETMASK, &old_mask_, nullptr);
+  }
+
+  [[nodiscard]] bool is_active() const { return active_; }
+
+ private:
+  sigset_t old_mask_{};
+  termios old_settings_{};
+  bool active_ = false;
+};
+
+Error input_error() {
+  return system_error("cannot read the secret from", "standard input");
+}
+
+// To the end of input, or of a line if only one is wanted.
+Result<Buffer> read_input(bool one_line) {
+  Buffer input;
+  if (!input.reserve(kMostRead)) {
+    return no_memory("cannot read the secret");
+  }
+  while (input.size() < kMostRead) {
+    const ssize_t count =
+        read(STDIN_FILENO, input.free_space(), kMostRead - input.size());
+    if (count < 0 && errno == EINTR) {
+      continue;
+    }
+    if (count < 0) {
+      return input_error();
+    }
+    input.add_filled(static_cast<std::size_t>(count));
+    if (count == 0 || (one_line && input.view().ends_with('\n'))) {
+      break;
+    }
+  }
+  if (input.view().ends_with('\n')) {
+    input.drop_last();
+  }
+  return input;
+}
+
+Result<Buffer> ask(std::string_view prompt) {
+  if (!write_all(STDERR_FILENO, prompt)) {
+    return system_error("cannot write to", "standard error");
+  }
+  const EchoOff silence;
+  if (!silence.is_active()) {
+    return input_error();
+  }
+  return read_input(/*one_line=*/true);
+}
+
+}  // namespace
+
+Result<Buffer> read_secret(SecretPurpose purpose) {
+  if (isatty(STDIN_FILENO) == 0) {
+    return read_input(/*one_line=*/false);
+  }
+  if (purpose == SecretPurpose::kCurrent) {
+    return ask("Current secret: ");
+  }
+  auto first = ask("New secret: ");
+  if (!first) {
+    return first.error();
+  }
+  const auto second = ask("Again: ");
+  if (!second) {
+    return second.error();
+  }
+  if (!equal_in_constant_time(first->view(), second->view())) {
+    return plain_error(Errc::kMalformed, "cannot read the secret", {},
+                       "the two are not the same");
+  }
+  return first;
+}
+
+}  // namespace pbstoken

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "shadow_text.h"
+
+#include "pbstoken/json.h"
+#include "pbstoken/text.h"
+
+namespace pbstoken {
+
+namespace {
+
+struct Rewriter {
+  std::string_view original;  // before it was decoded in place
+  std::string_view token_id;
+  ChangedText *out;
+
+  std::string_view raw(const JsonRange &range) const {
+    return slice(original, range.begin, range.end - range.begin);
+  }
+
+  bool separate() {
+    return out->text.view().ends_with('{') || out->text.append(",");
+  }
+
+  bool keep(const JsonMember &member) {
+    return separate() && out->text.append(raw(member.raw_name)) &&
+           out->text.append(":") && out->text.append(raw(member.raw_value));
+  }
+
+  bool leave_out(const JsonMember &member) {
+    ++out->old_members;
+    if (!member.is_string) {
+      return true;
+    }
+    out->old_hash = Buffer();
+    return out->old_hash.append(member.value);
+  }
+
+  bool add(std::string_view stored_hash) {
+    return separate() && append_json_string(&out->text, token_id) &&
+           out->text.append(":") && append_json_string(&out->text, stored_hash);
+  }
+};
+
+bool take_member(void *context, const JsonMember &member) {
+  auto *rewriter = static_cast<Rewriter *>(context);
+  return member.name == rewriter->token_id ? rewriter->leave_out(member)
+                                           : rewriter->keep(member);
+}
+
+}  // namespace
+
+Result<ChangedText> change_shadow_text(
+    const Buffer *text, const PathText &path, std::string_view token_id,
+    std::optional<std::string_view> stored_hash) {
+  ChangedText changed;
+  if (!changed.text.append("{")) {
+    return no_memory("cannot change token.shadow");
+  }
+  Rewriter rewriter = {.original = {}, .token_id = token_id, .out = &changed};
+  Buffer decoded;
+  if (text != nullptr) {
+    rewriter.original = text->view();
+    // With the NUL byte that stands behind the text.
+    if (!decoded.append({text->view().data(), text->size() + 1})) {
+      return no_memory("cannot change token.shadow");
+    }
+    const auto parsed = parse_json_members({decoded.data(), text->size()}, path,
+                                           take_member, &rewriter);
+    if (!parsed) {
+      return parsed.error();
+    }
+  }
+  if ((stored_hash && !rewriter.add(*stored_hash)) ||
+      !changed.text.append("}")) {
+    return no_memory("cannot change token.shadow");
+  }
+  return changed;
+}
+
+}  // namespace pbstoken

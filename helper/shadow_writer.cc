@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "shadow_writer.h"
+
+#include <fcntl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <utility>
+
+#include "message.h"
+#include "pbstoken/file.h"
+#include "pbstoken/file_lock.h"
+#include "pbstoken/token_shadow.h"
+#include "pbstoken/wipe.h"
+#include "shadow_text.h"
+
+namespace pbstoken {
+
+namespace {
+
+constexpr unsigned kLockSeconds = 10;  // as upstream
+// Of somebody who edits the file by hand, without the lock, again and again.
+constexpr int kMaxRounds = 100;
+
+// The directory of token.shadow, opened once: everything else goes through
+// this descriptor, wherever the path leads later.
+struct Place {
+  UniqueFd directory;
+  FixedText<NAME_MAX> name;
+  const PathText &path;
+};
+
+Result<Place> open_place(const PathText &path) {
+  const std::size_t slash = path.view().rfind('/');
+  const PathText parent(slice(path.view(), 0, slash + 1));
+  UniqueFd directory(open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory) {
+    return system_error("cannot open", parent.view());
+  }
+  Place place = {.directory = std::move(directory),
+                 .name = FixedText<NAME_MAX>(slice(path.view(), slash + 1)),
+                 .path = path};
+  if (place.name.truncated()) {
+    errno = ENAMETOOLONG;
+    return system_error("cannot open", path.view());
+  }
+  return place;
+}
+
+// What stands there before the change.
+struct Current {
+  UniqueFd file;  // none if there is no such file
+  struct stat status {};
+  Buffer text;
+};
+
+Result<Current> read_current(const Place &place) {
+  Current current;
+  current.file = UniqueFd(
+      openat(place.directory.get(), place.name.c_str(),
+             O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK));
+  if (!current.file) {
+    if (errno == ENOENT) {
+      return current;
+    }
+    return system_error("cannot open", place.path.view());
+  }
+  if (fstat(current.file.get(), &current.status) != 0) {
+    return system_error("cannot stat", place.path.view());
+  }
+  if (!S_ISREG(current.status.st_mode)) {
+    return plain_error(Errc::kUnsafe, "cannot use", place.path.view(),
+                       "not a regular file");
+  }
+  auto text = read_whole(current.file, place.path, kMaxShadowSize);
+  if (!text) {
+    return text.error();
+  }
+  current.text = std::move(*text);
+  return current;
+}
+
+bool is_unchanged(const Place &place, const Current &current) {
+  struct stat now {};
+  if (fstatat(place.directory.get(), place.name.c_str(), &now,
+              AT_SYMLINK_NOFOLLOW) != 0) {
+    return errno == ENOENT && !current.file;
+  }
+  return current.file && identity_of(now) == identity_of(current.status);
+}
+
+// A new file that is removed again unless it takes token.shadow's place.
+class TemporaryFile {
+ public:
+  static Result<TemporaryFile> create(const Place &place);
+
+  TemporaryFile(TemporaryFile &&other) noexcept
+      : place_(other.place_),
+        name_(other.name_),
+        file_(std::move(other.file_)) {
+    other.name_.clear();
+  }
+  TemporaryFile(const TemporaryFile &) = delete;
+  TemporaryFile &operator=(const TemporaryFile &) = delete;
+  ~TemporaryFile() {
+    if (!name_.empty()) {
+      unlinkat(place_.directory.get(), name_.c_str(), 0);
+    }
+  }
+
+  [[nodiscard]] int fd() const { return file_.get(); }
+
+  Result<void> rename_into_place() {
+    if (renameat(place_.directory.get(), name_.c_str(), place_.directory.get(),
+                 place_.name.c_str()) != 0) {
+      return system_error("cannot replace", place_.path.view());
+    }
+    name_.clear();
+    return {};
+  }
+
+ private:
+  explicit TemporaryFile(const Place &place) : place_(place) {}
+
+  const Place &place_;
+  FixedText<NAME_MAX> name_;
+  UniqueFd file_;
+};
+
+// token.shadow -> token.tmp_XXXXXX, as upstream names them.
+Result<TemporaryFile> TemporaryFile::create(const Place &place) {
+  constexpr std::string_view kLetters =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+  constexpr int kAttempts = 100;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    std::array<unsigned char, 6> random{};
+    if (getrandom(random.data(), random.size(), 0) !=
+        static_cast<ssize_t>(random.size())) {
+      return system_error("cannot get random bytes", {});
+    }
+    const std::string_view whole = place.name.view();
+    FixedText<NAME_MAX> name(slice(whole, 0, whole.rfind('.')));
+    name.append(".tmp_");
+    for (const unsigned char byte : random) {
+      name.append(slice(kLetters, byte % kLetters.size(), 1));
+    }
+    UniqueFd file(openat(place.directory.get(), name.c_str(),
+                         O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+                         S_IRUSR | S_IWUSR));
+    if (file) {
+      TemporaryFile temporary(place);
+      temporary.name_ = name;
+      temporary.file_ = std::move(file);
+      return temporary;
+    }
+    if (errno != EEXIST) {
+      break;
+    }
+  }
+  return system_error("cannot create a temporary file beside",
+                      place.path.view());
+}
+
+// Gives the new file the old one's extended attribute, or none.
+bool copy_attribute(int from, int to, const char *name) {
+  std::array<char, 4096> value{};
+  const ssize_t size = fgetxattr(from, name, value.data(), value.size());
+  if (size >= 0) {
+    return fsetxattr(to, name, value.data(), static_cast<std::size_t>(size),
+                     0) == 0;
+  }
+  if (errno == ENOTSUP) {
+    return true;
+  }
+  if (errno != ENODATA) {
+    return false;
+  }
+  // The directory may have given the new file one by default.
+  return fremovexattr(to, name) == 0 || errno == ENODATA || errno == ENOTSUP;
+}
+
+Result<void> copy_access(const Current &current, int to, const Place &place) {
+  constexpr const char *kAcl = "system.posix_acl_access";
+  constexpr const char *kLabel = "security.selinux";
+  if (fchown(to, current.status.st_uid, current.status.st_gid) != 0 ||
+      fchmod(to, current.status.st_mode & ALLPERMS) != 0 ||
+      !copy_attribute(current.file.get(), to, kAcl) ||
+      (fgetxattr(current.file.get(), kLabel, nullptr, 0) >= 0 &&
+       !copy_attribute(current.file.get(), to, kLabel))) {
+    return system_error("cannot keep owner and mode of", place.path.view());
+  }
+  return {};
+}
+
+Result<void> set_access(const Store &store, int to, const Place &place) {
+  const auto owner = user_id(store.file_owner);
+  if (!owner) {
+    return owner.error();
+  }
+  const auto group = group_id(store.file_group);
+  if (!group) {
+    return group.error();
+  }
+  if (fchown(to, *owner, *group) != 0 || fchmod(to, store.file_mode) != 0) {
+    return system_error("cannot set owner and mode of", place.path.view());
+  }
+  return {};
+}
+
+Result<TemporaryFile> write_temporary(const Store &store, const Place &place,
+                                      const Current &current,
+                                      std::string_view text) {
+  auto temporary = TemporaryFile::create(place);
+  if (!temporary) {
+    return temporary.error();
+  }
+  const auto access = current.file
+                          ? copy_access(current, temporary->fd(), place)
+                          : set_access(store, temporary->fd(), place);
+  if (!access) {
+    return access.error();
+  }
+  if (!write_all(temporary->fd(), text) || fsync(temporary->fd()) != 0) {
+    return system_error("cannot write a temporary file beside",
+                        place.path.view());
+  }
+  return temporary;
+}
+
+// One round of steps 2 to 6.
+enum class Round : std::uint8_t { kRenamed, kStartOver, kNoToken, kOtherHash };
+
+class Writer {
+ public:
+  Writer(const Store &store, Cache *cache, const Change &change,
+         const Delivery &delivery, const Place &place, const FileLock &lock)
+      : store_(store),
+        cache_(cache),
+        change_(change),
+        delivery_(delivery),
+        place_(place),
+        lock_(lock) {}
+
+  Result<Round> run() {
+    const auto current = read_current(place_);
+    if (!current) {
+      return current.error();
+    }
+    const auto changed = change_shadow_text(
+        current->file ? &current->text : nullptr, place_.path,
+        change_.token_id.text, change_.stored_hash);
+    if (!changed) {
+      return changed.error();
+    }
+    if (!change_.stored_hash && changed->old_members == 0) {
+      return Round::kNoToken;
+    }
+    if (change_.expected_hash &&
+        !equal_in_constant_time(changed->old_hash.view(),
+                                *change_.expected_hash)) {
+      return Round::kOtherHash;
+    }
+    auto temporary =
+        write_temporary(store_, place_, *current, changed->text.view());
+    if (!temporary) {
+      return temporary.error();
+    }
+    if (!deliver_once()) {
+      return system_error("cannot write to", "standard output");
+    }
+    if (!is_unchanged(place_, *current)) {
+      return Round::kStartOver;
+    }
+    return rename_into_place(&*temporary);
+  }
+
+ private:
+  bool deliver_once() {
+    if (delivery_.deliver == nullptr || delivered_) {
+      return true;
+    }
+    delivered_ = delivery_.deliver(delivery_.context);
+    return delivered_;
+  }
+
+  Result<Round> rename_into_place(TemporaryFile *temporary) {
+    auto claim = cache_->claim_for_write(lock_);
+    if (!claim) {
+      return claim.error();
+    }
+    const auto renamed = temporary->rename_into_place();
+    if (*claim) {
+      // Whoever took over did so because it holds the lock: not while we do.
+      static_cast<void>((*claim)->end());
+    }
+    if (!renamed) {
+      return renamed.error();
+    }
+    return Round::kRenamed;
+  }
+
+  const Store &store_;
+  Cache *cache_;
+  const Change &change_;
+  const Delivery &delivery_;
+  const Place &place_;
+  const FileLock &lock_;
+  bool delivered_ = false;
+};
+
+// Step 8.  Nothing depends on it: who finds the cache out of force renews it.
+void renew_cache(Cache *cache, const Change &change, const FileLock &lock) {
+  const auto snapshot = cache->renew(lock);
+  if (snapshot && change.stored_hash &&
+      snapshot->shadow.find(change.token_id.text) == change.stored_hash) {
+    cache->remember(Fact::kMatch, change.token_id.text, change.secret,
+                    *change.stored_hash, *snapshot);
+  }
+}
+
+}  // namespace
+
+Result<Written> write_token(const Store &store, Cache *cache,
+                            const Change &change, const Delivery &delivery) {
+  const auto lock = FileLock::acquire(store, kLockSeconds);
+  if (!lock) {
+    return lock.error();
+  }
+  const auto place = open_place(store.token_shadow);
+  if (!place) {
+    return place.error();
+  }
+  Writer writer(store, cache, change, delivery, *place, *lock);
+  for (int round = 0; round < kMaxRounds; ++round) {
+    const auto done = writer.run();
+    if (!done) {
+      return done.error();
+    }
+    switch (*done) {
+      case Round::kNoToken:
+        return Written::kNoSuchToken;
+      case Round::kOtherHash:
+        return Written::kOtherHash;
+      case Round::kStartOver:
+        continue;
+      case Round::kRenamed:
+        break;
+    }
+    const bool durable = fsync(place->directory.get()) == 0;
+    renew_cache(cache, change, *lock);
+    return durable ? Written::kDurably : Written::kNotDurably;
+  }
+  return plain_error(Errc::kTimedOut, "cannot replace", place->path.view(),
+                     "somebody else keeps changing it");
+}
+
+}  // namespace pbstoken
