@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the tests share: cmocka for C++, a directory that cleans up after
+// itself, views and strings.
+#ifndef PBSTOKEN_TESTS_SUPPORT_H_
+#define PBSTOKEN_TESTS_SUPPORT_H_
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <string_view>
+
+#include "pbstoken/buffer.h"
+#include "pbstoken/result.h"
+
+// After the C++ headers: cmocka has a macro fail().
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+extern "C" {
+#include <cmocka.h>
+}
+
+// Fails with both texts, as cmocka's own assertions do.
+#define assert_text_equal(actual, expected)        \
+  assert_string_equal(std::string(actual).c_str(), \
+                      std::string(expected).c_str())
+
+namespace pbstoken::testing {
+
+// A failed assertion longjmps past destructors, so a fixture owns it: use
+// make_temp_dir and remove_temp_dir as setup and teardown.
+class TempDir {
+ public:
+  TempDir() {
+    std::string name =
+        (std::filesystem::temp_directory_path() / "pbstoken-test-XXXXXX")
+            .string();
+    path_ = mkdtemp(name.data());
+  }
+  TempDir(const TempDir &) = delete;
+  TempDir &operator=(const TempDir &) = delete;
+  ~TempDir() { std::filesystem::remove_all(path_); }
+
+  [[nodiscard]] std::string path(std::string_view name) const {
+    return path_ + "/" + std::string(name);
+  }
+  std::string write(std::string_view name, std::string_view content) const {
+    std::ofstream(path(name), std::ios::binary) << content;
+    return path(name);
+  }
+
+ private:
+  std::string path_;
+};
+
+inline int make_temp_dir(void **state) {
+  *state = new TempDir;
+  return 0;
+}
+
+inline int remove_temp_dir(void **state) {
+  delete static_cast<TempDir *>(*state);
+  return 0;
+}
+
+// A buffer as read_whole() makes them: a NUL byte stands behind the text.
+inline Buffer terminated(std::string_view text) {
+  Buffer buffer;
+  if (!buffer.append(text) || !buffer.append(std::string_view("\0", 1))) {
+    std::abort();
+  }
+  buffer.drop_last();
+  return buffer;
+}
+
+}  // namespace pbstoken::testing
+
+#endif  // PBSTOKEN_TESTS_SUPPORT_H_
