@@ -8,22 +8,6 @@
 
 namespace pbstoken {
 
-const char *const kUsageText =
-    "usage: pbstoken-helper [OPTION...] COMMAND [--] [TOKENID]\n"
-    "\n"
-    "  generate TOKENID  make a random secret, print it once\n"
-    "  set TOKENID       take the secret from standard input\n"
-    "  delete TOKENID    remove the token\n"
-    "  rotate TOKENID    current secret on standard input, print a new one\n"
-    "  verify TOKENID    secret on standard input; exit 0 if it matches\n"
-    "  status            the segment and its counters\n"
-    "  flush             forget every verified secret\n"
-    "\n"
-    "  --store NAME                            default: pbs\n"
-    "  --config PATH                           default: "
-    "/etc/pbstoken/NAME.conf\n"
-    "  --output-format text|json|json-pretty   default: text\n";
-
 namespace {
 
 struct CommandName {
@@ -127,6 +111,24 @@ Result<void> apply_operands(char *const *operands, CommandLine *out) {
 }
 
 }  // namespace
+
+std::string_view usage_text() {
+  return "usage: pbstoken-helper [OPTION...] COMMAND [--] [TOKENID]\n"
+         "\n"
+         "  generate TOKENID  make a random secret, print it once\n"
+         "  set TOKENID       take the secret from standard input\n"
+         "  delete TOKENID    remove the token\n"
+         "  rotate TOKENID    current secret on standard input, print a new "
+         "one\n"
+         "  verify TOKENID    secret on standard input; exit 0 if it matches\n"
+         "  status            the segment and its counters\n"
+         "  flush             forget every verified secret\n"
+         "\n"
+         "  --store NAME                            default: pbs\n"
+         "  --config PATH                           default: "
+         "/etc/pbstoken/NAME.conf\n"
+         "  --output-format text|json|json-pretty   default: text\n";
+}
 
 Result<std::optional<CommandLine>> parse_command_line(int argc, char **argv) {
   CommandLine line;

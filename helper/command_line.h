@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "pbstoken/result.h"
 #include "pbstoken/store.h"
@@ -35,7 +36,7 @@ struct CommandLine {
 };
 
 // What --help prints.
-extern const char *const kUsageText;
+std::string_view usage_text();
 
 // The command line, nothing for --help, or an error whose text says which
 // argument is wrong.

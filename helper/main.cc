@@ -29,8 +29,8 @@ ExitStatus serve(int argc, char **argv) {
     return ExitStatus::kUsage;
   }
   if (!*line) {
-    return write_all(STDOUT_FILENO, kUsageText) ? ExitStatus::kDone
-                                                : ExitStatus::kUnavailable;
+    return write_all(STDOUT_FILENO, usage_text()) ? ExitStatus::kDone
+                                                  : ExitStatus::kUnavailable;
   }
   if (caller != 0) {
     complain("only root may do this");

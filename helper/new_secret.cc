@@ -17,7 +17,7 @@ namespace pbstoken {
 namespace {
 
 constexpr std::size_t kUuidSize = 36;
-constexpr unsigned long kYescryptCost = 5;  // as upstream
+constexpr auto kYescryptCost = 5UL;  // as upstream
 constexpr std::size_t kSaltBytes = 32;
 
 // xxxxxxxx-xxxx-4xxx-Nxxx-xxxxxxxxxxxx, N one of 8, 9, a, b (RFC 9562, 5.4).

@@ -31,7 +31,7 @@ struct Rewriter {
     if (!member.is_string) {
       return true;
     }
-    out->old_hash = Buffer();
+    out->old_hash.clear();
     return out->old_hash.append(member.value);
   }
 

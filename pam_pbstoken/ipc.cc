@@ -42,7 +42,7 @@ ShmAttachment::~ShmAttachment() {
 
 Result<ShmAttachment> ShmAttachment::attach(int id, Access access) {
   void *address = shmat(id, nullptr, access == Access::kRead ? SHM_RDONLY : 0);
-  if (address == reinterpret_cast<void *>(-1)) {
+  if (reinterpret_cast<std::intptr_t>(address) == -1) {
     return system_error("cannot attach the shared-memory segment", {});
   }
   ShmAttachment attachment;

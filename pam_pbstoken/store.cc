@@ -12,7 +12,7 @@ namespace pbstoken {
 
 namespace {
 
-constexpr std::size_t kMaxConfiguration = 64 * 1024;
+constexpr std::size_t kMaxConfiguration = std::size_t{64} * 1024;
 constexpr std::uint64_t kMaxTtl = 86400;
 constexpr std::uint64_t kMaxSlots = 1 << 20;
 constexpr std::uint64_t kMaxMode = 0777;

@@ -27,7 +27,7 @@ class AttachmentUse {
   AttachmentUse() = default;
   AttachmentUse(AttachmentUse &&other) noexcept { swap(other); }
   AttachmentUse &operator=(AttachmentUse &&other) noexcept {
-    AttachmentUse(std::move(other)).swap(*this);
+    swap(other);
     return *this;
   }
   AttachmentUse(const AttachmentUse &) = delete;

@@ -7,6 +7,7 @@
 #define PBSTOKEN_BUFFER_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <string_view>
@@ -19,18 +20,27 @@ namespace pbstoken {
 class Buffer {
  public:
   Buffer() = default;
-  Buffer(Buffer &&other) noexcept { swap(other); }
+  Buffer(Buffer &&other) noexcept { take(&other); }
   Buffer &operator=(Buffer &&other) noexcept {
-    Buffer(std::move(other)).swap(*this);
+    if (this != &other) {
+      clear();
+      take(&other);
+    }
     return *this;
   }
   Buffer(const Buffer &) = delete;
   Buffer &operator=(const Buffer &) = delete;
-  ~Buffer() {
+  ~Buffer() { clear(); }
+
+  // Empty again, and what was there is wiped.
+  void clear() {
     if (bytes_ != nullptr) {
       wipe(bytes_, capacity_);
       std::free(bytes_);
     }
+    bytes_ = nullptr;
+    size_ = 0;
+    capacity_ = 0;
   }
 
   // Room for capacity bytes in all; false, and unchanged, without memory.
@@ -38,30 +48,34 @@ class Buffer {
     if (capacity <= capacity_) {
       return true;
     }
-    Buffer larger;
-    larger.bytes_ = static_cast<char *>(std::malloc(capacity));
-    if (larger.bytes_ == nullptr) {
+    auto *larger = static_cast<char *>(std::malloc(capacity));
+    if (larger == nullptr) {
       return false;
     }
-    larger.capacity_ = capacity;
-    larger.size_ = size_;
-    if (size_ != 0) {
-      std::memcpy(larger.bytes_, bytes_, size_);
+    const std::size_t size = size_;
+    if (size != 0) {
+      std::memcpy(larger, bytes_, size);
     }
-    swap(larger);
+    clear();
+    bytes_ = larger;
+    size_ = size;
+    capacity_ = capacity;
     return true;
   }
 
   // False, and unchanged, without memory.
   [[nodiscard]] bool append(std::string_view text) {
-    if (text.size() > capacity_ - size_ &&
-        !reserve((size_ + text.size()) * 2)) {
-      return false;
+    if (text.empty()) {
+      return true;
     }
-    if (!text.empty()) {
-      std::memcpy(bytes_ + size_, text.data(), text.size());
-      size_ += text.size();
+    if (text.size() > capacity_ - size_) {
+      const std::size_t needed = size_ + text.size();
+      if (needed > SIZE_MAX / 2 || !reserve(needed * 2)) {
+        return false;
+      }
     }
+    std::memcpy(bytes_ + size_, text.data(), text.size());
+    size_ += text.size();
     return true;
   }
 
@@ -79,10 +93,11 @@ class Buffer {
   [[nodiscard]] std::string_view view() const { return {bytes_, size_}; }
 
  private:
-  void swap(Buffer &other) noexcept {
-    std::swap(bytes_, other.bytes_);
-    std::swap(size_, other.size_);
-    std::swap(capacity_, other.capacity_);
+  // Of an empty buffer.
+  void take(Buffer *other) {
+    bytes_ = std::exchange(other->bytes_, nullptr);
+    size_ = std::exchange(other->size_, 0);
+    capacity_ = std::exchange(other->capacity_, 0);
   }
 
   char *bytes_ = nullptr;
