@@ -2,8 +2,8 @@
 #
 # make            the module and the helper, under build/
 # make demo       what they do, on real input, in a scratch namespace
-# make check      everything that is tested
-# make lint       clang-format, clang-tidy, cppcheck
+# make check      builds with both compilers, runs every test
+# make lint       clang-format, clang-tidy, cppcheck, shellcheck
 # make install    DESTDIR= PREFIX= PAMDIR=
 #
 # demo, check and lint install the packages that they need.
@@ -21,11 +21,12 @@ CPPFLAGS =
 LDFLAGS =
 WERROR =
 
-# --- Debian packages: to build, and to test
+# --- Debian packages: to build, for the demonstration, to test
 
 BUILD_PACKAGES = g++ libcrypt-dev libpam0g-dev libssl-dev rapidjson-dev
+DEMO_PACKAGES = pamtester util-linux
 TEST_PACKAGES = clang clang-format clang-tidy cppcheck libcmocka-dev \
-  pamtester python3 util-linux valgrind
+  shellcheck valgrind
 
 # --- how it is built
 
@@ -35,7 +36,10 @@ MULTIARCH := $(shell $(CXX) -print-multiarch 2>/dev/null)
 WARNINGS = -Wall -Wextra -Wformat=2 -Wconversion -Wshadow \
   $(if $(WERROR),-Werror)
 HARDENING = -fstack-protector-strong -fstack-clash-protection \
-  -fcf-protection -D_FORTIFY_SOURCE=2
+  -D_FORTIFY_SOURCE=2 $(CONTROL_FLOW)
+# Control-flow integrity, where the processor has it.
+CONTROL_FLOW = $(if $(filter x86_64-% i386-%,$(MULTIARCH)),-fcf-protection) \
+  $(if $(filter aarch64-%,$(MULTIARCH)),-mbranch-protection=standard)
 # No C++ runtime in the host: see the note above the link lines.
 LANGUAGE = -std=c++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics \
   -fvisibility=hidden -fvisibility-inlines-hidden
@@ -112,8 +116,11 @@ endef
 build-packages:
 	$(call install_packages,$(BUILD_PACKAGES))
 
+demo-packages:
+	$(call install_packages,$(DEMO_PACKAGES))
+
 test-packages:
-	$(call install_packages,$(BUILD_PACKAGES) $(TEST_PACKAGES))
+	$(call install_packages,$(BUILD_PACKAGES) $(DEMO_PACKAGES) $(TEST_PACKAGES))
 
 # Unit tests: tests/test_SUBJECT.cc, no root needed.  They are linked with all
 # of the core and of the helper but its main().
@@ -134,15 +141,49 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TESTED)
 tests: $(UNIT_TESTS)
 e2e-tests: all $(E2E_TESTS)
 
-check-unit: tests
-	tests/run $(UNIT_TESTS)
+# The unit tests three times: as built, under Valgrind, and by the other
+# compiler under its sanitizers.
+SANITIZED = build/sanitized
+VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full \
+  --errors-for-leak-kinds=definite
 
-.PHONY: build-packages test-packages tests e2e-tests check-unit
-.SECONDARY:
+check: test-packages
+	$(MAKE) WERROR=1 all tests e2e-tests
+	$(MAKE) WERROR=1 BUILD=build/clang CXX=clang++ all
+	$(MAKE) WERROR=1 BUILD=$(SANITIZED) CXX=clang++ tests \
+	  SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all'
+	tests/run $(UNIT_TESTS) \
+	  $(patsubst $(BUILD)/%,$(SANITIZED)/%,$(UNIT_TESTS)) \
+	  -p '$(VALGRIND)' $(UNIT_TESTS) \
+	  -p '$(SUDO) tests/scratch' $(E2E_TESTS)
+
+demo: build-packages demo-packages
+	@$(MAKE) --silent all
+	@$(SUDO) tests/scratch tests/demo $(BUILD)
+
+# --- linting
+
+SOURCES = $(MODULE_SOURCES) $(CORE_SOURCES) $(HELPER_SOURCES)
+TEST_SOURCES = $(wildcard tests/*.cc tests/e2e/*.cc)
+FORMATTED = $(SOURCES) $(TEST_SOURCES) \
+  $(wildcard include/pbstoken/*.h pam_pbstoken/*.h helper/*.h tests/*.h \
+  tests/e2e/*.h)
+SCRIPTS = tests/run tests/scratch tests/demo .ci/run
+
+lint: test-packages
+	clang-format --dry-run --Werror $(FORMATTED)
+	printf '%s\n' $(SOURCES) | xargs -P "$$(nproc)" -I FILE \
+	  clang-tidy --quiet FILE -- $(LANGUAGE) -Iinclude
+	cppcheck --quiet --enable=warning,performance,portability \
+	  --inline-suppr --error-exitcode=1 --std=c++20 -Iinclude \
+	  --suppress=missingIncludeSystem pam_pbstoken helper
+	shellcheck $(SCRIPTS)
 
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all install clean
+.PHONY: all build-packages test-packages demo-packages tests e2e-tests check \
+  demo lint install clean
+.SECONDARY:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
