@@ -42,7 +42,8 @@ CONTROL_FLOW = $(if $(filter x86_64-% i386-%,$(MULTIARCH)),-fcf-protection) \
   $(if $(filter aarch64-%,$(MULTIARCH)),-mbranch-protection=standard)
 # No C++ runtime in the host: see the note above the link lines.
 LANGUAGE = -std=c++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics \
-  -fvisibility=hidden -fvisibility-inlines-hidden
+  -fvisibility=hidden -fvisibility-inlines-hidden \
+  -ffunction-sections -fdata-sections
 # Ours first, so that a packager's win; SANITIZE is for the tests.
 ALL_CXXFLAGS = $(LANGUAGE) $(WARNINGS) $(HARDENING) -fPIC -Iinclude \
   -MMD -MP $(CPPFLAGS) $(CXXFLAGS) $(SANITIZE)

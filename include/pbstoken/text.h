@@ -11,10 +11,24 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <string_view>
 
 namespace pbstoken {
+
+// What FixedText does, once for all capacities.
+namespace text {
+
+// Appends as much of more as fits in capacity bytes, and a NUL; the new size.
+std::size_t append(char *bytes, std::size_t size, std::size_t capacity,
+                   std::string_view more);
+
+using Digits = std::array<char, 20>;
+std::string_view digits_of(std::uint64_t number, Digits *place);
+
+using Escape = std::array<char, 4>;
+std::string_view escape(char c, Escape *place);
+
+}  // namespace text
 
 template <std::size_t kCapacity>
 class FixedText {
@@ -23,41 +37,25 @@ class FixedText {
   explicit FixedText(std::string_view text) { append(text); }
 
   FixedText &append(std::string_view text) {
-    const std::size_t room = kCapacity - size_;
-    const std::size_t count = text.size() < room ? text.size() : room;
-    // Not memcpy: an empty string_view may hold a null pointer.
-    for (std::size_t i = 0; i < count; ++i) {
-      bytes_[size_ + i] = text[i];
-    }
-    size_ += count;
-    bytes_[size_] = '\0';
-    truncated_ = truncated_ || count < text.size();
+    const std::size_t size =
+        text::append(bytes_.data(), size_, kCapacity, text);
+    truncated_ = truncated_ || size - size_ < text.size();
+    size_ = size;
     return *this;
   }
 
   FixedText &append(std::uint64_t number) {
-    std::array<char, 20> digits{};
-    std::size_t at = digits.size();
-    do {
-      digits[--at] = static_cast<char>('0' + number % 10);
-      number /= 10;
-    } while (number != 0);
-    return append(std::string_view(digits.data() + at, digits.size() - at));
+    text::Digits digits;
+    return append(text::digits_of(number, &digits));
   }
 
   // For text that someone else chose: control characters, DEL and the
   // backslash become \xHH, so that one message stays one line.
   FixedText &append_escaped(std::string_view text) {
-    constexpr std::string_view kHex = "0123456789abcdef";
-    for (const char c : text) {
-      const auto byte = static_cast<unsigned char>(c);
-      if (byte >= 0x20 && byte != 0x7f && c != '\\') {
-        append(std::string_view(&c, 1));
-        continue;
-      }
-      const std::array<char, 4> escape = {'\\', 'x', kHex[byte >> 4U],
-                                          kHex[byte & 0xfU]};
-      append(std::string_view(escape.data(), escape.size()));
+    while (!text.empty()) {
+      text::Escape escape;
+      append(text::escape(text.front(), &escape));
+      text.remove_prefix(1);
     }
     return *this;
   }
