@@ -22,7 +22,6 @@ namespace {
 // keeps it within the first block that it asks for.
 class FixedAllocator {
  public:
-  static constexpr bool kNeedFree = false;
   static constexpr std::size_t kSize = (kMaxJsonDepth + 2) * 2 * sizeof(void *);
 
   void *Malloc(std::size_t size) {
