@@ -118,7 +118,7 @@ build-packages:
 	$(call install_packages,$(BUILD_PACKAGES))
 
 demo-packages:
-	$(call install_packages,$(DEMO_PACKAGES))
+	$(call install_packages,$(BUILD_PACKAGES) $(DEMO_PACKAGES))
 
 test-packages:
 	$(call install_packages,$(BUILD_PACKAGES) $(DEMO_PACKAGES) $(TEST_PACKAGES))
@@ -158,7 +158,7 @@ check: test-packages
 	  -p '$(VALGRIND)' $(UNIT_TESTS) \
 	  -p '$(SUDO) tests/scratch' $(E2E_TESTS)
 
-demo: build-packages demo-packages
+demo: demo-packages
 	@$(MAKE) --silent all
 	@$(SUDO) tests/scratch tests/demo $(BUILD)
 
