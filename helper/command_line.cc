@@ -138,7 +138,6 @@ Result<std::optional<CommandLine>> parse_command_line(int argc, char **argv) {
   }
   opterr = 0;  // our own messages, without argv[0]
   while (true) {
-    const int at = optind;
     const int code = getopt_long(argc, argv, ":", kOptions.data(), nullptr);
     if (code == -1) {
       break;
@@ -148,7 +147,7 @@ Result<std::optional<CommandLine>> parse_command_line(int argc, char **argv) {
     }
     if (code == ':' || code == '?') {
       return usage_error(code == ':' ? "no value given for" : "unknown option",
-                         argv[at]);
+                         argv[optind - 1]);
     }
     if (const auto applied = apply_option(code, optarg, &line); !applied) {
       return applied.error();

@@ -58,7 +58,9 @@ Result<FileIdentity> look_at(const PathText &path) {
 Result<UniqueFd> open_regular(const PathText &path) {
   UniqueFd file(open(path.c_str(), kOpenFlags));
   if (!file) {
-    return system_error("cannot open", path.view());
+    // A socket cannot be opened, whatever its mode.
+    return errno == ENXIO ? unsafe(path, "not a regular file")
+                          : system_error("cannot open", path.view());
   }
   struct stat status {};
   if (const auto regular = require_regular(file, path, &status); !regular) {
@@ -68,6 +70,9 @@ Result<UniqueFd> open_regular(const PathText &path) {
 }
 
 Result<UniqueFd> open_trusted(const PathText &path) {
+  if (!path.view().starts_with('/')) {
+    return unsafe(path, "not an absolute path");
+  }
   UniqueFd directory(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
   std::string_view rest = path.view();
   struct stat status {};
@@ -104,7 +109,9 @@ Result<UniqueFd> open_trusted(const PathText &path) {
     directory = UniqueFd(openat(directory.get(), component.c_str(),
                                 O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   }
-  return system_error("cannot open", path.view());
+  return errno == ELOOP || errno == ENOTDIR
+             ? unsafe(path, "a component is a symbolic link or no directory")
+             : system_error("cannot open", path.view());
 }
 
 Result<Buffer> read_whole(const UniqueFd &file, const PathText &path,

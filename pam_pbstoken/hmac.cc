@@ -47,10 +47,8 @@ Hmac &Hmac::add(std::string_view field) {
   return *this;
 }
 
-Hmac &Hmac::add(std::span<const std::uint64_t> words) {
-  const std::uint64_t size = words.size_bytes();
-  SHA256_Update(&state_, &size, sizeof(size));
-  SHA256_Update(&state_, words.data(), words.size_bytes());
+Hmac &Hmac::add(std::span<const std::uint64_t> numbers) {
+  SHA256_Update(&state_, numbers.data(), numbers.size_bytes());
   return *this;
 }
 

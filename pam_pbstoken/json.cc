@@ -95,7 +95,7 @@ class MemberHandler {
     if (depth_ == 1) {
       member_ = JsonMember{};
       member_.name = view(text, size);
-      member_.raw_name = take_range();
+      member_.raw_name = take_range(stream_->Tell());
     }
     return true;
   }
@@ -114,7 +114,7 @@ class MemberHandler {
       wrong_root_ = !allowed_as_root;
       return allowed_as_root;
     }
-    return depth_ > 1 || deliver();
+    return depth_ > 1 || deliver(stream_->Tell());
   }
 
   bool enter(bool is_object) {
@@ -128,25 +128,27 @@ class MemberHandler {
     }
     ++depth_;
     if (depth_ == 1) {
-      last_end_ = stream_->Tell();
+      // The brace is still to be taken.
+      last_end_ = stream_->Tell() + 1;
     }
     return true;
   }
 
   bool leave() {
     --depth_;
-    return depth_ != 1 || deliver();
+    // Its closing brace or bracket is still to be taken.
+    return depth_ != 1 || deliver(stream_->Tell() + 1);
   }
 
-  bool deliver() {
-    member_.raw_value = take_range();
+  bool deliver(std::size_t end) {
+    member_.raw_value = take_range(end);
     return sink_(context_, member_);
   }
 
-  // From the first byte of the token that was read last to here.
-  JsonRange take_range() {
+  // From the first byte of the token that was read last to its end.
+  JsonRange take_range(std::size_t end) {
     const JsonRange range = {.begin = stream_->token_after(last_end_),
-                             .end = stream_->Tell()};
+                             .end = end};
     last_end_ = range.end;
     return range;
   }

@@ -19,6 +19,8 @@ constexpr char kPlaceLabel = 'p';
 constexpr char kBindingLabel = 'b';
 constexpr char kMatchLabel = 'm';
 constexpr char kMismatchLabel = 'x';
+constexpr char kMatchCheckLabel = 'M';
+constexpr char kMismatchCheckLabel = 'X';
 constexpr char kStampLabel = 's';
 
 // How often a stamp that somebody is just storing is loaded again.
@@ -50,20 +52,8 @@ void store_slot(Slot *slot, const Slot &value) {
   store_relaxed(&slot->check, value.check);
 }
 
-Slot fold(const Slot &slot, std::uint64_t generation) {
-  Slot folded = slot;
-  folded.check ^= slot.generation ^ generation;
-  folded.generation = generation;
-  return folded;
-}
-
-// Whether a slot holds this fact, folded with this generation.
-bool holds(const Slot &slot, const Digest &fact, std::uint64_t generation) {
-  const std::array<std::uint64_t, 3> wanted = {fact[0], fact[1],
-                                               fact[2] ^ generation};
-  const std::array<std::uint64_t, 3> found = {slot.fact[0], slot.fact[1],
-                                              slot.check};
-  return CRYPTO_memcmp(wanted.data(), found.data(), sizeof(wanted)) == 0;
+bool same(const FactDigest &a, const FactDigest &b) {
+  return CRYPTO_memcmp(a.data(), b.data(), sizeof(a)) == 0;
 }
 
 CheckedStamp load_stamp(const CheckedStamp &shared) {
@@ -169,7 +159,7 @@ CheckedStamp Segment::checked(const Stamp &stamp) const {
 std::optional<Stamp> Segment::stamp() {
   for (int attempt = 0; attempt < kStampAttempts; ++attempt) {
     const CheckedStamp found = load_stamp(header_->stamp);
-    if (found == verified_stamp_ || found == checked(found.stamp)) {
+    if (verified_stamp_ == found || found == checked(found.stamp)) {
       verified_stamp_ = found;
       return found.stamp;
     }
@@ -190,14 +180,32 @@ Binding Segment::binding_of(std::string_view token_id,
   return {digest[0], digest[1], digest[2]};
 }
 
-Digest Segment::fact_digest(Fact part, std::string_view token_id,
-                            const Binding &binding,
-                            std::string_view secret) const {
-  return Hmac(key_, part == Fact::kMatch ? kMatchLabel : kMismatchLabel)
-      .add(token_id)
-      .add(binding)
-      .add(secret)
-      .finish();
+FactDigest Segment::fact_digest(Fact part, std::string_view token_id,
+                                const Binding &binding,
+                                std::string_view secret) const {
+  const Digest digest =
+      Hmac(key_, part == Fact::kMatch ? kMatchLabel : kMismatchLabel)
+          .add(token_id)
+          .add(binding)
+          .add(secret)
+          .finish();
+  return {digest[0], digest[1]};
+}
+
+std::uint64_t Segment::check_of(Fact part, const Binding &binding,
+                                const FactDigest &fact,
+                                std::uint64_t generation) const {
+  // 49 bytes with the label: one block for the inner hash.
+  const std::array<std::uint64_t, 6> numbers = {
+      binding[0], binding[1], binding[2], fact[0], fact[1], generation};
+  return Hmac(key_,
+              part == Fact::kMatch ? kMatchCheckLabel : kMismatchCheckLabel)
+      .add(numbers)
+      .finish()[0];
+}
+
+bool Segment::is_whole(Fact part, const Slot &slot) const {
+  return slot.check == check_of(part, slot.binding, slot.fact, slot.generation);
 }
 
 const Bucket *Segment::bucket(Fact part, const Place &place) const {
@@ -219,12 +227,13 @@ std::optional<Fact> Segment::find(std::string_view token_id,
         continue;
       }
       const Slot slot = load_slot(shared);
-      if (binding != nullptr && slot.binding != *binding) {
+      // By generation or by binding, whichever the caller knows.
+      if ((generation != nullptr && slot.generation != *generation) ||
+          (binding != nullptr && slot.binding != *binding)) {
         continue;
       }
-      const Digest fact = fact_digest(part, token_id, slot.binding, secret);
-      if (holds(slot, fact,
-                generation != nullptr ? *generation : slot.generation)) {
+      if (same(slot.fact, fact_digest(part, token_id, slot.binding, secret)) &&
+          is_whole(part, slot)) {
         return part;
       }
     }
@@ -312,23 +321,22 @@ void WritableSegment::insert(Fact fact, std::string_view token_id,
                              std::string_view secret, const Binding &binding,
                              std::uint64_t generation) {
   const Place place = place_of(token_id);
-  const Digest digest = fact_digest(fact, token_id, binding, secret);
+  const FactDigest digest = fact_digest(fact, token_id, binding, secret);
   Bucket *slots = writable(bucket(fact, place));
   // The best place: this id's own (a token has one secret that matches, but
   // any number that do not), else one that is free, else one that is not in
   // force, else any.
-  Slot *best = &(*slots)[digest[3] % kWays];
+  Slot *best = &(*slots)[digest[0] % kWays];
   int best_rank = 0;
   for (Slot &shared : *slots) {
     const Slot slot = load_slot(shared);
-    const bool same =
-        slot.tag == place.tag &&
-        (fact == Fact::kMatch || holds(slot, digest, slot.generation));
-    if (same && slot.generation > generation &&
+    const bool own = slot.tag == place.tag &&
+                     (fact == Fact::kMatch || same(slot.fact, digest));
+    if (own && slot.generation > generation && is_whole(fact, slot) &&
         generation_is_still(slot.generation)) {
       return;  // we come late: what stands there is in force
     }
-    const int rank = same                            ? 3
+    const int rank = own                             ? 3
                      : slot.tag == 0                 ? 2
                      : slot.generation != generation ? 1
                                                      : 0;
@@ -340,8 +348,8 @@ void WritableSegment::insert(Fact fact, std::string_view token_id,
   store_slot(best, {.tag = place.tag,
                     .generation = generation,
                     .binding = binding,
-                    .fact = {digest[0], digest[1]},
-                    .check = digest[2] ^ generation});
+                    .fact = digest,
+                    .check = check_of(fact, binding, digest, generation)});
 }
 
 void WritableSegment::rebind(std::string_view token_id,
@@ -356,15 +364,17 @@ void WritableSegment::rebind(std::string_view token_id,
       }
       // Judged and written back as one copy: a slot that somebody else stores
       // meanwhile must not inherit our verdict on the one it replaced.
-      const Slot slot = load_slot(shared);
+      Slot slot = load_slot(shared);
       if (!binding) {
         binding = binding_of(token_id, stored_hash);
       }
-      if (slot.binding == *binding) {
-        store_slot(&shared, fold(slot, generation));
-      } else if (slot.generation == generation) {
-        // Bound by an earlier member of the same name: the last one counts.
-        store_slot(&shared, fold(slot, kNeverInForce));
+      const bool bound = slot.binding == *binding;
+      // Bound by an earlier member of the same name: the last one counts.
+      const bool unbind = !bound && slot.generation == generation;
+      if ((bound || unbind) && is_whole(part, slot)) {
+        slot.generation = bound ? generation : kNeverInForce;
+        slot.check = check_of(part, slot.binding, slot.fact, slot.generation);
+        store_slot(&shared, slot);
       }
     }
   }

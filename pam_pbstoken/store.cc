@@ -19,6 +19,9 @@ constexpr std::uint64_t kMaxMode = 0777;
 constexpr std::uint64_t kMaxKey = 0xffffffff;
 constexpr std::uint64_t kMaxId = 0xfffffffe;  // (uid_t)-1 means "leave alone"
 
+// Of a lock file that is not named otherwise.
+constexpr std::string_view kLockSuffix = ".lock";
+
 // Each setter takes a trimmed value and says what is wrong with it, or null.
 using Problem = const char *;
 
@@ -60,7 +63,8 @@ Problem set_principal(Principal *out_principal, std::string_view value,
   if (out_principal->id) {
     return nullptr;
   }
-  if (value.empty() || out_principal->name.truncated()) {
+  if (value.empty() || value.find('\0') != std::string_view::npos ||
+      out_principal->name.truncated()) {
     return unknown;
   }
   // A name that the administrator wrote must mean somebody now, lest a
@@ -85,8 +89,10 @@ struct Key {
 
 constexpr std::array<Key, 10> kKeys = {{
     {"token_shadow",
-     [](Store *store, std::string_view value) {
-       return set_path(&store->token_shadow, value);
+     [](Store *store, std::string_view value) -> Problem {
+       return value.size() > kMaxPath - kLockSuffix.size()
+                  ? "longer than 1018 bytes"
+                  : set_path(&store->token_shadow, value);
      }},
     {"lock_file",
      [](Store *store, std::string_view value) {
@@ -213,18 +219,14 @@ auto principal_id(const Principal &principal, Find find)
 }
 
 // What depends on other settings.
-Problem complete(Store *store) {
+void complete(Store *store) {
   if (store->lock_file.empty()) {
     store->lock_file = store->token_shadow;
-    store->lock_file.append(".lock");
-    if (store->lock_file.truncated()) {
-      return "token_shadow is too long for its lock file";
-    }
+    store->lock_file.append(kLockSuffix);
   }
   if (store->shm_key == 0) {
     store->shm_key = derive_key("pbstoken", store->token_shadow.view());
   }
-  return nullptr;
 }
 
 }  // namespace
@@ -277,10 +279,7 @@ Result<Store> parse_store(std::string_view name, std::string_view text,
     text = end == std::string_view::npos ? std::string_view()
                                          : slice(text, end + 1);
   }
-  if (const Problem problem = complete(&store); problem != nullptr) {
-    return plain_error(Errc::kBadConfiguration, "cannot use", path.view(),
-                       problem);
-  }
+  complete(&store);
   return store;
 }
 

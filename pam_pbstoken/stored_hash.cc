@@ -3,6 +3,7 @@
 
 #include <crypt.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <memory>
@@ -14,34 +15,36 @@ namespace pbstoken {
 
 namespace {
 
-// A method by its prefix, and by how many characters of its alphabet stand
-// after the last '$' of a complete hash.
+// A method by its prefix, by how many '$' a complete hash has after that, at
+// least, and by how many characters of its alphabet stand after the last one.
 struct Method {
   std::string_view prefix;
+  std::ptrdiff_t separators;
   std::size_t tail;
   std::string_view name;
 };
 
 constexpr std::array<Method, 13> kMethods = {{
-    {"$y$", 43, "yescrypt"},
-    {"$gy$", 43, "gost-yescrypt"},
-    {"$7$", 43, "scrypt"},
-    {"$2b$", 53, "bcrypt"},
-    {"$2a$", 53, "bcrypt-a"},
-    {"$2x$", 53, "bcrypt-x"},
-    {"$2y$", 53, "bcrypt-y"},
-    {"$6$", 86, "sha512crypt"},
-    {"$5$", 43, "sha256crypt"},
-    {"$sha1$", 28, "sha1crypt"},
-    {"$md5", 22, "sunmd5"},
-    {"$1$", 22, "md5crypt"},
-    {"$3$", 32, "nt"},
+    {"$y$", 2, 43, "yescrypt"},
+    {"$gy$", 2, 43, "gost-yescrypt"},
+    {"$7$", 1, 43, "scrypt"},
+    {"$2b$", 1, 53, "bcrypt"},
+    {"$2a$", 1, 53, "bcrypt-a"},
+    {"$2x$", 1, 53, "bcrypt-x"},
+    {"$2y$", 1, 53, "bcrypt-y"},
+    {"$6$", 1, 86, "sha512crypt"},
+    {"$5$", 1, 43, "sha256crypt"},
+    {"$sha1$", 2, 28, "sha1crypt"},
+    {"$md5", 2, 22, "sunmd5"},
+    {"$1$", 1, 22, "md5crypt"},
+    {"$3$", 1, 32, "nt"},
 }};
 
 // The methods from before '$': nothing but characters of the alphabet.
 constexpr std::size_t kDescrypt = 13;
 constexpr std::size_t kBsdicrypt = 20;  // with its leading '_'
 constexpr std::size_t kBigcryptBlock = 11;
+constexpr std::size_t kBigcrypt = 178;  // at most
 
 bool is_hash_character(char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
@@ -74,7 +77,8 @@ std::string_view dollarless_method(std::string_view stored) {
       is_hash_text(slice(stored, 1))) {
     return "bsdicrypt";
   }
-  if (stored.size() < kDescrypt || !is_hash_text(stored)) {
+  if (stored.size() < kDescrypt || stored.size() > kBigcrypt ||
+      !is_hash_text(stored)) {
     return {};
   }
   if (stored.size() == kDescrypt) {
@@ -108,11 +112,13 @@ std::string_view hash_method(std::string_view stored) {
     if (!stored.starts_with(method.prefix)) {
       continue;
     }
-    // A tail that reached into the prefix would be "$y$" and no more.
-    const std::size_t tail = stored.rfind('$') + 1;
-    const bool complete = tail > method.prefix.size() &&
-                          stored.size() - tail == method.tail &&
-                          is_hash_text(slice(stored, tail));
+    // Counted, because a hash that was cut off behind its salt may end in as
+    // many characters as a complete one.
+    const std::string_view rest = slice(stored, method.prefix.size());
+    const std::size_t tail = rest.rfind('$') + 1;
+    const bool complete =
+        std::count(rest.begin(), rest.end(), '$') >= method.separators &&
+        rest.size() - tail == method.tail && is_hash_text(slice(rest, tail));
     return complete ? method.name : std::string_view();
   }
   return {};

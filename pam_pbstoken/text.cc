@@ -25,15 +25,29 @@ std::string_view digits_of(std::uint64_t number, Digits *place) {
   return {place->data() + at, place->size() - at};
 }
 
-std::string_view escape(char c, Escape *place) {
+std::string_view take_escaped(std::string_view *rest, Escape *place) {
   constexpr std::string_view kHex = "0123456789abcdef";
-  const auto byte = static_cast<unsigned char>(c);
-  if (byte >= 0x20 && byte != 0x7f && c != '\\') {
-    (*place)[0] = c;
-    return {place->data(), 1};
+  const auto at = [rest](std::size_t i) {
+    return static_cast<unsigned char>((*rest)[i]);
+  };
+  const bool is_c1 =
+      rest->size() > 1 && at(0) == 0xc2 && at(1) >= 0x80 && at(1) <= 0x9f;
+  const std::size_t taken = is_c1 ? 2 : 1;
+  const bool is_plain =
+      !is_c1 && at(0) >= 0x20 && at(0) != 0x7f && at(0) != '\\';
+  std::size_t size = 0;
+  for (std::size_t i = 0; i < taken; ++i) {
+    if (is_plain) {
+      (*place)[size++] = (*rest)[i];
+      continue;
+    }
+    (*place)[size++] = '\\';
+    (*place)[size++] = 'x';
+    (*place)[size++] = kHex[at(i) >> 4U];
+    (*place)[size++] = kHex[at(i) & 0xfU];
   }
-  *place = {'\\', 'x', kHex[byte >> 4U], kHex[byte & 0xfU]};
-  return {place->data(), place->size()};
+  rest->remove_prefix(taken);
+  return {place->data(), size};
 }
 
 }  // namespace pbstoken::text

@@ -38,8 +38,9 @@ class HmacKey {
   SHA256_CTX outer_;
 };
 
-// One message: a label that says what is digested, then fields.  Every field
-// is preceded by its length, so that no two lists of fields are one message.
+// One message: a label that says what is digested, and so which fields follow.
+// A text is preceded by its length and a number has always 8 bytes, so that no
+// two lists of fields are one message.
 class Hmac {
  public:
   Hmac(const HmacKey &key, char label);
@@ -48,7 +49,8 @@ class Hmac {
   ~Hmac();
 
   Hmac &add(std::string_view field);
-  Hmac &add(std::span<const std::uint64_t> words);
+  // As many numbers as the label always has at this place.
+  Hmac &add(std::span<const std::uint64_t> numbers);
   Digest finish();
 
  private:

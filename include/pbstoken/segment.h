@@ -3,9 +3,11 @@
 //
 // A slot states two things.  The *fact*, that a secret matches (or does not
 // match) a stored hash, never goes stale.  The *binding*, that a token id has
-// that stored hash, is in force only under the generation that is folded into
-// the slot's check value.  A slot that is torn, swapped, copied or written late
-// fits no digest and is a miss, in whatever order its words were stored.
+// that stored hash, is in force only under the generation that the slot's
+// check value covers.  A slot that is torn, swapped, copied or written late
+// fits no digest and is a miss, in whatever order its words were stored.  Who
+// knows no secret can still tell whether a slot is whole, and puts only whole
+// ones in force again.
 //
 // Nothing here locks, waits or makes a system call.
 #ifndef PBSTOKEN_SEGMENT_H_
@@ -35,6 +37,7 @@ constexpr std::size_t kMinRememberedMismatch = 32;
 constexpr std::uint64_t kNeverInForce = 0;
 
 using Binding = std::array<std::uint64_t, 3>;
+using FactDigest = std::array<std::uint64_t, 2>;
 
 // How large a segment for so many slots is.
 struct SegmentShape {
@@ -91,16 +94,21 @@ class Segment {
   [[nodiscard]] Place place_of(std::string_view token_id) const;
   [[nodiscard]] const Bucket *bucket(Fact part, const Place &place) const;
   [[nodiscard]] CheckedStamp checked(const Stamp &stamp) const;
-  [[nodiscard]] Digest fact_digest(Fact part, std::string_view token_id,
-                                   const Binding &binding,
-                                   std::string_view secret) const;
+  [[nodiscard]] std::uint64_t check_of(Fact part, const Binding &binding,
+                                       const FactDigest &fact,
+                                       std::uint64_t generation) const;
+  // Whether the check value is right for the generation that the slot names.
+  [[nodiscard]] bool is_whole(Fact part, const Slot &slot) const;
+  [[nodiscard]] FactDigest fact_digest(Fact part, std::string_view token_id,
+                                       const Binding &binding,
+                                       std::string_view secret) const;
 
   const SegmentHeader *header_;
   SegmentShape shape_;  // the header's, checked once and copied
   HmacKey key_;
 
  private:
-  CheckedStamp verified_stamp_{};  // the last one whose digest was right
+  std::optional<CheckedStamp> verified_stamp_;  // the last one that was whole
 
   [[nodiscard]] std::optional<Fact> find(std::string_view token_id,
                                          std::string_view secret,

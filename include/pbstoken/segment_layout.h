@@ -83,9 +83,9 @@ struct Slot {
   std::uint64_t generation;
   // Digest of (token id, stored hash).
   std::array<std::uint64_t, 3> binding;
-  // Digest of (verdict, token id, binding, secret): two words as they are, the
-  // third with the generation folded in (exclusive or).
+  // Digest of (verdict, token id, binding, secret).
   std::array<std::uint64_t, 2> fact;
+  // Digest of (verdict, binding, fact, generation).
   std::uint64_t check;
 };
 static_assert(sizeof(Slot) == 64);

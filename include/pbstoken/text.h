@@ -25,8 +25,9 @@ std::size_t append(char *bytes, std::size_t size, std::size_t capacity,
 using Digits = std::array<char, 20>;
 std::string_view digits_of(std::uint64_t number, Digits *place);
 
-using Escape = std::array<char, 4>;
-std::string_view escape(char c, Escape *place);
+// Takes a character off *rest and returns it, escaped if it needs to be.
+using Escape = std::array<char, 8>;
+std::string_view take_escaped(std::string_view *rest, Escape *place);
 
 }  // namespace text
 
@@ -49,13 +50,13 @@ class FixedText {
     return append(text::digits_of(number, &digits));
   }
 
-  // For text that someone else chose: control characters, DEL and the
-  // backslash become \xHH, so that one message stays one line.
+  // For text that someone else chose: control characters (those of ASCII, DEL,
+  // and U+0080 to U+009F in UTF-8) and the backslash become \xHH, so that one
+  // message stays one line and no terminal takes it for a command.
   FixedText &append_escaped(std::string_view text) {
     while (!text.empty()) {
       text::Escape escape;
-      append(text::escape(text.front(), &escape));
-      text.remove_prefix(1);
+      append(text::take_escaped(&text, &escape));
     }
     return *this;
   }
