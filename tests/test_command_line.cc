@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The helper's command line, from callers who mean no good.
+#include "command_line.h"
+
+#include <getopt.h>
+
+#include <array>
+#include <cstdlib>
+#include <vector>
+
+#include "support.h"
+
+namespace pbstoken {
+namespace {
+
+using Arguments = std::vector<std::string>;
+using Parsed = Result<std::optional<CommandLine>>;
+
+// The views in what is parsed are into argv, so it has to live as long.
+class CommandLineOf {
+ public:
+  explicit CommandLineOf(Arguments arguments)
+      : arguments_(std::move(arguments)) {
+    arguments_.insert(arguments_.begin(), "pbstoken-helper");
+    for (std::string &argument : arguments_) {
+      argv_.push_back(argument.data());
+    }
+    argv_.push_back(nullptr);
+  }
+
+  Parsed parse() {
+    start_getopt();
+    return parse_command_line(static_cast<int>(arguments_.size()),
+                              argv_.data());
+  }
+
+ private:
+  // getopt_long(3) keeps its state in the process.  0 asks for a new start;
+  // going once through an empty line then leaves everything as it is in a new
+  // process, where optind is 1.
+  static void start_getopt() {
+    std::string name = "x";
+    std::array<char *, 2> nothing = {name.data(), nullptr};
+    optind = 0;
+    assert_int_equal(getopt(1, nothing.data(), ""), -1);
+    assert_int_equal(optind, 1);
+  }
+
+  Arguments arguments_;
+  std::vector<char *> argv_;
+};
+
+std::string joined(const Arguments &arguments) {
+  std::string all;
+  for (const std::string &argument : arguments) {
+    all += (all.empty() ? "" : " ") + argument.substr(0, 60);
+  }
+  return all;
+}
+
+// What a line means, as text that a table can hold.
+std::string meaning(const Arguments &arguments) {
+  CommandLineOf line(arguments);
+  const auto parsed = line.parse();
+  if (!parsed) {
+    return "error";
+  }
+  if (!*parsed) {
+    return "help";
+  }
+  const CommandLine &given = **parsed;
+  constexpr std::array<const char *, 7> kCommands = {
+      "generate", "set", "delete", "rotate", "verify", "status", "flush"};
+  constexpr std::array<const char *, 3> kFormats = {"text", "json", "pretty"};
+  return std::string(kCommands.at(static_cast<std::size_t>(given.command))) +
+         " [" + std::string(given.token_id.text) +
+         "] store=" + std::string(given.store.view()) +
+         " config=" + std::string(given.config.view()) + " " +
+         kFormats.at(static_cast<std::size_t>(given.format));
+}
+
+std::string complaint(const Arguments &arguments) {
+  CommandLineOf line(arguments);
+  const auto parsed = line.parse();
+  if (parsed) {
+    fail_msg("accepted: %s", joined(arguments).c_str());
+  }
+  return std::string(describe(parsed.error()).view());
+}
+
+struct Line {
+  Arguments arguments;
+  std::string expected;
+};
+
+void assert_meanings(const std::vector<Line> &lines) {
+  for (const Line &line : lines) {
+    const std::string actual = meaning(line.arguments);
+    if (actual != line.expected) {
+      fail_msg("%s: %s, not %s", joined(line.arguments).c_str(), actual.c_str(),
+               line.expected.c_str());
+    }
+  }
+}
+
+// getopt_long(3) takes its order from there; the helper has an empty one.
+int clear_environment(void ** /*state*/) {
+  return unsetenv("POSIXLY_CORRECT");
+}
+
+void parse_every_command_is_known(void ** /*state*/) {
+  assert_meanings({
+      {{"generate", "a@pbs!t"}, "generate [a@pbs!t] store=pbs config= text"},
+      {{"set", "a@pbs!t"}, "set [a@pbs!t] store=pbs config= text"},
+      {{"delete", "a@pbs!t"}, "delete [a@pbs!t] store=pbs config= text"},
+      {{"rotate", "a@pbs!t"}, "rotate [a@pbs!t] store=pbs config= text"},
+      {{"verify", "a@pbs!t"}, "verify [a@pbs!t] store=pbs config= text"},
+      {{"status"}, "status [] store=pbs config= text"},
+      {{"flush"}, "flush [] store=pbs config= text"},
+  });
+}
+
+void parse_token_id_has_its_parts(void ** /*state*/) {
+  CommandLineOf line({"verify", "john@example.com@ad!ci"});
+  const auto parsed = line.parse();
+  assert_true(parsed && *parsed);
+  const TokenId &id = (*parsed)->token_id;
+  assert_text_equal(id.text, "john@example.com@ad!ci");
+  assert_text_equal(id.user, "john@example.com");
+  assert_text_equal(id.realm, "ad");
+  assert_text_equal(id.name, "ci");
+}
+
+void parse_options_may_stand_in_any_place(void ** /*state*/) {
+  const std::string expected = "verify [a@pbs!t] store=pdm config=/c json";
+  const std::array<Arguments, 3> options = {{
+      {"--store", "pdm"},
+      {"--config=/c"},
+      {"--output-format", "json"},
+  }};
+  // Each of them before, between or behind the operands: 27 lines.
+  for (int places = 0; places < 27; ++places) {
+    std::array<Arguments, 3> parts;
+    int rest = places;
+    for (const Arguments &option : options) {
+      Arguments &part = parts.at(static_cast<std::size_t>(rest % 3));
+      part.insert(part.end(), option.begin(), option.end());
+      rest /= 3;
+    }
+    Arguments line = parts[0];
+    line.emplace_back("verify");
+    line.insert(line.end(), parts[1].begin(), parts[1].end());
+    line.emplace_back("a@pbs!t");
+    line.insert(line.end(), parts[2].begin(), parts[2].end());
+    assert_meanings({{line, expected}});
+  }
+}
+
+void parse_option_values_joined_or_apart(void ** /*state*/) {
+  assert_meanings({
+      {{"--store", "pdm", "status"}, "status [] store=pdm config= text"},
+      {{"--store=pdm", "status"}, "status [] store=pdm config= text"},
+      {{"--store", "flush", "status"}, "status [] store=flush config= text"},
+      {{"--config", "/a b/c", "status"},
+       "status [] store=pbs config=/a b/c text"},
+      {{"--config=/a=b", "status"}, "status [] store=pbs config=/a=b text"},
+      {{"--output-format", "text", "status"},
+       "status [] store=pbs config= text"},
+      {{"--output-format=json", "status"}, "status [] store=pbs config= json"},
+      {{"--output-format=json-pretty", "status"},
+       "status [] store=pbs config= pretty"},
+  });
+}
+
+void parse_after_two_dashes_nothing_is_an_option(void ** /*state*/) {
+  assert_meanings({
+      {{"verify", "--", "--store=x@pbs!t"},
+       "verify [--store=x@pbs!t] store=pbs config= text"},
+      {{"verify", "--", "--help@pbs!t"},
+       "verify [--help@pbs!t] store=pbs config= text"},
+      {{"verify", "--", "-x@pbs!t"},
+       "verify [-x@pbs!t] store=pbs config= text"},
+      {{"verify", "--", "--@pbs!t"},
+       "verify [--@pbs!t] store=pbs config= text"},
+      {{"--", "verify", "--store=x@pbs!t"},
+       "verify [--store=x@pbs!t] store=pbs config= text"},
+      {{"--store=pdm", "verify", "--", "--store=x@pbs!t"},
+       "verify [--store=x@pbs!t] store=pdm config= text"},
+      {{"verify", "--", "a@pbs!t"}, "verify [a@pbs!t] store=pbs config= text"},
+      {{"status", "--"}, "status [] store=pbs config= text"},
+      // Only the first of them ends the options.
+      {{"verify", "--", "--", "a@pbs!t"}, "error"},
+      {{"verify", "--", "a@pbs!t", "--store=pdm"}, "error"},
+      {{"status", "--", "--store=pdm"}, "error"},
+      {{"--", "--help"}, "error"},
+      {{"verify", "--"}, "error"},
+      {{"--"}, "error"},
+  });
+}
+
+void parse_id_that_looks_like_an_option_is_one_without_dashes(
+    void ** /*state*/) {
+  assert_meanings({
+      {{"verify", "--store=x@pbs!t"}, "error"},
+      {{"verify", "--config=x@pbs!t"}, "error"},
+      {{"verify", "--output-format=x@pbs!t"}, "error"},
+      {{"verify", "-x@pbs!t"}, "error"},
+      {{"verify", "--x@pbs!t"}, "error"},
+  });
+}
+
+void parse_help_is_nothing(void ** /*state*/) {
+  assert_meanings({
+      {{"--help"}, "help"},
+      {{"verify", "--help"}, "help"},
+      {{"--help", "no-such-command"}, "help"},
+      {{"verify", "a@pbs!t", "--help"}, "help"},
+      {{"--help=yes"}, "error"},
+      // What comes before it is looked at first.
+      {{"--no-such-option", "--help"}, "error"},
+      {{"--store=/", "--help"}, "error"},
+  });
+  const std::string usage(usage_text());
+  for (const char *word :
+       {"generate", "set", "delete", "rotate", "verify", "status", "flush",
+        "--store", "--config", "--output-format"}) {
+    assert_true(usage.find(word) != std::string::npos);
+  }
+}
+
+void parse_missing_arguments_are_an_error(void ** /*state*/) {
+  for (const char *command :
+       {"generate", "set", "delete", "rotate", "verify"}) {
+    assert_meanings({{{command}, "error"}, {{command, ""}, "error"}});
+    const std::string message = complaint({command});
+    assert_true(message.find("token id") != std::string::npos);
+    assert_true(message.find(command) != std::string::npos);
+  }
+  assert_meanings({
+      {{}, "error"},
+      {{""}, "error"},
+      {{"--store=pdm"}, "error"},
+      {{"a@pbs!t"}, "error"},
+      {{"a@pbs!t", "verify"}, "error"},
+  });
+}
+
+void parse_unknown_commands_are_an_error(void ** /*state*/) {
+  for (const char *command : {"Verify", "VERIFY", "verif", "verifyy", "verify ",
+                              " verify", "verify\n", "stat", "-", "help"}) {
+    assert_meanings({{{command}, "error"}, {{command, "a@pbs!t"}, "error"}});
+  }
+  const std::string message = complaint({"no-such-command"});
+  assert_true(message.find("no-such-command") != std::string::npos);
+}
+
+void parse_extra_arguments_are_an_error(void ** /*state*/) {
+  assert_meanings({
+      {{"status", "a@pbs!t"}, "error"},
+      {{"status", ""}, "error"},
+      {{"flush", "a@pbs!t"}, "error"},
+      {{"flush", "flush"}, "error"},
+      {{"verify", "a@pbs!t", "b@pbs!t"}, "error"},
+      {{"verify", "a@pbs!t", ""}, "error"},
+      {{"verify", "a@pbs!t", "a-secret"}, "error"},
+  });
+  assert_true(complaint({"verify", "a@pbs!t", "too-much"}).find("too-much") !=
+              std::string::npos);
+}
+
+void parse_what_is_no_token_id_is_an_error(void ** /*state*/) {
+  for (const char *id : {"john", "john@pbs", "john@pbs!", "@pbs!t", "a@p!t",
+                         "a@pbs!t\n", "a b@pbs!t", "a@pbs!t!u", "\xff@pbs!t"}) {
+    assert_meanings({{{"verify", id}, "error"},
+                     {{"generate", id}, "error"},
+                     {{"verify", "--", id}, "error"}});
+  }
+}
+
+void parse_unknown_option_is_named(void ** /*state*/) {
+  // Wherever it stands, and whatever stands around it.
+  for (const char *option : {"--no-such-option", "--no-such-option=x", "-x"}) {
+    for (const Arguments &line : std::vector<Arguments>{
+             {option},
+             {option, "status"},
+             {"status", option},
+             {"verify", "a@pbs!t", option},
+             {"verify", option, "a@pbs!t"},
+             {"--store=pdm", "verify", option, "a@pbs!t"},
+             {"verify", "--store", "pdm", option, "a@pbs!t"}}) {
+      const std::string message = complaint(line);
+      if (message.find(option) == std::string::npos) {
+        fail_msg("%s: %s", joined(line).c_str(), message.c_str());
+      }
+    }
+  }
+}
+
+void parse_option_without_its_value_is_named(void ** /*state*/) {
+  for (const char *option : {"--store", "--config", "--output-format"}) {
+    for (const Arguments &line :
+         std::vector<Arguments>{{option},
+                                {"status", option},
+                                {"verify", "a@pbs!t", option},
+                                {"--store=pdm", "verify", "a@pbs!t", option}}) {
+      const std::string message = complaint(line);
+      if (message.find(option) == std::string::npos) {
+        fail_msg("%s: %s", joined(line).c_str(), message.c_str());
+      }
+    }
+    // An empty value is one, and a bad one.
+    assert_meanings({{{std::string(option) + "=", "status"}, "error"},
+                     {{option, "", "status"}, "error"}});
+  }
+}
+
+void parse_bad_option_values_are_an_error(void ** /*state*/) {
+  for (const char *store :
+       {"PBS", "-a", "_a", "a.b", "../a", "a/b", "a b", "pbs\n", "x@pbs!t",
+        "abcdefghijklmnopqrstuvwxyz0123456"}) {
+    assert_meanings({{{"--store", store, "status"}, "error"}});
+  }
+  for (const char *format : {"JSON", "yaml", "json-", "j", "text ", "pretty"}) {
+    assert_meanings({{{"--output-format", format, "status"}, "error"}});
+  }
+  for (const char *path : {"a", "./a", "../a", " /a", "~/a"}) {
+    assert_meanings({{{"--config", path, "status"}, "error"}});
+  }
+  // Before a good one counts, too.
+  assert_meanings({{{"--store=/", "--store=pdm", "status"}, "error"}});
+}
+
+void parse_option_values_at_their_limits(void ** /*state*/) {
+  const std::string store(32, 's');
+  const std::string path = "/" + std::string(1022, 'p');
+  assert_meanings({
+      {{"--store", store, "--config", path, "status"},
+       "status [] store=" + store + " config=" + path + " text"},
+      {{"--store", store + "s", "status"}, "error"},
+      {{"--config", path + "p", "status"}, "error"},
+  });
+}
+
+void parse_no_argv_at_all_is_an_error(void ** /*state*/) {
+  // execve(2) can do that.
+  std::array<char *, 1> nothing = {nullptr};
+  const auto parsed = parse_command_line(0, nothing.data());
+  assert_false(static_cast<bool>(parsed));
+  assert_false(describe(parsed.error()).empty());
+}
+
+void parse_huge_arguments_give_bounded_messages(void ** /*state*/) {
+  constexpr std::size_t kHuge = 65536;
+  const std::string huge(kHuge, 'h');
+  for (const Arguments &line :
+       std::vector<Arguments>{{huge},
+                              {"verify", huge},
+                              {"verify", "a@pbs!t", huge},
+                              {"--store", huge, "status"},
+                              {"--store=" + huge, "status"},
+                              {"--config", "/" + huge, "status"},
+                              {"--config", huge, "status"},
+                              {"--output-format", huge, "status"},
+                              {"--" + huge, "status"},
+                              {"-" + huge, "status"},
+                              {"verify", huge + "@" + huge + "!t"},
+                              {huge, huge, huge}}) {
+    const std::string message = complaint(line);
+    assert_true(message.size() < 200);
+    assert_false(message.empty());
+  }
+  // A token id has no limit where it is only read.
+  assert_meanings({{{"verify", huge + "@pbs!t"},
+                    "verify [" + huge + "@pbs!t] store=pbs config= text"}});
+  // Nor has their number.
+  Arguments many(5000, "x");
+  many.insert(many.begin(), "status");
+  assert_meanings({{many, "error"}});
+}
+
+void parse_messages_have_no_control_characters(void ** /*state*/) {
+  const std::string evil = "\033[2J\n\r\t\x7f";
+  for (const Arguments &line :
+       std::vector<Arguments>{{evil},
+                              {"verify", evil + "@pbs!t"},
+                              {"verify", "a@pbs!t", evil},
+                              {"--store", evil, "status"},
+                              {"--config", evil, "status"},
+                              {"--output-format", evil, "status"},
+                              {"--" + evil, "status"},
+                              {"-" + evil, "status"},
+                              {"status", "--" + evil}}) {
+    const std::string message = complaint(line);
+    for (const char c : message) {
+      const auto byte = static_cast<unsigned char>(c);
+      assert_true(byte >= 0x20 && byte != 0x7f);
+    }
+  }
+  assert_true(complaint({evil}).find("\\x1b[2J\\x0a") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace pbstoken
+
+int main() {
+  using namespace pbstoken;
+  const CMUnitTest tests[] = {
+      cmocka_unit_test(parse_every_command_is_known),
+      cmocka_unit_test(parse_token_id_has_its_parts),
+      cmocka_unit_test(parse_options_may_stand_in_any_place),
+      cmocka_unit_test(parse_option_values_joined_or_apart),
+      cmocka_unit_test(parse_after_two_dashes_nothing_is_an_option),
+      cmocka_unit_test(
+          parse_id_that_looks_like_an_option_is_one_without_dashes),
+      cmocka_unit_test(parse_help_is_nothing),
+      cmocka_unit_test(parse_missing_arguments_are_an_error),
+      cmocka_unit_test(parse_unknown_commands_are_an_error),
+      cmocka_unit_test(parse_extra_arguments_are_an_error),
+      cmocka_unit_test(parse_what_is_no_token_id_is_an_error),
+      cmocka_unit_test(parse_unknown_option_is_named),
+      cmocka_unit_test(parse_option_without_its_value_is_named),
+      cmocka_unit_test(parse_bad_option_values_are_an_error),
+      cmocka_unit_test(parse_option_values_at_their_limits),
+      cmocka_unit_test(parse_no_argv_at_all_is_an_error),
+      cmocka_unit_test(parse_huge_arguments_give_bounded_messages),
+      cmocka_unit_test(parse_messages_have_no_control_characters),
+  };
+  return cmocka_run_group_tests_name("command_line", tests, clear_environment,
+                                     nullptr);
+}
