@@ -307,6 +307,9 @@ Result<std::optional<Cache::WriteClaim>> Cache::claim_for_write(
   using Claimed = std::optional<WriteClaim>;
   const auto id = find_segment_id(store_);
   if (!id) {
+    if (const auto origin = origin_of(store_); origin) {
+      retire_orphans(*origin, lock);
+    }
     return Claimed();
   }
   auto attached = ShmAttachment::attach(*id, Access::kWrite);
