@@ -66,6 +66,11 @@ ExitStatus explain(const Result<Written> &written) {
           "token.shadow was changed, but its directory could not be "
           "synced: a power failure may undo it");
       return ExitStatus::kNotDurable;
+    case Written::kNotAnnounced:
+      complain(
+          "token.shadow was changed, but the Proxmox daemons could not be "
+          "told: they may take up to a minute to notice");
+      return ExitStatus::kNotDurable;
     case Written::kNoSuchToken:
       complain("no such token");
       return ExitStatus::kNoSuchToken;

@@ -14,7 +14,7 @@ enum class ExitStatus : std::uint8_t {
   kNotPermitted = 3,  // the caller may not do this
   kUnavailable = 4,   // the store cannot be used; nothing was changed
   kNoSuchToken = 5,
-  kNotDurable = 7  // done, but not made durable
+  kNotDurable = 7  // done, but not made durable or not announced
 };
 
 }  // namespace pbstoken

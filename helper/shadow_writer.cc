@@ -15,6 +15,7 @@
 #include "pbstoken/file.h"
 #include "pbstoken/file_lock.h"
 #include "pbstoken/token_shadow.h"
+#include "pbstoken/version_word.h"
 #include "pbstoken/wipe.h"
 #include "shadow_text.h"
 
@@ -278,6 +279,9 @@ class Writer {
     return rename_into_place(&*temporary);
   }
 
+  // Whether upstream's daemons have been told of the change.
+  [[nodiscard]] bool announced() const { return announced_; }
+
  private:
   bool deliver_once() {
     if (delivery_.deliver == nullptr || delivered_) {
@@ -293,6 +297,9 @@ class Writer {
       return claim.error();
     }
     const auto renamed = temporary->rename_into_place();
+    if (renamed) {
+      announced_ = static_cast<bool>(bump_version_word(store_.version_cache));
+    }
     if (*claim) {
       // Whoever took over did so because it holds the lock: not while we do.
       static_cast<void>((*claim)->end());
@@ -310,6 +317,7 @@ class Writer {
   const Place &place_;
   const FileLock &lock_;
   bool delivered_ = false;
+  bool announced_ = false;
 };
 
 // Step 8.  Nothing depends on it: who finds the cache out of force renews it.
@@ -352,7 +360,9 @@ Result<Written> write_token(const Store &store, Cache *cache,
     }
     const bool durable = fsync(place->directory.get()) == 0;
     renew_cache(cache, change, *lock);
-    return durable ? Written::kDurably : Written::kNotDurably;
+    return !durable             ? Written::kNotDurably
+           : writer.announced() ? Written::kDurably
+                                : Written::kNotAnnounced;
   }
   return plain_error(Errc::kTimedOut, "cannot replace", place->path.view(),
                      "somebody else keeps changing it");

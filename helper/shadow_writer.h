@@ -11,7 +11,9 @@
 //     nothing.
 //  5. Look once more: if the file is no longer the one that was read, start
 //     over at 2.
-//  6. Claim the generation (generation.h), rename, end the generation.
+//  6. Claim the generation (generation.h), rename, raise upstream's word, end
+//     the generation.  Who dies in between leaves it odd, and whoever repairs
+//     that raises the word, too.
 //  7. fsync the directory.
 //  8. Put the cache in force again.
 //
@@ -49,9 +51,10 @@ struct Change {
 
 enum class Written : std::uint8_t {
   kDurably,
-  kNotDurably,   // renamed, but the directory could not be made durable
-  kNoSuchToken,  // nothing to remove; nothing changed
-  kOtherHash     // the entry is no longer expected_hash; nothing changed
+  kNotDurably,    // renamed, but the directory could not be made durable
+  kNotAnnounced,  // renamed, but upstream's word could not be raised
+  kNoSuchToken,   // nothing to remove; nothing changed
+  kOtherHash      // the entry is no longer expected_hash; nothing changed
 };
 
 // Errors are failures up to the rename: nothing was changed.

@@ -7,6 +7,7 @@
 
 #include "pbstoken/clock.h"
 #include "pbstoken/segment_life.h"
+#include "pbstoken/version_word.h"
 
 namespace pbstoken {
 
@@ -27,6 +28,22 @@ FileIdentity identity_in(const Stamp &stamp) {
           .size = stamp.size,
           .modified = stamp.modified,
           .changed = stamp.changed};
+}
+
+void set_version(std::optional<std::uint64_t> version, Stamp *stamp) {
+  stamp->has_version = version ? 1 : 0;
+  stamp->version = version.value_or(0);
+}
+
+bool is_fresh(const Stamp &stamp, const Moment &moment, const Store &store) {
+  // Who cannot read upstream's word has the stamp's time alone to go by.
+  if (moment.version &&
+      (stamp.has_version == 0 || stamp.version != *moment.version)) {
+    return false;
+  }
+  // A stamp in the future is somebody else's clock: expired.
+  return moment.now >= stamp.time &&
+         moment.now - stamp.time < store.cache_ttl * kNanosecondsPerSecond;
 }
 
 // The segment, attached for writing for as long as this lives: no process
@@ -53,6 +70,7 @@ std::optional<Writing> attach_for_writing(int id, const Store &store) {
 // Rule 4 of generation.h, the re-reader's part.
 Result<Snapshot> reread(WritableSegment *segment, GenerationClaim *claim,
                         const Store &store) {
+  const auto version = read_version_word(store.version_cache);
   const std::uint64_t now = boottime_now();
   const std::uint64_t wall = realtime_now();
   auto shadow = TokenShadow::read(store.token_shadow);
@@ -67,14 +85,18 @@ Result<Snapshot> reread(WritableSegment *segment, GenerationClaim *claim,
   const FileIdentity &identity = shadow->identity();
   const bool racy = identity.changed + kRacyWindow > wall;
   if (claim->is_ours()) {
-    segment->set_stamp({.generation = claim->next(),
-                        .time = now,
-                        .device = identity.device,
-                        .inode = identity.inode,
-                        .size = identity.size,
-                        .modified = identity.modified,
-                        .changed = identity.changed,
-                        .racy = racy ? 1U : 0U});
+    Stamp stamp = {.generation = claim->next(),
+                   .time = now,
+                   .device = identity.device,
+                   .inode = identity.inode,
+                   .size = identity.size,
+                   .modified = identity.modified,
+                   .changed = identity.changed,
+                   .racy = racy ? 1U : 0U,
+                   .has_version = 0,
+                   .version = 0};
+    set_version(version, &stamp);
+    segment->set_stamp(stamp);
   }
   std::optional<std::uint64_t> generation;
   if (claim->end()) {
@@ -85,7 +107,9 @@ Result<Snapshot> reread(WritableSegment *segment, GenerationClaim *claim,
 
 }  // namespace
 
-Cache::Cache(const Store &store) : store_(store) {
+Cache::Cache(const Store &store)
+    : store_(store),
+      follows_version_(read_version_word(store.version_cache).has_value()) {
   attach();
 }
 
@@ -122,7 +146,10 @@ std::optional<Fact> Cache::look_up(std::string_view token_id,
   if (segment == nullptr) {
     return std::nullopt;
   }
-  const std::uint64_t now = boottime_now();  // before any look at the file
+  const Moment moment = {
+      .version = follows_version_ ? read_version_word(store_.version_cache)
+                                  : std::nullopt,
+      .now = boottime_now()};
   const std::uint64_t generation = segment->generation();
   if (!is_in_force(generation)) {
     return std::nullopt;
@@ -131,7 +158,8 @@ std::optional<Fact> Cache::look_up(std::string_view token_id,
   if (!stamp || stamp->generation != generation) {
     return std::nullopt;
   }
-  if (!is_fresh(*stamp, now) && !find_unchanged(segment, *stamp, now)) {
+  if (!is_fresh(*stamp, moment, store_) &&
+      !find_unchanged(segment, *stamp, moment)) {
     return std::nullopt;
   }
   stale_ = false;
@@ -140,15 +168,9 @@ std::optional<Fact> Cache::look_up(std::string_view token_id,
   return segment->generation_is_still(generation) ? fact : std::nullopt;
 }
 
-bool Cache::is_fresh(const Stamp &stamp, std::uint64_t now) const {
-  // A stamp in the future is somebody else's clock: expired.
-  return now >= stamp.time &&
-         now - stamp.time < store_.cache_ttl * kNanosecondsPerSecond;
-}
-
 bool Cache::find_unchanged(Segment *segment, const Stamp &stamp,
-                           std::uint64_t now) {
-  if (stamp.racy != 0 || now == 0) {
+                           const Moment &moment) {
+  if (stamp.racy != 0 || moment.now == 0) {
     return false;
   }
   const auto identity = look_at(store_.token_shadow);
@@ -161,7 +183,8 @@ bool Cache::find_unchanged(Segment *segment, const Stamp &stamp,
   if (store_.cache_ttl != 0 && may_write()) {
     if (auto writing = attach_for_writing(id_, store_); writing) {
       Stamp renewed = stamp;
-      renewed.time = now;
+      renewed.time = moment.now;
+      set_version(moment.version, &renewed);
       if (segment->generation_is_still(stamp.generation)) {
         writing->segment.set_stamp(renewed);
       }
@@ -307,6 +330,9 @@ Result<std::optional<Cache::WriteClaim>> Cache::claim_for_write(
   using Claimed = std::optional<WriteClaim>;
   const auto id = find_segment_id(store_);
   if (!id) {
+    if (const auto origin = origin_of(store_); origin) {
+      retire_orphans(*origin, lock);
+    }
     return Claimed();
   }
   auto attached = ShmAttachment::attach(*id, Access::kWrite);
@@ -344,6 +370,11 @@ Result<Snapshot> Cache::renew(const FileLock &lock) {
       auto claim =
           GenerationClaim::under_lock(writing->segment.generation_word(), lock);
       if (claim) {
+        // Whoever left it odd may have changed the file and not told upstream.
+        // If that fails its daemons find out by themselves, later.
+        if (claim->took_over()) {
+          static_cast<void>(bump_version_word(store_.version_cache));
+        }
         return reread(&writing->segment, &*claim, store_);
       }
     }

@@ -17,7 +17,7 @@ std::optional<GenerationClaim> GenerationClaim::from_even(std::uint64_t *word) {
       !compare_and_swap(word, seen, seen + 1)) {
     return std::nullopt;
   }
-  return GenerationClaim(word, seen + 1);
+  return GenerationClaim(word, seen, seen + 1);
 }
 
 std::optional<GenerationClaim> GenerationClaim::under_lock(
@@ -31,7 +31,7 @@ std::optional<GenerationClaim> GenerationClaim::under_lock(
     }
     const std::uint64_t odd = is_in_force(seen) ? seen + 1 : seen + 2;
     if (compare_and_swap(word, seen, odd)) {
-      return GenerationClaim(word, odd);
+      return GenerationClaim(word, seen, odd);
     }
   }
 }

@@ -40,7 +40,8 @@ ShmAttachment::~ShmAttachment() {
   }
 }
 
-Result<ShmAttachment> ShmAttachment::attach(int id, Access access) {
+Result<ShmAttachment> ShmAttachment::attach(int id, Access access,
+                                            Removed removed) {
   void *address = shmat(id, nullptr, access == Access::kRead ? SHM_RDONLY : 0);
   if (reinterpret_cast<std::intptr_t>(address) == -1) {
     return system_error("cannot attach the shared-memory segment", {});
@@ -59,7 +60,7 @@ Result<ShmAttachment> ShmAttachment::attach(int id, Access access) {
   if ((owner.mode & (S_IWGRP | S_IWOTH)) != 0) {
     return unsafe("others than root may write it");
   }
-  if ((owner.mode & SHM_DEST) != 0) {
+  if (removed == Removed::kNot && (owner.mode & SHM_DEST) != 0) {
     return unsafe("it has been removed");
   }
   if (madvise(address, attachment.size_, MADV_DONTFORK) != 0 ||

@@ -65,7 +65,9 @@ CheckedStamp load_stamp(const CheckedStamp &shared) {
                     .size = load_relaxed(&stamp.size),
                     .modified = load_relaxed(&stamp.modified),
                     .changed = load_relaxed(&stamp.changed),
-                    .racy = load_relaxed(&stamp.racy)},
+                    .racy = load_relaxed(&stamp.racy),
+                    .has_version = load_relaxed(&stamp.has_version),
+                    .version = load_relaxed(&stamp.version)},
           .check = {load_relaxed(&shared.check[0]),
                     load_relaxed(&shared.check[1])}};
 }
@@ -80,6 +82,8 @@ void store_stamp(CheckedStamp *shared, const CheckedStamp &value) {
   store_relaxed(&stamp->modified, value.stamp.modified);
   store_relaxed(&stamp->changed, value.stamp.changed);
   store_relaxed(&stamp->racy, value.stamp.racy);
+  store_relaxed(&stamp->has_version, value.stamp.has_version);
+  store_relaxed(&stamp->version, value.stamp.version);
   store_relaxed(&shared->check[0], value.check[0]);
   store_relaxed(&shared->check[1], value.check[1]);
 }
@@ -149,9 +153,10 @@ bool Segment::generation_is_still(std::uint64_t generation) const {
 }
 
 CheckedStamp Segment::checked(const Stamp &stamp) const {
-  const std::array<std::uint64_t, 8> words = {
-      stamp.generation, stamp.time,     stamp.device,  stamp.inode,
-      stamp.size,       stamp.modified, stamp.changed, stamp.racy};
+  const std::array<std::uint64_t, 10> words = {
+      stamp.generation,  stamp.time,     stamp.device,  stamp.inode,
+      stamp.size,        stamp.modified, stamp.changed, stamp.racy,
+      stamp.has_version, stamp.version};
   const Digest digest = Hmac(key_, kStampLabel).add(words).finish();
   return {.stamp = stamp, .check = {digest[0], digest[1]}};
 }

@@ -66,6 +66,28 @@ Result<void> retire(int id) {
   return {};
 }
 
+// A removed segment of this origin; any other stays as it is.
+void retire_if_orphan(int id, const SegmentOrigin &origin) {
+  shmid_ds status{};
+  // Asked before it is attached: an attachment of others' segments would keep
+  // them alive for a moment longer.
+  if (shmctl(id, IPC_STAT, &status) != 0 || status.shm_perm.cuid != 0 ||
+      (status.shm_perm.mode & SHM_DEST) == 0 ||
+      status.shm_segsz < sizeof(SegmentHeader)) {
+    return;
+  }
+  auto attached = ShmAttachment::attach(id, Access::kWrite, Removed::kToo);
+  if (!attached) {
+    return;
+  }
+  auto *header = reinterpret_cast<SegmentHeader *>(attached->address());
+  if (load_acquire(&header->prefix.magic) == kSegmentMagic &&
+      header->prefix.layout_version == kLayoutVersion &&
+      std::memcmp(&header->origin, &origin, sizeof(origin)) == 0) {
+    __atomic_store_n(&header->prefix.generation, kRetired, __ATOMIC_SEQ_CST);
+  }
+}
+
 Result<void> fill(int id, const SegmentShape &shape,
                   const SegmentOrigin &origin) {
   auto attached = ShmAttachment::attach(id, Access::kWrite);
@@ -110,8 +132,22 @@ std::optional<int> find_segment_id(const Store &store) {
   return id < 0 ? std::nullopt : std::optional<int>(id);
 }
 
+void retire_orphans(const SegmentOrigin &origin, const FileLock & /*proof*/) {
+  shm_info info{};
+  const int last = shmctl(0, SHM_INFO, reinterpret_cast<shmid_ds *>(&info));
+  for (int index = 0; index <= last; ++index) {
+    shmid_ds status{};
+    // By place in the kernel's table, where removed ones stay until the last
+    // process lets go of them.
+    const int id = shmctl(index, SHM_STAT, &status);
+    if (id >= 0) {
+      retire_if_orphan(id, origin);
+    }
+  }
+}
+
 Result<int> replace_segment(const Store &store, const SegmentOrigin &origin,
-                            const FileLock & /*proof*/) {
+                            const FileLock &lock) {
   const auto group = reader_group(store);
   if (!group) {
     return group.error();
@@ -121,6 +157,7 @@ Result<int> replace_segment(const Store &store, const SegmentOrigin &origin,
       return retired.error();
     }
   }
+  retire_orphans(origin, lock);
   const SegmentShape shape = SegmentShape::for_slots(store.cache_slots);
   const int id = shmget(store.shm_key, shape.size(),
                         IPC_CREAT | IPC_EXCL | S_IRUSR | S_IWUSR);

@@ -87,7 +87,7 @@ struct Key {
   Problem (*set)(Store *store, std::string_view value);
 };
 
-constexpr std::array<Key, 10> kKeys = {{
+constexpr std::array<Key, 11> kKeys = {{
     {"token_shadow",
      [](Store *store, std::string_view value) -> Problem {
        return value.size() > kMaxPath - kLockSuffix.size()
@@ -137,6 +137,11 @@ constexpr std::array<Key, 10> kKeys = {{
        store->shm_key = static_cast<key_t>(key.value_or(0));
        return key.value_or(0) != 0 ? nullptr
                                    : "must be a number from 1 to 0xffffffff";
+     }},
+    {"version_cache",
+     [](Store *store, std::string_view value) -> Problem {
+       store->version_cache.clear();
+       return value.empty() ? nullptr : set_path(&store->version_cache, value);
      }},
     {"verify_group",
      [](Store *store, std::string_view value) -> Problem {
@@ -199,6 +204,7 @@ Store defaults(std::string_view name) {
   store.file_owner.name = FixedText<32>("backup");
   store.file_group.name = FixedText<32>("backup");
   store.verify_group.name = FixedText<32>("pbstoken");
+  store.version_cache = PathText("/run/proxmox-backup/shmem/config-versions");
   return store;
 }
 

@@ -38,6 +38,12 @@ struct CacheStatus {
   std::uint64_t slots_used;  // in force
 };
 
+// What is read before any look at the file.
+struct Moment {
+  std::optional<std::uint64_t> version;  // upstream's word
+  std::uint64_t now = 0;                 // time since boot
+};
+
 class Cache {
  public:
   // `store` must outlive the object.
@@ -87,8 +93,8 @@ class Cache {
   [[nodiscard]] Segment *segment();
   void attach();
   [[nodiscard]] bool is_orphan() const;
-  [[nodiscard]] bool is_fresh(const Stamp &stamp, std::uint64_t now) const;
-  bool find_unchanged(Segment *segment, const Stamp &stamp, std::uint64_t now);
+  bool find_unchanged(Segment *segment, const Stamp &stamp,
+                      const Moment &moment);
   std::optional<Result<Snapshot>> reread_if_possible();
   Result<Snapshot> read_alone();
 
@@ -97,6 +103,8 @@ class Cache {
   AttachmentUse attachment_;
   std::optional<Segment> segment_;  // valid while attachment_ is
   bool stale_ = false;  // what look_up() found: bindings are to be renewed
+  // Whether upstream's word was readable when this object was made.
+  bool follows_version_;
 };
 
 // A generation that was claimed for a rename, and the attachment it lives in.

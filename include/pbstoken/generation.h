@@ -57,6 +57,9 @@ class GenerationClaim {
   // The even generation that end() puts in force.
   [[nodiscard]] std::uint64_t next() const { return odd_ + 1; }
 
+  // Whether the number before was another's odd one, who is dead or late.
+  [[nodiscard]] bool took_over() const { return took_over_; }
+
   // Whether nobody has taken over so far.
   [[nodiscard]] bool is_ours() const { return load_acquire(word_) == odd_; }
 
@@ -64,11 +67,12 @@ class GenerationClaim {
   bool end() { return compare_and_swap(word_, odd_, next()); }
 
  private:
-  GenerationClaim(std::uint64_t *word, std::uint64_t odd)
-      : word_(word), odd_(odd) {}
+  GenerationClaim(std::uint64_t *word, std::uint64_t before, std::uint64_t odd)
+      : word_(word), odd_(odd), took_over_(!is_in_force(before)) {}
 
   std::uint64_t *word_;
   std::uint64_t odd_;
+  bool took_over_;
 };
 
 }  // namespace pbstoken

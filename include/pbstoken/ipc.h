@@ -20,6 +20,8 @@ namespace pbstoken {
 key_t derive_key(std::string_view purpose, std::string_view name);
 
 enum class Access : std::uint8_t { kRead, kWrite };
+// Whether a segment that is marked for removal is wanted, too.
+enum class Removed : std::uint8_t { kNot, kToo };
 
 // The one owner of an attachment.
 class ShmAttachment {
@@ -35,10 +37,11 @@ class ShmAttachment {
   ~ShmAttachment();
 
   // Attaches first, then asks what it is, then trusts: it must have been made
-  // by root, belong to root, be writable by nobody else and not be marked for
-  // removal; else kUnsafe.  Kept out of core dumps and, since a child may
-  // give up its privileges, out of children.
-  static Result<ShmAttachment> attach(int id, Access access);
+  // by root, belong to root, be writable by nobody else and, unless wanted,
+  // not be marked for removal; else kUnsafe.  Kept out of core dumps and, since
+  // a child may give up its privileges, out of children.
+  static Result<ShmAttachment> attach(int id, Access access,
+                                      Removed removed = Removed::kNot);
 
   [[nodiscard]] std::byte *address() const { return address_; }
   [[nodiscard]] std::size_t size() const { return size_; }

@@ -45,6 +45,10 @@ struct Stamp {
   // Not 0: the file changed so shortly before it was read that a later change
   // could leave the same times; it must be read, not compared.
   std::uint64_t racy;
+  // Upstream's generation word, read before the file was looked at; it counts
+  // only if the other is not 0: the host may have none.
+  std::uint64_t has_version;
+  std::uint64_t version;
 
   bool operator==(const Stamp &) const = default;
 };

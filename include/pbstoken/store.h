@@ -42,6 +42,7 @@ struct Store {
   std::uint32_t cache_slots = 8192;
   key_t shm_key = 0;       // never 0 once it is loaded
   Principal verify_group;  // may read the segment
+  PathText version_cache;  // upstream's generation words; empty: not used
 };
 
 // The numbers behind a user or group of a store: kBadConfiguration if /etc

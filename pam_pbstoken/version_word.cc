@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/version_word.h"
+
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstring>
+
+#include "pbstoken/unique_fd.h"
+
+namespace pbstoken {
+
+namespace {
+
+constexpr std::size_t kPageSize = 4096;
+constexpr std::array<unsigned char, 8> kMagic = {0x19, 0xc6, 0xa8, 0xe6,
+                                                 0x9a, 0x84, 0x8f, 0x83};
+constexpr std::size_t kWordOffset = 32;
+
+struct PageStart {
+  std::array<unsigned char, 8> magic;
+  std::array<std::uint64_t, 3> others;
+  std::uint64_t word;
+};
+static_assert(offsetof(PageStart, word) == kWordOffset);
+
+// The page's descriptor, if it is one; its beginning goes to *out_start.
+UniqueFd open_page(const PathText &path, int access, PageStart *out_start) {
+  if (path.empty()) {
+    return {};
+  }
+  UniqueFd file(open(path.c_str(),
+                     access | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK));
+  struct stat status {};
+  if (!file || fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode) ||
+      status.st_size < static_cast<off_t>(kPageSize) ||
+      pread(file.get(), out_start, sizeof(*out_start), 0) !=
+          static_cast<ssize_t>(sizeof(*out_start)) ||
+      out_start->magic != kMagic) {
+    return {};
+  }
+  return file;
+}
+
+class Mapping {
+ public:
+  explicit Mapping(const UniqueFd &file)
+      : address_(mmap(nullptr, kPageSize, PROT_READ | PROT_WRITE, MAP_SHARED,
+                      file.get(), 0)) {}
+  Mapping(const Mapping &) = delete;
+  Mapping &operator=(const Mapping &) = delete;
+  ~Mapping() {
+    if (address_ != MAP_FAILED) {
+      munmap(address_, kPageSize);
+    }
+  }
+
+  // Null if it could not be mapped.
+  [[nodiscard]] std::byte *address() const {
+    return address_ == MAP_FAILED ? nullptr
+                                  : static_cast<std::byte *>(address_);
+  }
+
+ private:
+  void *address_;
+};
+
+}  // namespace
+
+std::optional<std::uint64_t> read_version_word(const PathText &path) {
+  PageStart start{};
+  if (!open_page(path, O_RDONLY, &start)) {
+    return std::nullopt;
+  }
+  return start.word;
+}
+
+Result<void> bump_version_word(const PathText &path) {
+  PageStart start{};
+  const UniqueFd file = open_page(path, O_RDWR, &start);
+  if (!file) {
+    return {};
+  }
+  const Mapping page(file);
+  if (page.address() == nullptr) {
+    return system_error("cannot map", path.view());
+  }
+  // FUTEX_WAKE_OP adds to a word of 32 bits in the kernel, as atomically as
+  // the daemons' own adds of 64: the low half of their counter, which they
+  // cannot fill in the life of a host.  If the page is truncated under us the
+  // call fails with EFAULT, where an instruction of ours would raise SIGBUS
+  // and kill the host.
+  constexpr std::size_t kLowHalf =
+      std::endian::native == std::endian::little ? 0 : 4;
+  std::byte *word = page.address() + kWordOffset + kLowHalf;
+  constexpr unsigned kAddOne = FUTEX_OP(FUTEX_OP_ADD, 1, FUTEX_OP_CMP_EQ, 0);
+  // Nobody waits at either address: the wake-ups are asked for 0 waiters.
+  if (syscall(SYS_futex, word, FUTEX_WAKE_OP, 0, nullptr, word, kAddOne) < 0) {
+    return system_error("cannot raise the generation in", path.view());
+  }
+  return {};
+}
+
+}  // namespace pbstoken
