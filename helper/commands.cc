@@ -90,8 +90,8 @@ bool may_be_written(const TokenId &id) {
   return false;
 }
 
-// Hashes the secret and writes it; delivered says whether it is new to the
-// caller.
+// Hashes the secret and writes it; tell: prints it, since the caller does not
+// know it yet.
 ExitStatus write_secret(Context *context, const Secret &secret, bool tell,
                         std::optional<std::string_view> expected_hash) {
   const auto hash = hash_new_secret(secret);

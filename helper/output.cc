@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "output.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -14,7 +15,8 @@ namespace pbstoken {
 
 namespace {
 
-// Wiped: a field may be a secret.
+constexpr int kPatience = 5000;  // ms
+
 bool append_number(Buffer *out, std::uint64_t number) {
   return out->append(FixedText<20>().append(number).view());
 }
@@ -57,13 +59,20 @@ bool append_text(Buffer *out, std::span<const Field> fields) {
 }  // namespace
 
 bool print_fields(std::span<const Field> fields, OutputFormat format) {
-  Buffer out;
+  Buffer out;  // wiped: a field may be a secret
   const bool made =
       format == OutputFormat::kText
           ? append_text(&out, fields)
           : append_json(&out, fields, format == OutputFormat::kJsonPretty);
   if (!made) {
     errno = ENOMEM;
+    return false;
+  }
+  // A pipe that nobody reads must not hold up who holds the store's lock.
+  pollfd standard_output = {
+      .fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
+  if (poll(&standard_output, 1, kPatience) == 0) {
+    errno = ETIMEDOUT;
     return false;
   }
   return write_all(STDOUT_FILENO, out.view());

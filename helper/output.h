@@ -30,7 +30,8 @@ struct Field {
   }
 };
 
-// False, with errno, if not all of it could be written.
+// False, with errno, if not all of it could be written; ETIMEDOUT if standard
+// output has taken nothing for some seconds.
 [[nodiscard]] bool print_fields(std::span<const Field> fields,
                                 OutputFormat format);
 

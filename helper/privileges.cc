@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <array>
@@ -17,10 +18,12 @@ namespace pbstoken {
 namespace {
 
 // A closed descriptor 0-2 would be the number of the next file opened, and
-// token.shadow would receive our messages.
+// token.shadow would receive our messages.  Opened the wrong way round, so that
+// reading a secret, and above all printing one, fails as it should.
 Result<void> open_standard_descriptors() {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
-    if (fcntl(fd, F_GETFD) == -1 && open("/dev/null", O_RDWR) != fd) {
+    const int access = fd == STDIN_FILENO ? O_WRONLY : O_RDONLY;
+    if (fcntl(fd, F_GETFD) == -1 && open("/dev/null", access) != fd) {
       return system_error("cannot open", "/dev/null");
     }
   }
@@ -35,28 +38,50 @@ Result<void> reset_signals() {
     // Fails for SIGKILL, SIGSTOP and the two that libc keeps to itself.
     static_cast<void>(sigaction(number, &action, nullptr));
   }
-  // A reader that goes away is an error of write(2).
+  // A reader that goes away, and a file that may not grow, are errors of
+  // write(2).
   action.sa_handler = SIG_IGN;
   sigset_t none{};
-  if (sigaction(SIGPIPE, &action, nullptr) != 0 || sigemptyset(&none) != 0 ||
+  if (sigaction(SIGPIPE, &action, nullptr) != 0 ||
+      sigaction(SIGXFSZ, &action, nullptr) != 0 || sigemptyset(&none) != 0 ||
       sigprocmask(SIG_SETMASK, &none, nullptr) != 0) {
     return system_error("cannot reset signals", {});
+  }
+  // Timers survive execve(2), too.
+  const itimerval off{};
+  for (const auto timer : {ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF}) {
+    if (setitimer(timer, &off, nullptr) != 0) {
+      return system_error("cannot reset timers", {});
+    }
   }
   return {};
 }
 
-Result<void> reset_limits() {
-  const rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
-  for (const auto resource :
-       {RLIMIT_FSIZE, RLIMIT_CPU, RLIMIT_AS, RLIMIT_DATA}) {
-    if (setrlimit(resource, &unlimited) != 0) {
-      return system_error("cannot reset resource limits", {});
-    }
+// As high as it goes.  Root may raise a hard limit as well, but in a container
+// it often may not: then what the limit leaves must do, and if it does not, the
+// call that needed more fails.
+bool raise_limit(decltype(RLIMIT_AS) resource, rlim_t wanted) {
+  const rlimit limit = {wanted, wanted};
+  if (setrlimit(resource, &limit) == 0) {
+    return true;
   }
+  rlimit current{};
+  if (errno != EPERM || getrlimit(resource, &current) != 0) {
+    return false;
+  }
+  current.rlim_cur = current.rlim_max;
+  return setrlimit(resource, &current) == 0;
+}
+
+Result<void> reset_limits() {
   constexpr rlim_t kFiles = 64;
-  const rlimit files = {kFiles, kFiles};
   const rlimit none = {0, 0};
-  if (setrlimit(RLIMIT_NOFILE, &files) != 0 ||
+  if (!raise_limit(RLIMIT_FSIZE, RLIM_INFINITY) ||
+      !raise_limit(RLIMIT_CPU, RLIM_INFINITY) ||
+      !raise_limit(RLIMIT_AS, RLIM_INFINITY) ||
+      !raise_limit(RLIMIT_DATA, RLIM_INFINITY) ||
+      !raise_limit(RLIMIT_STACK, RLIM_INFINITY) ||
+      !raise_limit(RLIMIT_NOFILE, kFiles) ||
       setrlimit(RLIMIT_CORE, &none) != 0 ||
       prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
     return system_error("cannot reset resource limits", {});

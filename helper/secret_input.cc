@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "secret_input.h"
 
-#include <signal.h>
+#include <poll.h>
 #include <termios.h>
 #include <unistd.h>
 
+#include "held_signals.h"
 #include "message.h"
 #include "pbstoken/secret.h"
 #include "pbstoken/wipe.h"
@@ -17,16 +18,10 @@ namespace {
 constexpr std::size_t kMostRead = kMaxSecret + 2;
 
 // Switches the echo of a terminal off, and on again whatever happens: signals
-// that would end or stop the process wait until then.
+// that would end the process wait until then.
 class EchoOff {
  public:
   EchoOff() {
-    sigset_t waiting{};
-    sigemptyset(&waiting);
-    for (const int number : {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP}) {
-      sigaddset(&waiting, number);
-    }
-    sigprocmask(SIG_BLOCK, &waiting, &old_mask_);
     if (tcgetattr(STDIN_FILENO, &old_settings_) == 0) {
       termios silent = old_settings_;
       silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
@@ -40,16 +35,28 @@ class EchoOff {
       tcsetattr(STDIN_FILENO, TCSAFLUSH, &old_settings_);
       static_cast<void>(write_all(STDERR_FILENO, "\n"));
     }
-    sigprocmask(SIG_SETMASK, &old_mask_, nullptr);
   }
 
   [[nodiscard]] bool is_active() const { return active_; }
 
  private:
-  sigset_t old_mask_{};
+  HeldSignals signals_;
   termios old_settings_{};
   bool active_ = false;
 };
+
+// Until there is something to read, or a signal to give way to.
+bool wait_for_input() {
+  constexpr int kInterval = 100;  // ms
+  pollfd input = {.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
+  while (poll(&input, 1, kInterval) == 0) {
+    if (HeldSignals::has_end_signal()) {
+      errno = EINTR;
+      return false;
+    }
+  }
+  return true;
+}
 
 Error input_error() {
   return system_error("cannot read the secret from", "standard input");
@@ -82,11 +89,14 @@ Result<Buffer> read_input(bool one_line) {
 }
 
 Result<Buffer> ask(std::string_view prompt) {
+  const EchoOff silence;
+  if (!silence.is_active()) {
+    return input_error();
+  }
   if (!write_all(STDERR_FILENO, prompt)) {
     return system_error("cannot write to", "standard error");
   }
-  const EchoOff silence;
-  if (!silence.is_active()) {
+  if (!wait_for_input()) {
     return input_error();
   }
   return read_input(/*one_line=*/true);

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "shadow_text.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "pbstoken/json.h"
 #include "pbstoken/text.h"
+#include "pbstoken/token_shadow.h"
 
 namespace pbstoken {
 
@@ -41,6 +45,41 @@ struct Rewriter {
   }
 };
 
+Result<TokenShadow> read_copy(const Buffer *text, const PathText &path) {
+  if (text == nullptr) {
+    return TokenShadow();
+  }
+  Buffer copy;
+  if (!copy.append(text->view()) || !copy.append({"", 1})) {
+    return no_memory("cannot change token.shadow");
+  }
+  copy.drop_last();
+  return TokenShadow::parse(std::move(copy), path);
+}
+
+// Both in the order of their files, in which a change moves nothing but the
+// token itself.
+bool has_same_others(const TokenShadow &before, const TokenShadow &after,
+                     std::string_view token_id) {
+  const auto is_other = [token_id](const TokenShadow::Entry &entry) {
+    return entry.token_id != token_id;
+  };
+  auto found = after.entries().begin();
+  const auto end = after.entries().end();
+  for (const TokenShadow::Entry &wanted : before.entries()) {
+    if (!is_other(wanted)) {
+      continue;
+    }
+    found = std::find_if(found, end, is_other);
+    if (found == end || found->token_id != wanted.token_id ||
+        found->stored_hash != wanted.stored_hash) {
+      return false;
+    }
+    ++found;
+  }
+  return std::none_of(found, end, is_other);
+}
+
 bool take_member(void *context, const JsonMember &member) {
   auto *rewriter = static_cast<Rewriter *>(context);
   return member.name == rewriter->token_id ? rewriter->leave_out(member)
@@ -75,6 +114,25 @@ Result<ChangedText> change_shadow_text(
     return no_memory("cannot change token.shadow");
   }
   return changed;
+}
+
+Result<void> prove_change(const Buffer *old_text, const Buffer &new_text,
+                          const PathText &path, std::string_view token_id,
+                          std::optional<std::string_view> stored_hash) {
+  const auto before = read_copy(old_text, path);
+  if (!before) {
+    return before.error();
+  }
+  const auto after = read_copy(&new_text, path);
+  if (!after) {
+    return after.error();
+  }
+  if (after->find(token_id) == stored_hash &&
+      has_same_others(*before, *after, token_id)) {
+    return {};
+  }
+  return plain_error(Errc::kMalformed, "cannot change", path.view(),
+                     "the new text does not say what it should");
 }
 
 }  // namespace pbstoken

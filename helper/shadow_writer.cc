@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "held_signals.h"
 #include "message.h"
 #include "pbstoken/file.h"
 #include "pbstoken/file_lock.h"
@@ -36,20 +37,18 @@ struct Place {
 };
 
 Result<Place> open_place(const PathText &path) {
-  const std::size_t slash = path.view().rfind('/');
-  const PathText parent(slice(path.view(), 0, slash + 1));
-  UniqueFd directory(open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const auto place = find_place(path, Trust::kAny);
+  if (!place) {
+    return place.error();
+  }
+  // Once more and for reading, since fsync(2) takes no O_PATH descriptor.
+  UniqueFd directory(
+      openat(place->directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory) {
-    return system_error("cannot open", parent.view());
+    return system_error("cannot open the directory of", path.view());
   }
-  Place place = {.directory = std::move(directory),
-                 .name = FixedText<NAME_MAX>(slice(path.view(), slash + 1)),
-                 .path = path};
-  if (place.name.truncated()) {
-    errno = ENAMETOOLONG;
-    return system_error("cannot open", path.view());
-  }
-  return place;
+  return Place{
+      .directory = std::move(directory), .name = place->name, .path = path};
 }
 
 // What stands there before the change.
@@ -225,6 +224,10 @@ Result<TemporaryFile> write_temporary(const Store &store, const Place &place,
   if (!access) {
     return access.error();
   }
+  if (text.size() > kMaxShadowSize) {
+    return plain_error(Errc::kMalformed, "cannot write", place.path.view(),
+                       "too large");
+  }
   if (!write_all(temporary->fd(), text) || fsync(temporary->fd()) != 0) {
     return system_error("cannot write a temporary file beside",
                         place.path.view());
@@ -247,13 +250,14 @@ class Writer {
         lock_(lock) {}
 
   Result<Round> run() {
+    // From the temporary file to the end of the generation: somebody's Ctrl-C
+    // must leave neither behind.
+    const HeldSignals signals;
     const auto current = read_current(place_);
     if (!current) {
       return current.error();
     }
-    const auto changed = change_shadow_text(
-        current->file ? &current->text : nullptr, place_.path,
-        change_.token_id.text, change_.stored_hash);
+    const auto changed = change_text(*current);
     if (!changed) {
       return changed.error();
     }
@@ -283,6 +287,21 @@ class Writer {
   [[nodiscard]] bool announced() const { return announced_; }
 
  private:
+  Result<ChangedText> change_text(const Current &current) const {
+    const Buffer *old_text = current.file ? &current.text : nullptr;
+    auto changed = change_shadow_text(
+        old_text, place_.path, change_.token_id.text, change_.stored_hash);
+    if (changed) {
+      if (const auto proven =
+              prove_change(old_text, changed->text, place_.path,
+                           change_.token_id.text, change_.stored_hash);
+          !proven) {
+        return proven.error();
+      }
+    }
+    return changed;
+  }
+
   bool deliver_once() {
     if (delivery_.deliver == nullptr || delivered_) {
       return true;
@@ -300,9 +319,10 @@ class Writer {
     if (renamed) {
       announced_ = static_cast<bool>(bump_version_word(store_.version_cache));
     }
-    if (*claim) {
-      // Whoever took over did so because it holds the lock: not while we do.
-      static_cast<void>((*claim)->end());
+    // Nobody takes over while we hold the lock, unless somebody has exchanged
+    // the lock file under us.
+    if (*claim && !(*claim)->end()) {
+      announced_ = false;
     }
     if (!renamed) {
       return renamed.error();

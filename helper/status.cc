@@ -34,7 +34,9 @@ struct SegmentStatus {
 
 SegmentStatus segment_status(const Store &store, Verifier *verifier) {
   SegmentStatus status;
-  status.id = find_segment_id(store);
+  if (const auto id = find_segment_id(store); id) {
+    status.id = *id;
+  }
   if (status.id && shmctl(*status.id, IPC_STAT, &status.kernel) != 0) {
     status.id = std::nullopt;
   }

@@ -22,6 +22,15 @@ bool may_write() {
   return geteuid() == 0;
 }
 
+// Whoever started a setuid program may stop it, and with it whatever it holds.
+bool may_lock() {
+  uid_t real = 0;
+  uid_t effective = 0;
+  uid_t saved = 0;
+  return getresuid(&real, &effective, &saved) == 0 && real == 0 &&
+         effective == 0 && saved == 0;
+}
+
 FileIdentity identity_in(const Stamp &stamp) {
   return {.device = stamp.device,
           .inode = stamp.inode,
@@ -42,7 +51,7 @@ bool is_fresh(const Stamp &stamp, const Moment &moment, const Store &store) {
     return false;
   }
   // A stamp in the future is somebody else's clock: expired.
-  return moment.now >= stamp.time &&
+  return moment.now != 0 && moment.now >= stamp.time &&
          moment.now - stamp.time < store.cache_ttl * kNanosecondsPerSecond;
 }
 
@@ -203,41 +212,57 @@ Segment *Cache::segment() {
   return segment_ ? &*segment_ : nullptr;
 }
 
-void Cache::attach() {
+Cache::Attached Cache::attach() {
   segment_.reset();
   attachment_ = AttachmentUse();
   if (!store_.cache) {
-    return;
+    return Attached::kNot;
   }
   const auto id = find_segment_id(store_);
-  if (!id) {
-    return;
+  if (!id || !*id) {
+    return id ? Attached::kNone : Attached::kNot;
   }
-  id_ = *id;
+  id_ = **id;
   attachment_ = use_attachment(store_.shm_key, id_);
   if (attachment_.address() == nullptr) {
-    auto fresh = ShmAttachment::attach(id_, Access::kRead);
-    if (!fresh) {
-      return;
-    }
-    const auto segment =
-        Segment::open(fresh->address(), fresh->size(), store_.token_shadow);
-    const auto origin = origin_of(store_);
-    if (!segment || !origin || !segment->was_made_for(*origin)) {
-      return;
-    }
-    attachment_ = keep_attachment(store_.shm_key, id_, std::move(*fresh));
-    if (attachment_.address() == nullptr) {
-      return;
+    if (const Attached attached = attach_fresh(); attached != Attached::kYes) {
+      return attached;
     }
   }
   segment_ = Segment::open(attachment_.address(), attachment_.size(),
                            store_.token_shadow);
+  if (segment_) {
+    return Attached::kYes;
+  }
+  return Segment::is_replaceable(attachment_.address(), attachment_.size())
+             ? Attached::kReplaceable
+             : Attached::kNot;
+}
+
+// Judges the segment id_ and hands it to the table of this process.
+Cache::Attached Cache::attach_fresh() {
+  auto fresh = ShmAttachment::attach(id_, Access::kRead);
+  if (!fresh) {
+    return fresh.error().code == Errc::kUnsafe ? Attached::kReplaceable
+                                               : Attached::kNot;
+  }
+  if (Segment::is_replaceable(fresh->address(), fresh->size())) {
+    return Attached::kReplaceable;
+  }
+  const auto segment =
+      Segment::open(fresh->address(), fresh->size(), store_.token_shadow);
+  const auto origin = origin_of(store_);
+  if (!segment || !origin || !segment->was_made_for(*origin)) {
+    return Attached::kNot;
+  }
+  attachment_ = keep_attachment(store_.shm_key, id_, std::move(*fresh));
+  return attachment_.address() != nullptr ? Attached::kYes : Attached::kNot;
 }
 
 // Removed without having been retired, and so out of every writer's reach.
 bool Cache::is_orphan() const {
-  return find_segment_id(store_) != id_;
+  const auto id = find_segment_id(store_);
+  return !id || *id != id_;
 }
 
 // --- the file
@@ -274,6 +299,9 @@ std::optional<Result<Snapshot>> Cache::reread_if_possible() {
   }
   Segment *segment = this->segment();
   if (segment == nullptr || !is_in_force(segment->generation())) {
+    if (!may_lock()) {
+      return std::nullopt;
+    }
     const auto lock = FileLock::acquire(store_, 0);
     if (!lock) {
       return std::nullopt;
@@ -330,12 +358,15 @@ Result<std::optional<Cache::WriteClaim>> Cache::claim_for_write(
   using Claimed = std::optional<WriteClaim>;
   const auto id = find_segment_id(store_);
   if (!id) {
+    return id.error();
+  }
+  if (!*id) {
     if (const auto origin = origin_of(store_); origin) {
       retire_orphans(*origin, lock);
     }
     return Claimed();
   }
-  auto attached = ShmAttachment::attach(*id, Access::kWrite);
+  auto attached = ShmAttachment::attach(**id, Access::kWrite);
   if (!attached) {
     // One that is not root's is trusted by nobody.
     if (attached.error().code == Errc::kUnsafe) {
@@ -357,35 +388,41 @@ Result<std::optional<Cache::WriteClaim>> Cache::claim_for_write(
 }
 
 Result<Snapshot> Cache::renew(const FileLock &lock) {
-  attach();
-  if (!segment_ && store_.cache) {
+  const Attached attached = attach();
+  if (attached == Attached::kNone || attached == Attached::kReplaceable) {
     if (const auto origin = origin_of(store_); origin) {
       if (const auto id = replace_segment(store_, *origin, lock); id) {
         attach();
       }
     }
   }
-  if (segment_) {
-    if (auto writing = attach_for_writing(id_, store_); writing) {
-      auto claim =
-          GenerationClaim::under_lock(writing->segment.generation_word(), lock);
-      if (claim) {
-        // Whoever left it odd may have changed the file and not told upstream.
-        // If that fails its daemons find out by themselves, later.
-        if (claim->took_over()) {
-          static_cast<void>(bump_version_word(store_.version_cache));
-        }
-        return reread(&writing->segment, &*claim, store_);
-      }
-    }
+  if (!segment_) {
+    return read_alone();
   }
-  return read_alone();
+  auto writing = attach_for_writing(id_, store_);
+  if (!writing) {
+    return read_alone();
+  }
+  auto claim =
+      GenerationClaim::under_lock(writing->segment.generation_word(), lock);
+  if (!claim) {
+    return read_alone();
+  }
+  // Whoever left it odd may have changed the file and not told upstream.  If
+  // that fails its daemons find out by themselves, later.
+  if (claim->took_over()) {
+    static_cast<void>(bump_version_word(store_.version_cache));
+  }
+  return reread(&writing->segment, &*claim, store_);
 }
 
 Result<void> Cache::flush(const FileLock &lock) {
   const auto origin = origin_of(store_);
   if (!origin) {
     return origin.error();
+  }
+  if (!store_.cache) {
+    return retire_segment(store_, *origin, lock);
   }
   if (const auto id = replace_segment(store_, *origin, lock); !id) {
     return id.error();

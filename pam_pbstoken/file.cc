@@ -4,7 +4,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
-#include <climits>
+#include <utility>
 
 #include "pbstoken/clock.h"
 
@@ -17,17 +17,6 @@ constexpr int kOpenFlags =
 
 Error unsafe(const PathText &path, const char *why) {
   return plain_error(Errc::kUnsafe, "cannot use", path.view(), why);
-}
-
-Result<void> require_regular(const UniqueFd &file, const PathText &path,
-                             struct stat *out_status) {
-  if (fstat(file.get(), out_status) != 0) {
-    return system_error("cannot stat", path.view());
-  }
-  if (!S_ISREG(out_status->st_mode)) {
-    return unsafe(path, "not a regular file");
-  }
-  return {};
 }
 
 bool is_root_only(const struct stat &status) {
@@ -55,32 +44,18 @@ Result<FileIdentity> look_at(const PathText &path) {
   return identity_of(status);
 }
 
-Result<UniqueFd> open_regular(const PathText &path) {
-  UniqueFd file(open(path.c_str(), kOpenFlags));
-  if (!file) {
-    // A socket cannot be opened, whatever its mode.
-    return errno == ENXIO ? unsafe(path, "not a regular file")
-                          : system_error("cannot open", path.view());
-  }
-  struct stat status {};
-  if (const auto regular = require_regular(file, path, &status); !regular) {
-    return regular.error();
-  }
-  return file;
-}
-
-Result<UniqueFd> open_trusted(const PathText &path) {
+Result<FilePlace> find_place(const PathText &path, Trust trust) {
   if (!path.view().starts_with('/')) {
     return unsafe(path, "not an absolute path");
   }
   UniqueFd directory(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
   std::string_view rest = path.view();
-  struct stat status {};
   while (directory) {
+    struct stat status {};
     if (fstat(directory.get(), &status) != 0) {
       return system_error("cannot stat a directory of", path.view());
     }
-    if (!is_root_only(status)) {
+    if (trust == Trust::kRootOnly && !is_root_only(status)) {
       return unsafe(path, "a directory above it is not root's alone");
     }
     while (rest.starts_with('/')) {
@@ -92,18 +67,11 @@ Result<UniqueFd> open_trusted(const PathText &path) {
       errno = ENAMETOOLONG;
       break;
     }
+    if (component.empty()) {
+      return unsafe(path, "not the path of a file");
+    }
     if (end == std::string_view::npos) {
-      UniqueFd file(openat(directory.get(), component.c_str(), kOpenFlags));
-      if (!file) {
-        break;
-      }
-      if (const auto regular = require_regular(file, path, &status); !regular) {
-        return regular.error();
-      }
-      if (!is_root_only(status)) {
-        return unsafe(path, "others than root may change it");
-      }
-      return file;
+      return FilePlace{std::move(directory), component};
     }
     rest.remove_prefix(end);
     directory = UniqueFd(openat(directory.get(), component.c_str(),
@@ -112,6 +80,45 @@ Result<UniqueFd> open_trusted(const PathText &path) {
   return errno == ELOOP || errno == ENOTDIR
              ? unsafe(path, "a component is a symbolic link or no directory")
              : system_error("cannot open", path.view());
+}
+
+Result<UniqueFd> open_regular_at(const FilePlace &place, const PathText &path) {
+  UniqueFd file(openat(place.directory.get(), place.name.c_str(), kOpenFlags));
+  if (!file) {
+    // A symbolic link is not followed; a socket cannot be opened at all.
+    return errno == ELOOP || errno == ENXIO
+               ? unsafe(path, "not a regular file")
+               : system_error("cannot open", path.view());
+  }
+  struct stat status {};
+  if (fstat(file.get(), &status) != 0) {
+    return system_error("cannot stat", path.view());
+  }
+  if (!S_ISREG(status.st_mode)) {
+    return unsafe(path, "not a regular file");
+  }
+  return file;
+}
+
+Result<UniqueFd> open_regular(const PathText &path) {
+  const auto place = find_place(path, Trust::kAny);
+  if (!place) {
+    return place.error();
+  }
+  return open_regular_at(*place, path);
+}
+
+Result<UniqueFd> open_trusted(const PathText &path) {
+  const auto place = find_place(path, Trust::kRootOnly);
+  if (!place) {
+    return place.error();
+  }
+  auto file = open_regular_at(*place, path);
+  struct stat status {};
+  if (file && (fstat(file->get(), &status) != 0 || !is_root_only(status))) {
+    return unsafe(path, "others than root may change it");
+  }
+  return file;
 }
 
 Result<Buffer> read_whole(const UniqueFd &file, const PathText &path,

@@ -18,7 +18,7 @@ constexpr mode_t kLockMode = 0660;  // as upstream
 constexpr timespec kPause = {.tv_sec = 0, .tv_nsec = 10'000'000};
 
 // Makes the lock file, unless it is there by now.
-Result<void> create(const Store &store) {
+Result<void> create(const Store &store, const FilePlace &place) {
   const auto owner = user_id(store.file_owner);
   if (!owner) {
     return owner.error();
@@ -27,9 +27,9 @@ Result<void> create(const Store &store) {
   if (!group) {
     return group.error();
   }
-  const UniqueFd file(open(store.lock_file.c_str(),
-                           O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-                           S_IRUSR | S_IWUSR));
+  const UniqueFd file(openat(
+      place.directory.get(), place.name.c_str(),
+      O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR));
   if (!file) {
     if (errno == EEXIST) {
       return {};
@@ -44,14 +44,18 @@ Result<void> create(const Store &store) {
 }
 
 Result<UniqueFd> open_or_create(const Store &store) {
-  auto file = open_regular(store.lock_file);
+  const auto place = find_place(store.lock_file, Trust::kAny);
+  if (!place) {
+    return place.error();
+  }
+  auto file = open_regular_at(*place, store.lock_file);
   if (file || file.error().code != Errc::kNotFound) {
     return file;
   }
-  if (const auto created = create(store); !created) {
+  if (const auto created = create(store, *place); !created) {
     return created.error();
   }
-  return open_regular(store.lock_file);
+  return open_regular_at(*place, store.lock_file);
 }
 
 bool is_still_named(const UniqueFd &file, const PathText &path) {

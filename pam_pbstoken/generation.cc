@@ -3,18 +3,9 @@
 
 namespace pbstoken {
 
-namespace {
-
-// The last number to claim; beyond it the word would meet kRetired.  Only a
-// hostile word gets there, and then the segment is as good as retired.
-constexpr std::uint64_t kLast = kRetired - 4;
-
-}  // namespace
-
 std::optional<GenerationClaim> GenerationClaim::from_even(std::uint64_t *word) {
   const std::uint64_t seen = load_acquire(word);
-  if (!is_in_force(seen) || seen > kLast ||
-      !compare_and_swap(word, seen, seen + 1)) {
+  if (!is_in_force(seen) || !compare_and_swap(word, seen, seen + 1)) {
     return std::nullopt;
   }
   return GenerationClaim(word, seen, seen + 1);
@@ -26,7 +17,7 @@ std::optional<GenerationClaim> GenerationClaim::under_lock(
   // end: each round that fails is another's that went well.
   while (true) {
     const std::uint64_t seen = load_acquire(word);
-    if (seen > kLast) {
+    if (seen > kLastGeneration) {
       return std::nullopt;
     }
     const std::uint64_t odd = is_in_force(seen) ? seen + 1 : seen + 2;

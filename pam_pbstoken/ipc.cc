@@ -60,6 +60,12 @@ Result<ShmAttachment> ShmAttachment::attach(int id, Access access,
   if ((owner.mode & (S_IWGRP | S_IWOTH)) != 0) {
     return unsafe("others than root may write it");
   }
+  // IPC permissions give the group's bits to the maker's group as well, which
+  // nobody can change afterwards, see sysvipc(7).
+  if ((owner.mode & S_IRGRP) != 0 && owner.cgid != 0 &&
+      owner.cgid != owner.gid) {
+    return unsafe("its maker's group may read it");
+  }
   if (removed == Removed::kNot && (owner.mode & SHM_DEST) != 0) {
     return unsafe("it has been removed");
   }

@@ -20,6 +20,8 @@
 namespace pbstoken {
 namespace {
 
+constexpr const char *kTokenIdVariable = "PBSTOKEN_ID";
+
 int pam_code(const Error &error) {
   return error.code == Errc::kNoMemory ? PAM_BUF_ERR : PAM_AUTHINFO_UNAVAIL;
 }
@@ -75,6 +77,13 @@ int get_token_id(pam_handle_t *pamh, TokenId *out_id) {
   return id ? PAM_SUCCESS : PAM_USER_UNKNOWN;
 }
 
+// Of an earlier success on this handle.
+void forget_token_id(pam_handle_t *pamh) {
+  if (pam_getenv(pamh, kTokenIdVariable) != nullptr) {
+    static_cast<void>(pam_putenv(pamh, kTokenIdVariable));
+  }
+}
+
 int conclude(pam_handle_t *pamh, const TokenId &id,
              const Verification &verification) {
   const Meaning meaning = meaning_of(verification);
@@ -83,10 +92,10 @@ int conclude(pam_handle_t *pamh, const TokenId &id,
     return meaning.code;
   }
   // Who was verified, for services that map the user name afterwards.
-  FixedText<1024> variable("PBSTOKEN_ID=");
-  variable.append(id.text);
-  if (variable.truncated() ||
-      pam_putenv(pamh, variable.c_str()) != PAM_SUCCESS) {
+  Buffer variable;
+  if (!variable.append(kTokenIdVariable) || !variable.append("=") ||
+      !variable.append(id.text) || !variable.append({"", 1}) ||
+      pam_putenv(pamh, variable.data()) != PAM_SUCCESS) {
     log_broken(pamh, no_memory("cannot set PBSTOKEN_ID"));
     return PAM_BUF_ERR;
   }
@@ -107,6 +116,7 @@ int authenticate(pam_handle_t *pamh, std::span<const char *const> argv) {
                                  "config=", "the effective uid is not 0"));
     return PAM_SERVICE_ERR;
   }
+  forget_token_id(pamh);
   TokenId id;
   if (const int status = get_token_id(pamh, &id); status != PAM_SUCCESS) {
     return status;

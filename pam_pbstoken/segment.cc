@@ -100,22 +100,10 @@ std::uint64_t prefix_word(const std::byte *address, std::size_t offset) {
       reinterpret_cast<const std::uint64_t *>(address + offset));
 }
 
-}  // namespace
-
-SegmentShape SegmentShape::for_slots(std::uint32_t slots) {
-  const std::uint64_t buckets = (slots + kWays - 1) / kWays;
-  return {.match_buckets = buckets,
-          .mismatch_buckets = (buckets + kMismatchShare - 1) / kMismatchShare};
-}
-
-std::size_t SegmentShape::size() const {
-  return kSlotsOffset + (match_buckets + mismatch_buckets) * sizeof(Bucket);
-}
-
-// --- reading
-
-std::optional<Segment> Segment::open(const std::byte *address, std::size_t size,
-                                     const PathText &token_shadow) {
+// The shape of a segment of this layout version; nothing if it is none, or one
+// that contradicts itself.
+std::optional<SegmentShape> shape_in(const std::byte *address,
+                                     std::size_t size) {
   if (size < kSlotsOffset ||
       prefix_word(address, offsetof(SegmentPrefix, magic)) != kSegmentMagic ||
       prefix_word(address, offsetof(SegmentPrefix, layout_version)) !=
@@ -130,13 +118,48 @@ std::optional<Segment> Segment::open(const std::byte *address, std::size_t size,
   const std::uint64_t most = size / sizeof(Bucket);
   if (shape.match_buckets == 0 || shape.match_buckets > most ||
       shape.mismatch_buckets == 0 || shape.mismatch_buckets > most ||
-      shape.size() != size || !is_for(header->origin, token_shadow)) {
+      shape.size() != size) {
+    return std::nullopt;
+  }
+  return shape;
+}
+
+}  // namespace
+
+SegmentShape SegmentShape::for_slots(std::uint32_t slots) {
+  const std::uint64_t buckets = (slots + kWays - 1) / kWays;
+  return {.match_buckets = buckets,
+          .mismatch_buckets = (buckets + kMismatchShare - 1) / kMismatchShare};
+}
+
+std::size_t SegmentShape::size() const {
+  return kSlotsOffset + (match_buckets + mismatch_buckets) * sizeof(Bucket);
+}
+
+// --- reading
+
+bool Segment::is_replaceable(const std::byte *address, std::size_t size) {
+  if (size < sizeof(SegmentPrefix) ||
+      prefix_word(address, offsetof(SegmentPrefix, magic)) != kSegmentMagic) {
+    return true;
+  }
+  const std::uint64_t version =
+      prefix_word(address, offsetof(SegmentPrefix, layout_version));
+  return version < kLayoutVersion ||
+         (version == kLayoutVersion && !shape_in(address, size));
+}
+
+std::optional<Segment> Segment::open(const std::byte *address, std::size_t size,
+                                     const PathText &token_shadow) {
+  const auto shape = shape_in(address, size);
+  const auto *header = reinterpret_cast<const SegmentHeader *>(address);
+  if (!shape || !is_for(header->origin, token_shadow)) {
     return std::nullopt;
   }
   HmacKeyBytes key_bytes = header->key;
   const HmacKey key(key_bytes);
   wipe(key_bytes.data(), key_bytes.size());
-  return Segment(header, shape, key);
+  return Segment(header, *shape, key);
 }
 
 bool Segment::was_made_for(const SegmentOrigin &origin) const {
@@ -331,6 +354,9 @@ void WritableSegment::insert(Fact fact, std::string_view token_id,
   // The best place: this id's own (a token has one secret that matches, but
   // any number that do not), else one that is free, else one that is not in
   // force, else any.
+  // Under an odd word it is the generation before that is being carried over.
+  const std::uint64_t current = this->generation();
+  const std::uint64_t in_force = current - current % 2;
   Slot *best = &(*slots)[digest[0] % kWays];
   int best_rank = 0;
   for (Slot &shared : *slots) {
@@ -341,10 +367,10 @@ void WritableSegment::insert(Fact fact, std::string_view token_id,
         generation_is_still(slot.generation)) {
       return;  // we come late: what stands there is in force
     }
-    const int rank = own                             ? 3
-                     : slot.tag == 0                 ? 2
-                     : slot.generation != generation ? 1
-                                                     : 0;
+    const int rank = own                          ? 3
+                     : slot.tag == 0              ? 2
+                     : slot.generation < in_force ? 1
+                                                  : 0;
     if (rank > best_rank) {
       best_rank = rank;
       best = &shared;

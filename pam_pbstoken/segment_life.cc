@@ -3,6 +3,7 @@
 
 #include <sys/shm.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstring>
 
@@ -46,23 +47,25 @@ Result<void> set_owner(int id, std::optional<gid_t> group) {
   return {};
 }
 
-// Marks a segment of ours as retired, so that whoever is attached stops
-// using it, and removes it.  One that is not ours has no users to tell.
-Result<void> retire(int id) {
-  if (auto attached = ShmAttachment::attach(id, Access::kWrite);
-      attached && attached->size() >= sizeof(SegmentPrefix)) {
-    auto *prefix = reinterpret_cast<SegmentPrefix *>(attached->address());
-    if (load_acquire(&prefix->magic) == kSegmentMagic) {
-      if (load_relaxed(&prefix->layout_version) > kLayoutVersion) {
-        return plain_error(Errc::kUnsafe, kCannotMake, {},
-                           "a newer version's is there");
-      }
-      __atomic_store_n(&prefix->generation, kRetired, __ATOMIC_SEQ_CST);
-    }
+// Nothing done if it cannot be told: it would live on without its key.
+Result<void> mark_retired(int id) {
+  const auto attached = ShmAttachment::attach(id, Access::kWrite);
+  if (!attached) {
+    // One that is not root's alone has no users to tell.
+    return attached.error().code == Errc::kUnsafe
+               ? Result<void>()
+               : Result<void>(attached.error());
   }
-  if (shmctl(id, IPC_RMID, nullptr) != 0 && errno != EIDRM && errno != EINVAL) {
-    return system_error("cannot remove the old shared-memory segment", {});
+  auto *prefix = reinterpret_cast<SegmentPrefix *>(attached->address());
+  if (attached->size() < sizeof(SegmentPrefix) ||
+      load_acquire(&prefix->magic) != kSegmentMagic) {
+    return {};
   }
+  if (load_relaxed(&prefix->layout_version) > kLayoutVersion) {
+    return plain_error(Errc::kUnsafe, kCannotMake, {},
+                       "a newer version's is there");
+  }
+  __atomic_store_n(&prefix->generation, kRetired, __ATOMIC_SEQ_CST);
   return {};
 }
 
@@ -127,8 +130,11 @@ Result<SegmentOrigin> origin_of(const Store &store) {
   return origin;
 }
 
-std::optional<int> find_segment_id(const Store &store) {
+Result<std::optional<int>> find_segment_id(const Store &store) {
   const int id = shmget(store.shm_key, 0, 0);
+  if (id < 0 && errno != ENOENT) {
+    return system_error("cannot find the shared-memory segment", {});
+  }
   return id < 0 ? std::nullopt : std::optional<int>(id);
 }
 
@@ -146,18 +152,40 @@ void retire_orphans(const SegmentOrigin &origin, const FileLock & /*proof*/) {
   }
 }
 
+Result<void> retire_segment(const Store &store, const SegmentOrigin &origin,
+                            const FileLock &lock) {
+  const auto id = find_segment_id(store);
+  if (!id) {
+    return id.error();
+  }
+  if (*id) {
+    if (const auto marked = mark_retired(**id); !marked) {
+      return marked.error();
+    }
+    if (shmctl(**id, IPC_RMID, nullptr) != 0 && errno != EIDRM &&
+        errno != EINVAL) {
+      return system_error("cannot remove the shared-memory segment", {});
+    }
+  }
+  retire_orphans(origin, lock);
+  return {};
+}
+
 Result<int> replace_segment(const Store &store, const SegmentOrigin &origin,
                             const FileLock &lock) {
   const auto group = reader_group(store);
   if (!group) {
     return group.error();
   }
-  if (const auto old = find_segment_id(store); old) {
-    if (const auto retired = retire(*old); !retired) {
-      return retired.error();
-    }
+  // The maker's group may read it, too, for ever, see sysvipc(7).
+  if (*group && getegid() != 0 && getegid() != **group) {
+    return plain_error(Errc::kUnsafe, kCannotMake, {},
+                       "the effective group is neither root's nor the "
+                       "verify_group");
   }
-  retire_orphans(origin, lock);
+  if (const auto retired = retire_segment(store, origin, lock); !retired) {
+    return retired.error();
+  }
   const SegmentShape shape = SegmentShape::for_slots(store.cache_slots);
   const int id = shmget(store.shm_key, shape.size(),
                         IPC_CREAT | IPC_EXCL | S_IRUSR | S_IWUSR);

@@ -36,12 +36,28 @@ std::optional<std::uint64_t> parse_number(std::string_view value, int base,
   return number;
 }
 
+bool is_plain_path(std::string_view path) {
+  while (!path.empty()) {
+    path.remove_prefix(1);  // the slash
+    const std::string_view component = slice(path, 0, path.find('/'));
+    if (component.empty() || component == "." || component == "..") {
+      return false;
+    }
+    path.remove_prefix(component.size());
+  }
+  return true;
+}
+
 Problem set_path(PathText *out_path, std::string_view value) {
   if (!value.starts_with('/')) {
     return "must be an absolute path";
   }
   if (value.find('\0') != std::string_view::npos) {
     return "must not hold a NUL byte";
+  }
+  // One file, one path: the segment's key is made from it.
+  if (!is_plain_path(value)) {
+    return "must have no empty, '.' or '..' component";
   }
   *out_path = PathText(value);
   return out_path->truncated() ? "longer than 1023 bytes" : nullptr;

@@ -89,6 +89,12 @@ std::string_view dollarless_method(std::string_view stored) {
              : std::string_view();
 }
 
+// The memory-hard methods allocate; a failure of theirs cannot be told from
+// impossible parameters.
+bool needs_memory(std::string_view method) {
+  return method.ends_with("yescrypt") || method == "scrypt";
+}
+
 // crypt_data is 32 KiB: too much for a guest's stack.
 struct CryptDataDeleter {
   void operator()(crypt_data *data) const {
@@ -145,13 +151,21 @@ Result<Buffer> compute_hash(CryptFunction crypt, const Secret &secret,
 
 Result<HashCheck> check_secret(CryptFunction crypt, const Secret &secret,
                                std::string_view stored) {
-  if (hash_method(stored).empty()) {
+  const std::string_view method = hash_method(stored);
+  if (method.empty()) {
     return HashCheck::kUnusable;
   }
   // As a C string, and without a NUL inside: hash_method() has seen to that.
-  const FixedText<CRYPT_OUTPUT_SIZE> setting(stored);
-  const auto computed = compute_hash(crypt, secret, setting.c_str());
+  Buffer setting;
+  if (!setting.append(stored) || !setting.append({"", 1})) {
+    return no_memory("cannot hash");
+  }
+  const auto computed = compute_hash(crypt, secret, setting.data());
   if (!computed) {
+    // What needs no memory has failed for impossible parameters.
+    if (!needs_memory(method)) {
+      return HashCheck::kUnusable;
+    }
     return computed.error();
   }
   return equal_in_constant_time(computed->view(), stored)

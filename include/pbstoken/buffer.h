@@ -7,13 +7,8 @@
 #define PBSTOKEN_BUFFER_H_
 
 #include <cstddef>
-#include <cstdint>
-#include <cstdlib>
-#include <cstring>
 #include <string_view>
 #include <utility>
-
-#include "pbstoken/wipe.h"
 
 namespace pbstoken {
 
@@ -33,51 +28,13 @@ class Buffer {
   ~Buffer() { clear(); }
 
   // Empty again, and what was there is wiped.
-  void clear() {
-    if (bytes_ != nullptr) {
-      wipe(bytes_, capacity_);
-      std::free(bytes_);
-    }
-    bytes_ = nullptr;
-    size_ = 0;
-    capacity_ = 0;
-  }
+  void clear();
 
   // Room for capacity bytes in all; false, and unchanged, without memory.
-  [[nodiscard]] bool reserve(std::size_t capacity) {
-    if (capacity <= capacity_) {
-      return true;
-    }
-    auto *larger = static_cast<char *>(std::malloc(capacity));
-    if (larger == nullptr) {
-      return false;
-    }
-    const std::size_t size = size_;
-    if (size != 0) {
-      std::memcpy(larger, bytes_, size);
-    }
-    clear();
-    bytes_ = larger;
-    size_ = size;
-    capacity_ = capacity;
-    return true;
-  }
+  [[nodiscard]] bool reserve(std::size_t capacity);
 
   // False, and unchanged, without memory.
-  [[nodiscard]] bool append(std::string_view text) {
-    if (text.empty()) {
-      return true;
-    }
-    if (text.size() > capacity_ - size_) {
-      const std::size_t needed = size_ + text.size();
-      if (needed > SIZE_MAX / 2 || !reserve(needed * 2)) {
-        return false;
-      }
-    }
-    std::memcpy(bytes_ + size_, text.data(), text.size());
-    size_ += text.size();
-    return true;
-  }
+  [[nodiscard]] bool append(std::string_view text);
 
   // The bytes that are reserved but not yet used, to be filled by read(2),
   // and how many of them have been.

@@ -4,8 +4,9 @@
 // A cache is only ever an optimisation: each function says "not known" where
 // the segment cannot be used, and nobody waits for anybody.  Any process
 // reads; only one whose effective uid is 0 writes, and it attaches the segment
-// for writing just while it does.  One thread per object; an object may be
-// used in a child of the process that made it.
+// for writing just while it does.  Only one whose three uids are all 0 takes
+// the store's lock: a user may stop the su(1) that he started.  One thread per
+// object; an object may be used in a child of the process that made it.
 #ifndef PBSTOKEN_CACHE_H_
 #define PBSTOKEN_CACHE_H_
 
@@ -86,12 +87,20 @@ class Cache {
   // there is none.
   Result<Snapshot> renew(const FileLock &lock);
 
-  // Replaces the segment by a new one with a new key.
+  // Replaces the segment by a new one with a new key; retires it if the store
+  // has no cache any more.
   Result<void> flush(const FileLock &lock);
 
  private:
   [[nodiscard]] Segment *segment();
-  void attach();
+  enum class Attached : std::uint8_t {
+    kYes,
+    kNone,         // there is no segment
+    kReplaceable,  // there is one that nobody uses
+    kNot           // there is one, but not for this process
+  };
+  Attached attach();
+  Attached attach_fresh();
   [[nodiscard]] bool is_orphan() const;
   bool find_unchanged(Segment *segment, const Stamp &stamp,
                       const Moment &moment);

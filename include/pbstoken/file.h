@@ -10,6 +10,7 @@
 
 #include <sys/stat.h>
 
+#include <climits>
 #include <cstddef>
 #include <cstdint>
 
@@ -37,13 +38,30 @@ FileIdentity identity_of(const struct stat &status);
 // nothing.  A symbolic link is judged as itself, since it is never opened.
 Result<FileIdentity> look_at(const PathText &path);
 
-// Opens a regular file for reading; its last component must be no symbolic
-// link.  kNotFound if it is not there, kUnsafe if it is no regular file.
-Result<UniqueFd> open_regular(const PathText &path);
+// Where an absolute path leads: the directory, which is no good for reading
+// (O_PATH), and the last component.
+struct FilePlace {
+  UniqueFd directory;
+  FixedText<NAME_MAX> name;
+};
 
-// The same for a file that must be root's alone to change: it and every
-// directory above it belong to root and nobody else may write them, and no
-// component is a symbolic link; else kUnsafe.
+enum class Trust : std::uint8_t {
+  kAny,
+  kRootOnly  // every directory is root's, and nobody else may write it
+};
+
+// Walks there component by component, following no symbolic link: whoever
+// owns a directory on the way must not lead root elsewhere.  kUnsafe if there
+// is one, or a directory is not as wanted.
+Result<FilePlace> find_place(const PathText &path, Trust trust);
+
+// Opens a regular file for reading, by way of find_place().  kNotFound if it is
+// not there, kUnsafe if it is no regular file.
+Result<UniqueFd> open_regular(const PathText &path);
+Result<UniqueFd> open_regular_at(const FilePlace &place, const PathText &path);
+
+// The same for a file that must be root's alone to change, like every directory
+// above it; else kUnsafe.
 Result<UniqueFd> open_trusted(const PathText &path);
 
 // The whole content, followed by one NUL byte that is not counted.  More than

@@ -19,8 +19,8 @@ class FileLock {
  public:
   // Tries for wait_seconds (0: once), by polling and without any signal;
   // kTimedOut if somebody else holds it.  A lock file that is not there is
-  // made, 0660, with the owner and group that the store gives its files; only
-  // root may do that.  The lock counts only if the path still names the file
+  // made, 0660, with the owner and group that the store gives its files, which
+  // takes root.  The lock counts only if the path still names the file
   // that was locked.
   static Result<FileLock> acquire(const Store &store, unsigned wait_seconds);
 

@@ -39,8 +39,12 @@ constexpr std::uint64_t kRetired = UINT64_MAX;
 // Of a new segment: claimed by its maker, who never ends it; rule 2 does.
 constexpr std::uint64_t kBorn = 1;
 
+// The last number to claim from; beyond it the word would meet kRetired.  Only
+// a hostile word gets there, and then the segment is as good as retired.
+constexpr std::uint64_t kLastGeneration = kRetired - 5;
+
 constexpr bool is_in_force(std::uint64_t generation) {
-  return generation % 2 == 0;
+  return generation % 2 == 0 && generation <= kLastGeneration;
 }
 
 // An odd number of one's own.  Dropped without end(), it is a death in the

@@ -56,6 +56,10 @@ class Segment {
   static std::optional<Segment> open(const std::byte *address, std::size_t size,
                                      const PathText &token_shadow);
 
+  // Whether what is attached there is nothing that anybody uses or will use:
+  // unfinished, because its maker died, of an older layout, or damaged.
+  static bool is_replaceable(const std::byte *address, std::size_t size);
+
   // The rest of whose it is, asked once for each attachment.
   [[nodiscard]] bool was_made_for(const SegmentOrigin &origin) const;
 

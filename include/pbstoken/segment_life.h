@@ -20,16 +20,22 @@ namespace pbstoken {
 Result<SegmentOrigin> origin_of(const Store &store);
 
 // The id that the store's key names now; nothing if it names none.
-std::optional<int> find_segment_id(const Store &store);
+Result<std::optional<int>> find_segment_id(const Store &store);
 
 // Retires every segment of this origin that is still attached somewhere
 // although no key names it any more: one that ipcrm(1) removed lives on in the
 // processes that have it, out of every writer's reach.  Root only.
 void retire_orphans(const SegmentOrigin &origin, const FileLock &lock);
 
-// Retires the segment that the key names, whatever it is, and all orphans, and
-// makes a new one with a new random key, 0600 or, with a verify_group, 0640.
-// Root only.  kUnsafe, and nothing done, if a newer version's segment is there.
+// Marks the segment that the key names as retired, so that whoever has it
+// attached stops using it, and removes it; then all orphans.  Root only.  An
+// error, and nothing done, if it could not be marked: it has users who would
+// go on, or it is a newer version's.
+Result<void> retire_segment(const Store &store, const SegmentOrigin &origin,
+                            const FileLock &lock);
+
+// The same, and makes a new one with a new random key, 0600 or, with a
+// verify_group, 0640.
 Result<int> replace_segment(const Store &store, const SegmentOrigin &origin,
                             const FileLock &lock);
 

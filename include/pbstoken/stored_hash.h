@@ -35,7 +35,7 @@ Result<Buffer> compute_hash(CryptFunction crypt, const Secret &secret,
 enum class HashCheck : std::uint8_t {
   kMatch,
   kMismatch,  // computed to its end, and not equal
-  kUnusable,  // incomplete or of no known method: nothing was computed
+  kUnusable,  // incomplete, of no known method, or with impossible parameters
 };
 
 // Hashes secret, an acceptable one, as stored was, and compares in constant

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/buffer.h"
+
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+
+#include "pbstoken/wipe.h"
+
+namespace pbstoken {
+
+void Buffer::clear() {
+  if (bytes_ != nullptr) {
+    wipe(bytes_, capacity_);
+    std::free(bytes_);
+  }
+  bytes_ = nullptr;
+  size_ = 0;
+  capacity_ = 0;
+}
+
+bool Buffer::reserve(std::size_t capacity) {
+  if (capacity <= capacity_) {
+    return true;
+  }
+  auto *larger = static_cast<char *>(std::malloc(capacity));
+  if (larger == nullptr) {
+    return false;
+  }
+  const std::size_t size = size_;
+  if (size != 0) {
+    std::memcpy(larger, bytes_, size);
+  }
+  clear();
+  bytes_ = larger;
+  size_ = size;
+  capacity_ = capacity;
+  return true;
+}
+
+bool Buffer::append(std::string_view text) {
+  if (text.empty()) {
+    return true;
+  }
+  if (text.size() > capacity_ - size_) {
+    const std::size_t needed = size_ + text.size();
+    if (needed > SIZE_MAX / 2 || !reserve(needed * 2)) {
+      return false;
+    }
+  }
+  std::memcpy(bytes_ + size_, text.data(), text.size());
+  size_ += text.size();
+  return true;
+}
+
+}  // namespace pbstoken
