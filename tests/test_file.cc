@@ -92,8 +92,8 @@ void open_regular_symbolic_link_is_refused(void **state) {
 
 void open_regular_file_as_a_directory_is_an_error(void **state) {
   const std::string path = directory(state).write("file", "x");
-  assert_true(code_of_opening(path + "/below") == Errc::kSystem);
-  assert_true(code_of_opening(path + "/") == Errc::kSystem);
+  assert_true(code_of_opening(path + "/below") == Errc::kUnsafe);
+  assert_true(code_of_opening(path + "/") == Errc::kUnsafe);
 }
 
 void open_regular_too_long_name_is_an_error(void **state) {
@@ -104,8 +104,9 @@ void open_regular_too_long_name_is_an_error(void **state) {
               Errc::kSystem);
 }
 
-void open_regular_empty_path_is_not_found(void ** /*state*/) {
-  assert_true(code_of_opening("") == Errc::kNotFound);
+void open_regular_relative_path_is_unsafe(void ** /*state*/) {
+  assert_true(code_of_opening("") == Errc::kUnsafe);
+  assert_true(code_of_opening("etc/passwd") == Errc::kUnsafe);
 }
 
 bool is_roots_alone(const char *path) {
@@ -406,7 +407,7 @@ int main() {
       test_in_directory(open_regular_symbolic_link_is_refused),
       test_in_directory(open_regular_file_as_a_directory_is_an_error),
       test_in_directory(open_regular_too_long_name_is_an_error),
-      cmocka_unit_test(open_regular_empty_path_is_not_found),
+      cmocka_unit_test(open_regular_relative_path_is_unsafe),
       cmocka_unit_test(open_trusted_file_of_root_is_opened),
       test_in_directory(open_trusted_below_a_directory_of_others_is_unsafe),
       cmocka_unit_test(open_trusted_below_tmp_is_unsafe),

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the module tells the system log, and what it never does.
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <syslog.h>
+
+#include <array>
+
+#include "e2e_pam.h"
+
+namespace pbstoken {
+namespace {
+
+using namespace testing;
+
+int the_log = -1;
+
+// A /dev with a /dev/log of our own.  The real one is bound elsewhere, for the
+// links to the devices that are needed.
+int replace_dev(void ** /*state*/) {
+  if (clean_host(nullptr) != 0) {
+    return -1;
+  }
+  const std::string real = scratch("real-dev");
+  const std::string dev = scratch("dev");
+  std::filesystem::create_directory(real);
+  std::filesystem::create_directory(dev);
+  if (mount("/dev", real.c_str(), nullptr, MS_BIND, nullptr) != 0) {
+    return -1;
+  }
+  for (const char *name : {"null", "full", "zero", "random", "urandom"}) {
+    std::filesystem::create_symlink(real + "/" + name, dev + "/" + name);
+  }
+  if (mount(dev.c_str(), "/dev", nullptr, MS_BIND, nullptr) != 0) {
+    return -1;
+  }
+  sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
+  the_log = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  return bind(the_log, reinterpret_cast<sockaddr *>(&address), sizeof(address));
+}
+
+int restore_dev(void ** /*state*/) {
+  closelog();
+  close(the_log);
+  return umount("/dev") == 0 ? umount(scratch("real-dev").c_str()) : -1;
+}
+
+// What was logged since it was last called.  Ten lines fill the socket's
+// queue, and then syslog(3) waits.
+std::vector<std::string> log_lines() {
+  std::vector<std::string> lines;
+  std::array<char, 8192> line{};
+  ssize_t size = 0;
+  while ((size = recv(the_log, line.data(), line.size(), MSG_DONTWAIT)) >= 0) {
+    lines.emplace_back(line.data(), static_cast<std::size_t>(size));
+  }
+  return lines;
+}
+
+// The lines of `act`, each from "pam_pbstoken(" on, with its priority before.
+template <typename Act>
+std::vector<std::string> module_lines_of(Act act) {
+  log_lines();
+  act();
+  std::vector<std::string> lines;
+  for (const std::string &line : log_lines()) {
+    const std::size_t module = line.find("pam_pbstoken(");
+    if (module != std::string::npos) {
+      lines.push_back(line.substr(0, line.find('>') + 1) + line.substr(module));
+    }
+  }
+  return lines;
+}
+
+template <typename Act>
+void assert_logs(Act act, int priority, const std::string &text) {
+  const auto lines = module_lines_of(act);
+  const std::string expected = "<" + std::to_string(LOG_AUTHPRIV | priority) +
+                               ">pam_pbstoken(pbs:auth): " + text;
+  assert_int_equal(lines.size(), 1);
+  assert_text_equal(lines.front(), expected);
+}
+
+void log_success_is_one_line(void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  for (int i = 0; i < 2; ++i) {
+    assert_logs([] { authenticate(kId, kSecret); }, LOG_INFO,
+                std::string("authenticated; tokenid=") + kId + " rhost=");
+  }
+}
+
+void log_refusals_are_one_line_with_the_reason(void ** /*state*/) {
+  write_shadow({{kId, kHash}, {"bad@pbs!t", "*0"}});
+  const auto refused = [](const std::string &id, const std::string &secret,
+                          const std::string &reason) {
+    assert_logs([&] { authenticate(id, secret); }, LOG_NOTICE,
+                "authentication failure; tokenid=" + id +
+                    " rhost= tty= ruser= reason=" + reason);
+  };
+  refused(kId, kWrongSecret, "wrong secret");
+  refused(kId, kWrongSecret, "known mismatch");
+  refused(kId, "", "unacceptable secret");
+  refused("other@pbs!t", kSecret, "unknown token");
+  refused("bad@pbs!t", kSecret, "unusable stored hash");
+}
+
+void log_items_of_the_service_are_escaped(void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  const auto lines = module_lines_of([] {
+    Conversation conversation = {.answer = kWrongSecret};
+    PamHandle handle(kService, kId, &conversation);
+    pam_set_item(handle.get(), PAM_RHOST, "a\nreason=b\x1b[0m");
+    pam_set_item(handle.get(), PAM_TTY, std::string(5000, 't').c_str());
+    pam_set_item(handle.get(), PAM_RUSER, "\x7f");
+    handle.authenticate();
+  });
+  assert_int_equal(lines.size(), 1);
+  for (const char c : lines.front()) {
+    assert_true(c >= ' ' && c != 0x7f);
+  }
+  assert_true(lines.front().ends_with("reason=wrong secret"));
+  assert_true(lines.front().size() < 1000);
+}
+
+void log_user_name_that_is_no_token_id_is_not_there(void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  write_service("debug");
+  log_lines();
+  for (const char *user : {"hunter2-is-my-secret", "hunter2@pbs", "hunter2!x",
+                           "john@pbs!t hunter2"}) {
+    authenticate(user, "hunter2");
+  }
+  for (const std::string &line : log_lines()) {
+    if (line.find("hunter2") != std::string::npos) {
+      fail_msg("%s", line.c_str());
+    }
+  }
+}
+
+void log_never_holds_a_secret_or_a_hash(void ** /*state*/) {
+  look_every_time();
+  write_service("debug");
+  log_lines();
+  write_shadow({{kId, kHash}, {"bad@pbs!t", "$y$j9T$cut"}});
+  std::string all;
+  const auto collect = [&all](const std::string &id,
+                              const std::string &secret) {
+    authenticate(id, secret);
+    for (const std::string &line : log_lines()) {
+      all += line + "\n";
+    }
+  };
+  for (const char *id : {kId, kId, "bad@pbs!t", "other@pbs!t"}) {
+    for (const std::string &secret :
+         {std::string(kSecret), std::string(kWrongSecret),
+          std::string(kSecret) + "\n"}) {
+      collect(id, secret);
+    }
+  }
+  // The text that could not be parsed neither.
+  write_file(kShadow, std::string("{\"") + kId + "\":\"" + kHash + "\" oops");
+  collect(kId, kSecret);
+  assert_true(all.find("reason=unusable stored hash") != std::string::npos);
+  assert_true(all.find("cannot verify: ") != std::string::npos);
+  for (const char *never : {kSecret, kWrongSecret, "$y$", "$5$", "oops"}) {
+    if (all.find(never) != std::string::npos) {
+      fail_msg("%s", all.c_str());
+    }
+  }
+}
+
+void log_what_is_broken_names_its_place(void ** /*state*/) {
+  write_file(kShadow, "{\n \"a\":,}");
+  const auto broken = [] { authenticate(kId, kSecret); };
+  const auto malformed = module_lines_of(broken);
+  assert_int_equal(malformed.size(), 1);
+  assert_true(malformed.front().find(std::string("cannot verify: ") + kShadow +
+                                     ":2:6: ") != std::string::npos);
+  std::filesystem::remove(kShadow);
+  std::filesystem::create_directory(kShadow);
+  assert_logs(broken, LOG_ERR,
+              std::string("cannot verify: cannot use ") + kShadow +
+                  ": not a regular file");
+  configure("\n# comment\ncache_tll = 5\n");
+  assert_logs(broken, LOG_ERR,
+              std::string("cannot verify: ") + kConfiguration +
+                  ":3: cache_tll: unknown key");
+  write_service("nocahe");
+  assert_logs(broken, LOG_ERR,
+              "cannot verify: cannot use option nocahe: unknown option");
+}
+
+// Such a failure is no attempt on the token: programs that ban hosts by these
+// lines must not see it.
+void log_what_is_broken_is_no_authentication_failure(void ** /*state*/) {
+  write_file(kShadow, "{");
+  Conversation failing = {.answer = kSecret, .status = PAM_CONV_ERR};
+  const auto lines = module_lines_of([&] {
+    authenticate(kId, kSecret);
+    PamHandle(kService, kId, &failing).authenticate();
+    authenticate("john", kSecret);
+  });
+  for (const std::string &line : lines) {
+    assert_true(line.find("authentication failure") == std::string::npos);
+  }
+}
+
+void log_debug_says_where_the_answer_came_from(void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  write_service("debug");
+  for (const char *text :
+       {"password hash computed", "answered from the segment"}) {
+    const auto lines = module_lines_of([] { authenticate(kId, kSecret); });
+    assert_int_equal(lines.size(), 2);
+    assert_text_equal(lines.front(),
+                      "<" + std::to_string(LOG_AUTHPRIV | LOG_DEBUG) +
+                          ">pam_pbstoken(pbs:auth): " + text);
+  }
+}
+
+}  // namespace
+}  // namespace pbstoken
+
+int main() {
+  using namespace pbstoken;
+  const CMUnitTest tests[] = {
+      PAM_TEST(log_success_is_one_line),
+      PAM_TEST(log_refusals_are_one_line_with_the_reason),
+      PAM_TEST(log_items_of_the_service_are_escaped),
+      PAM_TEST(log_user_name_that_is_no_token_id_is_not_there),
+      PAM_TEST(log_never_holds_a_secret_or_a_hash),
+      PAM_TEST(log_what_is_broken_names_its_place),
+      PAM_TEST(log_what_is_broken_is_no_authentication_failure),
+      PAM_TEST(log_debug_says_where_the_answer_came_from),
+  };
+  return cmocka_run_group_tests_name("module_log", tests, replace_dev,
+                                     restore_dev);
+}
