@@ -177,7 +177,7 @@ SCRIPTS = tests/run tests/scratch tests/demo .ci/run
 lint: test-packages
 	clang-format --dry-run --Werror $(FORMATTED)
 	printf '%s\n' $(SOURCES) | xargs -P "$$(nproc)" -I FILE \
-	  clang-tidy --quiet FILE -- $(LANGUAGE) -Iinclude
+	  sh -c 'clang-tidy --quiet FILE -- $(LANGUAGE) -Iinclude 2>/dev/null'
 	cppcheck --quiet --enable=warning,performance,portability \
 	  --inline-suppr --error-exitcode=1 --std=c++20 -Iinclude \
 	  --suppress=missingIncludeSystem pam_pbstoken helper

@@ -50,10 +50,9 @@ Result<TokenShadow> read_copy(const Buffer *text, const PathText &path) {
     return TokenShadow();
   }
   Buffer copy;
-  if (!copy.append(text->view()) || !copy.append({"", 1})) {
+  if (!copy.append(text->view()) || !copy.terminate()) {
     return no_memory("cannot change token.shadow");
   }
-  copy.drop_last();
   return TokenShadow::parse(std::move(copy), path);
 }
 
@@ -99,12 +98,11 @@ Result<ChangedText> change_shadow_text(
   Buffer decoded;
   if (text != nullptr) {
     rewriter.original = text->view();
-    // With the NUL byte that stands behind the text.
-    if (!decoded.append({text->view().data(), text->size() + 1})) {
+    if (!decoded.append(text->view()) || !decoded.terminate()) {
       return no_memory("cannot change token.shadow");
     }
-    const auto parsed = parse_json_members({decoded.data(), text->size()}, path,
-                                           take_member, &rewriter);
+    const auto parsed = parse_json_members({decoded.data(), decoded.size()},
+                                           path, take_member, &rewriter);
     if (!parsed) {
       return parsed.error();
     }

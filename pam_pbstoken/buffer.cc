@@ -53,4 +53,13 @@ bool Buffer::append(std::string_view text) {
   return true;
 }
 
+bool Buffer::terminate() {
+  constexpr std::string_view kNul("\0", 1);
+  if (!append(kNul)) {
+    return false;
+  }
+  drop_last();
+  return true;
+}
+
 }  // namespace pbstoken

@@ -94,7 +94,7 @@ int conclude(pam_handle_t *pamh, const TokenId &id,
   // Who was verified, for services that map the user name afterwards.
   Buffer variable;
   if (!variable.append(kTokenIdVariable) || !variable.append("=") ||
-      !variable.append(id.text) || !variable.append({"", 1}) ||
+      !variable.append(id.text) || !variable.terminate() ||
       pam_putenv(pamh, variable.data()) != PAM_SUCCESS) {
     log_broken(pamh, no_memory("cannot set PBSTOKEN_ID"));
     return PAM_BUF_ERR;

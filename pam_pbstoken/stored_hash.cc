@@ -157,7 +157,7 @@ Result<HashCheck> check_secret(CryptFunction crypt, const Secret &secret,
   }
   // As a C string, and without a NUL inside: hash_method() has seen to that.
   Buffer setting;
-  if (!setting.append(stored) || !setting.append({"", 1})) {
+  if (!setting.append(stored) || !setting.terminate()) {
     return no_memory("cannot hash");
   }
   const auto computed = compute_hash(crypt, secret, setting.data());

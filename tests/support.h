@@ -68,10 +68,9 @@ inline int remove_temp_dir(void **state) {
 // A buffer as read_whole() makes them: a NUL byte stands behind the text.
 inline Buffer terminated(std::string_view text) {
   Buffer buffer;
-  if (!buffer.append(text) || !buffer.append(std::string_view("\0", 1))) {
+  if (!buffer.append(text) || !buffer.terminate()) {
     std::abort();
   }
-  buffer.drop_last();
   return buffer;
 }
 

@@ -42,6 +42,10 @@ class Buffer {
   [[nodiscard]] std::size_t free_size() const { return capacity_ - size_; }
   void add_filled(std::size_t count) { size_ += count; }
 
+  // Puts a NUL byte behind the text, which does not count; false without
+  // memory.
+  [[nodiscard]] bool terminate();
+
   // Of a buffer that is not empty.
   void drop_last() { --size_; }
 
