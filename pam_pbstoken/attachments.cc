@@ -112,12 +112,14 @@ AttachmentEntry *claim_free(Table *all) {
   return nullptr;
 }
 
-void drop_older(Table *all, key_t key, int id) {
+// The other entries under this key: an older segment, or the same one, which
+// two threads have attached at the same time.
+void drop_others(Table *all, const AttachmentEntry *mine) {
   for (AttachmentEntry &entry : all->entries) {
-    if (!acquire(&entry)) {
+    if (&entry == mine || !acquire(&entry)) {
       continue;
     }
-    if (entry.key == key && entry.id != id) {
+    if (entry.key == mine->key) {
       drop(&entry);
     }
     release(&entry);
@@ -167,12 +169,12 @@ AttachmentUse use_attachment(key_t key, int id) {
 }
 
 AttachmentUse keep_attachment(key_t key, int id, ShmAttachment attachment) {
-  AttachmentUse use;
+  // Another thread may have been faster.
+  AttachmentUse use = use_attachment(key, id);
   Table *all = table();
-  if (all == nullptr) {
+  if (use.address() != nullptr || all == nullptr) {
     return use;
   }
-  drop_older(all, key, id);
   AttachmentEntry *entry = claim_free(all);
   if (entry == nullptr) {
     return use;
@@ -187,6 +189,7 @@ AttachmentUse keep_attachment(key_t key, int id, ShmAttachment attachment) {
                      std::memory_order_release);  // the table's, the caller's
   use.entry_ = entry;
   use.serial_ = serial;
+  drop_others(all, entry);
   return use;
 }
 

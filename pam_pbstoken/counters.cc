@@ -56,14 +56,20 @@ Counters Counters::open(const Store &store) {
   if (geteuid() == 0) {
     const auto number = static_cast<std::uint32_t>(store.shm_key);
     const FixedText<16> name = FixedText<16>().append(number);
-    counters.attachment_ =
-        attach(derive_key("pbstoken counters 1", name.view()));
+    counters.key_ = derive_key("pbstoken counters 1", name.view());
   }
   return counters;
 }
 
-void Counters::count(Event event) const {
-  std::byte *address = attachment_.address();
+std::byte *Counters::address() {
+  if (attachment_.address() == nullptr && key_ != 0) {
+    attachment_ = attach(key_);
+  }
+  return attachment_.address();
+}
+
+void Counters::count(Event event) {
+  std::byte *address = this->address();
   if (address == nullptr) {
     return;
   }
@@ -74,9 +80,9 @@ void Counters::count(Event event) const {
                      __ATOMIC_RELAXED);
 }
 
-Totals Counters::totals() const {
+Totals Counters::totals() {
   Totals totals{};
-  const std::byte *address = attachment_.address();
+  const std::byte *address = this->address();
   if (address == nullptr) {
     return totals;
   }

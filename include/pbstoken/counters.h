@@ -37,11 +37,16 @@ class Counters {
   static Counters open(const Store &store);
 
   // Relaxed, and on the cache line of this processor.
-  void count(Event event) const;
+  void count(Event event);
 
-  [[nodiscard]] Totals totals() const;
+  [[nodiscard]] Totals totals();
 
  private:
+  // Null if there is none; attached anew in a child of the process that
+  // opened it.
+  [[nodiscard]] std::byte *address();
+
+  key_t key_ = 0;  // 0: this process is not root
   AttachmentUse attachment_;
 };
 

@@ -61,7 +61,7 @@ class Verifier {
                                       Buffer *out_stored_hash);
 
   [[nodiscard]] Cache &cache() { return cache_; }
-  [[nodiscard]] const Counters &counters() const { return counters_; }
+  [[nodiscard]] Counters &counters() { return counters_; }
 
  private:
   Result<Verification> verify_in(const Snapshot &snapshot, const TokenId &id,

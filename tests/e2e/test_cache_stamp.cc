@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// For how long, and for what, the stamp is good.
+#include "pbstoken/cache.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <array>
+#include <functional>
+
+#include "e2e/cache_hooks.h"
+#include "e2e/cache_support.h"
+
+namespace pbstoken {
+namespace {
+
+using testing::advance_seconds;
+using testing::after_end_of_file;
+using testing::after_lstat;
+using testing::ahead;
+using testing::answer;
+using testing::hash_of;
+using testing::leave_racy_window;
+using testing::load_crypt;
+using testing::open_segment;
+using testing::Scene;
+using testing::scene_in;
+using testing::stamp_of_file;
+using testing::verdict;
+
+const std::string kId = "john@pbs!client1";
+const std::string kSecret = "5b5d4a3e-8f6c-4f0a-9a57-3f1f6f9d2c11";
+const std::string kOther = "0c1e9a55-19f2-4d0e-8d3c-aa0b7a1f0e42";
+const std::string kHash = hash_of(kSecret);
+const std::string kOtherHash = hash_of(kOther);
+
+constexpr std::uint64_t kLong = 3600;  // seconds
+
+void hand_edit_is_seen_when_the_ttl_is_over(void **state) {
+  const Scene &scene = scene_in(state);
+  scene.write({{kId, kHash}});
+  Verifier verifier(scene.store, load_crypt);
+  assert_text_equal(verdict(&verifier, kId, kSecret), "match");
+  scene.replace({{kId, kOtherHash}});
+  // Hits in between do not prolong it.
+  std::uint64_t waited = 0;
+  while (verdict(&verifier, kId, kSecret) == "match") {
+    advance_seconds(1);
+    ++waited;
+    assert_true(waited <= scene.store.cache_ttl);
+  }
+  assert_text_equal(verdict(&verifier, kId, kSecret), "mismatch");
+  assert_text_equal(verdict(&verifier, kId, kOther), "match");
+}
+
+void stamp_of_an_unchanged_file_is_renewed_by_a_look(void **state) {
+  const Scene &scene = scene_in(state);
+  scene.write({{kId, kHash}});
+  leave_racy_window();
+  Verifier verifier(scene.store, load_crypt);
+  assert_text_equal(verdict(&verifier, kId, kSecret), "match");
+  auto opened = open_segment(scene.store);
+  const Stamp before = *opened->segment.stamp();
+  assert_int_equal(before.racy, 0);
+  advance_seconds(scene.store.cache_ttl);
+  assert_text_equal(answer(&verifier, kId, kSecret), "match (segment)");
+  const Stamp after = *opened->segment.stamp();
+  assert_true(after.time >=
+              before.time + scene.store.cache_ttl * kNanosecondsPerSecond);
+  assert_true(after.generation == before.generation);
+}
+
+struct stat status_of(const Scene &scene) {
+  struct stat status {};
+  assert_int_equal(stat(scene.path().c_str(), &status), 0);
+  return status;
+}
+
+// Outside of the racy window the change time tells, which nobody can set back.
+void stamp_of_an_edit_that_changed_ctime_alone_is_not_renewed(void **state) {
+  Scene &scene = scene_in(state);
+  scene.store.cache_ttl = 0;
+  scene.write({{kId, kHash}});
+  leave_racy_window();
+  Verifier verifier(scene.store, load_crypt);
+  assert_text_equal(verdict(&verifier, kId, kSecret), "match");
+  assert_text_equal(answer(&verifier, kId, kSecret), "match (segment)");
+  const struct stat before = status_of(scene);
+  const std::array<timespec, 2> times = {before.st_atim, before.st_mtim};
+  struct stat after {};
+  do {  // until the file system's clock has ticked
+    scene.write({{kId, kOtherHash}});
+    assert_int_equal(utimensat(AT_FDCWD, scene.path().c_str(), times.data(), 0),
+                     0);
+    after = status_of(scene);
+  } while (nanoseconds(after.st_ctim) == nanoseconds(before.st_ctim));
+  assert_true(nanoseconds(after.st_mtim) == nanoseconds(before.st_mtim));
+  assert_true(after.st_size == before.st_size && after.st_ino == before.st_ino);
+  assert_text_equal(verdict(&verifier, kId, kSecret), "mismatch");
+  assert_text_equal(verdict(&verifier, kId, kOther), "match");
+}
+
+// What changed within the same tick of the file system's clock would look the
+// same: such a file is read, not compared.
+void stamp_of_a_file_changed_just_now_is_not_renewed(void **state) {
+  const Scene &scene = scene_in(state);
+  scene.write({{kId, kHash}});
+  Verifier verifier(scene.store, load_crypt);
+  assert_text_equal(verdict(&verifier, kId, kSecret), "match");
+  auto opened = open_segment(scene.store);
+  const Stamp before = *opened->segment.stamp();
+  assert_true(before.racy != 0);
+  assert_text_equal(answer(&verifier, kId, kSecret), "match (segment)");
+  advance_seconds(scene.store.cache_ttl);
+  assert_text_equal(answer(&verifier, kId, kSecret), "match (fact)");
+  const Stamp after = *opened->segment.stamp();
+  assert_true(after.generation > before.generation);
+  assert_int_equal(after.racy, 0);
+}
+
+void stamp_of_a_file_changed_in_the_future_is_racy(void **state) {
+  const Scene &scene = scene_in(state);
+  ahead.realtime -= kLong * kNanosecondsPerSecond;
+  scene.write({{kId, kHash}});
+  Verifier verifier(scene.store, load_crypt);
+  assert_text_equal(verdict(&verifier, kId, kSecret), "match");
+  assert_true(open_segment(scene.store)->segment.stamp()->racy != 0);
+}
+
+void stamp_in_the_future_is_expired(void **state) {
+  Scene &scene = scene_in(state);
+  scene.store.cache_ttl = 2 * kLong;
+  scene.write({{kId, kHash}});
+  Verifier verifier(scene.store, load_crypt);
+  assert_text_equal(verdict(&verifier, kId, kSecret), "match");
+  auto opened = open_segment(scene.store);
+  Stamp stamp = *opened->segment.stamp();
+  stamp.time += kLong * kNanosecondsPerSecond;
+  opened->segment.set_stamp(stamp);
+  scene.replace({{kId, kOtherHash}});
+  assert_text_equal(verdict(&verifier, kId, kSecret), "mismatch");
+  assert_text_equal(verdict(&verifier, kId, kOther), "match");
+}
+
+void stamp_of_another_generation_does_not_count(void **state) {
+  Scene &scene = scene_in(state);
+  scene.store.cache_ttl = kLong;
+  for (const std::uint64_t distance : {UINT64_MAX - 1, std::uint64_t{2}}) {
+    scene.replace({{kId, kHash}});
+    scene.remove_segment();
+    Verifier verifier(scene.store, load_crypt);
+    assert_text_equal(verdict(&verifier, kId, kSecret), "match");
+    scene.replace({{kId, kOtherHash}});
+    auto opened = open_segment(scene.store);
+    opened->segment.set_stamp(
+        stamp_of_file(scene.store, opened->segment.generation() + distance));
+    assert_text_equal(verdict(&verifier, kId, kSecret), "mismatch");
+    assert_text_equal(verdict(&verifier, kId, kOther), "match");
+  }
+}
+
+void look_up_while_a_writer_comes_and_goes_finds_nothing(void **state) {
+  Scene &scene = scene_in(state);
+  scene.store.cache_ttl = 0;
+  scene.write({{kId, kHash}});
+  leave_racy_window();
+  Verifier verifier(scene.store, load_crypt);
+  assert_text_equal(verdict(&verifier, kId, kSecret), "match");
+  assert_text_equal(answer(&verifier, kId, kSecret), "match (segment)");
+  // The file has just been found unchanged, the slot not yet been compared.
+  std::function<void()> write = [&] {
+    const auto lock = FileLock::acquire(scene.store, 0);
+    Cache cache(scene.store);
+    auto claim = cache.claim_for_write(*lock);
+    scene.replace({{kId, kOtherHash}});
+    (*claim)->end();
+  };
+  after_lstat = &write;
+  assert_text_equal(verdict(&verifier, kId, kSecret), "mismatch");
+  assert_null(after_lstat);
+}
+
+// Rule 5 of generation.h: what was read before a change is never inserted
+// under a generation that began after it.
+void insert_of_what_was_read_before_a_change_is_not_in_force(void **state) {
+  Scene &scene = scene_in(state);
+  scene.store.cache_ttl = kLong;
+  std::function<void()> change = [&] {
+    assert_true(scene.set(kId, kOther, kOtherHash));
+  };
+  static std::function<void()> *before_hash = nullptr;
+  const auto load_slow_crypt = []() -> CryptFunction {
+    testing::run_once(&before_hash);
+    return load_crypt();
+  };
+  for (std::function<void()> **when : {&after_end_of_file, &before_hash}) {
+    scene.remove_segment();
+    scene.replace({{kId, kHash}, {"jane@pbs!t", kHash}});
+    Verifier verifier(scene.store, load_slow_crypt);
+    assert_text_equal(verdict(&verifier, "jane@pbs!t", kSecret), "match");
+    *when = &change;
+    // It began before the change: either answer is right.
+    verdict(&verifier, kId, kSecret);
+    assert_null(*when);
+    assert_text_equal(verdict(&verifier, kId, kSecret), "mismatch");
+    assert_text_equal(verdict(&verifier, kId, kOther), "match");
+  }
+}
+
+}  // namespace
+}  // namespace pbstoken
+
+int main() {
+  using namespace pbstoken;
+  const CMUnitTest tests[] = {
+      with_hooks(hand_edit_is_seen_when_the_ttl_is_over),
+      with_hooks(stamp_of_an_unchanged_file_is_renewed_by_a_look),
+      with_hooks(stamp_of_an_edit_that_changed_ctime_alone_is_not_renewed),
+      with_hooks(stamp_of_a_file_changed_just_now_is_not_renewed),
+      with_hooks(stamp_of_a_file_changed_in_the_future_is_racy),
+      with_hooks(stamp_in_the_future_is_expired),
+      with_hooks(stamp_of_another_generation_does_not_count),
+      with_hooks(look_up_while_a_writer_comes_and_goes_finds_nothing),
+      with_hooks(insert_of_what_was_read_before_a_change_is_not_in_force),
+  };
+  return cmocka_run_group_tests_name("cache, stamp", tests, nullptr, nullptr);
+}

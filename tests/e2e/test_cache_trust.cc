@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Whose segment is believed, and who gets to see it.
+#include <sys/shm.h>
+#include <sys/stat.h>
+
+#include "e2e/cache_support.h"
+#include "pbstoken/cache.h"
+
+namespace pbstoken {
+namespace {
+
+using testing::answer;
+using testing::become;
+using testing::hash_of;
+using testing::in_child;
+using testing::kNobody;
+using testing::kOtherGroup;
+using testing::kVerifyGroup;
+using testing::load_crypt;
+using testing::mappings;
+using testing::open_segment;
+using testing::require;
+using testing::require_text_equal;
+using testing::Scene;
+using testing::scene_in;
+using testing::segment_id;
+using testing::stamp_of_file;
+using testing::verdict;
+
+const std::string kId = "john@pbs!client1";
+const std::string kSecret = "5b5d4a3e-8f6c-4f0a-9a57-3f1f6f9d2c11";
+const std::string kWrong = "0c1e9a55-19f2-4d0e-8d3c-aa0b7a1f0e42";
+const std::string kHash = hash_of(kSecret);
+
+constexpr std::uint64_t kLong = 3600;  // seconds
+
+// A file with one token, and a TTL that no test outlives.
+int make_store(void **state) {
+  if (testing::make_scene(state) != 0) {
+    return -1;
+  }
+  Scene &scene = scene_in(state);
+  scene.store.cache_ttl = kLong;
+  scene.write({{kId, kHash}});
+  return 0;
+}
+
+void warm(const Scene &scene) {
+  Verifier verifier(scene.store, load_crypt);
+  assert_text_equal(verdict(&verifier, kId, kSecret), "match");
+  assert_text_equal(verdict(&verifier, kId, kWrong), "mismatch");
+  assert_text_equal(answer(&verifier, kId, kSecret), "match (segment)");
+}
+
+std::size_t segment_size(const Store &store) {
+  return SegmentShape::for_slots(store.cache_slots).size();
+}
+
+// A segment that says that the wrong secret matches, in every other respect as
+// root would make it.  False if that could not be done.
+bool forge_segment(const Store &store, unsigned mode) {
+  const int id = shmget(store.shm_key, segment_size(store),
+                        static_cast<int>(IPC_CREAT | IPC_EXCL | mode));
+  auto *address = static_cast<std::byte *>(shmat(id, nullptr, 0));
+  const auto origin = origin_of(store);
+  if (id < 0 || address == reinterpret_cast<std::byte *>(-1) || !origin ||
+      !WritableSegment::format(
+          address, SegmentShape::for_slots(store.cache_slots), *origin)) {
+    return false;
+  }
+  auto segment =
+      *WritableSegment::open(address, segment_size(store), store.token_shadow);
+  *segment.generation_word() = 4;
+  segment.insert(Fact::kMatch, kId, kWrong, segment.binding_of(kId, kHash), 4);
+  segment.set_stamp(stamp_of_file(store, 4));
+  return shmdt(address) == 0;
+}
+
+// Root answers right, whatever stood there, and has a segment of its own.
+void assert_replaced(const Scene &scene, int old_id) {
+  Verifier verifier(scene.store, load_crypt);
+  assert_text_equal(verdict(&verifier, kId, kWrong), "mismatch");
+  assert_text_equal(verdict(&verifier, kId, kSecret), "match");
+  assert_text_equal(answer(&verifier, kId, kWrong), "mismatch (segment)");
+  assert_text_equal(answer(&verifier, kId, kSecret), "match (segment)");
+  assert_true(segment_id(scene.store) != old_id);
+}
+
+// --- forgeries
+
+// What the tests of forgeries rely on: only its owner and mode are wrong.
+void forged_segment_with_roots_owner_and_mode_is_believed(void **state) {
+  const Scene &scene = scene_in(state);
+  assert_true(forge_segment(scene.store, 0600));
+  Verifier verifier(scene.store, load_crypt);
+  assert_text_equal(answer(&verifier, kId, kWrong), "match (segment)");
+}
+
+void forged_segment_of_nobody_is_replaced(void **state) {
+  const Scene &scene = scene_in(state);
+  for (const unsigned mode : {0666U, 0600U}) {
+    scene.remove_segment();
+    in_child([&] {
+      become(kNobody, kNobody);
+      require(forge_segment(scene.store, mode));
+    });
+    assert_replaced(scene, *segment_id(scene.store));
+  }
+}
+
+// The owner may give a segment away, but has still made it, and may be
+// attached for writing.
+void forged_segment_given_to_root_is_replaced(void **state) {
+  const Scene &scene = scene_in(state);
+  in_child([&] {
+    become(kNobody, kNobody);
+    require(forge_segment(scene.store, 0600));
+    const int id = *segment_id(scene.store);
+    shmid_ds status{};
+    require(shmctl(id, IPC_STAT, &status) == 0);
+    status.shm_perm.uid = 0;
+    status.shm_perm.gid = 0;
+    require(shmctl(id, IPC_SET, &status) == 0);
+  });
+  assert_replaced(scene, *segment_id(scene.store));
+}
+
+void forged_segment_that_others_may_write_is_replaced(void **state) {
+  const Scene &scene = scene_in(state);
+  for (const unsigned mode : {0666U, 0620U, 0602U}) {
+    scene.remove_segment();
+    assert_true(forge_segment(scene.store, mode));
+    assert_replaced(scene, *segment_id(scene.store));
+  }
+}
+
+void forged_segment_is_not_believed_by_a_member(void **state) {
+  const Scene &scene = scene_in(state);
+  in_child([&] {
+    become(kNobody, kNobody);
+    require(forge_segment(scene.store, 0666));
+  });
+  in_child([&] {
+    become(kNobody - 1, kVerifyGroup);
+    Verifier verifier(scene.store, load_crypt);
+    require(!verifier.cache().is_usable());
+    require_text_equal(verdict(&verifier, kId, kWrong), "error");
+  });
+}
+
+void squatter_with_another_size_is_replaced(void **state) {
+  const Scene &scene = scene_in(state);
+  for (const std::size_t size :
+       {std::size_t{1}, kSlotsOffset, segment_size(scene.store) - 1,
+        segment_size(scene.store), segment_size(scene.store) * 2}) {
+    scene.remove_segment();
+    in_child([&] {
+      become(kNobody, kNobody);
+      require(shmget(scene.store.shm_key, size, IPC_CREAT | IPC_EXCL | 0666) >=
+              0);
+    });
+    assert_replaced(scene, *segment_id(scene.store));
+  }
+}
+
+// --- other versions, other files, no segment at all
+
+void segment_of_a_newer_version_is_left_alone(void **state) {
+  const Scene &scene = scene_in(state);
+  warm(scene);
+  const int id = *segment_id(scene.store);
+  const auto opened = open_segment(scene.store);
+  opened->prefix()->layout_version = kLayoutVersion + 1;
+  const std::uint64_t generation = opened->prefix()->generation;
+  Verifier verifier(scene.store, load_crypt);
+  for (int i = 0; i < 2; ++i) {
+    assert_text_equal(answer(&verifier, kId, kSecret), "match (hash)");
+    assert_text_equal(answer(&verifier, kId, kWrong), "mismatch (hash)");
+  }
+  assert_true(segment_id(scene.store) == id);
+  assert_true(opened->prefix()->generation == generation);
+  // Its users hear of a change all the same.
+  assert_true(scene.set(kId, kWrong, hash_of(kWrong)));
+  assert_true(opened->prefix()->generation > generation);
+}
+
+void segment_of_an_older_version_is_retired_and_replaced(void **state) {
+  const Scene &scene = scene_in(state);
+  warm(scene);
+  const int id = *segment_id(scene.store);
+  const auto opened = open_segment(scene.store);
+  opened->prefix()->layout_version = kLayoutVersion - 1;
+  // By a process that has not seen it before, as after an upgrade.
+  in_child([&] {
+    Verifier verifier(scene.store, load_crypt);
+    require_text_equal(answer(&verifier, kId, kSecret), "match (hash)");
+    require_text_equal(answer(&verifier, kId, kSecret), "match (segment)");
+  });
+  assert_true(segment_id(scene.store) != id);
+  assert_true(opened->prefix()->generation == kRetired);
+}
+
+void segment_of_another_directory_is_left_alone(void **state) {
+  const Scene &scene = scene_in(state);
+  warm(scene);
+  const int id = *segment_id(scene.store);
+  const std::string old = scene.directory() + ".old";
+  std::filesystem::rename(scene.directory(), old);
+  std::filesystem::create_directory(scene.directory());
+  scene.write({{kId, hash_of(kWrong)}});
+  in_child([&] {
+    Verifier verifier(scene.store, load_crypt);
+    require(!verifier.cache().is_usable());
+    for (int i = 0; i < 2; ++i) {
+      require_text_equal(answer(&verifier, kId, kSecret), "mismatch (hash)");
+      require_text_equal(answer(&verifier, kId, kWrong), "match (hash)");
+    }
+  });
+  assert_true(segment_id(scene.store) == id);
+  assert_true(open_segment(scene.store)->segment.generation() != kRetired);
+  std::filesystem::remove_all(old);
+}
+
+void no_segment_to_be_had_gives_the_same_answers(void **state) {
+  const Scene &scene = scene_in(state);
+  const auto set_limit = [](const char *limit) {
+    std::ofstream("/proc/sys/kernel/shmmni") << limit;
+  };
+  set_limit("0");
+  Verifier verifier(scene.store, load_crypt);
+  const std::string right = answer(&verifier, kId, kSecret);
+  const std::string wrong = answer(&verifier, kId, kWrong);
+  const bool none = !segment_id(scene.store).has_value();
+  const bool set = scene.set(kId, kWrong, hash_of(kWrong));
+  set_limit("4096");
+  assert_true(none);
+  assert_true(set);
+  assert_text_equal(right, "match (hash)");
+  assert_text_equal(wrong, "mismatch (hash)");
+  assert_text_equal(verdict(&verifier, kId, kSecret), "mismatch");
+}
+
+// --- who sees it
+
+void attachment_of_root_is_read_only(void **state) {
+  const Scene &scene = scene_in(state);
+  warm(scene);
+  assert_true(scene.set(kId, kWrong, hash_of(kWrong)));
+  Verifier verifier(scene.store, load_crypt);
+  assert_text_equal(verdict(&verifier, kId, kWrong), "match");
+  assert_text_equal(mappings(scene.store), "r--s");
+}
+
+void attachment_is_not_inherited_by_a_child(void **state) {
+  const Scene &scene = scene_in(state);
+  Verifier verifier(scene.store, load_crypt);
+  assert_text_equal(verdict(&verifier, kId, kSecret), "match");
+  assert_text_equal(mappings(scene.store), "r--s");
+  in_child([&] {
+    require_text_equal(mappings(scene.store), "");
+    Verifier own(scene.store, load_crypt);
+    require_text_equal(answer(&own, kId, kSecret), "match (segment)");
+    require_text_equal(mappings(scene.store), "r--s");
+  });
+}
+
+void verifier_used_across_a_fork_works_in_both(void **state) {
+  const Scene &scene = scene_in(state);
+  Verifier verifier(scene.store, load_crypt);
+  assert_text_equal(verdict(&verifier, kId, kSecret), "match");
+  const testing::Process child([&] {
+    for (int i = 0; i < 100; ++i) {
+      require_text_equal(answer(&verifier, kId, kSecret), "match (segment)");
+      require_text_equal(verdict(&verifier, kId, kWrong), "mismatch");
+    }
+    // And in a grandchild, which inherits what the child has made.
+    require(testing::Process([&] {
+              require_text_equal(answer(&verifier, kId, kSecret),
+                                 "match (segment)");
+            }).wait() == 0);
+  });
+  for (int i = 0; i < 100; ++i) {
+    assert_text_equal(answer(&verifier, kId, kSecret), "match (segment)");
+    assert_text_equal(verdict(&verifier, kId, kWrong), "mismatch");
+  }
+  assert_int_equal(child.wait(), 0);
+  assert_text_equal(answer(&verifier, kId, kSecret), "match (segment)");
+}
+
+// A daemon that forks a worker and gives up its privileges there.
+void child_without_rights_gets_nothing_from_its_parent(void **state) {
+  const Scene &scene = scene_in(state);
+  Verifier verifier(scene.store, load_crypt);
+  assert_text_equal(verdict(&verifier, kId, kSecret), "match");
+  in_child([&] {
+    become(kNobody, kOtherGroup);
+    require(!verifier.cache().is_usable());
+    require_text_equal(verdict(&verifier, kId, kSecret), "error");
+    require_text_equal(verdict(&verifier, kId, kWrong), "error");
+    require_text_equal(mappings(scene.store), "");
+  });
+}
+
+void member_of_verify_group_hits_read_only(void **state) {
+  const Scene &scene = scene_in(state);
+  warm(scene);
+  in_child([&] {
+    become(kNobody, kVerifyGroup);
+    Verifier verifier(scene.store, load_crypt);
+    require(verifier.cache().is_usable());
+    require_text_equal(answer(&verifier, kId, kSecret), "match (segment)");
+    require_text_equal(answer(&verifier, kId, kWrong), "mismatch (segment)");
+    // What is not there is in a file that it cannot read.
+    require_text_equal(verdict(&verifier, kId, kWrong + "x"), "error");
+    require_text_equal(verdict(&verifier, "jane@pbs!t", kSecret), "error");
+    require_text_equal(mappings(scene.store), "r--s");
+    const int id = *segment_id(scene.store);
+    require(!ShmAttachment::attach(id, Access::kWrite));
+    require(!open_segment(scene.store));
+    require(shmctl(id, IPC_RMID, nullptr) != 0);
+  });
+}
+
+void member_after_a_change_believes_the_old_no_more(void **state) {
+  const Scene &scene = scene_in(state);
+  warm(scene);
+  int ready[2];
+  int go[2];
+  assert_int_equal(pipe(ready), 0);
+  assert_int_equal(pipe(go), 0);
+  const testing::Process member([&] {
+    become(kNobody, kVerifyGroup);
+    Verifier verifier(scene.store, load_crypt);
+    require_text_equal(answer(&verifier, kId, kSecret), "match (segment)");
+    char byte = 'x';
+    require(write(ready[1], &byte, 1) == 1);
+    require(read(go[0], &byte, 1) == 1);
+    require_text_equal(verdict(&verifier, kId, kSecret), "error");
+    require_text_equal(answer(&verifier, kId, kWrong), "match (segment)");
+  });
+  char byte = 'x';
+  assert_int_equal(read(ready[0], &byte, 1), 1);
+  assert_true(scene.set(kId, kWrong, hash_of(kWrong)));
+  assert_int_equal(write(go[1], &byte, 1), 1);
+  assert_int_equal(member.wait(), 0);
+  for (const int fd : {ready[0], ready[1], go[0], go[1]}) {
+    close(fd);
+  }
+}
+
+void stranger_gets_no_segment_and_never_success(void **state) {
+  const Scene &scene = scene_in(state);
+  warm(scene);
+  in_child([&] {
+    become(kNobody, kOtherGroup);
+    Verifier verifier(scene.store, load_crypt);
+    require(!verifier.cache().is_usable());
+    require(!verifier.cache().status());
+    require_text_equal(verdict(&verifier, kId, kSecret), "error");
+    require_text_equal(verdict(&verifier, kId, kWrong), "error");
+    const int id = *segment_id(scene.store);
+    require(!ShmAttachment::attach(id, Access::kRead));
+  });
+}
+
+void segment_without_a_verify_group_is_for_root_alone(void **state) {
+  Scene &scene = scene_in(state);
+  scene.store.verify_group = {};
+  warm(scene);
+  shmid_ds status{};
+  assert_int_equal(shmctl(*segment_id(scene.store), IPC_STAT, &status), 0);
+  assert_int_equal(status.shm_perm.mode & 0777, 0600);
+  in_child([&] {
+    become(kNobody, 0);
+    Verifier verifier(scene.store, load_crypt);
+    require(!verifier.cache().is_usable());
+  });
+}
+
+void segment_with_a_verify_group_has_its_owner_and_mode(void **state) {
+  const Scene &scene = scene_in(state);
+  const mode_t saved = umask(0777);
+  warm(scene);
+  umask(saved);
+  shmid_ds status{};
+  assert_int_equal(shmctl(*segment_id(scene.store), IPC_STAT, &status), 0);
+  assert_int_equal(status.shm_perm.mode & 0777, 0640);
+  assert_int_equal(status.shm_perm.uid, 0);
+  assert_int_equal(status.shm_perm.cuid, 0);
+  assert_int_equal(status.shm_perm.gid, kVerifyGroup);
+}
+
+}  // namespace
+}  // namespace pbstoken
+
+#define with_store(test) \
+  cmocka_unit_test_setup_teardown(test, make_store, testing::remove_scene)
+
+int main() {
+  using namespace pbstoken;
+  const CMUnitTest tests[] = {
+      with_store(forged_segment_with_roots_owner_and_mode_is_believed),
+      with_store(forged_segment_of_nobody_is_replaced),
+      with_store(forged_segment_given_to_root_is_replaced),
+      with_store(forged_segment_that_others_may_write_is_replaced),
+      with_store(forged_segment_is_not_believed_by_a_member),
+      with_store(squatter_with_another_size_is_replaced),
+      with_store(segment_of_a_newer_version_is_left_alone),
+      with_store(segment_of_an_older_version_is_retired_and_replaced),
+      with_store(segment_of_another_directory_is_left_alone),
+      with_store(no_segment_to_be_had_gives_the_same_answers),
+      with_store(attachment_of_root_is_read_only),
+      with_store(attachment_is_not_inherited_by_a_child),
+      with_store(verifier_used_across_a_fork_works_in_both),
+      with_store(child_without_rights_gets_nothing_from_its_parent),
+      with_store(member_of_verify_group_hits_read_only),
+      with_store(member_after_a_change_believes_the_old_no_more),
+      with_store(stranger_gets_no_segment_and_never_success),
+      with_store(segment_without_a_verify_group_is_for_root_alone),
+      with_store(segment_with_a_verify_group_has_its_owner_and_mode),
+  };
+  return cmocka_run_group_tests_name("cache, trust", tests, nullptr, nullptr);
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A segment in plain memory, with all of its words in reach.
+#ifndef PBSTOKEN_TESTS_SEGMENT_SUPPORT_H_
+#define PBSTOKEN_TESTS_SEGMENT_SUPPORT_H_
+
+#include <cstdlib>
+#include <cstring>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "pbstoken/segment.h"
+#include "support.h"
+
+namespace pbstoken::testing {
+
+inline const PathText kShadowPath("/etc/proxmox-backup/token.shadow");
+
+inline SegmentOrigin origin_for(std::string_view path) {
+  SegmentOrigin origin{};
+  origin.directory_device = 1;
+  origin.directory_inode = 2;
+  origin.time_namespace = 3;
+  std::memcpy(origin.path.data(), path.data(), path.size());
+  return origin;
+}
+
+// A token whose secret somebody has verified, or has not.
+struct Claimant {
+  std::string id;
+  std::string secret;
+  std::string stored;
+  Fact fact = Fact::kMatch;
+};
+
+// Owned by a fixture: a failed assertion longjmps past destructors.
+class MemorySegment {
+ public:
+  explicit MemorySegment(std::uint32_t slots = 64)
+      : shape_(SegmentShape::for_slots(slots)),
+        address_(static_cast<std::byte *>(
+            std::aligned_alloc(kSlotsOffset, whole_pages(shape_.size())))) {
+    if (address_ == nullptr) {
+      std::abort();
+    }
+    std::memset(address_, 0, shape_.size());
+    if (!WritableSegment::format(address_, shape_,
+                                 origin_for(kShadowPath.view()))) {
+      std::abort();
+    }
+  }
+  MemorySegment(const MemorySegment &) = delete;
+  MemorySegment &operator=(const MemorySegment &) = delete;
+  ~MemorySegment() { std::free(address_); }
+
+  [[nodiscard]] std::byte *address() const { return address_; }
+  [[nodiscard]] std::size_t size() const { return shape_.size(); }
+  [[nodiscard]] SegmentHeader *header() const {
+    return reinterpret_cast<SegmentHeader *>(address_);
+  }
+
+  [[nodiscard]] Segment view() const {
+    return *Segment::open(address_, size(), kShadowPath);
+  }
+  [[nodiscard]] WritableSegment open() const {
+    return *WritableSegment::open(address_, size(), kShadowPath);
+  }
+
+  // The matches' slots, the mismatches', and both.
+  [[nodiscard]] std::span<Slot> part(Fact fact) const {
+    return fact == Fact::kMatch ? slots().first(shape_.match_buckets * kWays)
+                                : slots().subspan(shape_.match_buckets * kWays);
+  }
+  [[nodiscard]] std::span<Slot> slots() const {
+    return {reinterpret_cast<Slot *>(address_ + kSlotsOffset),
+            (size() - kSlotsOffset) / sizeof(Slot)};
+  }
+
+  void insert(const Claimant &known, std::uint64_t generation) const {
+    WritableSegment segment = open();
+    segment.insert(known.fact, known.id, known.secret,
+                   segment.binding_of(known.id, known.stored), generation);
+  }
+
+  // Inserts into a segment that is empty so far, and takes out where to.
+  Slot *insert_first(const Claimant &known, std::uint64_t generation) const {
+    insert(known, generation);
+    Slot *found = nullptr;
+    for (Slot &slot : slots()) {
+      if (slot.tag != 0) {
+        assert_null(found);
+        found = &slot;
+      }
+    }
+    assert_non_null(found);
+    return found;
+  }
+
+  void clear_slots() const {
+    std::memset(address_ + kSlotsOffset, 0, size() - kSlotsOffset);
+  }
+
+  [[nodiscard]] std::optional<Fact> in_force(const Claimant &asked,
+                                             std::uint64_t generation) const {
+    return view().find_in_force(asked.id, asked.secret, generation);
+  }
+  [[nodiscard]] std::optional<Fact> fact(const Claimant &asked) const {
+    const Segment segment = view();
+    return segment.find_fact(asked.id, asked.secret,
+                             segment.binding_of(asked.id, asked.stored));
+  }
+
+ private:
+  // aligned_alloc wants a multiple of the alignment.
+  static std::size_t whole_pages(std::size_t size) {
+    return (size + kSlotsOffset - 1) / kSlotsOffset * kSlotsOffset;
+  }
+
+  SegmentShape shape_;
+  std::byte *address_;
+};
+
+inline int make_segment(void **state) {
+  *state = new MemorySegment;
+  return 0;
+}
+
+// All token ids share the one bucket of each part.
+inline int make_smallest_segment(void **state) {
+  *state = new MemorySegment(kWays);
+  return 0;
+}
+
+inline int remove_segment(void **state) {
+  delete static_cast<MemorySegment *>(*state);
+  return 0;
+}
+
+inline const MemorySegment &segment_in(void **state) {
+  return *static_cast<MemorySegment *>(*state);
+}
+
+}  // namespace pbstoken::testing
+
+#define with_segment(test)                                               \
+  cmocka_unit_test_setup_teardown(test, pbstoken::testing::make_segment, \
+                                  pbstoken::testing::remove_segment)
+#define with_smallest_segment(test)                                         \
+  cmocka_unit_test_setup_teardown(test,                                     \
+                                  pbstoken::testing::make_smallest_segment, \
+                                  pbstoken::testing::remove_segment)
+
+#endif  // PBSTOKEN_TESTS_SEGMENT_SUPPORT_H_

@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The segment as a table, as long as everybody keeps to the rules.
+#include "pbstoken/segment.h"
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "pbstoken/generation.h"
+#include "segment_support.h"
+
+namespace pbstoken {
+namespace {
+
+using testing::Claimant;
+using testing::kShadowPath;
+using testing::MemorySegment;
+using testing::origin_for;
+using testing::segment_in;
+
+const std::string kId = "john@pbs!client1";
+const std::string kSecret = "5b5d4a3e-8f6c-4f0a-9a57-3f1f6f9d2c11";
+const std::string kOldSecret = "0c1e9a55-19f2-4d0e-8d3c-aa0b7a1f0e42";
+const std::string kStored = "$y$j9T$salt$new";
+const std::string kOldStored = "$y$j9T$salt$old";
+
+const Claimant kMatch = {kId, kSecret, kStored, Fact::kMatch};
+const Claimant kMismatch = {kId, kOldSecret, kStored, Fact::kMismatch};
+const Claimant kOldMatch = {kId, kOldSecret, kOldStored, Fact::kMatch};
+
+void format_is_born_odd_with_a_key_of_its_own(void **state) {
+  const MemorySegment &first = segment_in(state);
+  const MemorySegment second;
+  assert_true(first.view().generation() == kBorn);
+  assert_false(first.header()->key == second.header()->key);
+  assert_false(first.header()->key == HmacKeyBytes{});
+  assert_int_equal(first.view().slots(), 64);
+  assert_int_equal(first.view().slots_in_force(kNeverInForce), 0);
+}
+
+void for_slots_rounds_up_to_whole_buckets(void ** /*state*/) {
+  struct Expected {
+    std::uint32_t slots;
+    std::uint64_t match_buckets;
+    std::uint64_t mismatch_buckets;
+  };
+  const std::array<Expected, 6> all = {{{1, 1, 1},
+                                        {8, 1, 1},
+                                        {9, 2, 1},
+                                        {72, 9, 2},
+                                        {8192, 1024, 128},
+                                        {UINT32_MAX, 1U << 29U, 1U << 26U}}};
+  for (const Expected &expected : all) {
+    const SegmentShape shape = SegmentShape::for_slots(expected.slots);
+    assert_true(shape.match_buckets == expected.match_buckets);
+    assert_true(shape.mismatch_buckets == expected.mismatch_buckets);
+    assert_true(shape.size() == kSlotsOffset + (expected.match_buckets +
+                                                expected.mismatch_buckets) *
+                                                   sizeof(Bucket));
+  }
+}
+
+void find_what_was_inserted_is_found(void **state) {
+  const MemorySegment &segment = segment_in(state);
+  for (const Claimant &known : {kMatch, kMismatch}) {
+    segment.insert(known, 4);
+    assert_true(segment.in_force(known, 4) == known.fact);
+    assert_true(segment.fact(known) == known.fact);
+  }
+  // Each is still there beside the other.
+  assert_true(segment.in_force(kMatch, 4) == Fact::kMatch);
+}
+
+void find_in_an_empty_segment_misses(void **state) {
+  const MemorySegment &segment = segment_in(state);
+  for (std::uint64_t generation = 0; generation < 8; ++generation) {
+    assert_false(segment.in_force(kMatch, generation).has_value());
+  }
+  assert_false(segment.fact(kMatch).has_value());
+}
+
+void find_in_force_other_generation_misses(void **state) {
+  const MemorySegment &segment = segment_in(state);
+  for (const Claimant &known : {kMatch, kMismatch}) {
+    segment.insert(known, 4);
+    for (const std::uint64_t other :
+         {std::uint64_t{0}, std::uint64_t{2}, std::uint64_t{3},
+          std::uint64_t{5}, std::uint64_t{6}, std::uint64_t{4} << 32U,
+          kRetired - 1, kRetired}) {
+      assert_false(segment.in_force(known, other).has_value());
+    }
+    assert_true(segment.fact(known) == known.fact);
+  }
+}
+
+void find_other_id_or_secret_misses(void **state) {
+  const MemorySegment &segment = segment_in(state);
+  for (const Claimant &known : {kMatch, kMismatch}) {
+    segment.insert(known, 4);
+    for (const char *id : {"john@pbs!client2", "John@pbs!client1",
+                           "john@pbs!client1 ", "john@pbs!client", ""}) {
+      Claimant other = known;
+      other.id = id;
+      assert_false(segment.in_force(other, 4).has_value());
+      assert_false(segment.fact(other).has_value());
+    }
+    for (const std::string &secret :
+         {known.secret + "x", known.secret.substr(1), std::string(),
+          known.secret + std::string(1, '\0')}) {
+      Claimant other = known;
+      other.secret = secret;
+      assert_false(segment.in_force(other, 4).has_value());
+      assert_false(segment.fact(other).has_value());
+    }
+  }
+}
+
+void find_fact_other_stored_hash_misses(void **state) {
+  const MemorySegment &segment = segment_in(state);
+  segment.insert(kMatch, 4);
+  Claimant other = kMatch;
+  other.stored = kOldStored;
+  assert_false(segment.fact(other).has_value());
+}
+
+void insert_fact_alone_is_never_in_force(void **state) {
+  const MemorySegment &segment = segment_in(state);
+  segment.insert(kMatch, kNeverInForce);
+  for (std::uint64_t generation = 2; generation < 100; generation += 2) {
+    assert_false(segment.in_force(kMatch, generation).has_value());
+  }
+  assert_true(segment.fact(kMatch) == Fact::kMatch);
+}
+
+// --- places
+
+void insert_rotated_token_uses_its_one_slot(void **state) {
+  const MemorySegment &segment = segment_in(state);
+  std::vector<Claimant> neighbours;
+  for (std::size_t i = 1; i < kWays; ++i) {
+    neighbours.push_back(
+        {"n" + std::to_string(i) + "@pbs!t", kSecret, kStored, Fact::kMatch});
+    segment.insert(neighbours.back(), 4);
+  }
+  for (int i = 0; i < 100; ++i) {
+    const std::string text = std::to_string(i);
+    const Claimant rotated = {kId, kSecret + text, kStored + text,
+                              Fact::kMatch};
+    segment.insert(rotated, 4);
+    assert_true(segment.in_force(rotated, 4) == Fact::kMatch);
+    assert_int_equal(segment.view().slots_in_force(4), kWays);
+  }
+  for (const Claimant &neighbour : neighbours) {
+    assert_true(segment.in_force(neighbour, 4) == Fact::kMatch);
+  }
+}
+
+void insert_same_mismatch_again_takes_no_other_slot(void **state) {
+  const MemorySegment &segment = segment_in(state);
+  for (const std::uint64_t generation : {4U, 4U, 6U}) {
+    segment.insert(kMismatch, generation);
+  }
+  int used = 0;
+  for (const Slot &slot : segment.part(Fact::kMismatch)) {
+    used += slot.tag != 0 ? 1 : 0;
+  }
+  assert_int_equal(used, 1);
+  assert_true(segment.in_force(kMismatch, 6) == Fact::kMismatch);
+}
+
+void insert_into_full_bucket_takes_what_is_out_of_force_first(void **state) {
+  const MemorySegment &segment = segment_in(state);
+  *segment.open().generation_word() = 4;
+  std::vector<Claimant> known;
+  for (std::size_t i = 0; i < kWays + kWays / 2; ++i) {
+    known.push_back(
+        {"u" + std::to_string(i) + "@pbs!t", kSecret, kStored, Fact::kMatch});
+  }
+  *segment.open().generation_word() = 4;
+  // Eight fill the bucket, the first four of them are bound anew.
+  for (std::size_t i = 0; i < kWays; ++i) {
+    segment.insert(known[i], 2);
+  }
+  for (std::size_t i = 0; i < kWays / 2; ++i) {
+    segment.insert(known[i], 4);
+  }
+  for (std::size_t i = kWays; i < known.size(); ++i) {
+    segment.insert(known[i], 4);
+  }
+  for (std::size_t i = 0; i < known.size(); ++i) {
+    const bool kept = i < kWays / 2 || i >= kWays;
+    assert_true(segment.in_force(known[i], 4).has_value() == kept);
+  }
+}
+
+void insert_into_full_bucket_evicts_and_never_lies(void **state) {
+  const MemorySegment &segment = segment_in(state);
+  constexpr int kTokens = 1000;
+  for (int i = 0; i < kTokens; ++i) {
+    const std::string text = std::to_string(i);
+    segment.insert({"u" + text + "@pbs!t", kSecret + text, kStored,
+                    i % 2 == 0 ? Fact::kMatch : Fact::kMismatch},
+                   4);
+    assert_true(
+        segment.in_force({"u" + text + "@pbs!t", kSecret + text, kStored}, 4)
+            .has_value());
+  }
+  int found = 0;
+  for (int i = 0; i < kTokens; ++i) {
+    const std::string text = std::to_string(i);
+    const std::string other = std::to_string(kTokens - 1 - i);
+    const auto right =
+        segment.in_force({"u" + text + "@pbs!t", kSecret + text, kStored}, 4);
+    if (right) {
+      assert_true(*right == (i % 2 == 0 ? Fact::kMatch : Fact::kMismatch));
+      ++found;
+    }
+    assert_false(
+        segment.in_force({"u" + text + "@pbs!t", kSecret + other, kStored}, 4)
+            .has_value());
+  }
+  assert_int_equal(found, 2 * kWays);
+}
+
+void insert_flood_of_mismatches_evicts_no_match(void **state) {
+  const MemorySegment &segment = segment_in(state);
+  constexpr int kTokens = 32;
+  constexpr int kFlood = 100'000;
+  std::vector<Claimant> known;
+  for (int i = 0; i < kTokens; ++i) {
+    known.push_back(
+        {"u" + std::to_string(i) + "@pbs!t", kSecret, kStored, Fact::kMatch});
+    segment.insert(known.back(), 4);
+  }
+  const auto is_found = [&](const Claimant &match) {
+    return segment.in_force(match, 4).has_value();
+  };
+  const auto before = std::count_if(known.begin(), known.end(), is_found);
+  assert_true(before > kTokens / 2);  // 64 slots, 8 ways
+  WritableSegment writable = segment.open();
+  for (int i = 0; i < kFlood; ++i) {
+    const Claimant &target = known[static_cast<std::size_t>(i % kTokens)];
+    writable.insert(Fact::kMismatch, target.id, "wrong" + std::to_string(i),
+                    writable.binding_of(target.id, target.stored), 4);
+  }
+  assert_int_equal(std::count_if(known.begin(), known.end(), is_found), before);
+}
+
+// --- generations
+
+void insert_late_leaves_what_is_in_force(void **state) {
+  const MemorySegment &segment = segment_in(state);
+  *segment.open().generation_word() = 6;
+  segment.insert(kMatch, 6);
+  for (const std::uint64_t late : {std::uint64_t{4}, kNeverInForce}) {
+    segment.insert(kOldMatch, late);
+    assert_true(segment.in_force(kMatch, 6) == Fact::kMatch);
+    assert_false(segment.in_force(kOldMatch, 6).has_value());
+  }
+  segment.insert(kMismatch, 6);
+  segment.insert(kMismatch, 4);
+  assert_true(segment.in_force(kMismatch, 6) == Fact::kMismatch);
+}
+
+void insert_over_what_is_out_of_force_replaces_it(void **state) {
+  const MemorySegment &segment = segment_in(state);
+  *segment.open().generation_word() = 8;
+  segment.insert(kMatch, 6);
+  segment.insert(kOldMatch, 4);  // late, too, but nothing in force is lost
+  assert_true(segment.fact(kOldMatch) == Fact::kMatch);
+  assert_false(segment.in_force(kOldMatch, 8).has_value());
+  assert_false(segment.in_force(kMatch, 8).has_value());
+}
+
+void rebind_same_stored_hash_carries_over(void **state) {
+  const MemorySegment &segment = segment_in(state);
+  segment.insert(kMatch, 4);
+  segment.insert(kMismatch, 4);
+  segment.open().rebind(kId, kStored, 6);
+  for (const Claimant &known : {kMatch, kMismatch}) {
+    assert_true(segment.in_force(known, 6) == known.fact);
+    assert_false(segment.in_force(known, 4).has_value());
+    assert_true(segment.fact(known) == known.fact);
+  }
+}
+
+void rebind_other_stored_hash_drops_and_keeps_the_fact(void **state) {
+  const MemorySegment &segment = segment_in(state);
+  segment.insert(kOldMatch, 4);
+  segment.open().rebind(kId, kStored, 6);
+  assert_false(segment.in_force(kOldMatch, 6).has_value());
+  assert_true(segment.fact(kOldMatch) == Fact::kMatch);
+  // Back again, as an administrator's second thought: nobody hashes.
+  segment.open().rebind(kId, kOldStored, 8);
+  assert_true(segment.in_force(kOldMatch, 8) == Fact::kMatch);
+}
+
+void rebind_token_that_is_gone_is_not_carried_over(void **state) {
+  const MemorySegment &segment = segment_in(state);
+  const Claimant other = {"jane@pbs!t", kSecret, kStored, Fact::kMatch};
+  segment.insert(kMatch, 4);
+  segment.insert(other, 4);
+  segment.open().rebind(other.id, other.stored, 6);
+  assert_false(segment.in_force(kMatch, 6).has_value());
+  assert_true(segment.fact(kMatch) == Fact::kMatch);
+  assert_true(segment.in_force(other, 6) == Fact::kMatch);
+}
+
+void rebind_one_fact_alone_puts_it_in_force(void **state) {
+  const MemorySegment &segment = segment_in(state);
+  segment.insert(kMatch, kNeverInForce);
+  segment.open().rebind(kId, kStored, 6);
+  assert_true(segment.in_force(kMatch, 6) == Fact::kMatch);
+}
+
+void rebind_duplicate_names_last_one_counts(void **state) {
+  const MemorySegment &segment = segment_in(state);
+  struct Order {
+    std::vector<std::string> stored;  // in the order of the file
+    bool match_counts;
+  };
+  const std::array<Order, 6> orders = {{
+      {{kStored, kOldStored}, false},
+      {{kOldStored, kStored}, true},
+      {{kStored, "x", kOldStored}, false},
+      {{kStored, kOldStored, kStored}, true},
+      {{kStored, kStored, kOldStored}, false},
+      {{kOldStored, kStored, kStored}, true},
+  }};
+  for (const Order &order : orders) {
+    segment.clear_slots();
+    segment.insert(kMatch, 4);
+    segment.insert(kMismatch, 4);
+    for (const std::string &stored : order.stored) {
+      segment.open().rebind(kId, stored, 6);
+    }
+    for (const Claimant &known : {kMatch, kMismatch}) {
+      assert_true(segment.in_force(known, 6).has_value() == order.match_counts);
+      assert_true(segment.fact(known) == known.fact);
+      assert_false(segment.in_force(known, 8).has_value());
+    }
+  }
+}
+
+void slots_in_force_counts_matches_of_one_generation(void **state) {
+  const MemorySegment &segment = segment_in(state);
+  segment.insert(kMatch, 4);
+  segment.insert(kMismatch, 4);
+  segment.insert({"jane@pbs!t", kSecret, kStored, Fact::kMatch}, 4);
+  segment.insert({"jim@pbs!t", kSecret, kStored, Fact::kMatch}, kNeverInForce);
+  assert_int_equal(segment.view().slots_in_force(4), 2);
+  segment.open().rebind(kId, kStored, 6);
+  assert_int_equal(segment.view().slots_in_force(6), 1);
+  assert_int_equal(segment.view().slots_in_force(4), 1);
+  assert_int_equal(segment.view().slots_in_force(8), 0);
+}
+
+// --- whose it is, and what it holds
+
+void open_for_another_file_is_refused(void **state) {
+  const MemorySegment &segment = segment_in(state);
+  const std::string path(kShadowPath.view());
+  for (const std::string &other :
+       {path + "x", path.substr(0, path.size() - 1), std::string(),
+        std::string("/"), std::string("/etc/proxmox-backup/token.shadox"),
+        std::string(kMaxPath, 'x')}) {
+    assert_false(
+        Segment::open(segment.address(), segment.size(), PathText(other))
+            .has_value());
+  }
+}
+
+void was_made_for_each_part_of_the_origin_counts(void **state) {
+  const Segment segment = segment_in(state).view();
+  const SegmentOrigin right = origin_for(kShadowPath.view());
+  assert_true(segment.was_made_for(right));
+  for (std::uint64_t SegmentOrigin::*word :
+       {&SegmentOrigin::directory_device, &SegmentOrigin::directory_inode,
+        &SegmentOrigin::time_namespace}) {
+    SegmentOrigin other = right;
+    other.*word += 1;
+    assert_false(segment.was_made_for(other));
+  }
+  assert_false(segment.was_made_for(origin_for("/other/token.shadow")));
+}
+
+void insert_leaves_no_secret_and_no_stored_hash(void **state) {
+  const MemorySegment &segment = segment_in(state);
+  for (const Claimant &known : {kMatch, kMismatch, kOldMatch}) {
+    segment.insert(known, 4);
+  }
+  const std::string_view whole(
+      reinterpret_cast<const char *>(segment.address()), segment.size());
+  for (const std::string &text : {kId, kSecret, kOldSecret, kStored}) {
+    for (std::size_t from = 0; from + 8 <= text.size(); from += 4) {
+      assert_true(whole.find(text.substr(from, 8)) == std::string_view::npos);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace pbstoken
+
+int main() {
+  using namespace pbstoken;
+  const CMUnitTest tests[] = {
+      with_segment(format_is_born_odd_with_a_key_of_its_own),
+      cmocka_unit_test(for_slots_rounds_up_to_whole_buckets),
+      with_segment(find_what_was_inserted_is_found),
+      with_segment(find_in_an_empty_segment_misses),
+      with_segment(find_in_force_other_generation_misses),
+      with_segment(find_other_id_or_secret_misses),
+      with_segment(find_fact_other_stored_hash_misses),
+      with_segment(insert_fact_alone_is_never_in_force),
+      with_smallest_segment(insert_rotated_token_uses_its_one_slot),
+      with_segment(insert_same_mismatch_again_takes_no_other_slot),
+      with_smallest_segment(
+          insert_into_full_bucket_takes_what_is_out_of_force_first),
+      with_smallest_segment(insert_into_full_bucket_evicts_and_never_lies),
+      with_segment(insert_flood_of_mismatches_evicts_no_match),
+      with_segment(insert_late_leaves_what_is_in_force),
+      with_segment(insert_over_what_is_out_of_force_replaces_it),
+      with_segment(rebind_same_stored_hash_carries_over),
+      with_segment(rebind_other_stored_hash_drops_and_keeps_the_fact),
+      with_segment(rebind_token_that_is_gone_is_not_carried_over),
+      with_segment(rebind_one_fact_alone_puts_it_in_force),
+      with_segment(rebind_duplicate_names_last_one_counts),
+      with_segment(slots_in_force_counts_matches_of_one_generation),
+      with_segment(open_for_another_file_is_refused),
+      with_segment(was_made_for_each_part_of_the_origin_counts),
+      with_segment(insert_leaves_no_secret_and_no_stored_hash),
+  };
+  return cmocka_run_group_tests_name("segment", tests, nullptr, nullptr);
+}
