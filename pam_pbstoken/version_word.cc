@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstring>
 
+#include "pbstoken/file.h"
 #include "pbstoken/unique_fd.h"
 
 namespace pbstoken {
@@ -31,23 +32,17 @@ struct PageStart {
 };
 static_assert(offsetof(PageStart, word) == kWordOffset);
 
-// The page's descriptor, if it is one; its beginning goes to *out_start.
-UniqueFd open_page(const PathText &path, int access, PageStart *out_start) {
-  if (path.empty()) {
-    return {};
-  }
-  UniqueFd file(open(path.c_str(),
-                     access | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK));
+// Whether file is such a page; its beginning goes to *out_start.
+bool is_page(const UniqueFd &file, PageStart *out_start) {
   struct stat status {};
-  if (!file || fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode) ||
-      status.st_size < static_cast<off_t>(kPageSize) ||
-      pread(file.get(), out_start, sizeof(*out_start), 0) !=
-          static_cast<ssize_t>(sizeof(*out_start)) ||
-      out_start->magic != kMagic) {
-    return {};
-  }
-  return file;
+  return file && fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode) &&
+         status.st_size >= static_cast<off_t>(kPageSize) &&
+         pread(file.get(), out_start, sizeof(*out_start), 0) ==
+             static_cast<ssize_t>(sizeof(*out_start)) &&
+         out_start->magic == kMagic;
 }
+
+constexpr int kOpenFlags = O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK;
 
 class Mapping {
  public:
@@ -75,17 +70,31 @@ class Mapping {
 }  // namespace
 
 std::optional<std::uint64_t> read_version_word(const PathText &path) {
+  if (path.empty()) {
+    return std::nullopt;
+  }
+  // Part of every hit, so by the path as it is: whoever leads it elsewhere
+  // has another number read, at worst.
   PageStart start{};
-  if (!open_page(path, O_RDONLY, &start)) {
+  const UniqueFd file(open(path.c_str(), O_RDONLY | kOpenFlags));
+  if (!is_page(file, &start)) {
     return std::nullopt;
   }
   return start.word;
 }
 
 Result<void> bump_version_word(const PathText &path) {
+  if (path.empty()) {
+    return {};
+  }
+  const auto place = find_place(path, Trust::kAny);
+  if (!place) {
+    return {};
+  }
   PageStart start{};
-  const UniqueFd file = open_page(path, O_RDWR, &start);
-  if (!file) {
+  const UniqueFd file(
+      openat(place->directory.get(), place->name.c_str(), O_RDWR | kOpenFlags));
+  if (!is_page(file, &start)) {
     return {};
   }
   const Mapping page(file);

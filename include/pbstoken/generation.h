@@ -61,7 +61,8 @@ class GenerationClaim {
   // The even generation that end() puts in force.
   [[nodiscard]] std::uint64_t next() const { return odd_ + 1; }
 
-  // Whether the number before was another's odd one, who is dead or late.
+  // Whether the number before was another's odd one, who is dead or late, and
+  // not just that of a new segment.
   [[nodiscard]] bool took_over() const { return took_over_; }
 
   // Whether nobody has taken over so far.
@@ -72,7 +73,9 @@ class GenerationClaim {
 
  private:
   GenerationClaim(std::uint64_t *word, std::uint64_t before, std::uint64_t odd)
-      : word_(word), odd_(odd), took_over_(!is_in_force(before)) {}
+      : word_(word),
+        odd_(odd),
+        took_over_(!is_in_force(before) && before != kBorn) {}
 
   std::uint64_t *word_;
   std::uint64_t odd_;

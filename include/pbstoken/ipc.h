@@ -39,7 +39,8 @@ class ShmAttachment {
   // Attaches first, then asks what it is, then trusts: it must have been made
   // by root, belong to root, be writable by nobody else and, unless wanted,
   // not be marked for removal; else kUnsafe.  Kept out of core dumps and, since
-  // a child may give up its privileges, out of children.
+  // a child may give up its privileges, out of children: of all but one that
+  // another thread forks in the moment between attaching and saying so.
   static Result<ShmAttachment> attach(int id, Access access,
                                       Removed removed = Removed::kNot);
 

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The cache beside daemons of upstream's that keep a word of their own.
+#include "pbstoken/version_word.h"
+
+#include "e2e/cache_hooks.h"
+#include "e2e/cache_support.h"
+#include "pbstoken/cache.h"
+
+namespace pbstoken {
+namespace {
+
+using testing::answer;
+using testing::hash_of;
+using testing::in_child;
+using testing::load_crypt;
+using testing::Process;
+using testing::Scene;
+using testing::scene_in;
+using testing::verdict;
+
+const std::string kId = "john@pbs!client1";
+const std::string kOtherId = "jane@pbs!t";
+const std::string kSecret = "5b5d4a3e-8f6c-4f0a-9a57-3f1f6f9d2c11";
+const std::string kOther = "0c1e9a55-19f2-4d0e-8d3c-aa0b7a1f0e42";
+const std::string kHash = hash_of(kSecret);
+const std::string kOtherHash = hash_of(kOther);
+
+constexpr std::uint64_t kLong = 3600;  // seconds
+
+// A page of upstream's layout beside the store, and a TTL that never ends.
+void follow_a_page(Scene *scene) {
+  std::string page(4096, '\0');
+  page.replace(0, 8, "\x19\xc6\xa8\xe6\x9a\x84\x8f\x83");
+  scene->store.version_cache = PathText(scene->directory() + "/versions");
+  scene->store.cache_ttl = kLong;
+  std::ofstream(scene->store.version_cache.c_str(), std::ios::binary) << page;
+  chmod(scene->store.version_cache.c_str(), S_IRUSR | S_IWUSR);
+  scene->write({{kId, kHash}, {kOtherId, kHash}});
+}
+
+std::uint64_t word(const Scene &scene) {
+  return read_version_word(scene.store.version_cache).value_or(UINT64_MAX);
+}
+
+void change_by_upstream_is_seen_at_once(void **state) {
+  Scene &scene = scene_in(state);
+  follow_a_page(&scene);
+  Verifier verifier(scene.store, load_crypt);
+  assert_text_equal(verdict(&verifier, kId, kSecret), "match");
+  assert_text_equal(verdict(&verifier, kOtherId, kSecret), "match");
+  // The daemons rename first; until they have counted, their change is not
+  // done, and the TTL bounds what is accepted.
+  scene.replace({{kId, kOtherHash}, {kOtherId, kHash}});
+  assert_text_equal(answer(&verifier, kId, kSecret), "match (segment)");
+  assert_true(static_cast<bool>(bump_version_word(scene.store.version_cache)));
+  const int before = testing::hashes_computed;
+  assert_text_equal(verdict(&verifier, kId, kSecret), "mismatch");
+  assert_text_equal(verdict(&verifier, kId, kOther), "match");
+  assert_int_equal(testing::hashes_computed - before, 2);
+  assert_text_equal(answer(&verifier, kOtherId, kSecret), "match (segment)");
+}
+
+void count_without_a_change_costs_no_hash(void **state) {
+  Scene &scene = scene_in(state);
+  follow_a_page(&scene);
+  Verifier verifier(scene.store, load_crypt);
+  assert_text_equal(verdict(&verifier, kId, kSecret), "match");
+  const int before = testing::hashes_computed;
+  for (int i = 0; i < 3; ++i) {
+    assert_true(
+        static_cast<bool>(bump_version_word(scene.store.version_cache)));
+    assert_text_equal(verdict(&verifier, kId, kSecret), "match");
+    assert_text_equal(answer(&verifier, kId, kSecret), "match (segment)");
+  }
+  assert_int_equal(testing::hashes_computed - before, 0);
+}
+
+void set_tells_upstream_once(void **state) {
+  Scene &scene = scene_in(state);
+  follow_a_page(&scene);
+  assert_true(scene.set(kId, kOther, kOtherHash));
+  assert_int_equal(word(scene), 1);
+  Verifier verifier(scene.store, load_crypt);
+  assert_text_equal(answer(&verifier, kId, kOther), "match (segment)");
+  assert_int_equal(word(scene), 1);
+}
+
+void death_between_rename_and_word_is_made_up_for(void **state) {
+  Scene &scene = scene_in(state);
+  follow_a_page(&scene);
+  Verifier verifier(scene.store, load_crypt);
+  assert_text_equal(verdict(&verifier, kId, kSecret), "match");
+  const Process writer([&] {
+    std::function<void()> die = [] { raise(SIGKILL); };
+    testing::after_rename = &die;
+    static_cast<void>(scene.set(kId, kOther, kOtherHash));
+  });
+  static_cast<void>(writer.wait());
+  assert_int_equal(word(scene), 0);
+  assert_text_equal(verdict(&verifier, kId, kSecret), "mismatch");
+  assert_int_equal(word(scene), 1);
+  assert_text_equal(verdict(&verifier, kId, kOther), "match");
+  assert_int_equal(word(scene), 1);
+}
+
+void member_who_may_not_read_the_word_goes_by_the_ttl(void **state) {
+  Scene &scene = scene_in(state);
+  follow_a_page(&scene);
+  Verifier verifier(scene.store, load_crypt);
+  assert_text_equal(verdict(&verifier, kId, kSecret), "match");
+  in_child([&] {
+    testing::become(testing::kNobody, testing::kVerifyGroup);
+    Verifier member(scene.store, load_crypt);
+    testing::require_text_equal(answer(&member, kId, kSecret),
+                                "match (segment)");
+  });
+}
+
+}  // namespace
+}  // namespace pbstoken
+
+int main() {
+  using namespace pbstoken;
+  const CMUnitTest tests[] = {
+      with_hooks(change_by_upstream_is_seen_at_once),
+      with_hooks(count_without_a_change_costs_no_hash),
+      with_hooks(set_tells_upstream_once),
+      with_hooks(death_between_rename_and_word_is_made_up_for),
+      with_hooks(member_who_may_not_read_the_word_goes_by_the_ttl),
+  };
+  return cmocka_run_group_tests_name("cache, version word", tests, nullptr,
+                                     nullptr);
+}
