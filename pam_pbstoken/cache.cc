@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pbstoken/cache.h"
 
-#include <unistd.h>
-
 #include <utility>
 
+#include "pbstoken/caller.h"
 #include "pbstoken/clock.h"
 #include "pbstoken/segment_life.h"
 #include "pbstoken/version_word.h"
@@ -17,19 +16,6 @@ namespace {
 // moment at which it was read may change again within the same tick of the
 // file system's clock and look the same.
 constexpr std::uint64_t kRacyWindow = 2 * kNanosecondsPerSecond;
-
-bool may_write() {
-  return geteuid() == 0;
-}
-
-// Whoever started a setuid program may stop it, and with it whatever it holds.
-bool may_lock() {
-  uid_t real = 0;
-  uid_t effective = 0;
-  uid_t saved = 0;
-  return getresuid(&real, &effective, &saved) == 0 && real == 0 &&
-         effective == 0 && saved == 0;
-}
 
 FileIdentity identity_in(const Stamp &stamp) {
   return {.device = stamp.device,
@@ -189,7 +175,7 @@ bool Cache::find_unchanged(Segment *segment, const Stamp &stamp,
   // Renewing is root's; others look again next time.  A stamp that a faster
   // process has renewed meanwhile may go back to our time, which is earlier
   // but no less true.
-  if (store_.cache_ttl != 0 && may_write()) {
+  if (store_.cache_ttl != 0 && is_root()) {
     if (auto writing = attach_for_writing(id_, store_); writing) {
       Stamp renewed = stamp;
       renewed.time = moment.now;
@@ -268,7 +254,7 @@ bool Cache::is_orphan() const {
 // --- the file
 
 Result<Snapshot> Cache::read() {
-  if (stale_ && store_.cache && may_write()) {
+  if (stale_ && store_.cache && is_root()) {
     if (auto snapshot = reread_if_possible(); snapshot) {
       return std::move(*snapshot);
     }
@@ -299,7 +285,7 @@ std::optional<Result<Snapshot>> Cache::reread_if_possible() {
   }
   Segment *segment = this->segment();
   if (segment == nullptr || !is_in_force(segment->generation())) {
-    if (!may_lock()) {
+    if (!is_only_root()) {
       return std::nullopt;
     }
     const auto lock = FileLock::acquire(store_, 0);
@@ -336,7 +322,7 @@ void Cache::remember(Fact fact, std::string_view token_id,
   if (fact == Fact::kMismatch && secret.size() < kMinRememberedMismatch) {
     return;
   }
-  if (segment() == nullptr || !may_write()) {
+  if (segment() == nullptr || !is_root()) {
     return;
   }
   auto writing = attach_for_writing(id_, store_);

@@ -4,9 +4,10 @@
 #include <sched.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <utility>
+
+#include "pbstoken/caller.h"
 
 namespace pbstoken {
 
@@ -53,7 +54,7 @@ AttachmentUse attach(key_t key) {
 
 Counters Counters::open(const Store &store) {
   Counters counters;
-  if (geteuid() == 0) {
+  if (is_root()) {
     const auto number = static_cast<std::uint32_t>(store.shm_key);
     const FixedText<16> name = FixedText<16>().append(number);
     counters.key_ = derive_key("pbstoken counters 1", name.view());

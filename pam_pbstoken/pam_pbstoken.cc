@@ -4,7 +4,6 @@
 #include <security/pam_ext.h>
 #include <security/pam_modules.h>
 #include <syslog.h>
-#include <unistd.h>
 
 #include <array>
 #include <span>
@@ -14,6 +13,7 @@
 #include "module_log.h"
 #include "module_options.h"
 #include "module_session.h"
+#include "pbstoken/caller.h"
 #include "pbstoken/token_id.h"
 #include "pbstoken/verifier.h"
 
@@ -111,7 +111,7 @@ int authenticate(pam_handle_t *pamh, std::span<const char *const> argv) {
   }
   // A caller whose privileges come from elsewhere must not choose the file
   // that says who is who.
-  if (!options->config.empty() && geteuid() != 0) {
+  if (!options->config.empty() && !is_root()) {
     log_broken(pamh, plain_error(Errc::kBadConfiguration, "cannot use option",
                                  "config=", "the effective uid is not 0"));
     return PAM_SERVICE_ERR;

@@ -15,6 +15,7 @@ namespace {
 constexpr std::size_t kMaxConfiguration = std::size_t{64} * 1024;
 constexpr std::uint64_t kMaxTtl = 86400;
 constexpr std::uint64_t kMaxSlots = 1 << 20;
+constexpr std::uint64_t kMaxHashes = 1024;
 constexpr std::uint64_t kMaxMode = 0777;
 constexpr std::uint64_t kMaxKey = 0xffffffff;
 constexpr std::uint64_t kMaxId = 0xfffffffe;  // (uid_t)-1 means "leave alone"
@@ -103,7 +104,7 @@ struct Key {
   Problem (*set)(Store *store, std::string_view value);
 };
 
-constexpr std::array<Key, 11> kKeys = {{
+constexpr std::array<Key, 12> kKeys = {{
     {"token_shadow",
      [](Store *store, std::string_view value) -> Problem {
        return value.size() > kMaxPath - kLockSuffix.size()
@@ -153,6 +154,12 @@ constexpr std::array<Key, 11> kKeys = {{
        store->shm_key = static_cast<key_t>(key.value_or(0));
        return key.value_or(0) != 0 ? nullptr
                                    : "must be a number from 1 to 0xffffffff";
+     }},
+    {"max_hashes",
+     [](Store *store, std::string_view value) -> Problem {
+       const auto hashes = parse_number(value, 10, kMaxHashes);
+       store->max_hashes = static_cast<std::uint32_t>(hashes.value_or(0));
+       return hashes ? nullptr : "must be from 0 to 1024";
      }},
     {"version_cache",
      [](Store *store, std::string_view value) -> Problem {

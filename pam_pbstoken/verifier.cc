@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pbstoken/verifier.h"
 
+#include "pbstoken/hash_gate.h"
+
 namespace pbstoken {
 
 namespace {
@@ -55,28 +57,50 @@ Result<Verification> Verifier::verify_in(const Snapshot &snapshot,
   if (store_.cache && !cache_.is_usable()) {
     counters_.count(Event::kBypassed);
   }
-  if (const auto fact = cache_.find_fact(id.text, secret, *stored); fact) {
-    counters_.count(*fact == Fact::kMatch ? Event::kRecheck
-                                          : Event::kKnownMismatch);
-    cache_.remember(*fact, id.text, secret, *stored, snapshot);
-    return Verification{verdict_of(*fact), Source::kFact};
+  if (const auto known = recall(snapshot, id, secret, *stored); known) {
+    return *known;
+  }
+  if (hash_method(*stored).empty()) {
+    return Verification{Verdict::kUnusableHash, Source::kFile};
+  }
+  // Held until the result is remembered, so that whoever waits finds it.
+  const auto pass = enter_hash_gate(store_, &counters_);
+  if (!pass) {
+    return pass.error();
+  }
+  if (pass->waited) {
+    if (const auto known = recall(snapshot, id, secret, *stored); known) {
+      return *known;
+    }
   }
   const auto computed = hash(secret, *stored);
-  if (!computed || computed->source != Source::kHash) {
-    return computed;
-  }
   // Only a hash that was computed to its end is a fact.
-  const bool match = computed->verdict == Verdict::kMatch;
-  cache_.remember(match ? Fact::kMatch : Fact::kMismatch, id.text, secret,
-                  *stored, snapshot);
+  if (computed && computed->source == Source::kHash) {
+    const bool match = computed->verdict == Verdict::kMatch;
+    cache_.remember(match ? Fact::kMatch : Fact::kMismatch, id.text, secret,
+                    *stored, snapshot);
+  }
   return computed;
+}
+
+// What the segment knows of this secret and this stored hash, which was just
+// read; it is in force again then.
+std::optional<Verification> Verifier::recall(const Snapshot &snapshot,
+                                             const TokenId &id,
+                                             std::string_view secret,
+                                             std::string_view stored) {
+  const auto fact = cache_.find_fact(id.text, secret, stored);
+  if (!fact) {
+    return std::nullopt;
+  }
+  counters_.count(*fact == Fact::kMatch ? Event::kRecheck
+                                        : Event::kKnownMismatch);
+  cache_.remember(*fact, id.text, secret, stored, snapshot);
+  return Verification{verdict_of(*fact), Source::kFact};
 }
 
 Result<Verification> Verifier::hash(std::string_view secret,
                                     std::string_view stored_hash) {
-  if (hash_method(stored_hash).empty()) {
-    return Verification{Verdict::kUnusableHash, Source::kFile};
-  }
   const CryptFunction crypt = load_crypt_();
   if (crypt == nullptr) {
     return plain_error(Errc::kSystem, "cannot load", "libcrypt.so.1");

@@ -24,6 +24,7 @@ enum class Errc : std::uint8_t {
   kMalformed,         // a file's content is not what it must be
   kUnsafe,            // wrong type, owner or mode: not to be used
   kTimedOut,          // somebody else held the lock for too long
+  kBusy,              // too many password hashes at once
 };
 
 // Room for the longest path that a store may name, see StoreConfig.

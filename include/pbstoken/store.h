@@ -42,6 +42,8 @@ struct Store {
   std::uint32_t cache_slots = 8192;
   key_t shm_key = 0;       // never 0 once it is loaded
   Principal verify_group;  // may read the segment
+  // Password hashes at once; 0: no limit; nothing: as many as processors.
+  std::optional<std::uint32_t> max_hashes;
   PathText version_cache;  // upstream's generation words; empty: not used
 };
 

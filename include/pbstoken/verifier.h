@@ -7,6 +7,7 @@
 #define PBSTOKEN_VERIFIER_H_
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "pbstoken/cache.h"
@@ -66,6 +67,9 @@ class Verifier {
  private:
   Result<Verification> verify_in(const Snapshot &snapshot, const TokenId &id,
                                  std::string_view secret);
+  std::optional<Verification> recall(const Snapshot &snapshot,
+                                     const TokenId &id, std::string_view secret,
+                                     std::string_view stored);
   Result<Verification> hash(std::string_view secret,
                             std::string_view stored_hash);
 

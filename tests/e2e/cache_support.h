@@ -247,7 +247,8 @@ class Process {
     int status = -1;
     return waitpid(pid_, &status, 0) == pid_ ? status : -1;
   }
-  void kill() const { ::kill(pid_, SIGKILL); }
+  void signal(int number) const { ::kill(pid_, number); }
+  void kill() const { signal(SIGKILL); }
 
  private:
   pid_t pid_;

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/hash_gate.h"
+
+#include <sys/ipc.h>
+#include <sys/sem.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <ctime>
+#include <optional>
+
+#include "pbstoken/caller.h"
+#include "pbstoken/clock.h"
+#include "pbstoken/ipc.h"
+
+namespace pbstoken {
+
+namespace {
+
+// Between two rounds over all places one waits for a single one of them.
+constexpr timespec kRound = {.tv_sec = 0, .tv_nsec = 20'000'000};
+
+struct Gate {
+  int set;
+  unsigned short places;
+};
+
+// The caller of semctl(2) has to define this, see there.
+union SemaphoreArgument {
+  int value;
+  semid_ds *status;
+};
+
+bool is_trusted(const semid_ds &status) {
+  return status.sem_perm.cuid == 0 && status.sem_perm.uid == 0 &&
+         (status.sem_perm.mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+int wanted_places(const Store &store) {
+  const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+  const auto standard =
+      static_cast<std::uint32_t>(processors > 0 ? processors : 1);
+  return static_cast<int>(store.max_hashes.value_or(standard));
+}
+
+// Nothing if there is no gate to pass.  Its size is its maker's.
+std::optional<Gate> open_gate(const Store &store) {
+  if (store.max_hashes == 0U || !is_only_root()) {
+    return std::nullopt;
+  }
+  const auto number = static_cast<std::uint32_t>(store.shm_key);
+  const key_t key =
+      derive_key("pbstoken gate 1", FixedText<16>().append(number).view());
+  int set = semget(key, 0, 0);
+  if (set < 0) {
+    set = semget(key, wanted_places(store), IPC_CREAT | S_IRUSR | S_IWUSR);
+  }
+  semid_ds status{};
+  SemaphoreArgument argument{};
+  argument.status = &status;
+  if (set < 0 || semctl(set, 0, IPC_STAT, argument) != 0) {
+    return std::nullopt;
+  }
+  if (!is_trusted(status)) {
+    // Somebody made it before root did: the next process makes a good one.
+    static_cast<void>(semctl(set, 0, IPC_RMID));
+    return std::nullopt;
+  }
+  return Gate{set, static_cast<unsigned short>(status.sem_nsems)};
+}
+
+// Takes a place if it is free, or becomes so before the time is over; a null
+// time does not wait.
+bool take(const Gate &gate, unsigned short number, const timespec *time) {
+  const auto flags = static_cast<short>(time == nullptr ? IPC_NOWAIT : 0);
+  // Both at once, or neither: wait for 0, and make it 1.
+  std::array<sembuf, 2> steps = {
+      {{.sem_num = number, .sem_op = 0, .sem_flg = flags},
+       {.sem_num = number,
+        .sem_op = 1,
+        .sem_flg = static_cast<short>(flags | SEM_UNDO)}}};
+  return semtimedop(gate.set, steps.data(), steps.size(), time) == 0;
+}
+
+std::optional<HashPlace> take_any(const Gate &gate) {
+  for (unsigned short number = 0; number < gate.places; ++number) {
+    if (take(gate, number, nullptr)) {
+      return HashPlace(gate.set, number);
+    }
+  }
+  return std::nullopt;
+}
+
+std::uint64_t hashes_done(Counters *counters) {
+  return counters->totals()[static_cast<std::size_t>(Event::kHash)];
+}
+
+}  // namespace
+
+HashPlace::~HashPlace() {
+  if (set_ >= 0) {
+    sembuf step = {.sem_num = number_,
+                   .sem_op = -1,
+                   .sem_flg = static_cast<short>(IPC_NOWAIT | SEM_UNDO)};
+    // Fails if the set is gone, and the place with it.
+    static_cast<void>(semop(set_, &step, 1));
+  }
+}
+
+Result<GatePass> enter_hash_gate(const Store &store, Counters *counters) {
+  const auto gate = open_gate(store);
+  if (!gate) {
+    return GatePass{};
+  }
+  if (auto place = take_any(*gate); place) {
+    return GatePass{std::move(*place), false};
+  }
+  const std::uint64_t before = hashes_done(counters);
+  const std::uint64_t deadline =
+      boottime_now() + kGateSeconds * kNanosecondsPerSecond;
+  // Who waits spreads over the places.
+  for (auto turn = static_cast<std::uint64_t>(getpid());
+       boottime_now() < deadline; ++turn) {
+    const auto number = static_cast<unsigned short>(turn % gate->places);
+    if (take(*gate, number, &kRound)) {
+      return GatePass{HashPlace(gate->set, number), true};
+    }
+    if (errno == EIDRM || errno == EINVAL) {
+      return GatePass{};  // the gate itself is gone
+    }
+    if (auto place = take_any(*gate); place) {
+      return GatePass{std::move(*place), true};
+    }
+  }
+  if (hashes_done(counters) == before) {
+    return GatePass{{}, true};
+  }
+  return plain_error(Errc::kBusy, "cannot hash", {},
+                     "too many others do, reason=busy");
+}
+
+}  // namespace pbstoken
