@@ -31,15 +31,16 @@ TEST_PACKAGES = clang clang-format clang-tidy cppcheck libclang-rt-dev \
 # --- how it is built
 
 BUILD = build
+MACHINE := $(shell $(CXX) -dumpmachine 2>/dev/null)
 MULTIARCH := $(shell $(CXX) -print-multiarch 2>/dev/null)
 
 WARNINGS = -Wall -Wextra -Wformat=2 -Wconversion -Wshadow \
   $(if $(WERROR),-Werror)
 HARDENING = -fstack-protector-strong -fstack-clash-protection \
-  -D_FORTIFY_SOURCE=2 $(CONTROL_FLOW)
+  -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 $(CONTROL_FLOW)
 # Control-flow integrity, where the processor has it.
-CONTROL_FLOW = $(if $(filter x86_64-% i386-%,$(MULTIARCH)),-fcf-protection) \
-  $(if $(filter aarch64-%,$(MULTIARCH)),-mbranch-protection=standard)
+CONTROL_FLOW = $(if $(filter x86_64-% i%86-%,$(MACHINE)),-fcf-protection) \
+  $(if $(filter aarch64-%,$(MACHINE)),-mbranch-protection=standard)
 # No C++ runtime in the host: see the note above the link lines.
 LANGUAGE = -std=c++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics \
   -fvisibility=hidden -fvisibility-inlines-hidden \
@@ -60,11 +61,12 @@ CORE = $(BUILD)/libpbstoken-core.a
 
 all: $(BUILD)/pam_pbstoken.so $(BUILD)/pbstoken-helper
 
-$(BUILD)/%.o: %.cc
+$(BUILD)/%.o: %.cc Makefile
 	@mkdir -p $(@D)
 	$(CXX) $(ALL_CXXFLAGS) -c -o $@ $<
 
 $(CORE): $(call objects,$(CORE_SOURCES))
+	rm -f $@
 	$(AR) rcs $@ $^
 
 # Without the default libraries and with -z defs: a symbol of the C++ runtime
@@ -78,13 +80,15 @@ $(BUILD)/pam_pbstoken.so: $(call objects,$(MODULE_SOURCES)) $(CORE) \
 	$(CXX) -shared -nodefaultlibs $(HARDENED_LINK) -Wl,-z,defs \
 	  -Wl,-z,nodelete -Wl,--exclude-libs,ALL -Wl,--gc-sections \
 	  -Wl,--no-undefined-version \
-	  -Wl,--version-script=pam_pbstoken/pam_pbstoken.map $(LDFLAGS) \
+	  -Wl,--version-script=pam_pbstoken/pam_pbstoken.map \
+	  $(CXXFLAGS) $(LDFLAGS) \
 	  -o $@ $(call objects,$(MODULE_SOURCES)) $(CORE) \
 	  -l:libcrypto.a -lpam -lc
 
 $(BUILD)/pbstoken-helper: $(call objects,$(HELPER_SOURCES)) $(CORE)
 	$(CXX) -pie -nodefaultlibs $(HARDENED_LINK) -Wl,--gc-sections \
-	  $(LDFLAGS) -o $@ $(call objects,$(HELPER_SOURCES)) $(CORE) \
+	  $(CXXFLAGS) $(LDFLAGS) \
+	  -o $@ $(call objects,$(HELPER_SOURCES)) $(CORE) \
 	  -l:libcrypto.a -lcrypt -lc
 
 # --- installing
@@ -94,7 +98,8 @@ install: all
 	  $(DESTDIR)$(PAMDIR)/pam_pbstoken.so
 	install -D -m 0755 $(BUILD)/pbstoken-helper \
 	  $(DESTDIR)$(SBINDIR)/pbstoken-helper
-# The setuid bit, which alone needs root:
+# Setuid root, which alone needs root:
+	chown root:root $(DESTDIR)$(SBINDIR)/pbstoken-helper
 	chmod 4755 $(DESTDIR)$(SBINDIR)/pbstoken-helper
 
 # --- testing
@@ -145,7 +150,7 @@ e2e-tests: all $(E2E_TESTS)
 # The unit tests three times: as built, under Valgrind, and by the other
 # compiler under its sanitizers (RapidJSON's empty stack adds to a null
 # pointer, which pointer-overflow minds).
-SANITIZED = build/sanitized
+SANITIZED = $(BUILD)/sanitized
 SANITIZERS = -fsanitize=address,undefined -fno-sanitize=pointer-overflow \
   -fno-sanitize-recover=all
 VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full \
@@ -153,7 +158,7 @@ VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full \
 
 check: test-packages
 	$(MAKE) WERROR=1 all tests e2e-tests
-	$(MAKE) WERROR=1 BUILD=build/clang CXX=clang++ all
+	$(MAKE) WERROR=1 BUILD=$(BUILD)/clang CXX=clang++ all
 	$(MAKE) WERROR=1 BUILD=$(SANITIZED) CXX=clang++ tests \
 	  SANITIZE='$(SANITIZERS)'
 	tests/run $(UNIT_TESTS) \

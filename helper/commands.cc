@@ -5,6 +5,7 @@
 
 #include <array>
 
+#include "held_signals.h"
 #include "message.h"
 #include "new_secret.h"
 #include "output.h"
@@ -71,6 +72,11 @@ ExitStatus explain(const Result<Written> &written) {
           "token.shadow was changed, but the Proxmox daemons could not be "
           "told: they may take up to a minute to notice");
       return ExitStatus::kNotDurable;
+    case Written::kTakenOver:
+      complain(
+          "token.shadow was changed, but somebody else has taken over the "
+          "cache meanwhile: old secrets may count for up to cache_ttl");
+      return ExitStatus::kNotDurable;
     case Written::kNoSuchToken:
       complain("no such token");
       return ExitStatus::kNoSuchToken;
@@ -131,7 +137,9 @@ ExitStatus set(Context *context) {
   }
   const auto input = read_secret(SecretPurpose::kNew);
   if (!input) {
-    return unavailable(input.error());
+    complain(input.error());
+    return input.error().code == Errc::kMalformed ? ExitStatus::kUsage
+                                                  : ExitStatus::kUnavailable;
   }
   Secret secret;
   if (!is_acceptable_secret(input->view()) || !secret.assign(input->view())) {
@@ -202,11 +210,11 @@ ExitStatus verify(Context *context) {
 }
 
 ExitStatus flush(Context *context) {
-  constexpr unsigned kLockSeconds = 10;
-  const auto lock = FileLock::acquire(context->store, kLockSeconds);
+  const auto lock = FileLock::acquire(context->store, kWriterSeconds);
   if (!lock) {
     return unavailable(lock.error());
   }
+  const HeldSignals signals;  // none to be stopped by while it is held
   if (const auto flushed = context->verifier.cache().flush(*lock); !flushed) {
     return unavailable(flushed.error());
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// HeldSignals: for as long as it lives no signal ends or stops the process,
-// SIGKILL and SIGSTOP apart; what came meanwhile takes effect afterwards.
+// HeldSignals: for as long as it lives no signal that somebody sends ends or
+// stops the process, SIGKILL and SIGSTOP apart; what came meanwhile takes
+// effect afterwards.
 #ifndef PBSTOKEN_HELPER_HELD_SIGNALS_H_
 #define PBSTOKEN_HELPER_HELD_SIGNALS_H_
 

@@ -51,12 +51,17 @@ Result<void> make_secret(Secret *out_secret) {
     return plain_error(Errc::kUnsafe, "cannot use", path.view(),
                        "it is not the kernel's");
   }
-  const auto text = read_whole(*file, path, kUuidSize + 1);
-  if (!text) {
-    return text.error();
+  // At once: each read of it makes another one.
+  Buffer text;
+  if (!text.reserve(kUuidSize + 1)) {
+    return no_memory("cannot make a secret");
   }
-  const std::string_view uuid = slice(text->view(), 0, kUuidSize);
-  if (!is_uuid_v4(uuid) || !out_secret->assign(uuid)) {
+  if (read(file->get(), text.free_space(), kUuidSize) !=
+      static_cast<ssize_t>(kUuidSize)) {
+    return system_error("cannot read", path.view());
+  }
+  text.add_filled(kUuidSize);
+  if (!is_uuid_v4(text.view()) || !out_secret->assign(text.view())) {
     return plain_error(Errc::kMalformed, "cannot use", path.view(),
                        "it holds no random UUID");
   }

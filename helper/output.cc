@@ -71,8 +71,9 @@ bool print_fields(std::span<const Field> fields, OutputFormat format) {
   // A pipe that nobody reads must not hold up who holds the store's lock.
   pollfd standard_output = {
       .fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
-  if (poll(&standard_output, 1, kPatience) == 0) {
-    errno = ETIMEDOUT;
+  const int ready = poll(&standard_output, 1, kPatience);
+  if (ready <= 0) {
+    errno = ready == 0 ? ETIMEDOUT : errno;
     return false;
   }
   return write_all(STDOUT_FILENO, out.view());

@@ -49,13 +49,17 @@ class EchoOff {
 bool wait_for_input() {
   constexpr int kInterval = 100;  // ms
   pollfd input = {.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
-  while (poll(&input, 1, kInterval) == 0) {
-    if (HeldSignals::has_end_signal()) {
-      errno = EINTR;
+  while (!HeldSignals::has_end_signal()) {
+    const int ready = poll(&input, 1, kInterval);
+    if (ready > 0) {
+      return true;
+    }
+    if (ready < 0 && errno != EINTR) {
       return false;
     }
   }
-  return true;
+  errno = EINTR;
+  return false;
 }
 
 Error input_error() {
@@ -69,6 +73,9 @@ Result<Buffer> read_input(bool one_line) {
     return no_memory("cannot read the secret");
   }
   while (input.size() < kMostRead) {
+    if (one_line && !wait_for_input()) {
+      return input_error();
+    }
     const ssize_t count =
         read(STDIN_FILENO, input.free_space(), kMostRead - input.size());
     if (count < 0 && errno == EINTR) {
@@ -95,9 +102,6 @@ Result<Buffer> ask(std::string_view prompt) {
   }
   if (!write_all(STDERR_FILENO, prompt)) {
     return system_error("cannot write to", "standard error");
-  }
-  if (!wait_for_input()) {
-    return input_error();
   }
   return read_input(/*one_line=*/true);
 }

@@ -24,31 +24,31 @@ namespace pbstoken {
 
 namespace {
 
-constexpr unsigned kLockSeconds = 10;  // as upstream
 // Of somebody who edits the file by hand, without the lock, again and again.
 constexpr int kMaxRounds = 100;
 
-// The directory of token.shadow, opened once: everything else goes through
-// this descriptor, wherever the path leads later.
+// Where token.shadow is: everything goes through this descriptor of its
+// directory, wherever the path leads later.
 struct Place {
-  UniqueFd directory;
-  FixedText<NAME_MAX> name;
+  FilePlace at;
   const PathText &path;
+
+  [[nodiscard]] int directory() const { return at.directory.get(); }
+  [[nodiscard]] const char *name() const { return at.name.c_str(); }
 };
 
 Result<Place> open_place(const PathText &path) {
-  const auto place = find_place(path, Trust::kAny);
-  if (!place) {
-    return place.error();
+  auto at = find_place(path, Trust::kAny);
+  if (!at) {
+    return at.error();
   }
   // Once more and for reading, since fsync(2) takes no O_PATH descriptor.
-  UniqueFd directory(
-      openat(place->directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!directory) {
+  at->directory = UniqueFd(
+      openat(at->directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!at->directory) {
     return system_error("cannot open the directory of", path.view());
   }
-  return Place{
-      .directory = std::move(directory), .name = place->name, .path = path};
+  return Place{.at = std::move(*at), .path = path};
 }
 
 // What stands there before the change.
@@ -60,21 +60,16 @@ struct Current {
 
 Result<Current> read_current(const Place &place) {
   Current current;
-  current.file = UniqueFd(
-      openat(place.directory.get(), place.name.c_str(),
-             O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK));
-  if (!current.file) {
-    if (errno == ENOENT) {
+  auto file = open_regular_at(place.at, place.path);
+  if (!file) {
+    if (file.error().code == Errc::kNotFound) {
       return current;
     }
-    return system_error("cannot open", place.path.view());
+    return file.error();
   }
+  current.file = std::move(*file);
   if (fstat(current.file.get(), &current.status) != 0) {
     return system_error("cannot stat", place.path.view());
-  }
-  if (!S_ISREG(current.status.st_mode)) {
-    return plain_error(Errc::kUnsafe, "cannot use", place.path.view(),
-                       "not a regular file");
   }
   auto text = read_whole(current.file, place.path, kMaxShadowSize);
   if (!text) {
@@ -86,8 +81,8 @@ Result<Current> read_current(const Place &place) {
 
 bool is_unchanged(const Place &place, const Current &current) {
   struct stat now {};
-  if (fstatat(place.directory.get(), place.name.c_str(), &now,
-              AT_SYMLINK_NOFOLLOW) != 0) {
+  if (fstatat(place.directory(), place.name(), &now, AT_SYMLINK_NOFOLLOW) !=
+      0) {
     return errno == ENOENT && !current.file;
   }
   return current.file && identity_of(now) == identity_of(current.status);
@@ -108,15 +103,15 @@ class TemporaryFile {
   TemporaryFile &operator=(const TemporaryFile &) = delete;
   ~TemporaryFile() {
     if (!name_.empty()) {
-      unlinkat(place_.directory.get(), name_.c_str(), 0);
+      unlinkat(place_.directory(), name_.c_str(), 0);
     }
   }
 
   [[nodiscard]] int fd() const { return file_.get(); }
 
   Result<void> rename_into_place() {
-    if (renameat(place_.directory.get(), name_.c_str(), place_.directory.get(),
-                 place_.name.c_str()) != 0) {
+    if (renameat(place_.directory(), name_.c_str(), place_.directory(),
+                 place_.name()) != 0) {
       return system_error("cannot replace", place_.path.view());
     }
     name_.clear();
@@ -142,13 +137,13 @@ Result<TemporaryFile> TemporaryFile::create(const Place &place) {
         static_cast<ssize_t>(random.size())) {
       return system_error("cannot get random bytes", {});
     }
-    const std::string_view whole = place.name.view();
+    const std::string_view whole = place.at.name.view();
     FixedText<NAME_MAX> name(slice(whole, 0, whole.rfind('.')));
     name.append(".tmp_");
     for (const unsigned char byte : random) {
       name.append(slice(kLetters, byte % kLetters.size(), 1));
     }
-    UniqueFd file(openat(place.directory.get(), name.c_str(),
+    UniqueFd file(openat(place.directory(), name.c_str(),
                          O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
                          S_IRUSR | S_IWUSR));
     if (file) {
@@ -250,9 +245,6 @@ class Writer {
         lock_(lock) {}
 
   Result<Round> run() {
-    // From the temporary file to the end of the generation: somebody's Ctrl-C
-    // must leave neither behind.
-    const HeldSignals signals;
     const auto current = read_current(place_);
     if (!current) {
       return current.error();
@@ -283,8 +275,13 @@ class Writer {
     return rename_into_place(&*temporary);
   }
 
-  // Whether upstream's daemons have been told of the change.
-  [[nodiscard]] bool announced() const { return announced_; }
+  // What is to be said of a change that was renamed into place.
+  [[nodiscard]] Written written(bool durable) const {
+    return !durable      ? Written::kNotDurably
+           : taken_over_ ? Written::kTakenOver
+           : announced_  ? Written::kDurably
+                         : Written::kNotAnnounced;
+  }
 
  private:
   Result<ChangedText> change_text(const Current &current) const {
@@ -311,6 +308,11 @@ class Writer {
   }
 
   Result<Round> rename_into_place(TemporaryFile *temporary) {
+    // The last moment at which a signal may have its way.
+    if (HeldSignals::has_end_signal()) {
+      errno = EINTR;
+      return system_error("cannot replace", place_.path.view());
+    }
     auto claim = cache_->claim_for_write(lock_);
     if (!claim) {
       return claim.error();
@@ -322,7 +324,7 @@ class Writer {
     // Nobody takes over while we hold the lock, unless somebody has exchanged
     // the lock file under us.
     if (*claim && !(*claim)->end()) {
-      announced_ = false;
+      taken_over_ = true;
     }
     if (!renamed) {
       return renamed.error();
@@ -337,7 +339,8 @@ class Writer {
   const Place &place_;
   const FileLock &lock_;
   bool delivered_ = false;
-  bool announced_ = false;
+  bool announced_ = false;   // upstream's daemons have been told
+  bool taken_over_ = false;  // the generation was not ours any more
 };
 
 // Step 8.  Nothing depends on it: who finds the cache out of force renews it.
@@ -354,10 +357,13 @@ void renew_cache(Cache *cache, const Change &change, const FileLock &lock) {
 
 Result<Written> write_token(const Store &store, Cache *cache,
                             const Change &change, const Delivery &delivery) {
-  const auto lock = FileLock::acquire(store, kLockSeconds);
+  const auto lock = FileLock::acquire(store, kWriterSeconds);
   if (!lock) {
     return lock.error();
   }
+  // Somebody's Ctrl-C must leave no temporary file, no odd generation, and no
+  // change without its exit status; and nobody stops who holds the lock.
+  const HeldSignals signals;
   const auto place = open_place(store.token_shadow);
   if (!place) {
     return place.error();
@@ -378,11 +384,9 @@ Result<Written> write_token(const Store &store, Cache *cache,
       case Round::kRenamed:
         break;
     }
-    const bool durable = fsync(place->directory.get()) == 0;
+    const bool durable = fsync(place->directory()) == 0;
     renew_cache(cache, change, *lock);
-    return !durable             ? Written::kNotDurably
-           : writer.announced() ? Written::kDurably
-                                : Written::kNotAnnounced;
+    return writer.written(durable);
   }
   return plain_error(Errc::kTimedOut, "cannot replace", place->path.view(),
                      "somebody else keeps changing it");

@@ -52,6 +52,7 @@ struct Change {
 enum class Written : std::uint8_t {
   kDurably,
   kNotDurably,    // renamed, but the directory could not be made durable
+  kTakenOver,     // renamed, but somebody else had claimed the generation
   kNotAnnounced,  // renamed, but upstream's word could not be raised
   kNoSuchToken,   // nothing to remove; nothing changed
   kOtherHash      // the entry is no longer expected_hash; nothing changed

@@ -50,9 +50,13 @@ Result<Entry> find(const char *path, const char *name, char *Entry::*entry_name,
         return entry;
       }
     }
-    if (status != ERANGE) {
+    if (status == ENOENT) {
       return plain_error(Errc::kNotFound, "cannot find a name in", path,
                          "no such entry");
+    }
+    if (status != ERANGE) {
+      errno = status;
+      return system_error("cannot read", path);
     }
   }
   return plain_error(Errc::kMalformed, "cannot read", path,

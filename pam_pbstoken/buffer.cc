@@ -44,7 +44,9 @@ bool Buffer::append(std::string_view text) {
   }
   if (text.size() > capacity_ - size_) {
     const std::size_t needed = size_ + text.size();
-    if (needed > SIZE_MAX / 2 || !reserve(needed * 2)) {
+    // Exactly what the first text needs, with a NUL: often there is no second.
+    const std::size_t wanted = size_ == 0 ? needed + 1 : needed * 2;
+    if (needed > SIZE_MAX / 2 || !reserve(wanted)) {
       return false;
     }
   }

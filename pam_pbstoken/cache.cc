@@ -45,6 +45,7 @@ bool is_fresh(const Stamp &stamp, const Moment &moment, const Store &store) {
 // keeps a place from which it could write to the cache later, under other
 // privileges.
 struct Writing {
+  int id;
   ShmAttachment attachment;
   WritableSegment segment;
 };
@@ -59,12 +60,13 @@ std::optional<Writing> attach_for_writing(int id, const Store &store) {
   if (!segment) {
     return std::nullopt;
   }
-  return Writing{std::move(*attachment), *segment};
+  return Writing{id, std::move(*attachment), *segment};
 }
 
 // Rule 4 of generation.h, the re-reader's part.
-Result<Snapshot> reread(WritableSegment *segment, GenerationClaim *claim,
+Result<Snapshot> reread(Writing *writing, GenerationClaim *claim,
                         const Store &store) {
+  WritableSegment *segment = &writing->segment;
   const auto version = read_version_word(store.version_cache);
   const std::uint64_t now = boottime_now();
   const std::uint64_t wall = realtime_now();
@@ -97,7 +99,7 @@ Result<Snapshot> reread(WritableSegment *segment, GenerationClaim *claim,
   if (claim->end()) {
     generation = claim->next();
   }
-  return Snapshot{std::move(*shadow), generation};
+  return Snapshot{std::move(*shadow), generation, writing->id};
 }
 
 }  // namespace
@@ -192,7 +194,7 @@ bool Cache::find_unchanged(Segment *segment, const Stamp &stamp,
 
 Segment *Cache::segment() {
   const bool attached = attachment_.address() != nullptr;
-  if (!attached || !segment_ || segment_->generation() == kRetired) {
+  if (!attached || !segment_ || segment_->generation() > kLastGeneration) {
     attach();
   }
   return segment_ ? &*segment_ : nullptr;
@@ -217,8 +219,13 @@ Cache::Attached Cache::attach() {
   }
   segment_ = Segment::open(attachment_.address(), attachment_.size(),
                            store_.token_shadow);
-  if (segment_) {
+  if (segment_ && segment_->generation() <= kLastGeneration) {
     return Attached::kYes;
+  }
+  // Whoever retired it died before it could remove it, too.
+  if (segment_) {
+    segment_.reset();
+    return Attached::kReplaceable;
   }
   return Segment::is_replaceable(attachment_.address(), attachment_.size())
              ? Attached::kReplaceable
@@ -265,17 +272,21 @@ Result<Snapshot> Cache::read() {
 // Rule 5: the generation first, then the file.
 Result<Snapshot> Cache::read_alone() {
   std::optional<std::uint64_t> generation;
+  if (stale_ && is_orphan()) {
+    attach();
+  }
   if (Segment *segment = this->segment(); segment != nullptr) {
     const std::uint64_t loaded = segment->generation();
     if (is_in_force(loaded)) {
       generation = loaded;
     }
   }
+  const int id = id_;
   auto shadow = TokenShadow::read(store_.token_shadow);
   if (!shadow) {
     return shadow.error();
   }
-  return Snapshot{std::move(*shadow), generation};
+  return Snapshot{std::move(*shadow), generation, id};
 }
 
 // Nothing if somebody else is renewing the bindings, or nobody can.
@@ -302,7 +313,7 @@ std::optional<Result<Snapshot>> Cache::reread_if_possible() {
   if (!claim) {
     return std::nullopt;
   }
-  return reread(&writing->segment, &*claim, store_);
+  return reread(&*writing, &*claim, store_);
 }
 
 std::optional<Fact> Cache::find_fact(std::string_view token_id,
@@ -330,16 +341,34 @@ void Cache::remember(Fact fact, std::string_view token_id,
     return;
   }
   WritableSegment &segment = writing->segment;
-  // Without a generation the fact alone is of use, to the next one who reads
-  // the file.
+  // Without a generation of this segment the fact alone is of use, to the next
+  // one who reads the file.
+  const std::uint64_t generation =
+      snapshot.segment_id == id_ ? snapshot.generation.value_or(kNeverInForce)
+                                 : kNeverInForce;
   segment.insert(fact, token_id, secret,
-                 segment.binding_of(token_id, stored_hash),
-                 snapshot.generation.value_or(kNeverInForce));
+                 segment.binding_of(token_id, stored_hash), generation);
 }
 
 // --- writers
 
 Result<std::optional<Cache::WriteClaim>> Cache::claim_for_write(
+    const FileLock &lock) {
+  auto claimed = claim_named(lock);
+  if (claimed && !*claimed) {
+    const auto origin = origin_of(store_);
+    if (!origin) {
+      return origin.error();
+    }
+    if (const auto retired = retire_orphans(*origin, lock); !retired) {
+      return retired.error();
+    }
+  }
+  return claimed;
+}
+
+// The generation of the segment that the key names.
+Result<std::optional<Cache::WriteClaim>> Cache::claim_named(
     const FileLock &lock) {
   using Claimed = std::optional<WriteClaim>;
   const auto id = find_segment_id(store_);
@@ -347,18 +376,15 @@ Result<std::optional<Cache::WriteClaim>> Cache::claim_for_write(
     return id.error();
   }
   if (!*id) {
-    if (const auto origin = origin_of(store_); origin) {
-      retire_orphans(*origin, lock);
-    }
     return Claimed();
   }
   auto attached = ShmAttachment::attach(**id, Access::kWrite);
   if (!attached) {
-    // One that is not root's is trusted by nobody.
-    if (attached.error().code == Errc::kUnsafe) {
-      return Claimed();
-    }
-    return attached.error();
+    // One that is not root's alone is trusted by nobody; one that has just
+    // been removed is an orphan.
+    return attached.error().code == Errc::kUnsafe
+               ? Result<Claimed>(Claimed())
+               : Result<Claimed>(attached.error());
   }
   // Of any layout version: these words mean the same in all of them.
   auto *prefix = reinterpret_cast<SegmentPrefix *>(attached->address());
@@ -368,7 +394,7 @@ Result<std::optional<Cache::WriteClaim>> Cache::claim_for_write(
   }
   const auto claim = GenerationClaim::under_lock(&prefix->generation, lock);
   if (!claim) {
-    return Claimed();
+    return Claimed();  // retired
   }
   return Claimed(WriteClaim(std::move(*attached), *claim));
 }
@@ -399,7 +425,7 @@ Result<Snapshot> Cache::renew(const FileLock &lock) {
   if (claim->took_over()) {
     static_cast<void>(bump_version_word(store_.version_cache));
   }
-  return reread(&writing->segment, &*claim, store_);
+  return reread(&*writing, &*claim, store_);
 }
 
 Result<void> Cache::flush(const FileLock &lock) {

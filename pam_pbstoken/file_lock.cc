@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <utility>
 
@@ -27,20 +28,25 @@ Result<void> create(const Store &store, const FilePlace &place) {
   if (!group) {
     return group.error();
   }
+  // Under a name of its own until owner and mode are right: who died between
+  // would leave a lock that upstream's daemons cannot open.
+  FixedText<NAME_MAX> name(place.name.view());
+  name.append(".tmp_").append(static_cast<std::uint64_t>(getpid()));
+  const int directory = place.directory.get();
   const UniqueFd file(openat(
-      place.directory.get(), place.name.c_str(),
+      directory, name.c_str(),
       O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR));
   if (!file) {
-    if (errno == EEXIST) {
-      return {};
-    }
     return system_error("cannot create", store.lock_file.view());
   }
-  if (fchown(file.get(), *owner, *group) != 0 ||
-      fchmod(file.get(), kLockMode) != 0) {
-    return system_error("cannot give away", store.lock_file.view());
-  }
-  return {};
+  const bool made =
+      fchown(file.get(), *owner, *group) == 0 &&
+      fchmod(file.get(), kLockMode) == 0 &&
+      (linkat(directory, name.c_str(), directory, place.name.c_str(), 0) == 0 ||
+       errno == EEXIST);
+  const Error error = system_error("cannot create", store.lock_file.view());
+  unlinkat(directory, name.c_str(), 0);
+  return made ? Result<void>() : Result<void>(error);
 }
 
 Result<UniqueFd> open_or_create(const Store &store) {

@@ -31,6 +31,11 @@ HmacKey::HmacKey(const HmacKeyBytes &key) {
   start(&outer_, key, kOuterPad);
 }
 
+HmacKey::~HmacKey() {
+  wipe(&inner_, sizeof(inner_));
+  wipe(&outer_, sizeof(outer_));
+}
+
 Hmac::Hmac(const HmacKey &key, char label) : key_(key), state_(key.inner_) {
   SHA256_Update(&state_, &label, sizeof(label));
 }

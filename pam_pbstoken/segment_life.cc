@@ -62,26 +62,31 @@ Result<void> mark_retired(int id) {
     return {};
   }
   if (load_relaxed(&prefix->layout_version) > kLayoutVersion) {
-    return plain_error(Errc::kUnsafe, kCannotMake, {},
-                       "a newer version's is there");
+    return plain_error(Errc::kUnsafe, "cannot retire the shared-memory segment",
+                       {}, "a newer version's");
   }
   __atomic_store_n(&prefix->generation, kRetired, __ATOMIC_SEQ_CST);
   return {};
 }
 
 // A removed segment of this origin; any other stays as it is.
-void retire_if_orphan(int id, const SegmentOrigin &origin) {
+Result<void> retire_if_orphan(int id, const SegmentOrigin &origin) {
   shmid_ds status{};
   // Asked before it is attached: an attachment of others' segments would keep
   // them alive for a moment longer.
   if (shmctl(id, IPC_STAT, &status) != 0 || status.shm_perm.cuid != 0 ||
       (status.shm_perm.mode & SHM_DEST) == 0 ||
       status.shm_segsz < sizeof(SegmentHeader)) {
-    return;
+    return {};
   }
   auto attached = ShmAttachment::attach(id, Access::kWrite, Removed::kToo);
   if (!attached) {
-    return;
+    // The last process has let go of it, or it is not root's alone.
+    const Errc code = attached.error().code;
+    const int reason = attached.error().saved_errno;
+    return code == Errc::kUnsafe || reason == EIDRM || reason == EINVAL
+               ? Result<void>()
+               : Result<void>(attached.error());
   }
   auto *header = reinterpret_cast<SegmentHeader *>(attached->address());
   if (load_acquire(&header->prefix.magic) == kSegmentMagic &&
@@ -89,6 +94,7 @@ void retire_if_orphan(int id, const SegmentOrigin &origin) {
       std::memcmp(&header->origin, &origin, sizeof(origin)) == 0) {
     __atomic_store_n(&header->prefix.generation, kRetired, __ATOMIC_SEQ_CST);
   }
+  return {};
 }
 
 Result<void> fill(int id, const SegmentShape &shape,
@@ -138,7 +144,8 @@ Result<std::optional<int>> find_segment_id(const Store &store) {
   return id < 0 ? std::nullopt : std::optional<int>(id);
 }
 
-void retire_orphans(const SegmentOrigin &origin, const FileLock & /*proof*/) {
+Result<void> retire_orphans(const SegmentOrigin &origin,
+                            const FileLock & /*proof*/) {
   shm_info info{};
   const int last = shmctl(0, SHM_INFO, reinterpret_cast<shmid_ds *>(&info));
   for (int index = 0; index <= last; ++index) {
@@ -146,10 +153,14 @@ void retire_orphans(const SegmentOrigin &origin, const FileLock & /*proof*/) {
     // By place in the kernel's table, where removed ones stay until the last
     // process lets go of them.
     const int id = shmctl(index, SHM_STAT, &status);
-    if (id >= 0) {
-      retire_if_orphan(id, origin);
+    if (id < 0) {
+      continue;
+    }
+    if (const auto retired = retire_if_orphan(id, origin); !retired) {
+      return retired.error();
     }
   }
+  return {};
 }
 
 Result<void> retire_segment(const Store &store, const SegmentOrigin &origin,
@@ -167,8 +178,7 @@ Result<void> retire_segment(const Store &store, const SegmentOrigin &origin,
       return system_error("cannot remove the shared-memory segment", {});
     }
   }
-  retire_orphans(origin, lock);
-  return {};
+  return retire_orphans(origin, lock);
 }
 
 Result<int> replace_segment(const Store &store, const SegmentOrigin &origin,

@@ -220,6 +220,14 @@ class Parser {
   std::array<bool, kKeys.size()> seen_{};
 };
 
+// Whatever keeps a configuration from being read makes it a bad one.
+Error as_configuration_error(Error error) {
+  if (error.code != Errc::kNoMemory) {
+    error.code = Errc::kBadConfiguration;
+  }
+  return error;
+}
+
 Store defaults(std::string_view name) {
   Store store;
   store.name = FixedText<32>(name);
@@ -315,24 +323,17 @@ Result<Store> parse_store(std::string_view name, std::string_view text,
 Result<Store> load_store(std::string_view name, const PathText &path) {
   const auto file = open_trusted(path);
   if (!file) {
-    Error error = file.error();
+    const Error &error = file.error();
     const bool optional_file =
         name == kDefaultStore && path.view() == configuration_path(name).view();
     if (error.code == Errc::kNotFound && optional_file) {
       return parse_store(name, {}, path);
     }
-    if (error.code != Errc::kNoMemory) {
-      error.code = Errc::kBadConfiguration;
-    }
-    return error;
+    return as_configuration_error(error);
   }
   const auto text = read_whole(*file, path, kMaxConfiguration);
   if (!text) {
-    Error error = text.error();
-    if (error.code != Errc::kNoMemory) {
-      error.code = Errc::kBadConfiguration;
-    }
-    return error;
+    return as_configuration_error(text.error());
   }
   return parse_store(name, text->view(), path);
 }

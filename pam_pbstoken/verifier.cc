@@ -95,7 +95,9 @@ std::optional<Verification> Verifier::recall(const Snapshot &snapshot,
   }
   counters_.count(*fact == Fact::kMatch ? Event::kRecheck
                                         : Event::kKnownMismatch);
-  cache_.remember(*fact, id.text, secret, stored, snapshot);
+  if (snapshot.generation) {
+    cache_.remember(*fact, id.text, secret, stored, snapshot);
+  }
   return Verification{verdict_of(*fact), Source::kFact};
 }
 

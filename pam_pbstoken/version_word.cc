@@ -11,7 +11,6 @@
 #include <array>
 #include <bit>
 #include <cstddef>
-#include <cstring>
 
 #include "pbstoken/file.h"
 #include "pbstoken/unique_fd.h"
@@ -40,6 +39,11 @@ bool is_page(const UniqueFd &file, PageStart *out_start) {
          pread(file.get(), out_start, sizeof(*out_start), 0) ==
              static_cast<ssize_t>(sizeof(*out_start)) &&
          out_start->magic == kMagic;
+}
+
+// What open(2) says of what is no regular file, and so no page.
+bool is_no_file(int error) {
+  return error == ENOENT || error == ELOOP || error == EISDIR || error == ENXIO;
 }
 
 constexpr int kOpenFlags = O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK;
@@ -89,11 +93,17 @@ Result<void> bump_version_word(const PathText &path) {
   }
   const auto place = find_place(path, Trust::kAny);
   if (!place) {
-    return {};
+    const Errc code = place.error().code;
+    return code == Errc::kNotFound || code == Errc::kUnsafe
+               ? Result<void>()
+               : Result<void>(place.error());
   }
   PageStart start{};
   const UniqueFd file(
       openat(place->directory.get(), place->name.c_str(), O_RDWR | kOpenFlags));
+  if (!file && !is_no_file(errno)) {
+    return system_error("cannot open", path.view());
+  }
   if (!is_page(file, &start)) {
     return {};
   }
@@ -110,7 +120,7 @@ Result<void> bump_version_word(const PathText &path) {
       std::endian::native == std::endian::little ? 0 : 4;
   std::byte *word = page.address() + kWordOffset + kLowHalf;
   constexpr unsigned kAddOne = FUTEX_OP(FUTEX_OP_ADD, 1, FUTEX_OP_CMP_EQ, 0);
-  // Nobody waits at either address: the wake-ups are asked for 0 waiters.
+  // Nobody waits at that address; a waiter would be woken, and no more.
   if (syscall(SYS_futex, word, FUTEX_WAKE_OP, 0, nullptr, word, kAddOne) < 0) {
     return system_error("cannot raise the generation in", path.view());
   }

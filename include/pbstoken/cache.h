@@ -25,10 +25,12 @@
 namespace pbstoken {
 
 // token.shadow as it was read, and the generation that what it says may be
-// inserted under (rule 5); nothing: it may not.
+// inserted under (rule 5); nothing: it may not.  Another segment counts other
+// generations, so the segment is part of it.
 struct Snapshot {
   TokenShadow shadow;
   std::optional<std::uint64_t> generation;
+  int segment_id = -1;
 };
 
 // What a person wants to know of a segment.
@@ -78,8 +80,9 @@ class Cache {
   // --- for writers, who hold the store's lock
 
   // Looks the segment up anew and claims its generation.  Nothing if there is
-  // no segment: then nobody is to be told.  An error if there is one that
-  // cannot be claimed: then the file must not be changed.
+  // no segment that anybody uses, and those that ipcrm(1) left behind have been
+  // told.  An error if there is one that cannot be claimed, or somebody could
+  // not be told: then the file must not be changed.
   class WriteClaim;
   Result<std::optional<WriteClaim>> claim_for_write(const FileLock &lock);
 
@@ -105,6 +108,7 @@ class Cache {
   bool find_unchanged(Segment *segment, const Stamp &stamp,
                       const Moment &moment);
   std::optional<Result<Snapshot>> reread_if_possible();
+  Result<std::optional<WriteClaim>> claim_named(const FileLock &lock);
   Result<Snapshot> read_alone();
 
   const Store &store_;

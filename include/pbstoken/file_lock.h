@@ -7,13 +7,16 @@
 #ifndef PBSTOKEN_FILE_LOCK_H_
 #define PBSTOKEN_FILE_LOCK_H_
 
-#include <cstdint>
+#include <utility>
 
 #include "pbstoken/result.h"
 #include "pbstoken/store.h"
 #include "pbstoken/unique_fd.h"
 
 namespace pbstoken {
+
+// How long a writer waits, as upstream does.
+constexpr unsigned kWriterSeconds = 10;
 
 class FileLock {
  public:

@@ -16,11 +16,13 @@
 //  3. A segment is made, replaced and retired under that lock too, and is born
 //     odd; a writer looks the segment up after it has the lock.  Retired is
 //     the generation 2^64-1.
-//  4. A writer claims before the rename and ends right after it, before the
-//     directory's fsync, and does not touch the stamp.  A re-reader claims,
+//  4. A writer claims before the rename and ends right after it and after
+//     upstream's word (version_word.h), before the directory's fsync, and does
+//     not touch the stamp.  A re-reader claims,
 //     then reads the clock, then fstats the descriptor, then reads it; its
 //     stamp is that time and that identity.
-//  5. An insert carries the even generation loaded before the file was opened.
+//  5. An insert carries the even generation loaded before the file was opened,
+//     and goes to the segment that it was loaded from.
 //
 // Claims are sequentially consistent.  A reader's first load of the word is an
 // acquire, its second comes after an acquire fence.

@@ -31,6 +31,9 @@ using Digest = std::array<std::uint64_t, 4>;
 class HmacKey {
  public:
   explicit HmacKey(const HmacKeyBytes &key);
+  HmacKey(const HmacKey &) = default;
+  HmacKey &operator=(const HmacKey &) = default;
+  ~HmacKey();
 
  private:
   friend class Hmac;

@@ -24,8 +24,9 @@ Result<std::optional<int>> find_segment_id(const Store &store);
 
 // Retires every segment of this origin that is still attached somewhere
 // although no key names it any more: one that ipcrm(1) removed lives on in the
-// processes that have it, out of every writer's reach.  Root only.
-void retire_orphans(const SegmentOrigin &origin, const FileLock &lock);
+// processes that have it, out of every writer's reach.  Root only.  An error if
+// one could not be told.
+Result<void> retire_orphans(const SegmentOrigin &origin, const FileLock &lock);
 
 // Marks the segment that the key names as retired, so that whoever has it
 // attached stops using it, and removes it; then all orphans.  Root only.  An

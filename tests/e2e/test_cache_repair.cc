@@ -16,6 +16,7 @@ namespace {
 using testing::answer;
 using testing::hash_of;
 using testing::hashes_computed;
+using testing::in_child;
 using testing::load_crypt;
 using testing::mappings;
 using testing::open_segment;
@@ -305,6 +306,53 @@ void death_right_after_the_rename_reaches_a_removed_segment(void **state) {
   assert_holds(&verifier, kOther, kSecret);
 }
 
+void flush(const Store &store) {
+  const auto lock = FileLock::acquire(store, 0);
+  Cache cache(store);
+  require(lock && cache.flush(*lock));
+}
+
+// The segments of a host count their generations alike: what was read under one
+// of them must not be put in force in the next.
+void insert_of_what_was_read_before_a_flush_is_not_in_force(void **state) {
+  const Scene &scene = scene_in(state);
+  static const Scene *flushed = nullptr;
+  flushed = &scene;
+  const auto load_late_crypt = [] {
+    return CryptFunction{[](const char *phrase, const char *setting, void *data,
+                            int size) {
+      const Scene *once = std::exchange(flushed, nullptr);
+      if (once != nullptr) {
+        in_child([once] {
+          testing::require(once->set(kId, kOther, kOtherHash));
+          flush(once->store);
+          Verifier other(once->store, load_crypt);
+          testing::require_text_equal(verdict(&other, kId, kOther), "match");
+        });
+      }
+      return crypt_rn(phrase, setting, data, size);
+    }};
+  };
+  Verifier late(scene.store, load_late_crypt);
+  // It began before the change: either answer is right.
+  verdict(&late, kId, kSecret);
+  Verifier verifier(scene.store, load_crypt);
+  assert_text_equal(verdict(&verifier, kId, kSecret), "mismatch");
+  assert_text_equal(answer(&verifier, kId, kOther), "match (segment)");
+}
+
+// Marked as retired, but still named by its key.
+void death_while_retiring_leaves_a_segment_that_is_replaced(void **state) {
+  const Scene &scene = scene_in(state);
+  Verifier verifier(scene.store, load_crypt);
+  assert_holds(&verifier, kSecret, kOther);
+  const int id = *segment_id(scene.store);
+  *open_segment(scene.store)->segment.generation_word() = kRetired;
+  assert_holds(&verifier, kSecret, kOther);
+  assert_true(segment_id(scene.store) != id);
+  assert_text_equal(answer(&verifier, kId, kSecret), "match (segment)");
+}
+
 void death_of_a_maker_leaves_memory_that_is_replaced(void **state) {
   const Scene &scene = scene_in(state);
   const std::size_t size =
@@ -372,6 +420,8 @@ int main() {
       with_store(death_of_a_writer_leaves_what_the_file_says),
       with_store(death_right_after_the_rename_leaves_nothing_old_in_force),
       with_store(death_right_after_the_rename_reaches_a_removed_segment),
+      with_store(insert_of_what_was_read_before_a_flush_is_not_in_force),
+      with_store(death_while_retiring_leaves_a_segment_that_is_replaced),
       with_store(death_of_a_maker_leaves_memory_that_is_replaced),
       with_store(death_of_a_writer_at_any_moment_leaves_what_the_file_says),
   };
