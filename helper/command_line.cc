@@ -146,8 +146,13 @@ Result<std::optional<CommandLine>> parse_command_line(int argc, char **argv) {
       return std::optional<CommandLine>();
     }
     if (code == ':' || code == '?') {
+      // Of a cluster such as -xy getopt names the letter only.
+      const std::array<char, 2> letter = {'-', static_cast<char>(optopt)};
+      const bool is_letter = optopt > 0 && optopt < kStoreOption;
       return usage_error(code == ':' ? "no value given for" : "unknown option",
-                         argv[optind - 1]);
+                         is_letter
+                             ? std::string_view(letter.data(), letter.size())
+                             : argv[optind - 1]);
     }
     if (const auto applied = apply_option(code, optarg, &line); !applied) {
       return applied.error();

@@ -10,7 +10,6 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include <array>
 #include <cstdlib>
 
 namespace pbstoken {

@@ -29,8 +29,8 @@ Result<ChangedText> change_shadow_text(
     std::optional<std::string_view> stored_hash);
 
 // Reads what change_shadow_text() made as any reader would, and compares: the
-// token as wanted, and every other one as before.  kMalformed if not; then the
-// text must not take the place of the file.
+// token as wanted, and every other string as before.  kMalformed if not; then
+// the text must not take the place of the file.
 Result<void> prove_change(const Buffer *old_text, const Buffer &new_text,
                           const PathText &path, std::string_view token_id,
                           std::optional<std::string_view> stored_hash);

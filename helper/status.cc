@@ -7,7 +7,6 @@
 
 #include "message.h"
 #include "output.h"
-#include "pbstoken/clock.h"
 #include "pbstoken/segment_life.h"
 
 namespace pbstoken {

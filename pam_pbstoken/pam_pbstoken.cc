@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Entry points of pam_pbstoken.so.  What they return is fixed in
-// pam_pbstoken(8); every path that is not a match is a refusal.
-#include <security/pam_ext.h>
+// Entry points of pam_pbstoken.so.  What they return is part of the interface,
+// see README.md; every path that is not a match is a refusal.
 #include <security/pam_modules.h>
-#include <syslog.h>
 
-#include <array>
 #include <span>
 #include <string_view>
 

@@ -13,10 +13,12 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 #include "pbstoken/attachments.h"
 #include "pbstoken/file_lock.h"
 #include "pbstoken/generation.h"
+#include "pbstoken/ipc.h"
 #include "pbstoken/result.h"
 #include "pbstoken/segment.h"
 #include "pbstoken/store.h"

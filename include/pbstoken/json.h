@@ -7,7 +7,6 @@
 #define PBSTOKEN_JSON_H_
 
 #include <cstddef>
-#include <cstdint>
 #include <span>
 #include <string_view>
 
@@ -16,7 +15,7 @@
 
 namespace pbstoken {
 
-// serde_json, which upstream reads with, stops at the same depth.
+// About where serde_json, which upstream reads with, stops, too.
 constexpr std::size_t kMaxJsonDepth = 128;
 
 // A stretch of the text, as offsets.

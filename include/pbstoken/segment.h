@@ -19,8 +19,8 @@
 #include <optional>
 #include <string_view>
 
-#include "pbstoken/file.h"
 #include "pbstoken/hmac.h"
+#include "pbstoken/result.h"
 #include "pbstoken/segment_layout.h"
 
 namespace pbstoken {

@@ -4,7 +4,6 @@
 #ifndef PBSTOKEN_SEGMENT_LIFE_H_
 #define PBSTOKEN_SEGMENT_LIFE_H_
 
-#include <cstdint>
 #include <optional>
 
 #include "pbstoken/file_lock.h"

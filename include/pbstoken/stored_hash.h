@@ -35,7 +35,9 @@ Result<Buffer> compute_hash(CryptFunction crypt, const Secret &secret,
 enum class HashCheck : std::uint8_t {
   kMatch,
   kMismatch,  // computed to its end, and not equal
-  kUnusable,  // incomplete, of no known method, or with impossible parameters
+  // Incomplete, of no known method, or with impossible parameters, unless the
+  // method needs memory: then they look like a lack of it.
+  kUnusable,
 };
 
 // Hashes secret, an acceptable one, as stored was, and compares in constant

@@ -4,7 +4,6 @@
 #ifndef PBSTOKEN_UTF8_H_
 #define PBSTOKEN_UTF8_H_
 
-#include <cstdint>
 #include <optional>
 #include <string_view>
 
