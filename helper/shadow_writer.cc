@@ -2,13 +2,9 @@
 #include "shadow_writer.h"
 
 #include <fcntl.h>
-#include <sys/random.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
-#include <array>
-#include <cstdio>
 #include <utility>
 
 #include "held_signals.h"
@@ -18,6 +14,7 @@
 #include "pbstoken/token_shadow.h"
 #include "pbstoken/version_word.h"
 #include "pbstoken/wipe.h"
+#include "replacement_file.h"
 #include "shadow_text.h"
 
 namespace pbstoken {
@@ -26,30 +23,6 @@ namespace {
 
 // Of somebody who edits the file by hand, without the lock, again and again.
 constexpr int kMaxRounds = 100;
-
-// Where token.shadow is: everything goes through this descriptor of its
-// directory, wherever the path leads later.
-struct Place {
-  FilePlace at;
-  const PathText &path;
-
-  [[nodiscard]] int directory() const { return at.directory.get(); }
-  [[nodiscard]] const char *name() const { return at.name.c_str(); }
-};
-
-Result<Place> open_place(const PathText &path) {
-  auto at = find_place(path, Trust::kAny);
-  if (!at) {
-    return at.error();
-  }
-  // Once more and for reading, since fsync(2) takes no O_PATH descriptor.
-  at->directory = UniqueFd(
-      openat(at->directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!at->directory) {
-    return system_error("cannot open the directory of", path.view());
-  }
-  return Place{.at = std::move(*at), .path = path};
-}
 
 // What stands there before the change.
 struct Current {
@@ -88,134 +61,16 @@ bool is_unchanged(const Place &place, const Current &current) {
   return current.file && identity_of(now) == identity_of(current.status);
 }
 
-// A new file that is removed again unless it takes token.shadow's place.
-class TemporaryFile {
- public:
-  static Result<TemporaryFile> create(const Place &place);
-
-  TemporaryFile(TemporaryFile &&other) noexcept
-      : place_(other.place_),
-        name_(other.name_),
-        file_(std::move(other.file_)) {
-    other.name_.clear();
-  }
-  TemporaryFile(const TemporaryFile &) = delete;
-  TemporaryFile &operator=(const TemporaryFile &) = delete;
-  ~TemporaryFile() {
-    if (!name_.empty()) {
-      unlinkat(place_.directory(), name_.c_str(), 0);
-    }
-  }
-
-  [[nodiscard]] int fd() const { return file_.get(); }
-
-  Result<void> rename_into_place() {
-    if (renameat(place_.directory(), name_.c_str(), place_.directory(),
-                 place_.name()) != 0) {
-      return system_error("cannot replace", place_.path.view());
-    }
-    name_.clear();
-    return {};
-  }
-
- private:
-  explicit TemporaryFile(const Place &place) : place_(place) {}
-
-  const Place &place_;
-  FixedText<NAME_MAX> name_;
-  UniqueFd file_;
-};
-
-// token.shadow -> token.tmp_XXXXXX, as upstream names them.
-Result<TemporaryFile> TemporaryFile::create(const Place &place) {
-  constexpr std::string_view kLetters =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-  constexpr int kAttempts = 100;
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    std::array<unsigned char, 6> random{};
-    if (getrandom(random.data(), random.size(), 0) !=
-        static_cast<ssize_t>(random.size())) {
-      return system_error("cannot get random bytes", {});
-    }
-    const std::string_view whole = place.at.name.view();
-    FixedText<NAME_MAX> name(slice(whole, 0, whole.rfind('.')));
-    name.append(".tmp_");
-    for (const unsigned char byte : random) {
-      name.append(slice(kLetters, byte % kLetters.size(), 1));
-    }
-    UniqueFd file(openat(place.directory(), name.c_str(),
-                         O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-                         S_IRUSR | S_IWUSR));
-    if (file) {
-      TemporaryFile temporary(place);
-      temporary.name_ = name;
-      temporary.file_ = std::move(file);
-      return temporary;
-    }
-    if (errno != EEXIST) {
-      break;
-    }
-  }
-  return system_error("cannot create a temporary file beside",
-                      place.path.view());
-}
-
-// Gives the new file the old one's extended attribute, or none.
-bool copy_attribute(int from, int to, const char *name) {
-  std::array<char, 4096> value{};
-  const ssize_t size = fgetxattr(from, name, value.data(), value.size());
-  if (size >= 0) {
-    return fsetxattr(to, name, value.data(), static_cast<std::size_t>(size),
-                     0) == 0;
-  }
-  if (errno == ENOTSUP) {
-    return true;
-  }
-  if (errno != ENODATA) {
-    return false;
-  }
-  // The directory may have given the new file one by default.
-  return fremovexattr(to, name) == 0 || errno == ENODATA || errno == ENOTSUP;
-}
-
-Result<void> copy_access(const Current &current, int to, const Place &place) {
-  constexpr const char *kAcl = "system.posix_acl_access";
-  constexpr const char *kLabel = "security.selinux";
-  if (fchown(to, current.status.st_uid, current.status.st_gid) != 0 ||
-      fchmod(to, current.status.st_mode & ALLPERMS) != 0 ||
-      !copy_attribute(current.file.get(), to, kAcl) ||
-      (fgetxattr(current.file.get(), kLabel, nullptr, 0) >= 0 &&
-       !copy_attribute(current.file.get(), to, kLabel))) {
-    return system_error("cannot keep owner and mode of", place.path.view());
-  }
-  return {};
-}
-
-Result<void> set_access(const Store &store, int to, const Place &place) {
-  const auto owner = user_id(store.file_owner);
-  if (!owner) {
-    return owner.error();
-  }
-  const auto group = group_id(store.file_group);
-  if (!group) {
-    return group.error();
-  }
-  if (fchown(to, *owner, *group) != 0 || fchmod(to, store.file_mode) != 0) {
-    return system_error("cannot set owner and mode of", place.path.view());
-  }
-  return {};
-}
-
-Result<TemporaryFile> write_temporary(const Store &store, const Place &place,
-                                      const Current &current,
-                                      std::string_view text) {
-  auto temporary = TemporaryFile::create(place);
+Result<ReplacementFile> write_temporary(const Store &store, const Place &place,
+                                        const Current &current,
+                                        std::string_view text) {
+  auto temporary = ReplacementFile::create(place);
   if (!temporary) {
     return temporary.error();
   }
-  const auto access = current.file
-                          ? copy_access(current, temporary->fd(), place)
-                          : set_access(store, temporary->fd(), place);
+  const auto access = current.file ? copy_access(current.file, current.status,
+                                                 temporary->fd(), place)
+                                   : set_access(store, temporary->fd(), place);
   if (!access) {
     return access.error();
   }
@@ -307,7 +162,7 @@ class Writer {
     return delivered_;
   }
 
-  Result<Round> rename_into_place(TemporaryFile *temporary) {
+  Result<Round> rename_into_place(ReplacementFile *temporary) {
     // The last moment at which a signal may have its way.
     if (HeldSignals::has_end_signal()) {
       errno = EINTR;

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "cache_writing.h"
 #include "pbstoken/caller.h"
 #include "pbstoken/clock.h"
 #include "pbstoken/segment_life.h"
@@ -12,22 +13,12 @@ namespace pbstoken {
 
 namespace {
 
-// The 'racy git' rule.  A file whose ctime lies less than this before the
-// moment at which it was read may change again within the same tick of the
-// file system's clock and look the same.
-constexpr std::uint64_t kRacyWindow = 2 * kNanosecondsPerSecond;
-
 FileIdentity identity_in(const Stamp &stamp) {
   return {.device = stamp.device,
           .inode = stamp.inode,
           .size = stamp.size,
           .modified = stamp.modified,
           .changed = stamp.changed};
-}
-
-void set_version(std::optional<std::uint64_t> version, Stamp *stamp) {
-  stamp->has_version = version ? 1 : 0;
-  stamp->version = version.value_or(0);
 }
 
 bool is_fresh(const Stamp &stamp, const Moment &moment, const Store &store) {
@@ -39,67 +30,6 @@ bool is_fresh(const Stamp &stamp, const Moment &moment, const Store &store) {
   // A stamp in the future is somebody else's clock: expired.
   return moment.now != 0 && moment.now >= stamp.time &&
          moment.now - stamp.time < store.cache_ttl * kNanosecondsPerSecond;
-}
-
-// The segment, attached for writing for as long as this lives: no process
-// keeps a place from which it could write to the cache later, under other
-// privileges.
-struct Writing {
-  int id;
-  ShmAttachment attachment;
-  WritableSegment segment;
-};
-
-std::optional<Writing> attach_for_writing(int id, const Store &store) {
-  auto attachment = ShmAttachment::attach(id, Access::kWrite);
-  if (!attachment) {
-    return std::nullopt;
-  }
-  const auto segment = WritableSegment::open(
-      attachment->address(), attachment->size(), store.token_shadow);
-  if (!segment) {
-    return std::nullopt;
-  }
-  return Writing{id, std::move(*attachment), *segment};
-}
-
-// Rule 4 of generation.h, the re-reader's part.
-Result<Snapshot> reread(Writing *writing, GenerationClaim *claim,
-                        const Store &store) {
-  WritableSegment *segment = &writing->segment;
-  const auto version = read_version_word(store.version_cache);
-  const std::uint64_t now = boottime_now();
-  const std::uint64_t wall = realtime_now();
-  auto shadow = TokenShadow::read(store.token_shadow);
-  if (!shadow) {
-    // In force from here on: no binding at all, and no stamp to trust.
-    claim->end();
-    return shadow.error();
-  }
-  for (const TokenShadow::Entry &entry : shadow->entries()) {
-    segment->rebind(entry.token_id, entry.stored_hash, claim->next());
-  }
-  const FileIdentity &identity = shadow->identity();
-  const bool racy = identity.changed + kRacyWindow > wall;
-  if (claim->is_ours()) {
-    Stamp stamp = {.generation = claim->next(),
-                   .time = now,
-                   .device = identity.device,
-                   .inode = identity.inode,
-                   .size = identity.size,
-                   .modified = identity.modified,
-                   .changed = identity.changed,
-                   .racy = racy ? 1U : 0U,
-                   .has_version = 0,
-                   .version = 0};
-    set_version(version, &stamp);
-    segment->set_stamp(stamp);
-  }
-  std::optional<std::uint64_t> generation;
-  if (claim->end()) {
-    generation = claim->next();
-  }
-  return Snapshot{std::move(*shadow), generation, writing->id};
 }
 
 }  // namespace
@@ -348,99 +278,6 @@ void Cache::remember(Fact fact, std::string_view token_id,
                                  : kNeverInForce;
   segment.insert(fact, token_id, secret,
                  segment.binding_of(token_id, stored_hash), generation);
-}
-
-// --- writers
-
-Result<std::optional<Cache::WriteClaim>> Cache::claim_for_write(
-    const FileLock &lock) {
-  auto claimed = claim_named(lock);
-  if (claimed && !*claimed) {
-    const auto origin = origin_of(store_);
-    if (!origin) {
-      return origin.error();
-    }
-    if (const auto retired = retire_orphans(*origin, lock); !retired) {
-      return retired.error();
-    }
-  }
-  return claimed;
-}
-
-// The generation of the segment that the key names.
-Result<std::optional<Cache::WriteClaim>> Cache::claim_named(
-    const FileLock &lock) {
-  using Claimed = std::optional<WriteClaim>;
-  const auto id = find_segment_id(store_);
-  if (!id) {
-    return id.error();
-  }
-  if (!*id) {
-    return Claimed();
-  }
-  auto attached = ShmAttachment::attach(**id, Access::kWrite);
-  if (!attached) {
-    // One that is not root's alone is trusted by nobody; one that has just
-    // been removed is an orphan.
-    return attached.error().code == Errc::kUnsafe
-               ? Result<Claimed>(Claimed())
-               : Result<Claimed>(attached.error());
-  }
-  // Of any layout version: these words mean the same in all of them.
-  auto *prefix = reinterpret_cast<SegmentPrefix *>(attached->address());
-  if (attached->size() < sizeof(SegmentPrefix) ||
-      load_acquire(&prefix->magic) != kSegmentMagic) {
-    return Claimed();  // its maker died; nobody uses it
-  }
-  const auto claim = GenerationClaim::under_lock(&prefix->generation, lock);
-  if (!claim) {
-    return Claimed();  // retired
-  }
-  return Claimed(WriteClaim(std::move(*attached), *claim));
-}
-
-Result<Snapshot> Cache::renew(const FileLock &lock) {
-  const Attached attached = attach();
-  if (attached == Attached::kNone || attached == Attached::kReplaceable) {
-    if (const auto origin = origin_of(store_); origin) {
-      if (const auto id = replace_segment(store_, *origin, lock); id) {
-        attach();
-      }
-    }
-  }
-  if (!segment_) {
-    return read_alone();
-  }
-  auto writing = attach_for_writing(id_, store_);
-  if (!writing) {
-    return read_alone();
-  }
-  auto claim =
-      GenerationClaim::under_lock(writing->segment.generation_word(), lock);
-  if (!claim) {
-    return read_alone();
-  }
-  // Whoever left it odd may have changed the file and not told upstream.  If
-  // that fails its daemons find out by themselves, later.
-  if (claim->took_over()) {
-    static_cast<void>(bump_version_word(store_.version_cache));
-  }
-  return reread(&*writing, &*claim, store_);
-}
-
-Result<void> Cache::flush(const FileLock &lock) {
-  const auto origin = origin_of(store_);
-  if (!origin) {
-    return origin.error();
-  }
-  if (!store_.cache) {
-    return retire_segment(store_, *origin, lock);
-  }
-  if (const auto id = replace_segment(store_, *origin, lock); !id) {
-    return id.error();
-  }
-  attach();
-  return {};
 }
 
 }  // namespace pbstoken

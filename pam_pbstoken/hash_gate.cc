@@ -23,7 +23,7 @@ constexpr timespec kRound = {.tv_sec = 0, .tv_nsec = 20'000'000};
 
 struct Gate {
   int set;
-  unsigned short places;
+  std::uint16_t places;
 };
 
 // The caller of semctl(2) has to define this, see there.
@@ -38,7 +38,7 @@ bool is_trusted(const semid_ds &status) {
 }
 
 int wanted_places(const Store &store) {
-  const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+  const auto processors = sysconf(_SC_NPROCESSORS_ONLN);
   const auto standard =
       static_cast<std::uint32_t>(processors > 0 ? processors : 1);
   return static_cast<int>(store.max_hashes.value_or(standard));
@@ -67,24 +67,25 @@ std::optional<Gate> open_gate(const Store &store) {
     static_cast<void>(semctl(set, 0, IPC_RMID));
     return std::nullopt;
   }
-  return Gate{set, static_cast<unsigned short>(status.sem_nsems)};
+  return Gate{set, static_cast<std::uint16_t>(status.sem_nsems)};
 }
 
 // Takes a place if it is free, or becomes so before the time is over; a null
 // time does not wait.
-bool take(const Gate &gate, unsigned short number, const timespec *time) {
-  const auto flags = static_cast<short>(time == nullptr ? IPC_NOWAIT : 0);
+bool take(const Gate &gate, std::uint16_t number, const timespec *time) {
+  const auto flags =
+      static_cast<std::int16_t>(time == nullptr ? IPC_NOWAIT : 0);
   // Both at once, or neither: wait for 0, and make it 1.
   std::array<sembuf, 2> steps = {
       {{.sem_num = number, .sem_op = 0, .sem_flg = flags},
        {.sem_num = number,
         .sem_op = 1,
-        .sem_flg = static_cast<short>(flags | SEM_UNDO)}}};
+        .sem_flg = static_cast<std::int16_t>(flags | SEM_UNDO)}}};
   return semtimedop(gate.set, steps.data(), steps.size(), time) == 0;
 }
 
 std::optional<HashPlace> take_any(const Gate &gate) {
-  for (unsigned short number = 0; number < gate.places; ++number) {
+  for (std::uint16_t number = 0; number < gate.places; ++number) {
     if (take(gate, number, nullptr)) {
       return HashPlace(gate.set, number);
     }
@@ -102,7 +103,7 @@ HashPlace::~HashPlace() {
   if (set_ >= 0) {
     sembuf step = {.sem_num = number_,
                    .sem_op = -1,
-                   .sem_flg = static_cast<short>(IPC_NOWAIT | SEM_UNDO)};
+                   .sem_flg = static_cast<std::int16_t>(IPC_NOWAIT | SEM_UNDO)};
     // Fails if the set is gone, and the place with it.
     static_cast<void>(semop(set_, &step, 1));
   }
@@ -122,7 +123,7 @@ Result<GatePass> enter_hash_gate(const Store &store, Counters *counters) {
   // Who waits spreads over the places.
   for (auto turn = static_cast<std::uint64_t>(getpid());
        boottime_now() < deadline; ++turn) {
-    const auto number = static_cast<unsigned short>(turn % gate->places);
+    const auto number = static_cast<std::uint16_t>(turn % gate->places);
     if (take(*gate, number, &kRound)) {
       return GatePass{HashPlace(gate->set, number), true};
     }

@@ -28,7 +28,7 @@ constexpr std::uint64_t kGateSeconds = 5;
 class HashPlace {
  public:
   HashPlace() = default;  // of one who does without
-  HashPlace(int set, unsigned short number) : set_(set), number_(number) {}
+  HashPlace(int set, std::uint16_t number) : set_(set), number_(number) {}
   HashPlace(HashPlace &&other) noexcept
       : set_(std::exchange(other.set_, -1)), number_(other.number_) {}
   HashPlace &operator=(HashPlace &&) = delete;
@@ -38,7 +38,7 @@ class HashPlace {
 
  private:
   int set_ = -1;
-  unsigned short number_ = 0;
+  std::uint16_t number_ = 0;
 };
 
 struct GatePass {

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// How the cache writes to its segment.
+#ifndef PBSTOKEN_CACHE_WRITING_H_
+#define PBSTOKEN_CACHE_WRITING_H_
+
+#include <cstdint>
+#include <optional>
+
+#include "pbstoken/cache.h"
+#include "pbstoken/generation.h"
+#include "pbstoken/ipc.h"
+#include "pbstoken/segment.h"
+#include "pbstoken/store.h"
+
+namespace pbstoken {
+
+// The segment, attached for writing for as long as this lives: no process
+// keeps a place from which it could write to the cache later, under other
+// privileges.
+struct Writing {
+  int id;
+  ShmAttachment attachment;
+  WritableSegment segment;
+};
+
+// Nothing if it cannot be attached, or is not this store's.
+std::optional<Writing> attach_for_writing(int id, const Store &store);
+
+void set_version(std::optional<std::uint64_t> version, Stamp *stamp);
+
+// Rule 4 of generation.h, the re-reader's part: reads the file, carries over
+// every slot whose stored hash is still the same, and ends the claim.
+Result<Snapshot> reread(Writing *writing, GenerationClaim *claim,
+                        const Store &store);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_CACHE_WRITING_H_
