@@ -24,7 +24,7 @@ void log_failure(const pam_handle_t *pamh, std::string_view token_id,
 // LOG_ERR, for what is broken: "cannot verify: " and why.
 void log_broken(const pam_handle_t *pamh, const Error &error);
 
-// LOG_INFO, for a token that was accepted.
+// LOG_INFO, for a token that was accepted; not called for hits.
 void log_success(const pam_handle_t *pamh, std::string_view token_id);
 
 // LOG_DEBUG; text is ours.

@@ -82,7 +82,7 @@ void forget_token_id(pam_handle_t *pamh) {
 }
 
 int conclude(pam_handle_t *pamh, const TokenId &id,
-             const Verification &verification) {
+             const Verification &verification, bool debug) {
   const Meaning meaning = meaning_of(verification);
   if (meaning.code != PAM_SUCCESS) {
     log_failure(pamh, id.text, meaning.reason);
@@ -96,7 +96,10 @@ int conclude(pam_handle_t *pamh, const TokenId &id,
     log_broken(pamh, no_memory("cannot set PBSTOKEN_ID"));
     return PAM_BUF_ERR;
   }
-  log_success(pamh, id.text);
+  // A hit makes no system call, and a busy web server no line for each request.
+  if (debug || verification.source != Source::kSegment) {
+    log_success(pamh, id.text);
+  }
   return PAM_SUCCESS;
 }
 
@@ -140,7 +143,7 @@ int authenticate(pam_handle_t *pamh, std::span<const char *const> argv) {
   if (options->debug) {
     log_debug(pamh, debug_text(verification->source));
   }
-  return conclude(pamh, id, *verification);
+  return conclude(pamh, id, *verification, options->debug);
 }
 
 }  // namespace
