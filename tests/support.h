@@ -65,6 +65,23 @@ inline int remove_temp_dir(void **state) {
   return 0;
 }
 
+// A code point in UTF-8, also one that must not be there.
+inline std::string utf8(char32_t c) {
+  const auto tail = [c](unsigned shift) {
+    return static_cast<char>(0x80U | ((c >> shift) & 0x3fU));
+  };
+  if (c < 0x80) {
+    return {static_cast<char>(c)};
+  }
+  if (c < 0x800) {
+    return {static_cast<char>(0xc0U | (c >> 6U)), tail(0)};
+  }
+  if (c < 0x10000) {
+    return {static_cast<char>(0xe0U | (c >> 12U)), tail(6), tail(0)};
+  }
+  return {static_cast<char>(0xf0U | (c >> 18U)), tail(12), tail(6), tail(0)};
+}
+
 // A buffer as read_whole() makes them: a NUL byte stands behind the text.
 inline Buffer terminated(std::string_view text) {
   Buffer buffer;

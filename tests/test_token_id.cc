@@ -10,29 +10,14 @@
 namespace pbstoken {
 namespace {
 
+using testing::utf8;
+
 std::string repeat(std::string_view text, std::size_t count) {
   std::string all;
   for (std::size_t i = 0; i < count; ++i) {
     all += text;
   }
   return all;
-}
-
-// Not the encoder of the code under test, which has none.
-std::string utf8(char32_t c) {
-  const auto tail = [c](unsigned shift) {
-    return static_cast<char>(0x80U | ((c >> shift) & 0x3fU));
-  };
-  if (c < 0x80) {
-    return {static_cast<char>(c)};
-  }
-  if (c < 0x800) {
-    return {static_cast<char>(0xc0U | (c >> 6U)), tail(0)};
-  }
-  if (c < 0x10000) {
-    return {static_cast<char>(0xe0U | (c >> 12U)), tail(6), tail(0)};
-  }
-  return {static_cast<char>(0xf0U | (c >> 18U)), tail(12), tail(6), tail(0)};
 }
 
 struct Token {

@@ -12,26 +12,12 @@
 namespace pbstoken {
 namespace {
 
+using testing::utf8;
+
 constexpr char32_t kLastCodePoint = 0x10ffff;
 
 bool is_surrogate(char32_t c) {
   return c >= 0xd800 && c <= 0xdfff;
-}
-
-std::string encode(char32_t c) {
-  const auto tail = [c](unsigned shift) {
-    return static_cast<char>(0x80U | ((c >> shift) & 0x3fU));
-  };
-  if (c < 0x80) {
-    return {static_cast<char>(c)};
-  }
-  if (c < 0x800) {
-    return {static_cast<char>(0xc0U | (c >> 6U)), tail(0)};
-  }
-  if (c < 0x10000) {
-    return {static_cast<char>(0xe0U | (c >> 12U)), tail(6), tail(0)};
-  }
-  return {static_cast<char>(0xf0U | (c >> 18U)), tail(12), tail(6), tail(0)};
 }
 
 // The first character of a text and how many bytes it has; none: 0.
@@ -134,7 +120,7 @@ void take_every_scalar_value_is_itself(void ** /*state*/) {
     if (is_surrogate(c)) {
       continue;
     }
-    const std::string text = encode(c);
+    const std::string text = utf8(c);
     const Taken expected = {.code_point = c, .length = text.size()};
     if (!(take(text) == expected && take(text + "\xbf" + text) == expected)) {
       fail_msg("U+%04X", static_cast<unsigned>(c));
@@ -144,13 +130,13 @@ void take_every_scalar_value_is_itself(void ** /*state*/) {
 
 void take_every_surrogate_is_refused(void ** /*state*/) {
   for (char32_t c = 0xd800; c <= 0xdfff; ++c) {
-    assert_true(take(encode(c)) == Taken{});
+    assert_true(take(utf8(c)) == Taken{});
   }
 }
 
 void take_above_the_last_code_point_is_refused(void ** /*state*/) {
   for (char32_t c = kLastCodePoint + 1; c < 0x200000; ++c) {
-    assert_true(take(encode(c)) == Taken{});
+    assert_true(take(utf8(c)) == Taken{});
   }
 }
 
@@ -173,7 +159,7 @@ void take_every_truncation_is_refused(void ** /*state*/) {
   // One character of each length and of each end of its range.
   for (const char32_t c : {0x80U, 0x7ffU, 0x800U, 0xd7ffU, 0xe000U, 0xffffU,
                            0x10000U, 0x10ffffU}) {
-    const std::string text = encode(c);
+    const std::string text = utf8(c);
     for (std::size_t length = 0; length < text.size(); ++length) {
       const std::string cut = text.substr(0, length);
       assert_true(take(cut) == Taken{});
@@ -226,7 +212,7 @@ void take_empty_view_is_nothing(void ** /*state*/) {
 
 void take_stays_within_its_view(void ** /*state*/) {
   // What would complete the character lies behind the end of the view.
-  const std::string text = encode(0x1f600);
+  const std::string text = utf8(0x1f600);
   for (std::size_t length = 0; length < text.size(); ++length) {
     assert_true(take(slice(text, 0, length)) == Taken{});
   }
