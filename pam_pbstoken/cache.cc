@@ -199,15 +199,19 @@ Result<Snapshot> Cache::read() {
   return read_alone();
 }
 
-// Rule 5: the generation first, then the file.
+// Rule 5: the generation first, then the file.  What was read of another file
+// than the stamp names may not be inserted: that one may come back as it was,
+// by umount(8) for one, and the stamp would be renewed by comparing.
 Result<Snapshot> Cache::read_alone() {
   std::optional<std::uint64_t> generation;
+  std::optional<Stamp> stamp;
   if (stale_ && is_orphan()) {
     attach();
   }
   if (Segment *segment = this->segment(); segment != nullptr) {
     const std::uint64_t loaded = segment->generation();
-    if (is_in_force(loaded)) {
+    stamp = segment->stamp();
+    if (is_in_force(loaded) && stamp && stamp->generation == loaded) {
       generation = loaded;
     }
   }
@@ -215,6 +219,9 @@ Result<Snapshot> Cache::read_alone() {
   auto shadow = TokenShadow::read(store_.token_shadow);
   if (!shadow) {
     return shadow.error();
+  }
+  if (generation && !(shadow->identity() == identity_in(*stamp))) {
+    generation.reset();
   }
   return Snapshot{std::move(*shadow), generation, id};
 }

@@ -22,7 +22,8 @@
 //     then reads the clock, then fstats the descriptor, then reads it; its
 //     stamp is that time and that identity.
 //  5. An insert carries the even generation loaded before the file was opened,
-//     and goes to the segment that it was loaded from.
+//     goes to the segment that it was loaded from, and was read of the file
+//     that the stamp names.
 //
 // Claims are sequentially consistent.  A reader's first load of the word is an
 // acquire, its second comes after an acquire fence.
