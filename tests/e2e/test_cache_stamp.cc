@@ -3,6 +3,7 @@
 #include "pbstoken/cache.h"
 
 #include <fcntl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include <array>
@@ -77,6 +78,27 @@ struct stat status_of(const Scene &scene) {
 }
 
 // Outside of the racy window the change time tells, which nobody can set back.
+// Another file over token.shadow for a moment: what was read of it must not
+// outlive it, though the first one comes back with the identity it had.
+void stamp_of_a_file_that_comes_back_covers_no_other(void **state) {
+  const Scene &scene = scene_in(state);
+  const std::string jane = "jane@pbs!t";
+  scene.write({{kId, kHash}, {jane, kHash}});
+  leave_racy_window();
+  Verifier verifier(scene.store, load_crypt);
+  assert_text_equal(verdict(&verifier, jane, kSecret), "match");
+  const std::string other = scene.directory() + "/other";
+  std::ofstream(other) << testing::shadow_text({{kId, kOtherHash}});
+  assert_int_equal(
+      mount(other.c_str(), scene.path().c_str(), nullptr, MS_BIND, nullptr), 0);
+  const std::string meanwhile = verdict(&verifier, kId, kOther);
+  assert_int_equal(umount(scene.path().c_str()), 0);
+  assert_text_equal(meanwhile, "match");
+  advance_seconds(scene.store.cache_ttl);
+  assert_text_equal(verdict(&verifier, kId, kOther), "mismatch");
+  assert_text_equal(verdict(&verifier, kId, kSecret), "match");
+}
+
 void stamp_of_an_edit_that_changed_ctime_alone_is_not_renewed(void **state) {
   Scene &scene = scene_in(state);
   scene.store.cache_ttl = 0;
@@ -215,6 +237,7 @@ int main() {
   const CMUnitTest tests[] = {
       with_hooks(hand_edit_is_seen_when_the_ttl_is_over),
       with_hooks(stamp_of_an_unchanged_file_is_renewed_by_a_look),
+      with_hooks(stamp_of_a_file_that_comes_back_covers_no_other),
       with_hooks(stamp_of_an_edit_that_changed_ctime_alone_is_not_renewed),
       with_hooks(stamp_of_a_file_changed_just_now_is_not_renewed),
       with_hooks(stamp_of_a_file_changed_in_the_future_is_racy),
