@@ -9,11 +9,12 @@ namespace pbstoken {
 
 enum class ExitStatus : std::uint8_t {
   kDone = 0,     // or verified
-  kRefused = 1,  // wrong secret
+  kRefused = 1,  // wrong secret, or refused by account rules
   kUsage = 2,
   kNotPermitted = 3,  // the caller may not do this
   kUnavailable = 4,   // the store cannot be used; nothing was changed
   kNoSuchToken = 5,
+  kThrottled = 6,  // too many wrong secrets: not even looked at
   kNotDurable = 7  // done, but not made durable or not announced
 };
 

@@ -16,6 +16,8 @@ constexpr std::size_t kMaxConfiguration = std::size_t{64} * 1024;
 constexpr std::uint64_t kMaxTtl = 86400;
 constexpr std::uint64_t kMaxSlots = 1 << 20;
 constexpr std::uint64_t kMaxHashes = 1024;
+constexpr std::uint64_t kMaxFailures = 1 << 20;
+constexpr std::uint64_t kMaxWindow = 86400;
 constexpr std::uint64_t kMaxMode = 0777;
 constexpr std::uint64_t kMaxKey = 0xffffffff;
 constexpr std::uint64_t kMaxId = 0xfffffffe;  // (uid_t)-1 means "leave alone"
@@ -64,6 +66,12 @@ Problem set_path(PathText *out_path, std::string_view value) {
   return out_path->truncated() ? "longer than 1023 bytes" : nullptr;
 }
 
+// A path that may be empty: then what it names is not used.
+Problem set_optional_path(PathText *out_path, std::string_view value) {
+  out_path->clear();
+  return value.empty() ? nullptr : set_path(out_path, value);
+}
+
 Problem set_yes_no(bool *out_flag, std::string_view value) {
   if (value != "yes" && value != "no") {
     return "must be yes or no";
@@ -99,12 +107,18 @@ Problem set_group(Principal *out_group, std::string_view value) {
                        "no such group in /etc/group");
 }
 
+// A group that may be empty: then nobody is in it.
+Problem set_optional_group(Principal *out_group, std::string_view value) {
+  *out_group = {};
+  return value.empty() ? nullptr : set_group(out_group, value);
+}
+
 struct Key {
   std::string_view name;
   Problem (*set)(Store *store, std::string_view value);
 };
 
-constexpr std::array<Key, 12> kKeys = {{
+constexpr std::array<Key, 17> kKeys = {{
     {"token_shadow",
      [](Store *store, std::string_view value) -> Problem {
        return value.size() > kMaxPath - kLockSuffix.size()
@@ -162,14 +176,37 @@ constexpr std::array<Key, 12> kKeys = {{
        return hashes ? nullptr : "must be from 0 to 1024";
      }},
     {"version_cache",
-     [](Store *store, std::string_view value) -> Problem {
-       store->version_cache.clear();
-       return value.empty() ? nullptr : set_path(&store->version_cache, value);
+     [](Store *store, std::string_view value) {
+       return set_optional_path(&store->version_cache, value);
+     }},
+    {"user_cfg",
+     [](Store *store, std::string_view value) {
+       return set_optional_path(&store->user_cfg, value);
      }},
     {"verify_group",
+     [](Store *store, std::string_view value) {
+       return set_optional_group(&store->verify_group, value);
+     }},
+    {"admin_group",
+     [](Store *store, std::string_view value) {
+       return set_optional_group(&store->admin_group, value);
+     }},
+    {"member_rotate",
+     [](Store *store, std::string_view value) {
+       return set_yes_no(&store->member_rotate, value);
+     }},
+    {"fail_limit",
      [](Store *store, std::string_view value) -> Problem {
-       store->verify_group = {};
-       return value.empty() ? nullptr : set_group(&store->verify_group, value);
+       const auto limit = parse_number(value, 10, kMaxFailures);
+       store->fail_limit = static_cast<std::uint32_t>(limit.value_or(0));
+       return limit ? nullptr : "must be from 0 to 1048576";
+     }},
+    {"fail_window",
+     [](Store *store, std::string_view value) -> Problem {
+       const auto window = parse_number(value, 10, kMaxWindow);
+       store->fail_window = window.value_or(0);
+       return window.value_or(0) != 0 ? nullptr
+                                      : "must be seconds, from 1 to 86400";
      }},
 }};
 
@@ -235,6 +272,7 @@ Store defaults(std::string_view name) {
   store.file_owner.name = FixedText<32>("backup");
   store.file_group.name = FixedText<32>("backup");
   store.verify_group.name = FixedText<32>("pbstoken");
+  store.user_cfg = PathText("/etc/proxmox-backup/user.cfg");
   store.version_cache = PathText("/run/proxmox-backup/shmem/config-versions");
   return store;
 }

@@ -23,6 +23,17 @@ class List {
         {reinterpret_cast<const char *>(&value), sizeof(value)});
   }
 
+  // So many more, for the caller to fill in; null, and unchanged, without
+  // memory.
+  [[nodiscard]] T *extend(std::size_t count) {
+    if (!bytes_.reserve(bytes_.size() + count * sizeof(T))) {
+      return nullptr;
+    }
+    T *first = reinterpret_cast<T *>(bytes_.free_space());
+    bytes_.add_filled(count * sizeof(T));
+    return first;
+  }
+
   [[nodiscard]] std::span<const T> items() const {
     return {reinterpret_cast<const T *>(bytes_.view().data()),
             bytes_.size() / sizeof(T)};

@@ -34,14 +34,21 @@ struct Store {
   FixedText<32> name;
   PathText token_shadow;
   PathText lock_file;    // token_shadow + ".lock"
+  PathText user_cfg;     // account data; empty: no account checks
   Principal file_owner;  // for a token.shadow that is not there yet
   Principal file_group;
   mode_t file_mode = 0640;
   bool cache = true;
   std::uint64_t cache_ttl = 5;  // seconds; 0: look every time
   std::uint32_t cache_slots = 8192;
-  key_t shm_key = 0;       // never 0 once it is loaded
-  Principal verify_group;  // may read the segment
+  key_t shm_key = 0;           // never 0 once it is loaded
+  Principal verify_group;      // may read the segment, and verify by the helper
+  bool member_rotate = false;  // they may rotate a token whose secret they hold
+  Principal admin_group;       // may change tokens by the helper
+  // Finished mismatches for one token, remote host and calling user in a
+  // window of so many seconds, before more are refused unhashed; 0: no limit.
+  std::uint32_t fail_limit = 10;
+  std::uint64_t fail_window = 60;
   // Password hashes at once; 0: no limit; nothing: as many as processors.
   std::optional<std::uint32_t> max_hashes;
   PathText version_cache;  // upstream's generation words; empty: not used

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Who asks: the user that started the helper, or that connected to its socket.
+#ifndef PBSTOKEN_HELPER_CALLER_H_
+#define PBSTOKEN_HELPER_CALLER_H_
+
+#include <sys/types.h>
+
+#include "pbstoken/list.h"
+#include "pbstoken/result.h"
+
+namespace pbstoken {
+
+struct Caller {
+  uid_t uid = 0;
+  gid_t gid = 0;
+  List<gid_t> groups;  // supplementary
+};
+
+// The process that started this one: its real ids, and the groups that come
+// with them.  To be asked before they are given up.
+Result<Caller> calling_process();
+
+// Whether the caller's own group, or one of its others, is this one.
+bool is_in_group(const Caller &caller, gid_t group);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_HELPER_CALLER_H_
