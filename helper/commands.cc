@@ -168,6 +168,10 @@ ExitStatus refuse(Verdict verdict) {
     complain("no such token");
     return ExitStatus::kNoSuchToken;
   }
+  if (verdict == Verdict::kThrottled) {
+    complain("too many wrong secrets, wait a while");
+    return ExitStatus::kThrottled;
+  }
   complain(verdict == Verdict::kUnusableHash
                ? "the stored hash is incomplete or of no known method"
                : "wrong secret");

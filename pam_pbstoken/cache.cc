@@ -191,12 +191,8 @@ bool Cache::is_orphan() const {
 // --- the file
 
 Result<Snapshot> Cache::read() {
-  if (stale_ && store_.cache && is_root()) {
-    if (auto snapshot = reread_if_possible(); snapshot) {
-      return std::move(*snapshot);
-    }
-  }
-  return read_alone();
+  auto for_all = read_for_all();
+  return for_all ? std::move(*for_all) : read_alone();
 }
 
 // Rule 5: the generation first, then the file.  What was read of another file
@@ -226,8 +222,10 @@ Result<Snapshot> Cache::read_alone() {
   return Snapshot{std::move(*shadow), generation, id};
 }
 
-// Nothing if somebody else is renewing the bindings, or nobody can.
-std::optional<Result<Snapshot>> Cache::reread_if_possible() {
+std::optional<Result<Snapshot>> Cache::read_for_all() {
+  if (!stale_ || !store_.cache || !is_root()) {
+    return std::nullopt;
+  }
   if (is_orphan()) {
     attach();
   }
@@ -251,6 +249,11 @@ std::optional<Result<Snapshot>> Cache::reread_if_possible() {
     return std::nullopt;
   }
   return reread(&*writing, &*claim, store_);
+}
+
+bool Cache::has_slot(std::string_view token_id) {
+  const Segment *segment = this->segment();
+  return segment != nullptr && segment->has_slot(token_id);
 }
 
 std::optional<Fact> Cache::find_fact(std::string_view token_id,

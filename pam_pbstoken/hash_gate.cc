@@ -12,7 +12,7 @@
 
 #include "pbstoken/caller.h"
 #include "pbstoken/clock.h"
-#include "pbstoken/ipc.h"
+#include "pbstoken/root_segment.h"
 
 namespace pbstoken {
 
@@ -23,7 +23,7 @@ constexpr timespec kRound = {.tv_sec = 0, .tv_nsec = 20'000'000};
 
 struct Gate {
   int set;
-  std::uint16_t places;
+  std::uint16_t places;  // that this process may have: the first ones
 };
 
 // The caller of semctl(2) has to define this, see there.
@@ -45,13 +45,11 @@ int wanted_places(const Store &store) {
 }
 
 // Nothing if there is no gate to pass.  Its size is its maker's.
-std::optional<Gate> open_gate(const Store &store) {
+std::optional<Gate> open_gate(const Store &store, GateShare share) {
   if (store.max_hashes == 0U || !is_only_root()) {
     return std::nullopt;
   }
-  const auto number = static_cast<std::uint32_t>(store.shm_key);
-  const key_t key =
-      derive_key("pbstoken gate 1", FixedText<16>().append(number).view());
+  const key_t key = key_beside(store, "pbstoken gate 1");
   int set = semget(key, 0, 0);
   if (set < 0) {
     set = semget(key, wanted_places(store), IPC_CREAT | S_IRUSR | S_IWUSR);
@@ -67,7 +65,10 @@ std::optional<Gate> open_gate(const Store &store) {
     static_cast<void>(semctl(set, 0, IPC_RMID));
     return std::nullopt;
   }
-  return Gate{set, static_cast<std::uint16_t>(status.sem_nsems)};
+  const auto all = static_cast<unsigned>(status.sem_nsems);
+  const unsigned half = all > 1 ? all / 2 : 1;
+  return Gate{
+      set, static_cast<std::uint16_t>(share == GateShare::kAll ? all : half)};
 }
 
 // Takes a place if it is free, or becomes so before the time is over; a null
@@ -84,8 +85,11 @@ bool take(const Gate &gate, std::uint16_t number, const timespec *time) {
   return semtimedop(gate.set, steps.data(), steps.size(), time) == 0;
 }
 
+// From the last one down, so that who may have all of them leaves the first
+// ones to those who may not.
 std::optional<HashPlace> take_any(const Gate &gate) {
-  for (std::uint16_t number = 0; number < gate.places; ++number) {
+  for (unsigned left = gate.places; left > 0; --left) {
+    const auto number = static_cast<std::uint16_t>(left - 1);
     if (take(gate, number, nullptr)) {
       return HashPlace(gate.set, number);
     }
@@ -93,8 +97,13 @@ std::optional<HashPlace> take_any(const Gate &gate) {
   return std::nullopt;
 }
 
-std::uint64_t hashes_done(Counters *counters) {
-  return counters->totals()[static_cast<std::size_t>(Event::kHash)];
+// When a place was last taken or given back, by the kernel's own account; it
+// notes a holder's death as well.
+std::time_t last_change(const Gate &gate) {
+  semid_ds status{};
+  SemaphoreArgument argument{};
+  argument.status = &status;
+  return semctl(gate.set, 0, IPC_STAT, argument) == 0 ? status.sem_otime : 0;
 }
 
 }  // namespace
@@ -109,15 +118,15 @@ HashPlace::~HashPlace() {
   }
 }
 
-Result<GatePass> enter_hash_gate(const Store &store, Counters *counters) {
-  const auto gate = open_gate(store);
+Result<GatePass> enter_hash_gate(const Store &store, GateShare share) {
+  const auto gate = open_gate(store, share);
   if (!gate) {
     return GatePass{};
   }
   if (auto place = take_any(*gate); place) {
     return GatePass{std::move(*place), false};
   }
-  const std::uint64_t before = hashes_done(counters);
+  const std::time_t before = last_change(*gate);
   const std::uint64_t deadline =
       boottime_now() + kGateSeconds * kNanosecondsPerSecond;
   // Who waits spreads over the places.
@@ -134,7 +143,7 @@ Result<GatePass> enter_hash_gate(const Store &store, Counters *counters) {
       return GatePass{std::move(*place), true};
     }
   }
-  if (hashes_done(counters) == before) {
+  if (last_change(*gate) == before) {
     return GatePass{{}, true};
   }
   return plain_error(Errc::kBusy, "cannot hash", {},

@@ -43,6 +43,8 @@ Meaning meaning_of(const Verification &verification) {
       return {PAM_AUTH_ERR, "unusable stored hash"};
     case Verdict::kUnacceptableSecret:
       return {PAM_AUTH_ERR, "unacceptable secret"};
+    case Verdict::kThrottled:
+      return {PAM_AUTH_ERR, "throttled"};
   }
   return {PAM_AUTH_ERR, "no verdict"};
 }
@@ -72,6 +74,15 @@ int get_token_id(pam_handle_t *pamh, TokenId *out_id) {
   const auto id = parse_token_id(user);
   *out_id = id.value_or(TokenId{});
   return id ? PAM_SUCCESS : PAM_USER_UNKNOWN;
+}
+
+std::string_view get_rhost(const pam_handle_t *pamh) {
+  const void *rhost = nullptr;
+  if (pam_get_item(pamh, PAM_RHOST, &rhost) != PAM_SUCCESS ||
+      rhost == nullptr) {
+    return {};
+  }
+  return static_cast<const char *>(rhost);
 }
 
 // Of an earlier success on this handle.
@@ -135,7 +146,8 @@ int authenticate(pam_handle_t *pamh, std::span<const char *const> argv) {
   if (const int status = get_token_id(pamh, &id); status != PAM_SUCCESS) {
     return status;
   }
-  const auto verification = (*session)->verifier.verify(id, secret);
+  const auto verification = (*session)->verifier.verify(
+      id, secret, {.rhost = get_rhost(pamh), .caller = {}});
   if (!verification) {
     log_broken(pamh, verification.error());
     return pam_code(verification.error());

@@ -281,6 +281,18 @@ std::optional<Fact> Segment::find_fact(std::string_view token_id,
   return find(token_id, secret, nullptr, &binding);
 }
 
+bool Segment::has_slot(std::string_view token_id) const {
+  const Place place = place_of(token_id);
+  for (const Fact part : {Fact::kMatch, Fact::kMismatch}) {
+    for (const Slot &shared : *bucket(part, place)) {
+      if (load_relaxed(&shared.tag) == place.tag) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
 std::uint64_t Segment::slots() const {
   return shape_.match_buckets * kWays;
 }

@@ -65,10 +65,17 @@ class Cache {
   std::optional<Fact> look_up(std::string_view token_id,
                               std::string_view secret);
 
-  // Reads token.shadow.  If look_up() found the bindings out of force or the
-  // file changed, and this process can be the one that renews them, all slots
-  // are carried over in the same pass.
+  // Reads token.shadow for all: if look_up() found the bindings out of force or
+  // the file changed, and this process can be the one that renews them, all
+  // slots are carried over in the same pass.  Nothing if there is no need, or
+  // somebody else is at it.
+  std::optional<Result<Snapshot>> read_for_all();
+
+  // Reads token.shadow, for all where that is possible.
   Result<Snapshot> read();
+
+  // Whether anything is known about this token id, in force or not.
+  [[nodiscard]] bool has_slot(std::string_view token_id);
 
   // The fact about a secret and the stored hash that was just read.
   std::optional<Fact> find_fact(std::string_view token_id,
@@ -109,7 +116,6 @@ class Cache {
   [[nodiscard]] bool is_orphan() const;
   bool find_unchanged(Segment *segment, const Stamp &stamp,
                       const Moment &moment);
-  std::optional<Result<Snapshot>> reread_if_possible();
   Result<std::optional<WriteClaim>> claim_named(const FileLock &lock);
   Result<Snapshot> read_alone();
 

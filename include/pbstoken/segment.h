@@ -82,6 +82,9 @@ class Segment {
                                               std::string_view secret,
                                               const Binding &binding) const;
 
+  // Whether anything is known about this token id, true or not.
+  [[nodiscard]] bool has_slot(std::string_view token_id) const;
+
   [[nodiscard]] std::uint64_t slots() const;
   [[nodiscard]] std::uint64_t slots_in_force(std::uint64_t generation) const;
 

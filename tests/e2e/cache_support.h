@@ -169,9 +169,7 @@ inline Result<Verification> verify(Verifier *verifier, const std::string &id,
   return verifier->verify(*parse_token_id(id), secret);
 }
 
-inline std::string verdict(Verifier *verifier, const std::string &id,
-                           const std::string &secret) {
-  const auto verification = verify(verifier, id, secret);
+inline std::string verdict_text(const Result<Verification> &verification) {
   if (!verification) {
     return "error";
   }
@@ -184,10 +182,17 @@ inline std::string verdict(Verifier *verifier, const std::string &id,
       return "unknown";
     case Verdict::kUnusableHash:
       return "unusable";
+    case Verdict::kThrottled:
+      return "throttled";
     case Verdict::kUnacceptableSecret:
       return "unacceptable";
   }
   return "?";
+}
+
+inline std::string verdict(Verifier *verifier, const std::string &id,
+                           const std::string &secret) {
+  return verdict_text(verify(verifier, id, secret));
 }
 
 // The verdict and where it came from: "match (segment)".
