@@ -98,7 +98,7 @@ Result<void> retire_if_orphan(int id, const SegmentOrigin &origin) {
 }
 
 Result<void> fill(int id, const SegmentShape &shape,
-                  const SegmentOrigin &origin) {
+                  const SegmentOrigin &origin, const PathText &user_cfg) {
   auto attached = ShmAttachment::attach(id, Access::kWrite);
   if (!attached) {
     return attached.error();
@@ -106,7 +106,7 @@ Result<void> fill(int id, const SegmentShape &shape,
   // Locked in memory where allowed; a host that forbids it has its reasons,
   // and what is swapped out are digests and their key, no secret.
   static_cast<void>(shmctl(id, SHM_LOCK, nullptr));
-  if (!WritableSegment::format(attached->address(), shape, origin)) {
+  if (!WritableSegment::format(attached->address(), shape, origin, user_cfg)) {
     return system_error(kCannotMake, {});
   }
   return {};
@@ -204,7 +204,7 @@ Result<int> replace_segment(const Store &store, const SegmentOrigin &origin,
   }
   auto ready = set_owner(id, *group);
   if (ready) {
-    ready = fill(id, shape, origin);
+    ready = fill(id, shape, origin, store.user_cfg);
   }
   if (!ready) {
     static_cast<void>(shmctl(id, IPC_RMID, nullptr));

@@ -55,7 +55,7 @@ Result<Verification> Verifier::verify_in_file(const TokenId &id,
   if (!snapshot) {
     return snapshot.error();
   }
-  if (const auto stored = snapshot->shadow.find(id.text);
+  if (const auto stored = snapshot->file.find(id.text);
       stored && !out_stored_hash->append(*stored)) {
     return no_memory("cannot verify");
   }
@@ -85,7 +85,7 @@ Result<void> Verifier::pass_gate(Request *request) {
 
 Result<Verification> Verifier::verify_in(const Snapshot &snapshot,
                                          Request *request) {
-  const auto stored = snapshot.shadow.find(request->id.text);
+  const auto stored = snapshot.file.find(request->id.text);
   if (!stored) {
     return Verification{Verdict::kUnknownToken, Source::kFile};
   }
@@ -175,6 +175,21 @@ Result<Verification> Verifier::hash(std::string_view secret,
       break;
   }
   return Verification{Verdict::kUnusableHash, Source::kFile};
+}
+
+// --- the account
+
+Result<AccountVerdict> Verifier::judge(const TokenId &id) {
+  if (const auto verdict = cache_.look_up_account(id.text); verdict) {
+    return *verdict;
+  }
+  const auto snapshot = cache_.read<UserCfg>();
+  if (!snapshot) {
+    return snapshot.error();
+  }
+  const AccountVerdict verdict = snapshot->file.judge(id);
+  cache_.remember_account(id.text, verdict, *snapshot);
+  return verdict;
 }
 
 }  // namespace pbstoken

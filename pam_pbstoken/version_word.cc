@@ -26,10 +26,11 @@ constexpr std::size_t kWordOffset = 32;
 
 struct PageStart {
   std::array<unsigned char, 8> magic;
-  std::array<std::uint64_t, 3> others;
-  std::uint64_t word;
+  std::uint64_t user_cfg;
+  std::array<std::uint64_t, 2> others;
+  std::uint64_t token_shadow;
 };
-static_assert(offsetof(PageStart, word) == kWordOffset);
+static_assert(offsetof(PageStart, token_shadow) == kWordOffset);
 
 // Whether file is such a page; its beginning goes to *out_start.
 bool is_page(const UniqueFd &file, PageStart *out_start) {
@@ -73,7 +74,7 @@ class Mapping {
 
 }  // namespace
 
-std::optional<std::uint64_t> read_version_word(const PathText &path) {
+std::optional<VersionWords> read_version_words(const PathText &path) {
   if (path.empty()) {
     return std::nullopt;
   }
@@ -84,7 +85,7 @@ std::optional<std::uint64_t> read_version_word(const PathText &path) {
   if (!is_page(file, &start)) {
     return std::nullopt;
   }
-  return start.word;
+  return VersionWords{start.user_cfg, start.token_shadow};
 }
 
 Result<void> bump_version_word(const PathText &path) {

@@ -66,6 +66,10 @@ class Verifier {
                                       Buffer *out_stored_hash,
                                       const Client &client = {});
 
+  // What user.cfg says of the token, which was verified before; the store has a
+  // user_cfg.
+  Result<AccountVerdict> judge(const TokenId &id);
+
   [[nodiscard]] Cache &cache() { return cache_; }
   [[nodiscard]] Counters &counters() { return counters_; }
 
