@@ -129,9 +129,11 @@ test-packages:
 	$(call install_packages,$(BUILD_PACKAGES) $(DEMO_PACKAGES) $(TEST_PACKAGES))
 
 # Unit tests: tests/test_SUBJECT.cc, no root needed.  They are linked with all
-# of the core and of the helper but its main().
+# of the core, of the module but its entry points, and of the helper but its
+# main().
 UNIT_TESTS = $(patsubst tests/%.cc,$(BUILD)/tests/%,$(wildcard tests/test_*.cc))
-TESTED = $(call objects,$(filter-out helper/main.cc,$(HELPER_SOURCES))) $(CORE)
+TESTED = $(call objects,$(wildcard pam_pbstoken/module_*.cc) \
+  $(filter-out helper/main.cc,$(HELPER_SOURCES))) $(CORE)
 # End-to-end tests: tests/e2e/test_SUBJECT.cc, over the real libpam, as root in
 # a namespace of their own.
 E2E_TESTS = $(patsubst tests/%.cc,$(BUILD)/tests/%,$(wildcard tests/e2e/test_*.cc))

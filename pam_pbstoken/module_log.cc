@@ -4,6 +4,10 @@
 #include <security/pam_ext.h>
 #include <syslog.h>
 
+#include <atomic>
+
+#include "pbstoken/clock.h"
+
 namespace pbstoken {
 
 namespace {
@@ -22,6 +26,27 @@ Field item(const pam_handle_t *pamh, int type) {
   return escaped(static_cast<const char *>(value));
 }
 
+// A busy service with a bad configuration must not flood the log.  Of two
+// threads that come at the same time both may log, or one that has another
+// error: it will be back.
+bool was_just_logged(std::string_view text) {
+  constexpr std::uint64_t kSeconds = 60;
+  static constinit std::atomic<std::uint64_t> last_hash = 0;
+  static constinit std::atomic<std::uint64_t> last_time = 0;
+  std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
+  for (const char c : text) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  }
+  const std::uint64_t now = boottime_now();
+  const std::uint64_t before = last_time.load(std::memory_order_relaxed);
+  if (last_hash.exchange(hash, std::memory_order_relaxed) == hash &&
+      now - before < kSeconds * kNanosecondsPerSecond) {
+    return true;
+  }
+  last_time.store(now, std::memory_order_relaxed);
+  return false;
+}
+
 }  // namespace
 
 void log_failure(const pam_handle_t *pamh, std::string_view token_id,
@@ -35,7 +60,11 @@ void log_failure(const pam_handle_t *pamh, std::string_view token_id,
 }
 
 void log_broken(const pam_handle_t *pamh, const Error &error) {
-  pam_syslog(pamh, LOG_ERR, "cannot verify: %s", describe(error).c_str());
+  const ErrorText text = describe(error);
+  if (error.code == Errc::kBadConfiguration && was_just_logged(text.view())) {
+    return;
+  }
+  pam_syslog(pamh, LOG_ERR, "cannot verify: %s", text.c_str());
 }
 
 void log_success(const pam_handle_t *pamh, std::string_view token_id) {
@@ -43,8 +72,11 @@ void log_success(const pam_handle_t *pamh, std::string_view token_id) {
              escaped(token_id).c_str(), item(pamh, PAM_RHOST).c_str());
 }
 
-void log_debug(const pam_handle_t *pamh, std::string_view text) {
-  pam_syslog(pamh, LOG_DEBUG, "%s", Field(text).c_str());
+void log_debug(const pam_handle_t *pamh, std::string_view text,
+               std::uint64_t duration) {
+  constexpr std::uint64_t kNanosecondsPerMicrosecond = 1000;
+  pam_syslog(pamh, LOG_DEBUG, "%s, %s us", Field(text).c_str(),
+             Field().append(duration / kNanosecondsPerMicrosecond).c_str());
 }
 
 }  // namespace pbstoken

@@ -43,6 +43,10 @@ inline std::string pam_code_name(int code) {
       return "PAM_USER_UNKNOWN";
     case PAM_CONV_ERR:
       return "PAM_CONV_ERR";
+    case PAM_PERM_DENIED:
+      return "PAM_PERM_DENIED";
+    case PAM_ACCT_EXPIRED:
+      return "PAM_ACCT_EXPIRED";
     case PAM_IGNORE:
       return "PAM_IGNORE";
     case PAM_ABORT:
@@ -132,6 +136,14 @@ class PamHandle {
   ~PamHandle() { pam_end(handle_, status_); }
 
   int authenticate() { return status_ = pam_authenticate(handle_, 0); }
+  int manage_account() { return status_ = pam_acct_mgmt(handle_, 0); }
+  [[nodiscard]] std::string user() const {
+    const void *user = nullptr;
+    return pam_get_item(handle_, PAM_USER, &user) == PAM_SUCCESS &&
+                   user != nullptr
+               ? static_cast<const char *>(user)
+               : "(none)";
+  }
   int set_credentials() {
     return status_ = pam_setcred(handle_, PAM_ESTABLISH_CRED);
   }

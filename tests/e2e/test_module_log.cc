@@ -215,10 +215,35 @@ void log_debug_says_where_the_answer_came_from(void ** /*state*/) {
        {"password hash computed", "answered from the segment"}) {
     const auto lines = module_lines_of([] { authenticate(kId, kSecret); });
     assert_int_equal(lines.size(), 2);
-    assert_text_equal(lines.front(),
-                      "<" + std::to_string(LOG_AUTHPRIV | LOG_DEBUG) +
-                          ">pam_pbstoken(pbs:auth): " + text);
+    const std::string start = "<" + std::to_string(LOG_AUTHPRIV | LOG_DEBUG) +
+                              ">pam_pbstoken(pbs:auth): " + text + ", ";
+    assert_true(lines.front().starts_with(start));
+    assert_true(lines.front().ends_with(" us"));
+    assert_true(std::stoul(lines.front().substr(start.size())) > 0);
   }
+}
+
+void log_quiet_leaves_out_what_went_well(void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  write_service("quiet nocache");
+  assert_true(module_lines_of([] { authenticate(kId, kSecret); }).empty());
+  assert_int_equal(
+      module_lines_of([] { authenticate(kId, kOldSecret); }).size(), 1);
+}
+
+// A typo in the stack of a busy service: once a minute and process will do.
+void log_bad_configuration_does_not_flood(void ** /*state*/) {
+  const auto lines = module_lines_of([] {
+    for (const char *option : {"first_typo", "second_typo"}) {
+      write_service(option);
+      for (int i = 0; i < 5; ++i) {
+        authenticate(kId, kSecret);
+      }
+    }
+  });
+  assert_int_equal(lines.size(), 2);
+  assert_true(lines[0].find("first_typo") != std::string::npos);
+  assert_true(lines[1].find("second_typo") != std::string::npos);
 }
 
 }  // namespace
@@ -235,6 +260,8 @@ int main() {
       PAM_TEST(log_what_is_broken_names_its_place),
       PAM_TEST(log_what_is_broken_is_no_authentication_failure),
       PAM_TEST(log_debug_says_where_the_answer_came_from),
+      PAM_TEST(log_quiet_leaves_out_what_went_well),
+      PAM_TEST(log_bad_configuration_does_not_flood),
   };
   return cmocka_run_group_tests_name("module_log", tests, replace_dev,
                                      restore_dev);
