@@ -20,6 +20,10 @@ struct Caller {
 // with them.  To be asked before they are given up.
 Result<Caller> calling_process();
 
+// Who connected to the AF_UNIX stream socket `fd`, with the ids and groups that
+// it had then.
+Result<Caller> connected_peer(int fd);
+
 // Whether the caller's own group, or one of its others, is this one.
 bool is_in_group(const Caller &caller, gid_t group);
 

@@ -168,6 +168,10 @@ ExitStatus refuse(Verdict verdict) {
     complain("no such token");
     return ExitStatus::kNoSuchToken;
   }
+  if (verdict == Verdict::kThrottled) {
+    complain("too many wrong secrets");
+    return ExitStatus::kThrottled;
+  }
   complain(verdict == Verdict::kUnusableHash
                ? "the stored hash is incomplete or of no known method"
                : "wrong secret");
@@ -241,6 +245,11 @@ ExitStatus run(Context *context) {
       return status(context);
     case Command::kFlush:
       return flush(context);
+    case Command::kAccount:
+      complain("cannot tell about the account: not built");
+      return ExitStatus::kUnavailable;
+    case Command::kServe:
+      break;  // not a command of a store
   }
   return ExitStatus::kUsage;
 }

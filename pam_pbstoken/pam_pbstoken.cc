@@ -10,6 +10,7 @@
 #include "module_log.h"
 #include "module_options.h"
 #include "module_session.h"
+#include "module_verify.h"
 #include "pbstoken/caller.h"
 #include "pbstoken/token_id.h"
 #include "pbstoken/verifier.h"
@@ -43,6 +44,8 @@ Meaning meaning_of(const Verification &verification) {
       return {PAM_AUTH_ERR, "unusable stored hash"};
     case Verdict::kUnacceptableSecret:
       return {PAM_AUTH_ERR, "unacceptable secret"};
+    case Verdict::kThrottled:
+      return {PAM_AUTH_ERR, "throttled"};
   }
   return {PAM_AUTH_ERR, "no verdict"};
 }
@@ -55,6 +58,8 @@ std::string_view debug_text(Source source) {
       return "file read, fact known";
     case Source::kHash:
       return "password hash computed";
+    case Source::kHelper:
+      return "answered by the helper";
     case Source::kFile:
       break;
   }
@@ -135,7 +140,7 @@ int authenticate(pam_handle_t *pamh, std::span<const char *const> argv) {
   if (const int status = get_token_id(pamh, &id); status != PAM_SUCCESS) {
     return status;
   }
-  const auto verification = (*session)->verifier.verify(id, secret);
+  const auto verification = verify(pamh, *options, *session, id, secret);
   if (!verification) {
     log_broken(pamh, verification.error());
     return pam_code(verification.error());

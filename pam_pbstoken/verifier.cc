@@ -13,15 +13,23 @@ Verdict verdict_of(Fact fact) {
 
 }  // namespace
 
-Result<Verification> Verifier::verify(const TokenId &id,
-                                      std::string_view secret) {
+std::optional<Verification> Verifier::verify_in_segment(
+    const TokenId &id, std::string_view secret) {
   if (!is_acceptable_secret(secret)) {
     return Verification{Verdict::kUnacceptableSecret, Source::kFile};
   }
-  if (const auto fact = cache_.look_up(id.text, secret); fact) {
-    counters_.count(*fact == Fact::kMatch ? Event::kHit
-                                          : Event::kKnownMismatch);
-    return Verification{verdict_of(*fact), Source::kSegment};
+  const auto fact = cache_.look_up(id.text, secret);
+  if (!fact) {
+    return std::nullopt;
+  }
+  counters_.count(*fact == Fact::kMatch ? Event::kHit : Event::kKnownMismatch);
+  return Verification{verdict_of(*fact), Source::kSegment};
+}
+
+Result<Verification> Verifier::verify(const TokenId &id,
+                                      std::string_view secret) {
+  if (const auto known = verify_in_segment(id, secret); known) {
+    return *known;
   }
   const auto snapshot = cache_.read();
   if (!snapshot) {

@@ -21,10 +21,11 @@ namespace pbstoken {
 
 enum class Verdict : std::uint8_t {
   kMatch,
-  kMismatch,           // the secret does not match the stored hash
-  kUnknownToken,       // token.shadow has no such token
-  kUnusableHash,       // the stored hash is incomplete or of no known method
-  kUnacceptableSecret  // nobody's secret can look like this
+  kMismatch,            // the secret does not match the stored hash
+  kUnknownToken,        // token.shadow has no such token
+  kUnusableHash,        // the stored hash is incomplete or of no known method
+  kUnacceptableSecret,  // nobody's secret can look like this
+  kThrottled            // too many wrong secrets: not even looked at
 };
 
 // Where an answer came from, for debug lines.
@@ -32,7 +33,8 @@ enum class Source : std::uint8_t {
   kSegment,  // the segment alone
   kFact,     // the file was read, a known fact saved the hash
   kHash,     // a password hash was computed
-  kFile      // token.shadow, or nothing at all, was enough
+  kFile,     // token.shadow, or nothing at all, was enough
+  kHelper    // the helper, in whatever way
 };
 
 struct Verification {
@@ -55,8 +57,13 @@ class Verifier {
   // secret may be anything.  The answer comes from the segment where it can.
   Result<Verification> verify(const TokenId &id, std::string_view secret);
 
-  // The same, but always against token.shadow as it is now; *out_stored_hash
-  // becomes the stored hash that was compared with.
+  // The part of it that any process can do that may read the segment: nothing
+  // if the answer is not to be had from the segment alone.
+  std::optional<Verification> verify_in_segment(const TokenId &id,
+                                                std::string_view secret);
+
+  // The same as verify(), but always against token.shadow as it is now;
+  // *out_stored_hash becomes the stored hash that was compared with.
   Result<Verification> verify_in_file(const TokenId &id,
                                       std::string_view secret,
                                       Buffer *out_stored_hash);

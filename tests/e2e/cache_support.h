@@ -186,6 +186,8 @@ inline std::string verdict(Verifier *verifier, const std::string &id,
       return "unusable";
     case Verdict::kUnacceptableSecret:
       return "unacceptable";
+    case Verdict::kThrottled:
+      return "throttled";
   }
   return "?";
 }
@@ -198,7 +200,7 @@ inline std::string answer(Verifier *verifier, const std::string &id,
     return "error";
   }
   constexpr const char *kSources[] = {" (segment)", " (fact)", " (hash)",
-                                      " (file)"};
+                                      " (file)", " (helper)"};
   const bool match = verification->verdict == Verdict::kMatch;
   const bool mismatch = verification->verdict == Verdict::kMismatch;
   return (match      ? "match"
