@@ -45,9 +45,11 @@ CONTROL_FLOW = $(if $(filter x86_64-% i%86-%,$(MACHINE)),-fcf-protection) \
 LANGUAGE = -std=c++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics \
   -fvisibility=hidden -fvisibility-inlines-hidden \
   -ffunction-sections -fdata-sections
+# Where the module finds the helper.
+BUILT_IN = -DPBSTOKEN_HELPER='"$(SBINDIR)/pbstoken-helper"'
 # Ours first, so that a packager's win; SANITIZE is for the tests.
 ALL_CXXFLAGS = $(LANGUAGE) $(WARNINGS) $(HARDENING) -fPIC -Iinclude \
-  -MMD -MP $(CPPFLAGS) $(CXXFLAGS) $(SANITIZE)
+  $(BUILT_IN) -MMD -MP $(CPPFLAGS) $(CXXFLAGS) $(SANITIZE)
 HARDENED_LINK = -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed
 
 # The core is compiled once for both front ends.

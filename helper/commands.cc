@@ -9,6 +9,8 @@
 #include "message.h"
 #include "new_secret.h"
 #include "output.h"
+#include "pbstoken/account_verdict.h"
+#include "pbstoken/clock.h"
 #include "pbstoken/secret.h"
 #include "pbstoken/verifier.h"
 #include "secret_input.h"
@@ -36,10 +38,15 @@ ExitStatus unavailable(const Error &error) {
 struct Context {
   const CommandLine &line;
   const Store &store;
+  Client client;
   Verifier verifier;
 
-  Context(const CommandLine &command_line, const Store &settings)
-      : line(command_line), store(settings), verifier(settings, linked_crypt) {}
+  Context(const CommandLine &command_line, const Store &settings,
+          const Caller &caller)
+      : line(command_line),
+        store(settings),
+        client(client_of(caller, command_line.remote_host.view())),
+        verifier(settings, linked_crypt) {}
 };
 
 struct NewToken {
@@ -188,7 +195,7 @@ ExitStatus rotate(Context *context) {
   }
   Buffer stored_hash;
   const auto verified = context->verifier.verify_in_file(
-      context->line.token_id, current->view(), &stored_hash);
+      context->line.token_id, current->view(), &stored_hash, context->client);
   if (!verified) {
     return unavailable(verified.error());
   }
@@ -204,13 +211,41 @@ ExitStatus verify(Context *context) {
   if (!secret) {
     return unavailable(secret.error());
   }
-  const auto verified =
-      context->verifier.verify(context->line.token_id, secret->view());
+  const auto verified = context->verifier.verify(
+      context->line.token_id, secret->view(), context->client);
   if (!verified) {
     return unavailable(verified.error());
   }
   return verified->verdict == Verdict::kMatch ? ExitStatus::kDone
                                               : refuse(verified->verdict);
+}
+
+ExitStatus account(Context *context) {
+  if (context->store.user_cfg.empty()) {
+    return ExitStatus::kDone;  // no account checks
+  }
+  const auto verdict = context->verifier.judge(context->line.token_id);
+  if (!verdict) {
+    return unavailable(verdict.error());
+  }
+  switch (answer_at(*verdict, realtime_now() / kNanosecondsPerSecond)) {
+    case AccountAnswer::kAllowed:
+      return ExitStatus::kDone;
+    case AccountAnswer::kExpired:
+      complain("refused: the user or the token has expired");
+      return ExitStatus::kRefused;
+    case AccountAnswer::kDisabled:
+      complain(verdict->status == AccountStatus::kDisabledUser
+                   ? "refused: the user is disabled"
+                   : "refused: the token is disabled");
+      return ExitStatus::kRefused;
+    case AccountAnswer::kUnknown:
+      break;
+  }
+  complain(verdict->status == AccountStatus::kNoUser
+               ? "refused: user.cfg has no section for the user"
+               : "refused: user.cfg has no section for the token");
+  return ExitStatus::kRefused;
 }
 
 ExitStatus flush(Context *context) {
@@ -245,21 +280,26 @@ ExitStatus run(Context *context) {
       return status(context);
     case Command::kFlush:
       return flush(context);
+    case Command::kAccount:
+      return account(context);
+    case Command::kServe:
+      break;  // not a command of a store
   }
   return ExitStatus::kUsage;
 }
 
 }  // namespace
 
-ExitStatus run_command(const CommandLine &line) {
-  const auto store =
+ExitStatus run_command(const CommandLine &line, const Caller &caller) {
+  auto store =
       load_store(line.store.view(), line.config.empty()
                                         ? configuration_path(line.store.view())
                                         : line.config);
   if (!store) {
     return unavailable(store.error());
   }
-  Context context(line, *store);
+  store->cache = store->cache && !line.nocache;
+  Context context(line, *store, caller);
   return run(&context);
 }
 

@@ -4,13 +4,14 @@
 #ifndef PBSTOKEN_HELPER_COMMANDS_H_
 #define PBSTOKEN_HELPER_COMMANDS_H_
 
+#include "caller.h"
 #include "command_line.h"
 #include "exit_status.h"
 
 namespace pbstoken {
 
 // For a caller who may do everything: uid 0.
-ExitStatus run_command(const CommandLine &line);
+ExitStatus run_command(const CommandLine &line, const Caller &caller);
 
 }  // namespace pbstoken
 

@@ -6,8 +6,7 @@
 #include <optional>
 
 #include "module_log.h"
-#include "pbstoken/account_verdict.h"
-#include "pbstoken/clock.h"
+#include "module_verify.h"
 
 namespace pbstoken {
 
@@ -19,34 +18,23 @@ void free_text(pam_handle_t * /*pamh*/, void *data, int /*status*/) {
   std::free(data);
 }
 
-std::string_view reason_of(const AccountVerdict &verdict) {
-  switch (verdict.status) {
-    case AccountStatus::kNoUser:
-      return "no user section";
-    case AccountStatus::kNoToken:
-      return "no token section";
-    case AccountStatus::kDisabledUser:
-      return "user disabled";
-    case AccountStatus::kDisabledToken:
-      return "token disabled";
-    case AccountStatus::kAllowed:
-      break;
-  }
-  return "expired";
-}
-
-Meaning meaning_of(const AccountVerdict &verdict) {
-  switch (answer_at(verdict, realtime_now() / kNanosecondsPerSecond)) {
-    case AccountAnswer::kAllowed:
+Meaning meaning_of(Reply reply) {
+  switch (reply) {
+    case Reply::kAllowed:
       return {PAM_SUCCESS, {}};
-    case AccountAnswer::kDisabled:
-      return {PAM_PERM_DENIED, reason_of(verdict)};
-    case AccountAnswer::kExpired:
-      return {PAM_ACCT_EXPIRED, reason_of(verdict)};
-    case AccountAnswer::kUnknown:
-      break;
+    case Reply::kNoUserCfg:
+      return {PAM_IGNORE, {}};
+    case Reply::kUserDisabled:
+      return {PAM_PERM_DENIED, "user disabled"};
+    case Reply::kTokenDisabled:
+      return {PAM_PERM_DENIED, "token disabled"};
+    case Reply::kExpired:
+      return {PAM_ACCT_EXPIRED, "expired"};
+    case Reply::kNoSuchUser:
+      return {PAM_USER_UNKNOWN, "no user section"};
+    default:
+      return {PAM_USER_UNKNOWN, "no token section"};
   }
-  return {PAM_USER_UNKNOWN, reason_of(verdict)};
 }
 
 // The id that auth has verified, else the user name if it is one.
@@ -86,17 +74,17 @@ void forget_verified(pam_handle_t *pamh) {
   }
 }
 
-Meaning judge_account(const pam_handle_t *pamh, Session *session,
-                      const TokenId &id) {
+Meaning judge_account(const pam_handle_t *pamh, const ModuleOptions &options,
+                      Session *session, const TokenId &id) {
   if (session->store.user_cfg.empty()) {
-    return {PAM_IGNORE, {}};
+    return meaning_of(Reply::kNoUserCfg);
   }
-  const auto verdict = session->verifier.judge(id);
-  if (!verdict) {
-    log_broken(pamh, verdict.error());
-    return {pam_code(verdict.error()), {}};
+  const auto reply = ask_account(pamh, options, session, id);
+  if (!reply) {
+    log_broken(pamh, reply.error());
+    return {pam_code(reply.error()), {}};
   }
-  return meaning_of(*verdict);
+  return meaning_of(*reply);
 }
 
 int manage_account(pam_handle_t *pamh, std::span<const char *const> argv) {
@@ -113,7 +101,7 @@ int manage_account(pam_handle_t *pamh, std::span<const char *const> argv) {
     log_broken(pamh, session.error());
     return pam_code(session.error());
   }
-  const Meaning meaning = judge_account(pamh, *session, *id);
+  const Meaning meaning = judge_account(pamh, *options, *session, *id);
   if (!meaning.reason.empty()) {
     log_failure(pamh, id->text, meaning.reason);
   }

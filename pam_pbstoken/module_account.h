@@ -24,8 +24,8 @@ void forget_verified(pam_handle_t *pamh);
 // PAM_SUCCESS; PAM_IGNORE if the store has no user.cfg; else why the token does
 // not count.  What keeps the rules from being read is logged here, and has no
 // reason.
-Meaning judge_account(const pam_handle_t *pamh, Session *session,
-                      const TokenId &id);
+Meaning judge_account(const pam_handle_t *pamh, const ModuleOptions &options,
+                      Session *session, const TokenId &id);
 
 // PAM's account type.
 int manage_account(pam_handle_t *pamh, std::span<const char *const> argv);

@@ -9,6 +9,7 @@
 #include "module_log.h"
 #include "module_options.h"
 #include "module_session.h"
+#include "module_verify.h"
 #include "pbstoken/clock.h"
 #include "pbstoken/token_id.h"
 #include "pbstoken/verifier.h"
@@ -47,6 +48,8 @@ std::string_view debug_text(Source source) {
       return "file read, fact known";
     case Source::kHash:
       return "password hash computed";
+    case Source::kHelper:
+      return "answered by the helper";
     case Source::kFile:
       break;
   }
@@ -65,15 +68,6 @@ int get_user(pam_handle_t *pamh, const ModuleOptions &options,
   *out_user = user;
   return options.combined || parse_token_id(user) ? PAM_SUCCESS
                                                   : PAM_USER_UNKNOWN;
-}
-
-std::string_view get_rhost(const pam_handle_t *pamh) {
-  const void *rhost = nullptr;
-  if (pam_get_item(pamh, PAM_RHOST, &rhost) != PAM_SUCCESS ||
-      rhost == nullptr) {
-    return {};
-  }
-  return static_cast<const char *>(rhost);
 }
 
 // Of an earlier success on this handle.
@@ -105,13 +99,12 @@ bool map_user(pam_handle_t *pamh, const ModuleOptions &options,
          PAM_SUCCESS;
 }
 
-Meaning verify(const pam_handle_t *pamh, const ModuleOptions &options,
-               Session *session, const Credentials &credentials,
-               Source *out_source) {
+Meaning check_secret(const pam_handle_t *pamh, const ModuleOptions &options,
+                     Session *session, const Credentials &credentials,
+                     Source *out_source) {
   const std::uint64_t start = options.debug ? boottime_now() : 0;
   const auto verification =
-      session->verifier.verify(credentials.id, credentials.secret,
-                               {.rhost = get_rhost(pamh), .caller = {}});
+      verify(pamh, options, session, credentials.id, credentials.secret);
   if (!verification) {
     log_broken(pamh, verification.error());
     return {pam_code(verification.error()), {}};
@@ -127,7 +120,7 @@ Meaning verify(const pam_handle_t *pamh, const ModuleOptions &options,
 Meaning admit(const pam_handle_t *pamh, const ModuleOptions &options,
               Session *session, const TokenId &id) {
   if (options.check_account) {
-    const Meaning meaning = judge_account(pamh, session, id);
+    const Meaning meaning = judge_account(pamh, options, session, id);
     if (meaning.code != PAM_SUCCESS && meaning.code != PAM_IGNORE) {
       return meaning;
     }
@@ -168,7 +161,7 @@ Meaning decide(pam_handle_t *pamh, const ModuleOptions &options,
     log_broken(pamh, session.error());
     return {pam_code(session.error()), {}};
   }
-  meaning = verify(pamh, options, *session, *credentials, out_source);
+  meaning = check_secret(pamh, options, *session, *credentials, out_source);
   return meaning.code == PAM_SUCCESS
              ? admit(pamh, options, *session, credentials->id)
              : meaning;

@@ -22,12 +22,20 @@ Problem set_store(ModuleOptions *options, std::string_view value) {
   return nullptr;
 }
 
-Problem set_config(ModuleOptions *options, std::string_view value) {
+Problem set_path(PathText *out_path, std::string_view value) {
   if (!value.starts_with('/')) {
     return "must be an absolute path";
   }
-  options->config = PathText(value);
-  return options->config.truncated() ? "longer than 1023 bytes" : nullptr;
+  *out_path = PathText(value);
+  return out_path->truncated() ? "longer than 1023 bytes" : nullptr;
+}
+
+Problem set_config(ModuleOptions *options, std::string_view value) {
+  return set_path(&options->config, value);
+}
+
+Problem set_helper(ModuleOptions *options, std::string_view value) {
+  return set_path(&options->helper, value);
 }
 
 Problem set_realm(ModuleOptions *options, std::string_view value) {
@@ -50,9 +58,10 @@ struct Setting {
   std::string_view prefix;
   Problem (*set)(ModuleOptions *options, std::string_view value);
 };
-constexpr std::array<Setting, 4> kSettings = {{
+constexpr std::array<Setting, 5> kSettings = {{
     {"store=", set_store},
     {"config=", set_config},
+    {"helper=", set_helper},
     {"realm=", set_realm},
     {"map_user=", set_map_user},
 }};

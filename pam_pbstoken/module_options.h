@@ -10,9 +10,15 @@
 
 namespace pbstoken {
 
+// The Makefile knows where it is installed.
+#ifndef PBSTOKEN_HELPER
+#define PBSTOKEN_HELPER "/usr/sbin/pbstoken-helper"
+#endif
+
 struct ModuleOptions {
   FixedText<32> store = FixedText<32>(kDefaultStore);  // store=NAME
-  PathText config;              // config=PATH; empty: the store's own
+  PathText config;  // config=PATH; empty: the store's own
+  PathText helper = PathText(PBSTOKEN_HELPER);  // helper=PATH
   bool try_first_pass = false;  // a password asked for earlier, else ask
   bool use_first_pass = false;  // a password asked for earlier, or refuse
   bool nocache = false;         // bypass the segment

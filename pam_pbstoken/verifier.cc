@@ -13,16 +13,26 @@ Verdict verdict_of(Fact fact) {
 
 }  // namespace
 
-Result<Verification> Verifier::verify(const TokenId &id,
-                                      std::string_view secret,
-                                      const Client &client) {
+std::optional<Verification> Verifier::verify_in_segment(
+    const TokenId &id, std::string_view secret) {
   if (!is_acceptable_secret(secret)) {
     return Verification{Verdict::kUnacceptableSecret, Source::kFile};
   }
-  Request request = {.id = id, .secret = secret, .client = client};
-  if (const auto known = look_up(request); known) {
+  const auto fact = cache_.look_up(id.text, secret);
+  if (!fact) {
+    return std::nullopt;
+  }
+  counters_.count(*fact == Fact::kMatch ? Event::kHit : Event::kKnownMismatch);
+  return Verification{verdict_of(*fact), Source::kSegment};
+}
+
+Result<Verification> Verifier::verify(const TokenId &id,
+                                      std::string_view secret,
+                                      const Client &client) {
+  if (const auto known = verify_in_segment(id, secret); known) {
     return *known;
   }
+  Request request = {.id = id, .secret = secret, .client = client};
   auto snapshot = cache_.read_for_all();
   // Reading a large file costs as much as a hash, and any client can make up
   // ids: who asks for one that the segment does not know passes the gate.
@@ -31,7 +41,7 @@ Result<Verification> Verifier::verify(const TokenId &id,
       return passed.error();
     }
     if (request.pass->waited) {
-      if (const auto known = look_up(request); known) {
+      if (const auto known = verify_in_segment(id, secret); known) {
         return *known;
       }
     }
@@ -60,15 +70,6 @@ Result<Verification> Verifier::verify_in_file(const TokenId &id,
     return no_memory("cannot verify");
   }
   return verify_in(*snapshot, &request);
-}
-
-std::optional<Verification> Verifier::look_up(const Request &request) {
-  const auto fact = cache_.look_up(request.id.text, request.secret);
-  if (!fact) {
-    return std::nullopt;
-  }
-  counters_.count(*fact == Fact::kMatch ? Event::kHit : Event::kKnownMismatch);
-  return Verification{verdict_of(*fact), Source::kSegment};
 }
 
 // Held until the answer is remembered, so that whoever waits finds it.

@@ -35,7 +35,8 @@ enum class Source : std::uint8_t {
   kSegment,  // the segment alone
   kFact,     // the file was read, a known fact saved the hash
   kHash,     // a password hash was computed
-  kFile      // token.shadow, or nothing at all, was enough
+  kFile,     // token.shadow, or nothing at all, was enough
+  kHelper    // the helper, in whatever way
 };
 
 struct Verification {
@@ -59,8 +60,13 @@ class Verifier {
   Result<Verification> verify(const TokenId &id, std::string_view secret,
                               const Client &client = {});
 
-  // The same, but always against token.shadow as it is now; *out_stored_hash
-  // becomes the stored hash that was compared with.
+  // The part of it that any process can do that may read the segment: nothing
+  // if the answer is not to be had from the segment alone.
+  std::optional<Verification> verify_in_segment(const TokenId &id,
+                                                std::string_view secret);
+
+  // The same as verify(), but always against token.shadow as it is now;
+  // *out_stored_hash becomes the stored hash that was compared with.
   Result<Verification> verify_in_file(const TokenId &id,
                                       std::string_view secret,
                                       Buffer *out_stored_hash,
@@ -82,7 +88,6 @@ class Verifier {
     std::optional<GatePass> pass = {};
   };
 
-  std::optional<Verification> look_up(const Request &request);
   Result<void> pass_gate(Request *request);
   Result<Verification> verify_in(const Snapshot &snapshot, Request *request);
   std::optional<Verification> recall(const Snapshot &snapshot,

@@ -203,7 +203,7 @@ inline std::string answer(Verifier *verifier, const std::string &id,
     return "error";
   }
   constexpr const char *kSources[] = {" (segment)", " (fact)", " (hash)",
-                                      " (file)"};
+                                      " (file)", " (helper)"};
   const bool match = verification->verdict == Verdict::kMatch;
   const bool mismatch = verification->verdict == Verdict::kMismatch;
   return (match      ? "match"

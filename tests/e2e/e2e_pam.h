@@ -60,9 +60,11 @@ inline std::string pam_code_name(int code) {
 
 constexpr const char *kService = "pbs";
 
+// With the helper that was built, unless the options name another.
 inline std::string auth_line(const std::string &control,
                              const std::string &options = {}) {
-  return "auth " + control + " " + module_path() + " " + options;
+  return "auth " + control + " " + module_path() + " helper=" + helper_path() +
+         " " + options;
 }
 
 inline void write_stack(const std::string &service,
