@@ -4,7 +4,7 @@
 # make demo       what they do, on real input, in a scratch namespace
 # make check      builds with both compilers, runs every test
 # make lint       clang-format, clang-tidy, cppcheck, shellcheck
-# make install    DESTDIR= PREFIX= PAMDIR=
+# make install    DESTDIR= PREFIX= PAMDIR= UNITDIR=
 #
 # demo, check and lint install the packages that they need.
 
@@ -14,6 +14,7 @@ DESTDIR =
 PREFIX = /usr
 PAMDIR = $(PREFIX)/lib/$(MULTIARCH)/security
 SBINDIR = $(PREFIX)/sbin
+UNITDIR = $(PREFIX)/lib/systemd/system
 
 CXX = g++
 CXXFLAGS = -O2 -g
@@ -26,7 +27,7 @@ WERROR =
 BUILD_PACKAGES = g++ libcrypt-dev libpam0g-dev libssl-dev rapidjson-dev
 DEMO_PACKAGES = pamtester util-linux
 TEST_PACKAGES = clang clang-format clang-tidy cppcheck libclang-rt-dev \
-  libcmocka-dev shellcheck valgrind
+  libcmocka-dev shellcheck systemd valgrind
 
 # --- how it is built
 
@@ -61,7 +62,8 @@ HELPER_SOURCES = $(wildcard helper/*.cc)
 objects = $(patsubst %.cc,$(BUILD)/%.o,$(1))
 CORE = $(BUILD)/libpbstoken-core.a
 
-all: $(BUILD)/pam_pbstoken.so $(BUILD)/pbstoken-helper
+all: $(BUILD)/pam_pbstoken.so $(BUILD)/pbstoken-helper \
+  $(BUILD)/pbstoken-helper@.service
 
 $(BUILD)/%.o: %.cc Makefile
 	@mkdir -p $(@D)
@@ -93,6 +95,10 @@ $(BUILD)/pbstoken-helper: $(call objects,$(HELPER_SOURCES)) $(CORE)
 	  -o $@ $(call objects,$(HELPER_SOURCES)) $(CORE) \
 	  -l:libcrypto.a -lcrypt -lc
 
+$(BUILD)/pbstoken-helper@.service: helper/pbstoken-helper@.service.in Makefile
+	@mkdir -p $(@D)
+	sed 's,@SBINDIR@,$(SBINDIR),' $< >$@
+
 # --- installing
 
 install: all
@@ -100,6 +106,10 @@ install: all
 	  $(DESTDIR)$(PAMDIR)/pam_pbstoken.so
 	install -D -m 0755 $(BUILD)/pbstoken-helper \
 	  $(DESTDIR)$(SBINDIR)/pbstoken-helper
+	install -D -m 0644 helper/pbstoken-helper.socket \
+	  $(DESTDIR)$(UNITDIR)/pbstoken-helper.socket
+	install -D -m 0644 $(BUILD)/pbstoken-helper@.service \
+	  $(DESTDIR)$(UNITDIR)/pbstoken-helper@.service
 # Setuid root, which alone needs root:
 	chown root:root $(DESTDIR)$(SBINDIR)/pbstoken-helper
 	chmod 4755 $(DESTDIR)$(SBINDIR)/pbstoken-helper

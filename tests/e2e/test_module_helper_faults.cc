@@ -183,12 +183,16 @@ void helper_that_never_reads_does_no_harm(void ** /*state*/) {
 
 void helper_is_given_nothing_of_the_host(void ** /*state*/) {
   const std::string told = public_directory() + "/told";
+  const std::string open = scratch("anybody/open");
   // 10 and 11 are the shell's own.
   write_service_with_script(
-      "{ tr '\\0' '\\n' </proc/$$/cmdline; echo; tr '\\0' '\\n' "
-      "</proc/$$/environ; echo; ls /proc/$$/fd | grep -vx 1[01]; readlink "
-      "/proc/$$/fd/2; "
-      "grep -E '^Sig(Blk|Ign)' /proc/$$/status; } >" +
+      "ls /proc/$$/fd >" + open +
+      "\n{ tr '\\0' '\\n' </proc/$$/cmdline; echo; tr '\\0' '\\n' "
+      "</proc/$$/environ; echo; grep -vx 1[01] " +
+      open +
+      "; readlink /proc/$$/fd/2; "
+      "while read -r line; do case $line in SigBlk*|SigIgn*) echo \"$line\";; "
+      "esac; done </proc/$$/status; } >" +
       told + "\n" + kMatchWord);
   assert_int_equal(as_other(
                        [] {
