@@ -35,6 +35,9 @@ struct CommandLine {
   TokenId token_id;  // of the commands that take one; views into argv
 };
 
+// Where the configuration of its store is.
+PathText configuration_of(const CommandLine &line);
+
 // What --help prints.
 std::string_view usage_text();
 

@@ -6,11 +6,19 @@
 
 #include "command_line.h"
 #include "exit_status.h"
+#include "pbstoken/buffer.h"
+#include "pbstoken/result.h"
+#include "pbstoken/store.h"
 
 namespace pbstoken {
 
-// For a caller who may do everything: uid 0.
-ExitStatus run_command(const CommandLine &line);
+// The secret that a command takes from standard input; empty if it takes none.
+// kMalformed if what was typed cannot be used.
+Result<Buffer> read_secret_for(Command command);
+
+// For a caller who may do this.
+ExitStatus run_command(const CommandLine &line, const Store &store,
+                       const Buffer &secret);
 
 }  // namespace pbstoken
 
