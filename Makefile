@@ -27,7 +27,7 @@ WERROR =
 BUILD_PACKAGES = g++ libcrypt-dev libpam0g-dev libssl-dev rapidjson-dev
 DEMO_PACKAGES = pamtester util-linux
 TEST_PACKAGES = clang clang-format clang-tidy cppcheck libclang-rt-dev \
-  libcmocka-dev shellcheck systemd valgrind
+  libcmocka-dev shellcheck strace systemd valgrind
 
 # --- how it is built
 

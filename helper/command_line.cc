@@ -106,6 +106,11 @@ Result<void> apply_option(int code, std::string_view value, CommandLine *out) {
   return usage_error("not an output format:", value);
 }
 
+bool makes_a_secret(Command command) {
+  return command == Command::kGenerate || command == Command::kSet ||
+         command == Command::kRotate;
+}
+
 Result<void> apply_operands(char *const *operands, CommandLine *out) {
   if (operands[0] == nullptr) {
     return usage_error("no command given; see --help", {});
@@ -125,6 +130,11 @@ Result<void> apply_operands(char *const *operands, CommandLine *out) {
       if (!id) {
         return usage_error("not an API token ID:", *rest);
       }
+      if (makes_a_secret(known.command) && !is_writable(*id)) {
+        // Upstream would not take it back, see kMaxWrittenId.
+        return usage_error("not an API token ID: longer than 64 characters:",
+                           *rest);
+      }
       out->token_id = *id;
       ++rest;
     }
@@ -137,6 +147,11 @@ Result<void> apply_operands(char *const *operands, CommandLine *out) {
 }
 
 }  // namespace
+
+PathText configuration_of(const CommandLine &line) {
+  return line.config.empty() ? configuration_path(line.store.view())
+                             : line.config;
+}
 
 std::string_view usage_text() {
   return "usage: pbstoken-helper [OPTION...] COMMAND [--] [TOKENID]\n"

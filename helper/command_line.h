@@ -43,6 +43,9 @@ struct CommandLine {
   bool replies = false;
 };
 
+// Where the configuration of its store is.
+PathText configuration_of(const CommandLine &line);
+
 // What --help prints.
 std::string_view usage_text();
 

@@ -34,18 +34,20 @@ ExitStatus unavailable(const Error &error) {
   return ExitStatus::kUnavailable;
 }
 
-// A command's store, its verifier, and the command line they came from.
+// A command's store, its verifier, and the request they came from.
 struct Context {
   const CommandLine &line;
   const Store &store;
   Client client;
+  std::string_view input;  // the secret from standard input
   Verifier verifier;
 
   Context(const CommandLine &command_line, const Store &settings,
-          const Caller &caller)
+          const Caller &caller, std::string_view secret)
       : line(command_line),
         store(settings),
         client(client_of(caller, command_line.remote_host.view())),
+        input(secret),
         verifier(settings, linked_crypt) {}
 };
 
@@ -94,15 +96,6 @@ ExitStatus explain(const Result<Written> &written) {
   return ExitStatus::kUnavailable;
 }
 
-// Whether upstream would take the id back, see kMaxWrittenId.
-bool may_be_written(const TokenId &id) {
-  if (is_writable(id)) {
-    return true;
-  }
-  complain("not an API token ID: longer than 64 characters");
-  return false;
-}
-
 // Hashes the secret and writes it; tell: prints it, since the caller does not
 // know it yet.
 ExitStatus write_secret(Context *context, const Secret &secret, bool tell,
@@ -132,24 +125,12 @@ ExitStatus generate_expecting(Context *context,
 }
 
 ExitStatus generate(Context *context) {
-  if (!may_be_written(context->line.token_id)) {
-    return ExitStatus::kUsage;
-  }
   return generate_expecting(context, std::nullopt);
 }
 
 ExitStatus set(Context *context) {
-  if (!may_be_written(context->line.token_id)) {
-    return ExitStatus::kUsage;
-  }
-  const auto input = read_secret(SecretPurpose::kNew);
-  if (!input) {
-    complain(input.error());
-    return input.error().code == Errc::kMalformed ? ExitStatus::kUsage
-                                                  : ExitStatus::kUnavailable;
-  }
   Secret secret;
-  if (!is_acceptable_secret(input->view()) || !secret.assign(input->view())) {
+  if (!is_acceptable_secret(context->input) || !secret.assign(context->input)) {
     complain(
         "cannot set the secret: it must have 1 to 511 bytes and no "
         "control character");
@@ -186,16 +167,9 @@ ExitStatus refuse(Verdict verdict) {
 }
 
 ExitStatus rotate(Context *context) {
-  if (!may_be_written(context->line.token_id)) {
-    return ExitStatus::kUsage;
-  }
-  const auto current = read_secret(SecretPurpose::kCurrent);
-  if (!current) {
-    return unavailable(current.error());
-  }
   Buffer stored_hash;
   const auto verified = context->verifier.verify_in_file(
-      context->line.token_id, current->view(), &stored_hash, context->client);
+      context->line.token_id, context->input, &stored_hash, context->client);
   if (!verified) {
     return unavailable(verified.error());
   }
@@ -207,12 +181,8 @@ ExitStatus rotate(Context *context) {
 }
 
 ExitStatus verify(Context *context) {
-  const auto secret = read_secret(SecretPurpose::kCurrent);
-  if (!secret) {
-    return unavailable(secret.error());
-  }
   const auto verified = context->verifier.verify(
-      context->line.token_id, secret->view(), context->client);
+      context->line.token_id, context->input, context->client);
   if (!verified) {
     return unavailable(verified.error());
   }
@@ -248,16 +218,18 @@ ExitStatus account(Context *context) {
   return ExitStatus::kRefused;
 }
 
-ExitStatus flush(Context *context) {
+Result<void> flush_cache(Context *context) {
   const auto lock = FileLock::acquire(context->store, kWriterSeconds);
   if (!lock) {
-    return unavailable(lock.error());
+    return lock.error();
   }
   const HeldSignals signals;  // none to be stopped by while it is held
-  if (const auto flushed = context->verifier.cache().flush(*lock); !flushed) {
-    return unavailable(flushed.error());
-  }
-  return ExitStatus::kDone;
+  return context->verifier.cache().flush(*lock);
+}
+
+ExitStatus flush(Context *context) {
+  const auto flushed = flush_cache(context);
+  return flushed ? ExitStatus::kDone : unavailable(flushed.error());
 }
 
 ExitStatus status(Context *context) {
@@ -290,16 +262,27 @@ ExitStatus run(Context *context) {
 
 }  // namespace
 
-ExitStatus run_command(const CommandLine &line, const Caller &caller) {
-  auto store =
-      load_store(line.store.view(), line.config.empty()
-                                        ? configuration_path(line.store.view())
-                                        : line.config);
-  if (!store) {
-    return unavailable(store.error());
+Result<Buffer> read_secret_for(Command command) {
+  switch (command) {
+    case Command::kSet:
+      return read_secret(SecretPurpose::kNew);
+    case Command::kRotate:
+    case Command::kVerify:
+      return read_secret(SecretPurpose::kCurrent);
+    case Command::kGenerate:
+    case Command::kDelete:
+    case Command::kStatus:
+    case Command::kFlush:
+    case Command::kAccount:
+    case Command::kServe:
+      break;
   }
-  store->cache = store->cache && !line.nocache;
-  Context context(line, *store, caller);
+  return Buffer();
+}
+
+ExitStatus run_command(const CommandLine &line, const Store &store,
+                        const Caller &caller, std::string_view secret) {
+  Context context(line, store, caller, secret);
   return run(&context);
 }
 

@@ -4,14 +4,24 @@
 #ifndef PBSTOKEN_HELPER_COMMANDS_H_
 #define PBSTOKEN_HELPER_COMMANDS_H_
 
+#include <string_view>
+
 #include "caller.h"
 #include "command_line.h"
 #include "exit_status.h"
+#include "pbstoken/buffer.h"
+#include "pbstoken/result.h"
+#include "pbstoken/store.h"
 
 namespace pbstoken {
 
-// For a caller who may do everything: uid 0.
-ExitStatus run_command(const CommandLine &line, const Caller &caller);
+// The secret that a command takes from standard input; empty if it takes none.
+// kMalformed if what was typed cannot be used.
+Result<Buffer> read_secret_for(Command command);
+
+// For a caller who may do this.
+ExitStatus run_command(const CommandLine &line, const Store &store,
+                       const Caller &caller, std::string_view secret);
 
 }  // namespace pbstoken
 

@@ -27,13 +27,6 @@ std::uint64_t request_deadline() {
   return boottime_now() + kRequestSeconds * kNanosecondsPerSecond;
 }
 
-ExitStatus refuse(const Caller &caller) {
-  FixedText<64> who("uid ");
-  who.append(std::uint64_t{caller.uid}).append(" may not do this");
-  complain(who.view());
-  return send_answer(Reply::kNotPermitted, who.view());
-}
-
 ExitStatus verify(const Store &store, const CommandLine &line,
                   const Caller &caller, std::string_view secret) {
   Verifier verifier(store, linked_crypt);
@@ -119,8 +112,10 @@ ExitStatus rotate(const Store &store, const CommandLine &line,
                           Delivery{}));
 }
 
-ExitStatus run(const CommandLine &line, const Store &store,
-               const Caller &caller, std::string_view secret) {
+}  // namespace
+
+ExitStatus run_guest_command(const CommandLine &line, const Store &store,
+                             const Caller &caller, std::string_view secret) {
   switch (line.command) {
     case Command::kVerify:
       return verify(store, line, caller, secret);
@@ -133,67 +128,27 @@ ExitStatus run(const CommandLine &line, const Store &store,
   }
 }
 
-// As the protocol has it for the setuid program.
-Result<Buffer> secret_on_standard_input(Command command) {
+Result<Buffer> receive_secret(Command command) {
   return command == Command::kRotate   ? receive_line(request_deadline())
          : command == Command::kVerify ? read_secret(SecretPurpose::kCurrent)
                                        : Result<Buffer>(Buffer());
 }
 
-}  // namespace
-
-ExitStatus run_guest_command(const CommandLine &line, const Caller &caller,
-                             std::optional<std::string_view> secret) {
-  const bool is_root = caller.uid == 0;
-  if (!is_root && !line.config.empty()) {
-    return refuse(caller);
-  }
-  auto store =
-      load_store(line.store.view(), line.config.empty()
-                                        ? configuration_path(line.store.view())
-                                        : line.config);
-  if (!store) {
-    // Who is in its groups is not known, then.
-    return is_root ? send_answer(store.error()) : refuse(caller);
-  }
-  if (!permits(caller, *store, line.command)) {
-    return refuse(caller);
-  }
-  store->cache = store->cache && !line.nocache;
-  if (secret) {
-    return run(line, *store, caller, *secret);
-  }
-  const auto input = secret_on_standard_input(line.command);
-  return input ? run(line, *store, caller, input->view())
-               : send_answer(input.error());
-}
-
-ExitStatus serve_connection(const Caller &starter) {
-  if (starter.uid != 0) {
-    complain("only root may do this");
-    return ExitStatus::kNotPermitted;
-  }
-  const auto caller = connected_peer(STDIN_FILENO);
-  if (!caller) {
-    complain(caller.error());
-    return ExitStatus::kUnavailable;
-  }
+Result<Buffer> receive_request() {
   const std::uint64_t deadline = request_deadline();
   Buffer head;
   if (const auto came = receive_exactly(kRequestHead, deadline, &head); !came) {
-    return send_answer(came.error());
+    return came.error();
   }
   const auto size = parse_request_head(head.view());
   if (!size) {
-    return send_answer(size.error());
+    return size.error();
   }
   Buffer body;
   if (const auto came = receive_exactly(*size, deadline, &body); !came) {
-    return send_answer(came.error());
+    return came.error();
   }
-  const auto request = parse_request_body(body.view());
-  return request ? run_guest_command(request->line, *caller, request->secret)
-                 : send_answer(request.error());
+  return body;
 }
 
 }  // namespace pbstoken

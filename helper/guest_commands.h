@@ -4,23 +4,26 @@
 #ifndef PBSTOKEN_HELPER_GUEST_COMMANDS_H_
 #define PBSTOKEN_HELPER_GUEST_COMMANDS_H_
 
-#include <optional>
 #include <string_view>
 
 #include "caller.h"
 #include "command_line.h"
 #include "exit_status.h"
+#include "pbstoken/buffer.h"
+#include "pbstoken/result.h"
+#include "pbstoken/store.h"
 
 namespace pbstoken {
 
-// secret: nothing if it is to come on standard input.
-ExitStatus run_guest_command(const CommandLine &line, const Caller &caller,
-                             std::optional<std::string_view> secret);
+// The body of the one request that comes over the socket, in kRequestSeconds.
+Result<Buffer> receive_request();
 
-// Reads one request from the socket that is standard input and output, and
-// answers it for who is connected there.  starter: who started this process,
-// which must be root.
-ExitStatus serve_connection(const Caller &starter);
+// The secret that a command takes, where standard input has nothing else.
+Result<Buffer> receive_secret(Command command);
+
+// For a caller who may do this.
+ExitStatus run_guest_command(const CommandLine &line, const Store &store,
+                             const Caller &caller, std::string_view secret);
 
 }  // namespace pbstoken
 

@@ -7,6 +7,8 @@
 
 #include <signal.h>
 
+#include <array>
+
 namespace pbstoken {
 
 class HeldSignals {
@@ -20,11 +22,28 @@ class HeldSignals {
   HeldSignals &operator=(const HeldSignals &) = delete;
   ~HeldSignals() { sigprocmask(SIG_SETMASK, &before_, nullptr); }
 
-  // Whether one that would end the process is waiting.
+  // Those by which somebody asks for an end.
+  [[nodiscard]] static sigset_t end_signals() {
+    sigset_t set{};
+    sigemptyset(&set);
+    for (const int number : kEndSignals) {
+      sigaddset(&set, number);
+    }
+    return set;
+  }
+
+  // From now on they mean nothing, and those that are waiting are gone.
+  static void forget_end_signals() {
+    for (const int number : kEndSignals) {
+      static_cast<void>(signal(number, SIG_IGN));
+    }
+  }
+
+  // Whether one of them is waiting.
   [[nodiscard]] static bool has_end_signal() {
     sigset_t waiting{};
     sigpending(&waiting);
-    for (const int number : {SIGINT, SIGQUIT, SIGTERM, SIGHUP}) {
+    for (const int number : kEndSignals) {
       if (sigismember(&waiting, number) == 1) {
         return true;
       }
@@ -33,6 +52,8 @@ class HeldSignals {
   }
 
  private:
+  static constexpr std::array kEndSignals = {SIGINT, SIGQUIT, SIGTERM, SIGHUP};
+
   sigset_t before_{};
 };
 

@@ -15,7 +15,7 @@ namespace pbstoken {
 
 namespace {
 
-constexpr int kPatience = 5000;  // ms
+constexpr int kPatience = 4000;  // ms
 
 bool append_number(Buffer *out, std::uint64_t number) {
   return out->append(FixedText<20>().append(number).view());
@@ -68,7 +68,7 @@ bool print_fields(std::span<const Field> fields, OutputFormat format) {
     errno = ENOMEM;
     return false;
   }
-  // A pipe that nobody reads must not hold up who holds the store's lock.
+  // A pipe that nobody reads is no reason to stay for ever.
   pollfd standard_output = {
       .fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
   const int ready = poll(&standard_output, 1, kPatience);

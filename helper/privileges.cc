@@ -4,17 +4,21 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cstdlib>
 
+#include "pbstoken/caller.h"
+#include "resources.h"
+
 namespace pbstoken {
 
 namespace {
+
+constexpr const char *kProgram = "/proc/self/exe";
 
 // A closed descriptor 0-2 would be the number of the next file opened, and
 // token.shadow would receive our messages.  Opened the wrong way round, so that
@@ -56,34 +60,34 @@ Result<void> reset_signals() {
   return {};
 }
 
-// As high as it goes.  Root may raise a hard limit as well, but in a container
-// it often may not: then what the limit leaves must do, and if it does not, the
-// call that needed more fails.
-bool raise_limit(decltype(RLIMIT_AS) resource, rlim_t wanted) {
-  const rlimit limit = {wanted, wanted};
-  if (setrlimit(resource, &limit) == 0) {
-    return true;
-  }
-  rlimit current{};
-  if (errno != EPERM || getrlimit(resource, &current) != 0) {
-    return false;
-  }
-  current.rlim_cur = current.rlim_max;
-  return setrlimit(resource, &current) == 0;
+Error badly_installed(const char *why) {
+  return plain_error(Errc::kUnsafe, "cannot run", {}, why);
 }
 
-Result<void> reset_limits() {
-  constexpr rlim_t kFiles = 64;
-  const rlimit none = {0, 0};
-  if (!raise_limit(RLIMIT_FSIZE, RLIM_INFINITY) ||
-      !raise_limit(RLIMIT_CPU, RLIM_INFINITY) ||
-      !raise_limit(RLIMIT_AS, RLIM_INFINITY) ||
-      !raise_limit(RLIMIT_DATA, RLIM_INFINITY) ||
-      !raise_limit(RLIMIT_STACK, RLIM_INFINITY) ||
-      !raise_limit(RLIMIT_NOFILE, kFiles) ||
-      setrlimit(RLIMIT_CORE, &none) != 0 ||
-      prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
-    return system_error("cannot reset resource limits", {});
+// With file capabilities on top of the setuid bit it would be root with nothing
+// but those, and with them instead of it not root at all; either way calls fail
+// where nobody expects it.
+Result<void> refuse_file_capabilities() {
+  if (getxattr(kProgram, "security.capability", nullptr, 0) >= 0) {
+    return badly_installed("it has file capabilities");
+  }
+  if (errno != ENODATA && errno != ENOTSUP) {
+    return system_error("cannot read the attributes of", kProgram);
+  }
+  return {};
+}
+
+Result<void> check_setuid_installation() {
+  struct stat program {};
+  if (stat(kProgram, &program) != 0) {
+    return system_error("cannot stat", kProgram);
+  }
+  if (geteuid() != 0 || program.st_uid != 0 ||
+      (program.st_mode & S_ISUID) == 0) {
+    return badly_installed("not installed setuid root");
+  }
+  if ((program.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    return badly_installed("others than root may change the program");
   }
   return {};
 }
@@ -111,15 +115,26 @@ Result<void> shed_inheritance() {
 }
 
 Result<void> become_root() {
-  if (geteuid() != 0) {
-    return plain_error(Errc::kUnsafe, "cannot run", {},
-                       "not installed setuid root");
+  if (getuid() != 0) {
+    if (const auto checked = check_setuid_installation(); !checked) {
+      return checked.error();
+    }
+  } else if (geteuid() != 0) {
+    return badly_installed("installed setuid, and not as root");
+  }
+  if (const auto plain = refuse_file_capabilities(); !plain) {
+    return plain.error();
   }
   if (setgroups(0, nullptr) != 0 || setresgid(0, 0, 0) != 0 ||
-      setresuid(0, 0, 0) != 0) {
+      setresuid(0, 0, 0) != 0 || !is_only_root() ||
+      getgroups(0, nullptr) != 0) {
     return system_error("cannot become root", {});
   }
-  return reset_limits();
+  if (const auto reset = reset_limits(); !reset) {
+    return reset.error();
+  }
+  reset_scheduling();
+  return {};
 }
 
 }  // namespace pbstoken

@@ -13,9 +13,11 @@ namespace pbstoken {
 // directory "/".
 Result<void> shed_inheritance();
 
-// Root for good, with all three ids and no supplementary group; no core dump,
-// and limits that a caller may have lowered raised again.  kUnsafe if the
-// program was not installed setuid root.
+// Root for good, with all three ids and no supplementary group, under limits
+// and priorities of its own (resources.h).  kUnsafe unless the program was
+// installed as it must be: setuid root by its mode and root's alone to change,
+// if somebody else than root has started it; without file capabilities, whoever
+// has.
 Result<void> become_root();
 
 }  // namespace pbstoken

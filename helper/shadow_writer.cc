@@ -7,6 +7,7 @@
 
 #include <utility>
 
+#include "bounded_call.h"
 #include "held_signals.h"
 #include "message.h"
 #include "pbstoken/file.h"
@@ -23,6 +24,9 @@ namespace {
 
 // Of somebody who edits the file by hand, without the lock, again and again.
 constexpr int kMaxRounds = 100;
+
+// Well below what others wait for the lock.
+constexpr unsigned kDeliverySeconds = 5;
 
 // What stands there before the change.
 struct Current {
@@ -158,7 +162,9 @@ class Writer {
     if (delivery_.deliver == nullptr || delivered_) {
       return true;
     }
-    delivered_ = delivery_.deliver(delivery_.context);
+    // Whoever is to be told must not hold up who waits for the lock.
+    delivered_ =
+        call_within(kDeliverySeconds, delivery_.deliver, delivery_.context);
     return delivered_;
   }
 

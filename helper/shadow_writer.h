@@ -33,7 +33,8 @@
 
 namespace pbstoken {
 
-// Tells the caller what is to be told; false, with errno, if it cannot.
+// Tells the caller what is to be told; false, with errno, if it cannot.  Runs
+// in a child process, for some seconds at most (bounded_call.h).
 struct Delivery {
   bool (*deliver)(const void *context) = nullptr;  // null: nothing to tell
   const void *context = nullptr;

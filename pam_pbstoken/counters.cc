@@ -21,10 +21,14 @@ using Stripes = std::array<Stripe, kStripes>;
 
 }  // namespace
 
+key_t counters_key(const Store &store) {
+  return key_beside(store, "pbstoken counters 1");
+}
+
 Counters Counters::open(const Store &store) {
   Counters counters;
   if (is_root()) {
-    counters.key_ = key_beside(store, "pbstoken counters 1");
+    counters.key_ = counters_key(store);
   }
   return counters;
 }

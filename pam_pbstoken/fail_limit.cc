@@ -99,13 +99,16 @@ Window *make_room(std::byte *address, std::uint64_t tag) {
 
 }  // namespace
 
+key_t failures_key(const Store &store) {
+  return key_beside(store, "pbstoken failures 1");
+}
+
 FailLimit::FailLimit(const Store &store, std::string_view token_id,
                      const Client &client)
     : store_(store) {
   if (store.fail_limit != 0 && !client.rhost.empty() && is_root()) {
     tag_ = tag_of(token_id, client);
-    attachment_ = use_root_segment(key_beside(store, "pbstoken failures 1"),
-                                   sizeof(Windows));
+    attachment_ = use_root_segment(failures_key(store), sizeof(Windows));
   }
 }
 

@@ -49,7 +49,7 @@ std::optional<Gate> open_gate(const Store &store, GateShare share) {
   if (store.max_hashes == 0U || !is_only_root()) {
     return std::nullopt;
   }
-  const key_t key = key_beside(store, "pbstoken gate 1");
+  const key_t key = hash_gate_key(store);
   int set = semget(key, 0, 0);
   if (set < 0) {
     set = semget(key, wanted_places(store), IPC_CREAT | S_IRUSR | S_IWUSR);
@@ -107,6 +107,10 @@ std::time_t last_change(const Gate &gate) {
 }
 
 }  // namespace
+
+key_t hash_gate_key(const Store &store) {
+  return key_beside(store, "pbstoken gate 1");
+}
 
 HashPlace::~HashPlace() {
   if (set_ >= 0) {

@@ -100,14 +100,8 @@ HelperRequest request_about(const pam_handle_t *pamh,
 }
 
 Error error_of(const HelperAnswer &answer) {
-  switch (answer.reply) {
-    case Reply::kNoMemory:
-      return no_memory("the helper cannot verify");
-    case Reply::kNotPermitted:
-      return plain_error(Errc::kSystem, "the helper refuses to serve this user",
-                         answer.text.view());
-    default:
-      break;
+  if (answer.reply == Reply::kNoMemory) {
+    return no_memory("the helper cannot verify");
   }
   return plain_error(answer.reply == Reply::kBusy ? Errc::kBusy : Errc::kSystem,
                      "the helper:", answer.text.view());

@@ -25,6 +25,9 @@
 
 namespace pbstoken {
 
+// The key of a store's windows.
+key_t failures_key(const Store &store);
+
 // Who asks, as far as this host can tell.
 struct Client {
   std::string_view rhost;       // PAM_RHOST; empty: not known

@@ -21,11 +21,16 @@ constexpr unsigned kWriterSeconds = 10;
 class FileLock {
  public:
   // Tries for wait_seconds (0: once), by polling and without any signal;
-  // kTimedOut if somebody else holds it.  A lock file that is not there is
+  // kTimedOut if somebody else holds it, with the pid of who does if a wait was
+  // in vain and /proc/locks has it.  A lock file that is not there is
   // made, 0660, with the owner and group that the store gives its files, which
   // takes root.  The lock counts only if the path still names the file
   // that was locked.
   static Result<FileLock> acquire(const Store &store, unsigned wait_seconds);
+
+  // Makes the lock file if it is not there and can be made: for who gives up
+  // the privileges for that before acquire().
+  static void prepare(const Store &store);
 
   FileLock(FileLock &&) noexcept = default;
   FileLock &operator=(FileLock &&) noexcept = default;

@@ -32,6 +32,9 @@ enum class GateShare : std::uint8_t {
   kHalf  // at least one
 };
 
+// The key of a store's semaphores.
+key_t hash_gate_key(const Store &store);
+
 // The right to compute one hash.
 class HashPlace {
  public:

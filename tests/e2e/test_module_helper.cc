@@ -314,8 +314,8 @@ void log_what_the_helper_says_is_broken(void ** /*state*/) {
   assert_logs(
       [] { authenticate_as([] { become(kMember, {}); }, kId, kSecret); },
       LOG_ERR,
-      "cannot verify: the helper refuses to serve this user uid 33 may not do "
-      "this");
+      "cannot verify: the helper: not permitted: only root or group pbstoken "
+      "may do this");
   // Whatever it says is one line of bounded length, and nothing of it counts.
   write_service_with_script(shell_print(word_text(Reply::kUnavailable)) +
                             "; printf 'a\\nb\\033[2J\\377'; exit 4");

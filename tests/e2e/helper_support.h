@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The helper as it is installed, and who starts it.
+#ifndef PBSTOKEN_TESTS_E2E_HELPER_SUPPORT_H_
+#define PBSTOKEN_TESTS_E2E_HELPER_SUPPORT_H_
+
+#include <grp.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "e2e_support.h"
+
+namespace pbstoken::testing {
+
+// A copy of the helper, installed with this owner and mode.
+inline std::string install_helper(uid_t owner = 0, mode_t mode = 04755,
+                                  gid_t group = 0) {
+  const std::string path = scratch("installed-helper");
+  std::filesystem::remove(path);
+  std::filesystem::copy_file(helper_path(), path);
+  if (chown(path.c_str(), owner, group) != 0 ||
+      chmod(path.c_str(), mode) != 0) {
+    fail_msg("cannot install %s", path.c_str());
+  }
+  return path;
+}
+
+// --- who starts it
+
+// Groups that no user of the host has.
+constexpr gid_t kVerifyGroup = 54321;
+constexpr gid_t kAdminGroup = 54322;
+
+inline void configure_groups(const std::string &more = {}) {
+  configure("verify_group = " + std::to_string(kVerifyGroup) +
+            "\nadmin_group = " + std::to_string(kAdminGroup) + "\n" + more);
+}
+
+struct Person {
+  const char *name;
+  uid_t uid = kNobody;
+  gid_t gid = kNobody;
+  std::vector<gid_t> groups = {};
+};
+
+inline const Person kRoot = {.name = "root", .uid = 0, .gid = 0};
+inline const Person kStranger = {.name = "nobody"};
+inline const Person kMember = {.name = "member", .groups = {7, kVerifyGroup}};
+inline const Person kAdmin = {.name = "admin", .groups = {kAdminGroup}};
+
+// For a child.
+inline void become(const Person &person) {
+  if (setgroups(person.groups.size(), person.groups.data()) != 0 ||
+      setresgid(person.gid, person.gid, person.gid) != 0 ||
+      setresuid(person.uid, person.uid, person.uid) != 0) {
+    std::abort();
+  }
+}
+
+inline Outcome run_as(const Person &person, const std::string &path,
+                      const std::vector<std::string> &arguments,
+                      const std::string &input = kSecret,
+                      const std::function<void()> &prepare = {}) {
+  return run(
+      {.path = path, .arguments = arguments, .input = input, .prepare = [&] {
+         become(person);
+         if (prepare) {
+           prepare();
+         }
+       }});
+}
+
+inline void assert_exit(const Outcome &outcome, int status,
+                        const std::string &what) {
+  if (outcome.status != status) {
+    fail_msg("%s: exit status %d, not %d: %s", what.c_str(), outcome.status,
+             status, outcome.err.c_str());
+  }
+}
+
+// --- other processes
+
+// A line of /proc/PID/status, without its name and white space around it;
+// empty if the process is gone.
+inline std::string proc_status(pid_t pid, const std::string &name) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/status");
+  std::string line;
+  while (std::getline(file, line)) {
+    if (line.starts_with(name + ":")) {
+      const std::size_t start = line.find_first_not_of(" \t", name.size() + 1);
+      const std::size_t end = line.find_last_not_of(" \t");
+      return start == std::string::npos ? ""
+                                        : line.substr(start, end + 1 - start);
+    }
+  }
+  return {};
+}
+
+// Who holds the store's lock; 0: nobody.
+inline pid_t lock_holder() {
+  struct stat lock {};
+  if (stat(kLock, &lock) != 0) {
+    return 0;
+  }
+  std::ifstream table("/proc/locks");
+  std::string line;
+  while (std::getline(table, line)) {
+    std::istringstream words(line);
+    std::string number;
+    std::string kind;
+    std::string advisory;
+    std::string access;
+    pid_t pid = 0;
+    std::string file;
+    words >> number >> kind >> advisory >> access >> pid >> file;
+    if (kind == "FLOCK" && file.ends_with(":" + std::to_string(lock.st_ino))) {
+      return pid;
+    }
+  }
+  return 0;
+}
+
+}  // namespace pbstoken::testing
+
+#endif  // PBSTOKEN_TESTS_E2E_HELPER_SUPPORT_H_
