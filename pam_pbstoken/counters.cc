@@ -52,12 +52,16 @@ AttachmentUse attach(key_t key) {
 
 }  // namespace
 
+key_t counters_key(const Store &store) {
+  const auto number = static_cast<std::uint32_t>(store.shm_key);
+  return derive_key("pbstoken counters 1",
+                    FixedText<16>().append(number).view());
+}
+
 Counters Counters::open(const Store &store) {
   Counters counters;
   if (is_root()) {
-    const auto number = static_cast<std::uint32_t>(store.shm_key);
-    const FixedText<16> name = FixedText<16>().append(number);
-    counters.key_ = derive_key("pbstoken counters 1", name.view());
+    counters.key_ = counters_key(store);
   }
   return counters;
 }

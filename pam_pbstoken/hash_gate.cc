@@ -49,9 +49,7 @@ std::optional<Gate> open_gate(const Store &store) {
   if (store.max_hashes == 0U || !is_only_root()) {
     return std::nullopt;
   }
-  const auto number = static_cast<std::uint32_t>(store.shm_key);
-  const key_t key =
-      derive_key("pbstoken gate 1", FixedText<16>().append(number).view());
+  const key_t key = hash_gate_key(store);
   int set = semget(key, 0, 0);
   if (set < 0) {
     set = semget(key, wanted_places(store), IPC_CREAT | S_IRUSR | S_IWUSR);
@@ -98,6 +96,11 @@ std::uint64_t hashes_done(Counters *counters) {
 }
 
 }  // namespace
+
+key_t hash_gate_key(const Store &store) {
+  const auto number = static_cast<std::uint32_t>(store.shm_key);
+  return derive_key("pbstoken gate 1", FixedText<16>().append(number).view());
+}
 
 HashPlace::~HashPlace() {
   if (set_ >= 0) {

@@ -9,6 +9,8 @@
 #ifndef PBSTOKEN_COUNTERS_H_
 #define PBSTOKEN_COUNTERS_H_
 
+#include <sys/types.h>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -28,6 +30,9 @@ enum class Event : std::uint8_t {
 };
 constexpr std::size_t kEvents = 6;
 using Totals = std::array<std::uint64_t, kEvents>;
+
+// The key of a store's counters.
+key_t counters_key(const Store &store);
 
 // One thread per object.
 class Counters {

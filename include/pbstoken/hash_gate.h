@@ -24,6 +24,9 @@ namespace pbstoken {
 // What one waits for a place before one does without, or gives up.
 constexpr std::uint64_t kGateSeconds = 5;
 
+// The key of a store's semaphores.
+key_t hash_gate_key(const Store &store);
+
 // The right to compute one hash.
 class HashPlace {
  public:
