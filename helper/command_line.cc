@@ -16,7 +16,7 @@ struct CommandName {
   bool takes_token_id;
 };
 
-constexpr std::array<CommandName, 7> kCommands = {{
+constexpr std::array<CommandName, 8> kCommands = {{
     {"generate", Command::kGenerate, true},
     {"set", Command::kSet, true},
     {"delete", Command::kDelete, true},
@@ -24,6 +24,7 @@ constexpr std::array<CommandName, 7> kCommands = {{
     {"verify", Command::kVerify, true},
     {"status", Command::kStatus, false},
     {"flush", Command::kFlush, false},
+    {"retire", Command::kRetire, false},
 }};
 
 struct FormatName {
@@ -123,6 +124,7 @@ std::string_view usage_text() {
          "  verify TOKENID    secret on standard input; exit 0 if it matches\n"
          "  status            the segment and its counters\n"
          "  flush             forget every verified secret\n"
+         "  retire            the same, and leave no segment behind\n"
          "\n"
          "  --store NAME                            default: pbs\n"
          "  --config PATH                           default: "

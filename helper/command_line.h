@@ -22,7 +22,8 @@ enum class Command : std::uint8_t {
   kRotate,
   kVerify,
   kStatus,
-  kFlush
+  kFlush,
+  kRetire
 };
 
 enum class OutputFormat : std::uint8_t { kText, kJson, kJsonPretty };

@@ -11,6 +11,7 @@
 #include "output.h"
 #include "pbstoken/secret.h"
 #include "pbstoken/verifier.h"
+#include "retire.h"
 #include "secret_input.h"
 #include "shadow_writer.h"
 #include "status.h"
@@ -241,6 +242,8 @@ ExitStatus run(Context *context) {
       return status(context);
     case Command::kFlush:
       return flush(context);
+    case Command::kRetire:
+      return retire(context->store, context->line.format);
   }
   return ExitStatus::kUsage;
 }

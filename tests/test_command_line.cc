@@ -69,8 +69,9 @@ std::string meaning(const Arguments &arguments) {
     return "help";
   }
   const CommandLine &given = **parsed;
-  constexpr std::array<const char *, 7> kCommands = {
-      "generate", "set", "delete", "rotate", "verify", "status", "flush"};
+  constexpr std::array<const char *, 8> kCommands = {
+      "generate", "set",    "delete", "rotate",
+      "verify",   "status", "flush",  "retire"};
   constexpr std::array<const char *, 3> kFormats = {"text", "json", "pretty"};
   return std::string(kCommands.at(static_cast<std::size_t>(given.command))) +
          " [" + std::string(given.token_id.text) +
@@ -117,6 +118,7 @@ void parse_every_command_is_known(void ** /*state*/) {
       {{"verify", "a@pbs!t"}, "verify [a@pbs!t] store=pbs config= text"},
       {{"status"}, "status [] store=pbs config= text"},
       {{"flush"}, "flush [] store=pbs config= text"},
+      {{"retire"}, "retire [] store=pbs config= text"},
   });
 }
 
@@ -223,7 +225,7 @@ void parse_help_is_nothing(void ** /*state*/) {
   const std::string usage(usage_text());
   for (const char *word :
        {"generate", "set", "delete", "rotate", "verify", "status", "flush",
-        "--store", "--config", "--output-format"}) {
+        "retire", "--store", "--config", "--output-format"}) {
     assert_true(usage.find(word) != std::string::npos);
   }
 }
@@ -260,6 +262,7 @@ void parse_extra_arguments_are_an_error(void ** /*state*/) {
       {{"status", ""}, "error"},
       {{"flush", "a@pbs!t"}, "error"},
       {{"flush", "flush"}, "error"},
+      {{"retire", "pbs"}, "error"},
       {{"verify", "a@pbs!t", "b@pbs!t"}, "error"},
       {{"verify", "a@pbs!t", ""}, "error"},
       {{"verify", "a@pbs!t", "a-secret"}, "error"},
