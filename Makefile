@@ -6,8 +6,10 @@
 # make lint       clang-format, clang-tidy, cppcheck, shellcheck
 # make install    DESTDIR= PREFIX= SYSCONFDIR= PAMDIR= UNITDIR=
 # make deb        the Debian package, under build/deb, and lintian's word on it
+# make check-package   that it can be rebuilt to the same bytes, and installed,
+#                 upgraded, removed and purged in a Debian of its own
 #
-# demo, check, lint and deb install the packages that they need.
+# demo, check, lint, deb and check-package install the packages that they need.
 
 # --- what an administrator may choose
 
@@ -41,6 +43,7 @@ DEMO_PACKAGES = pamtester util-linux
 TEST_PACKAGES = $(UNIT_TEST_PACKAGES) clang clang-format clang-tidy cppcheck \
   libclang-rt-dev shellcheck valgrind
 DEB_PACKAGES = build-essential debhelper lintian $(UNIT_TEST_PACKAGES)
+PACKAGE_TEST_PACKAGES = debootstrap util-linux
 
 # --- how it is built
 
@@ -224,6 +227,18 @@ deb: deb-packages
 	$(call build_deb,$(DEB))
 	lintian --pedantic --fail-on error,warning $(DEB)/*.changes
 
+package-test-packages:
+	$(call install_packages,$(PACKAGE_TEST_PACKAGES))
+
+# Once more elsewhere and otherwise, to the same bytes; and what becomes of it.
+check-package: deb package-test-packages
+	$(call build_deb,$(DEB)/again/in/another/place,LC_ALL=C TZ=Asia/Tokyo \
+	  DEB_BUILD_OPTIONS=nocheck sh -c 'umask 027; exec "$$@"' sh)
+	for package in $(DEB)/*.deb; do \
+	  cmp $$package $(DEB)/again/in/another/place/$${package##*/} || exit 1; \
+	done
+	$(SUDO) tests/package $(DEB)/libpam-pbstoken_*.deb
+
 # --- linting
 
 SOURCES = $(MODULE_SOURCES) $(CORE_SOURCES) $(HELPER_SOURCES)
@@ -231,7 +246,7 @@ TEST_SOURCES = $(wildcard tests/*.cc tests/e2e/*.cc)
 FORMATTED = $(SOURCES) $(TEST_SOURCES) \
   $(wildcard include/pbstoken/*.h pam_pbstoken/*.h helper/*.h tests/*.h \
   tests/e2e/*.h)
-SCRIPTS = tests/run tests/scratch tests/demo .ci/run \
+SCRIPTS = tests/run tests/scratch tests/demo tests/package .ci/run \
   $(wildcard debian/*.postinst debian/*.prerm debian/*.postrm) \
   debian/tests/authenticate
 
@@ -248,7 +263,7 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: all build-packages test-packages demo-packages deb-packages \
-  tests check-units e2e-tests check demo \
+  package-test-packages tests check-units e2e-tests check check-package demo \
   lint install deb clean
 .SECONDARY:
 
