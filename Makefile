@@ -111,8 +111,8 @@ $(BUILD)/pbstoken-helper: $(call objects,$(HELPER_SOURCES)) $(CORE)
 # --- installing
 
 # Files, if there are any, into a directory; or one under another name.
-put = $(if $(strip $(1)),install -D -m 0644 -t $(DESTDIR)$(2) $(1))
-put_as = $(if $(wildcard $(1)),install -D -m 0644 $(1) $(DESTDIR)$(2))
+put = $(if $(strip $(1)),install -D -m 0644 -t $(DESTDIR)$(strip $(2)) $(1))
+put_as = $(if $(wildcard $(1)),install -D -m 0644 $(1) $(DESTDIR)$(strip $(2)))
 SERVICES = $(wildcard helper/*.service)
 
 install: all
