@@ -4,30 +4,46 @@
 # make demo       what they do, on real input, in a scratch namespace
 # make check      builds with both compilers, runs every test
 # make lint       clang-format, clang-tidy, cppcheck, shellcheck
-# make install    DESTDIR= PREFIX= PAMDIR= UNITDIR=
+# make install    DESTDIR= PREFIX= SYSCONFDIR= PAMDIR= UNITDIR=
+# make deb        the Debian package, under build/deb, and lintian's word on it
+# make check-package   that it can be rebuilt to the same bytes, and installed,
+#                 upgraded, removed and purged in a Debian of its own
 #
-# demo, check and lint install the packages that they need.
+# demo, check, lint, deb and check-package install the packages that they need.
 
 # --- what an administrator may choose
 
 DESTDIR =
 PREFIX = /usr
+SYSCONFDIR = /etc
 PAMDIR = $(PREFIX)/lib/$(MULTIARCH)/security
 SBINDIR = $(PREFIX)/sbin
 UNITDIR = $(PREFIX)/lib/systemd/system
+MANDIR = $(PREFIX)/share/man
+COMPLETIONDIR = $(PREFIX)/share/bash-completion/completions
+EXAMPLESDIR = $(PREFIX)/share/doc/libpam-pbstoken/examples
 
 CXX = g++
-CXXFLAGS = -O2 -g
-CPPFLAGS =
-LDFLAGS =
+# In the environment, too, which is how a packager gives them.
+CXXFLAGS ?= -O2 -g
+CPPFLAGS ?=
+LDFLAGS ?=
 WERROR =
 
 # --- Debian packages: to build, for the demonstration, to test
 
-BUILD_PACKAGES = g++ libcrypt-dev libpam0g-dev libssl-dev rapidjson-dev
+# debian/control says what the build takes, one package a line; debhelper's own
+# apart, which `make deb` alone needs, and with <!nocheck> what the tests take.
+build_depends = $(shell sed -n \
+  '/^Build-Depends:/,/^[A-Z]/s/^ \([a-z][^ ,]*\)$(1),\{0,1\}$$/\1/p' \
+  debian/control)
+BUILD_PACKAGES = g++ $(filter-out dh-%,$(call build_depends))
+UNIT_TEST_PACKAGES = $(call build_depends, <!nocheck>)
 DEMO_PACKAGES = pamtester util-linux
-TEST_PACKAGES = clang clang-format clang-tidy cppcheck libclang-rt-dev \
-  libcmocka-dev shellcheck strace systemd valgrind
+TEST_PACKAGES = $(UNIT_TEST_PACKAGES) clang clang-format clang-tidy cppcheck \
+  libclang-rt-dev shellcheck strace systemd valgrind
+DEB_PACKAGES = build-essential debhelper lintian $(UNIT_TEST_PACKAGES)
+PACKAGE_TEST_PACKAGES = debootstrap util-linux
 
 # --- how it is built
 
@@ -101,18 +117,29 @@ $(BUILD)/pbstoken-helper@.service: helper/pbstoken-helper@.service.in Makefile
 
 # --- installing
 
+# Files, if there are any, into a directory; or one under another name.
+put = $(if $(strip $(1)),install -D -m 0644 -t $(DESTDIR)$(strip $(2)) $(1))
+put_as = $(if $(wildcard $(1)),install -D -m 0644 $(1) $(DESTDIR)$(strip $(2)))
+
 install: all
-	install -D -m 0644 $(BUILD)/pam_pbstoken.so \
-	  $(DESTDIR)$(PAMDIR)/pam_pbstoken.so
-	install -D -m 0755 $(BUILD)/pbstoken-helper \
-	  $(DESTDIR)$(SBINDIR)/pbstoken-helper
-	install -D -m 0644 helper/pbstoken-helper.socket \
-	  $(DESTDIR)$(UNITDIR)/pbstoken-helper.socket
-	install -D -m 0644 $(BUILD)/pbstoken-helper@.service \
-	  $(DESTDIR)$(UNITDIR)/pbstoken-helper@.service
-# Setuid root, which alone needs root:
-	chown root:root $(DESTDIR)$(SBINDIR)/pbstoken-helper
-	chmod 4755 $(DESTDIR)$(SBINDIR)/pbstoken-helper
+	$(call put,$(BUILD)/pam_pbstoken.so,$(PAMDIR))
+# Setuid root, which alone needs root.  Who packages the files without being
+# root makes them root's there.
+	install -D -m 4755 $(if $(filter 0,$(shell id -u)),-o root -g root) \
+	  -t $(DESTDIR)$(SBINDIR) $(BUILD)/pbstoken-helper
+# An administrator's configuration stays.
+	[ -e $(DESTDIR)$(SYSCONFDIR)/pbstoken/pbs.conf ] || \
+	  $(call put,pam_pbstoken/pbs.conf,$(SYSCONFDIR)/pbstoken)
+	$(call put_as,pam_pbstoken/fail2ban-filter.conf,\
+	  $(SYSCONFDIR)/fail2ban/filter.d/pbstoken.conf)
+	$(call put,helper/pbstoken-helper.socket \
+	  $(BUILD)/pbstoken-helper@.service,$(UNITDIR))
+	$(call put,$(wildcard pam_pbstoken/*.5),$(MANDIR)/man5)
+	$(call put,$(wildcard pam_pbstoken/*.8 helper/*.8),$(MANDIR)/man8)
+	$(call put_as,helper/pbstoken-helper.bash-completion,\
+	  $(COMPLETIONDIR)/pbstoken-helper)
+	$(call put,pam_pbstoken/pdm.conf.example \
+	  $(wildcard pam_pbstoken/examples/*),$(EXAMPLESDIR))
 
 # --- testing
 
@@ -159,6 +186,8 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TESTED)
 	  -l:libcrypto.a -lcrypt -lpam -lcmocka -lpthread
 
 tests: $(UNIT_TESTS)
+check-units: tests
+	tests/run $(UNIT_TESTS)
 e2e-tests: all $(E2E_TESTS)
 
 # The unit tests three times: as built, under Valgrind, and by the other
@@ -184,6 +213,39 @@ demo: demo-packages
 	@$(MAKE) --silent all
 	@$(SUDO) tests/scratch tests/demo $(BUILD)
 
+# --- the Debian package
+
+DEB = $(BUILD)/deb
+# A package goes beside the tree that it is built in, and leaves its own there:
+# so in a copy, in the directory given, by way of the command given.  Nothing of
+# this make's own may reach it.
+define build_deb
+	rm -rf $(1)
+	mkdir -p $(1)/pam-pbstoken
+	cp -a $(filter-out $(BUILD) .git,$(wildcard * .[!.]*)) $(1)/pam-pbstoken
+	cd $(1)/pam-pbstoken && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL $(2) \
+	  dpkg-buildpackage -us -uc
+endef
+
+deb-packages:
+	$(call install_packages,$(BUILD_PACKAGES) $(DEB_PACKAGES))
+
+deb: deb-packages
+	$(call build_deb,$(DEB))
+	lintian --pedantic --fail-on error,warning $(DEB)/*.changes
+
+package-test-packages:
+	$(call install_packages,$(PACKAGE_TEST_PACKAGES))
+
+# Once more elsewhere and otherwise, to the same bytes; and what becomes of it.
+check-package: deb package-test-packages
+	$(call build_deb,$(DEB)/again/in/another/place,LC_ALL=C TZ=Asia/Tokyo \
+	  DEB_BUILD_OPTIONS=nocheck sh -c 'umask 027; exec "$$@"' sh)
+	for package in $(DEB)/*.deb; do \
+	  cmp $$package $(DEB)/again/in/another/place/$${package##*/} || exit 1; \
+	done
+	$(SUDO) tests/package $(DEB)/libpam-pbstoken_*.deb
+
 # --- linting
 
 SOURCES = $(MODULE_SOURCES) $(CORE_SOURCES) $(HELPER_SOURCES)
@@ -191,7 +253,9 @@ TEST_SOURCES = $(wildcard tests/*.cc tests/e2e/*.cc)
 FORMATTED = $(SOURCES) $(TEST_SOURCES) \
   $(wildcard include/pbstoken/*.h pam_pbstoken/*.h helper/*.h tests/*.h \
   tests/e2e/*.h)
-SCRIPTS = tests/run tests/scratch tests/demo .ci/run
+SCRIPTS = tests/run tests/scratch tests/demo tests/package .ci/run \
+  $(wildcard debian/*.postinst debian/*.prerm debian/*.postrm) \
+  debian/tests/authenticate
 
 lint: test-packages
 	clang-format --dry-run --Werror $(FORMATTED)
@@ -205,8 +269,10 @@ lint: test-packages
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all build-packages test-packages demo-packages tests e2e-tests check \
-  demo lint install clean
+.PHONY: all build-packages test-packages demo-packages deb-packages \
+  package-test-packages tests check-units e2e-tests check check-package demo \
+  lint install deb clean
 .SECONDARY:
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -path $(DEB) -prune -o \
+  -type f -name '*.d' -print 2>/dev/null)

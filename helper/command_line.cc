@@ -18,7 +18,7 @@ struct CommandName {
   bool takes_token_id;
 };
 
-constexpr std::array<CommandName, 9> kCommands = {{
+constexpr std::array<CommandName, 10> kCommands = {{
     {"generate", Command::kGenerate, true},
     {"set", Command::kSet, true},
     {"delete", Command::kDelete, true},
@@ -27,6 +27,7 @@ constexpr std::array<CommandName, 9> kCommands = {{
     {"account", Command::kAccount, true},
     {"status", Command::kStatus, false},
     {"flush", Command::kFlush, false},
+    {"retire", Command::kRetire, false},
     {"serve", Command::kServe, false},
 }};
 
@@ -164,6 +165,7 @@ std::string_view usage_text() {
          "  verify TOKENID    secret on standard input; exit 0 if it matches\n"
          "  status            the segment and its counters\n"
          "  flush             forget every verified secret\n"
+         "  retire            the same, and leave no segment behind\n"
          "  serve             answer one request on the socket that is "
          "standard\n"
          "                    input, for pbstoken-helper.socket\n"

@@ -25,7 +25,8 @@ enum class Command : std::uint8_t {
   kStatus,
   kFlush,
   kAccount,
-  kServe
+  kServe,
+  kRetire
 };
 
 enum class OutputFormat : std::uint8_t { kText, kJson, kJsonPretty };

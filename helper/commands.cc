@@ -13,6 +13,7 @@
 #include "pbstoken/clock.h"
 #include "pbstoken/secret.h"
 #include "pbstoken/verifier.h"
+#include "retire.h"
 #include "secret_input.h"
 #include "shadow_writer.h"
 #include "status.h"
@@ -252,6 +253,8 @@ ExitStatus run(Context *context) {
       return status(context);
     case Command::kFlush:
       return flush(context);
+    case Command::kRetire:
+      return retire(context->store, context->line.format);
     case Command::kAccount:
       return account(context);
     case Command::kServe:
@@ -275,13 +278,14 @@ Result<Buffer> read_secret_for(Command command) {
     case Command::kFlush:
     case Command::kAccount:
     case Command::kServe:
+    case Command::kRetire:
       break;
   }
   return Buffer();
 }
 
 ExitStatus run_command(const CommandLine &line, const Store &store,
-                        const Caller &caller, std::string_view secret) {
+                       const Caller &caller, std::string_view secret) {
   Context context(line, store, caller, secret);
   return run(&context);
 }

@@ -28,6 +28,7 @@ Reach reach_of(Command command) {
     case Command::kVerify:
     case Command::kAccount:
     case Command::kFlush:
+    case Command::kRetire:
       return Reach::kCache;
     case Command::kGenerate:
     case Command::kSet:

@@ -20,6 +20,7 @@ bool is_for_members(const Store &store, Command command) {
     case Command::kStatus:
     case Command::kFlush:
     case Command::kServe:
+    case Command::kRetire:
       return false;
   }
   return false;

@@ -163,20 +163,28 @@ Result<void> retire_orphans(const SegmentOrigin &origin,
   return {};
 }
 
-Result<void> retire_segment(const Store &store, const SegmentOrigin &origin,
-                            const FileLock &lock) {
+Result<void> retire_abandoned_segment(const Store &store) {
   const auto id = find_segment_id(store);
   if (!id) {
     return id.error();
   }
-  if (*id) {
-    if (const auto marked = mark_retired(**id); !marked) {
-      return marked.error();
-    }
-    if (shmctl(**id, IPC_RMID, nullptr) != 0 && errno != EIDRM &&
-        errno != EINVAL) {
-      return system_error("cannot remove the shared-memory segment", {});
-    }
+  if (!*id) {
+    return {};
+  }
+  if (const auto marked = mark_retired(**id); !marked) {
+    return marked.error();
+  }
+  if (shmctl(**id, IPC_RMID, nullptr) != 0 && errno != EIDRM &&
+      errno != EINVAL) {
+    return system_error("cannot remove the shared-memory segment", {});
+  }
+  return {};
+}
+
+Result<void> retire_segment(const Store &store, const SegmentOrigin &origin,
+                            const FileLock &lock) {
+  if (const auto retired = retire_abandoned_segment(store); !retired) {
+    return retired.error();
   }
   return retire_orphans(origin, lock);
 }

@@ -69,9 +69,9 @@ std::string meaning(const Arguments &arguments) {
     return "help";
   }
   const CommandLine &given = **parsed;
-  constexpr std::array<const char *, 9> kCommands = {
+  constexpr std::array<const char *, 10> kCommands = {
       "generate", "set",   "delete",  "rotate", "verify",
-      "status",   "flush", "account", "serve"};
+      "status",   "flush", "account", "serve",  "retire"};
   constexpr std::array<const char *, 3> kFormats = {"text", "json", "pretty"};
   return std::string(kCommands.at(static_cast<std::size_t>(given.command))) +
          " [" + std::string(given.token_id.text) +
@@ -120,6 +120,7 @@ void parse_every_command_is_known(void ** /*state*/) {
       {{"flush"}, "flush [] store=pbs config= text"},
       {{"account", "a@pbs!t"}, "account [a@pbs!t] store=pbs config= text"},
       {{"serve"}, "serve [] store=pbs config= text"},
+      {{"retire"}, "retire [] store=pbs config= text"},
   });
 }
 
@@ -253,7 +254,7 @@ void parse_help_is_nothing(void ** /*state*/) {
   const std::string usage(usage_text());
   for (const char *word :
        {"generate", "set", "delete", "rotate", "verify", "status", "flush",
-        "--store", "--config", "--output-format"}) {
+        "retire", "--store", "--config", "--output-format"}) {
     assert_true(usage.find(word) != std::string::npos);
   }
 }
@@ -290,6 +291,7 @@ void parse_extra_arguments_are_an_error(void ** /*state*/) {
       {{"status", ""}, "error"},
       {{"flush", "a@pbs!t"}, "error"},
       {{"flush", "flush"}, "error"},
+      {{"retire", "pbs"}, "error"},
       {{"verify", "a@pbs!t", "b@pbs!t"}, "error"},
       {{"verify", "a@pbs!t", ""}, "error"},
       {{"verify", "a@pbs!t", "a-secret"}, "error"},
