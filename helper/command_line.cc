@@ -16,12 +16,13 @@ struct CommandName {
   bool takes_token_id;
 };
 
-constexpr std::array<CommandName, 7> kCommands = {{
+constexpr std::array<CommandName, 8> kCommands = {{
     {"generate", Command::kGenerate, true},
     {"set", Command::kSet, true},
     {"delete", Command::kDelete, true},
     {"rotate", Command::kRotate, true},
     {"verify", Command::kVerify, true},
+    {"list", Command::kList, false},
     {"status", Command::kStatus, false},
     {"flush", Command::kFlush, false},
 }};
@@ -121,6 +122,7 @@ std::string_view usage_text() {
          "  rotate TOKENID    current secret on standard input, print a new "
          "one\n"
          "  verify TOKENID    secret on standard input; exit 0 if it matches\n"
+         "  list              the tokens, and which of them count\n"
          "  status            the segment and its counters\n"
          "  flush             forget every verified secret\n"
          "\n"

@@ -21,6 +21,7 @@ enum class Command : std::uint8_t {
   kDelete,
   kRotate,
   kVerify,
+  kList,
   kStatus,
   kFlush
 };

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "held_signals.h"
+#include "list.h"
 #include "message.h"
 #include "new_secret.h"
 #include "output.h"
@@ -237,6 +238,8 @@ ExitStatus run(Context *context) {
       return rotate(context);
     case Command::kVerify:
       return verify(context);
+    case Command::kList:
+      return print_list(context->store, context->line.format);
     case Command::kStatus:
       return status(context);
     case Command::kFlush:

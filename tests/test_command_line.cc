@@ -69,8 +69,9 @@ std::string meaning(const Arguments &arguments) {
     return "help";
   }
   const CommandLine &given = **parsed;
-  constexpr std::array<const char *, 7> kCommands = {
-      "generate", "set", "delete", "rotate", "verify", "status", "flush"};
+  constexpr std::array<const char *, 8> kCommands = {
+      "generate", "set",  "delete", "rotate",
+      "verify",   "list", "status", "flush"};
   constexpr std::array<const char *, 3> kFormats = {"text", "json", "pretty"};
   return std::string(kCommands.at(static_cast<std::size_t>(given.command))) +
          " [" + std::string(given.token_id.text) +
@@ -115,6 +116,7 @@ void parse_every_command_is_known(void ** /*state*/) {
       {{"delete", "a@pbs!t"}, "delete [a@pbs!t] store=pbs config= text"},
       {{"rotate", "a@pbs!t"}, "rotate [a@pbs!t] store=pbs config= text"},
       {{"verify", "a@pbs!t"}, "verify [a@pbs!t] store=pbs config= text"},
+      {{"list"}, "list [] store=pbs config= text"},
       {{"status"}, "status [] store=pbs config= text"},
       {{"flush"}, "flush [] store=pbs config= text"},
   });
@@ -222,8 +224,8 @@ void parse_help_is_nothing(void ** /*state*/) {
   });
   const std::string usage(usage_text());
   for (const char *word :
-       {"generate", "set", "delete", "rotate", "verify", "status", "flush",
-        "--store", "--config", "--output-format"}) {
+       {"generate", "set", "delete", "rotate", "verify", "list", "status",
+        "flush", "--store", "--config", "--output-format"}) {
     assert_true(usage.find(word) != std::string::npos);
   }
 }
@@ -256,6 +258,7 @@ void parse_unknown_commands_are_an_error(void ** /*state*/) {
 
 void parse_extra_arguments_are_an_error(void ** /*state*/) {
   assert_meanings({
+      {{"list", "a@pbs!t"}, "error"},
       {{"status", "a@pbs!t"}, "error"},
       {{"status", ""}, "error"},
       {{"flush", "a@pbs!t"}, "error"},
