@@ -16,7 +16,7 @@ struct CommandName {
   bool takes_token_id;
 };
 
-constexpr std::array<CommandName, 8> kCommands = {{
+constexpr std::array<CommandName, 9> kCommands = {{
     {"generate", Command::kGenerate, true},
     {"set", Command::kSet, true},
     {"delete", Command::kDelete, true},
@@ -25,6 +25,7 @@ constexpr std::array<CommandName, 8> kCommands = {{
     {"list", Command::kList, false},
     {"status", Command::kStatus, false},
     {"flush", Command::kFlush, false},
+    {"check", Command::kCheck, false},
 }};
 
 struct FormatName {
@@ -125,6 +126,7 @@ std::string_view usage_text() {
          "  list              the tokens, and which of them count\n"
          "  status            the segment and its counters\n"
          "  flush             forget every verified secret\n"
+         "  check             what is wrong with the store's files\n"
          "\n"
          "  --store NAME                            default: pbs\n"
          "  --config PATH                           default: "

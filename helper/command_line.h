@@ -23,7 +23,8 @@ enum class Command : std::uint8_t {
   kVerify,
   kList,
   kStatus,
-  kFlush
+  kFlush,
+  kCheck
 };
 
 enum class OutputFormat : std::uint8_t { kText, kJson, kJsonPretty };

@@ -5,6 +5,7 @@
 
 #include <array>
 
+#include "check.h"
 #include "held_signals.h"
 #include "list.h"
 #include "message.h"
@@ -226,6 +227,11 @@ ExitStatus status(Context *context) {
   return print_status(context->store, &context->verifier, context->line.format);
 }
 
+PathText configuration_of(const CommandLine &line) {
+  return line.config.empty() ? configuration_path(line.store.view())
+                             : line.config;
+}
+
 ExitStatus run(Context *context) {
   switch (context->line.command) {
     case Command::kGenerate:
@@ -244,6 +250,9 @@ ExitStatus run(Context *context) {
       return status(context);
     case Command::kFlush:
       return flush(context);
+    case Command::kCheck:
+      return check_store(context->store, configuration_of(context->line),
+                         context->line.format);
   }
   return ExitStatus::kUsage;
 }
@@ -251,10 +260,7 @@ ExitStatus run(Context *context) {
 }  // namespace
 
 ExitStatus run_command(const CommandLine &line) {
-  const auto store =
-      load_store(line.store.view(), line.config.empty()
-                                        ? configuration_path(line.store.view())
-                                        : line.config);
+  const auto store = load_store(line.store.view(), configuration_of(line));
   if (!store) {
     return unavailable(store.error());
   }

@@ -7,9 +7,7 @@
 #include <cerrno>
 
 #include "message.h"
-#include "pbstoken/buffer.h"
 #include "pbstoken/json.h"
-#include "pbstoken/text.h"
 
 namespace pbstoken {
 
@@ -80,6 +78,14 @@ bool append_text(Buffer *out, std::span<const Field> fields) {
 }
 
 }  // namespace
+
+FixedText<8> octal(mode_t mode) {
+  FixedText<8> text("0");
+  for (const unsigned shift : {6U, 3U, 0U}) {
+    text.append(std::uint64_t{(mode >> shift) & 7U});
+  }
+  return text;
+}
 
 bool print_fields(std::span<const Field> fields, OutputFormat format) {
   Buffer out;  // wiped: a field may be a secret

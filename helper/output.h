@@ -4,6 +4,8 @@
 #ifndef PBSTOKEN_HELPER_OUTPUT_H_
 #define PBSTOKEN_HELPER_OUTPUT_H_
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -11,8 +13,12 @@
 
 #include "command_line.h"
 #include "pbstoken/buffer.h"
+#include "pbstoken/text.h"
 
 namespace pbstoken {
+
+// The permission bits, as chmod(1) takes them: 0640.
+FixedText<8> octal(mode_t mode);
 
 struct Field {
   std::string_view name;

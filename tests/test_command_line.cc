@@ -69,9 +69,9 @@ std::string meaning(const Arguments &arguments) {
     return "help";
   }
   const CommandLine &given = **parsed;
-  constexpr std::array<const char *, 8> kCommands = {
-      "generate", "set",  "delete", "rotate",
-      "verify",   "list", "status", "flush"};
+  constexpr std::array<const char *, 9> kCommands = {
+      "generate", "set",    "delete", "rotate", "verify",
+      "list",     "status", "flush",  "check"};
   constexpr std::array<const char *, 3> kFormats = {"text", "json", "pretty"};
   return std::string(kCommands.at(static_cast<std::size_t>(given.command))) +
          " [" + std::string(given.token_id.text) +
@@ -117,6 +117,7 @@ void parse_every_command_is_known(void ** /*state*/) {
       {{"rotate", "a@pbs!t"}, "rotate [a@pbs!t] store=pbs config= text"},
       {{"verify", "a@pbs!t"}, "verify [a@pbs!t] store=pbs config= text"},
       {{"list"}, "list [] store=pbs config= text"},
+      {{"check"}, "check [] store=pbs config= text"},
       {{"status"}, "status [] store=pbs config= text"},
       {{"flush"}, "flush [] store=pbs config= text"},
   });
@@ -225,7 +226,7 @@ void parse_help_is_nothing(void ** /*state*/) {
   const std::string usage(usage_text());
   for (const char *word :
        {"generate", "set", "delete", "rotate", "verify", "list", "status",
-        "flush", "--store", "--config", "--output-format"}) {
+        "flush", "check", "--store", "--config", "--output-format"}) {
     assert_true(usage.find(word) != std::string::npos);
   }
 }
@@ -259,6 +260,7 @@ void parse_unknown_commands_are_an_error(void ** /*state*/) {
 void parse_extra_arguments_are_an_error(void ** /*state*/) {
   assert_meanings({
       {{"list", "a@pbs!t"}, "error"},
+      {{"check", "a@pbs!t"}, "error"},
       {{"status", "a@pbs!t"}, "error"},
       {{"status", ""}, "error"},
       {{"flush", "a@pbs!t"}, "error"},

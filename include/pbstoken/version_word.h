@@ -13,6 +13,7 @@
 #include <optional>
 
 #include "pbstoken/result.h"
+#include "pbstoken/unique_fd.h"
 
 namespace pbstoken {
 
@@ -23,6 +24,9 @@ std::optional<std::uint64_t> read_version_word(const PathText &path);
 // Adds 1, atomically, if there is such a page; an error if there is one and it
 // could not be done.
 Result<void> bump_version_word(const PathText &path);
+
+// Whether an open file is a page of that kind.
+bool is_version_page(const UniqueFd &file);
 
 }  // namespace pbstoken
 
