@@ -18,15 +18,17 @@ struct CommandName {
   bool takes_token_id;
 };
 
-constexpr std::array<CommandName, 10> kCommands = {{
+constexpr std::array<CommandName, 12> kCommands = {{
     {"generate", Command::kGenerate, true},
     {"set", Command::kSet, true},
     {"delete", Command::kDelete, true},
     {"rotate", Command::kRotate, true},
     {"verify", Command::kVerify, true},
     {"account", Command::kAccount, true},
+    {"list", Command::kList, false},
     {"status", Command::kStatus, false},
     {"flush", Command::kFlush, false},
+    {"check", Command::kCheck, false},
     {"retire", Command::kRetire, false},
     {"serve", Command::kServe, false},
 }};
@@ -163,8 +165,11 @@ std::string_view usage_text() {
          "  rotate TOKENID    current secret on standard input, print a new "
          "one\n"
          "  verify TOKENID    secret on standard input; exit 0 if it matches\n"
+         "  account TOKENID   exit 0 if user.cfg lets the token in\n"
+         "  list              the tokens, and which of them count\n"
          "  status            the segment and its counters\n"
          "  flush             forget every verified secret\n"
+         "  check             what is wrong with the store's files\n"
          "  retire            the same, and leave no segment behind\n"
          "  serve             answer one request on the socket that is "
          "standard\n"

@@ -22,11 +22,13 @@ enum class Command : std::uint8_t {
   kDelete,
   kRotate,
   kVerify,
+  kAccount,
+  kList,
   kStatus,
   kFlush,
-  kAccount,
-  kServe,
-  kRetire
+  kCheck,
+  kRetire,
+  kServe
 };
 
 enum class OutputFormat : std::uint8_t { kText, kJson, kJsonPretty };

@@ -5,7 +5,9 @@
 
 #include <array>
 
+#include "check.h"
 #include "held_signals.h"
+#include "list.h"
 #include "message.h"
 #include "new_secret.h"
 #include "output.h"
@@ -249,10 +251,15 @@ ExitStatus run(Context *context) {
       return rotate(context);
     case Command::kVerify:
       return verify(context);
+    case Command::kList:
+      return print_list(context->store, context->line.format);
     case Command::kStatus:
       return status(context);
     case Command::kFlush:
       return flush(context);
+    case Command::kCheck:
+      return check_store(context->store, configuration_of(context->line),
+                         context->line.format);
     case Command::kRetire:
       return retire(context->store, context->line.format);
     case Command::kAccount:
@@ -274,11 +281,13 @@ Result<Buffer> read_secret_for(Command command) {
       return read_secret(SecretPurpose::kCurrent);
     case Command::kGenerate:
     case Command::kDelete:
+    case Command::kAccount:
+    case Command::kList:
     case Command::kStatus:
     case Command::kFlush:
-    case Command::kAccount:
-    case Command::kServe:
+    case Command::kCheck:
     case Command::kRetire:
+    case Command::kServe:
       break;
   }
   return Buffer();

@@ -22,7 +22,9 @@ enum class Reach : std::uint8_t {
 
 Reach reach_of(Command command) {
   switch (command) {
+    case Command::kList:
     case Command::kStatus:
+    case Command::kCheck:
     case Command::kServe:
       return Reach::kLooks;
     case Command::kVerify:

@@ -17,8 +17,10 @@ bool is_for_members(const Store &store, Command command) {
     case Command::kGenerate:
     case Command::kSet:
     case Command::kDelete:
+    case Command::kList:
     case Command::kStatus:
     case Command::kFlush:
+    case Command::kCheck:
     case Command::kServe:
     case Command::kRetire:
       return false;

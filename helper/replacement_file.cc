@@ -11,6 +11,17 @@ namespace pbstoken {
 
 namespace {
 
+constexpr std::string_view kLetters =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+constexpr std::size_t kRandomLetters = 6;
+
+// token.shadow -> token.tmp_XXXXXX, as upstream names them; without the X.
+FixedText<NAME_MAX> replacement_prefix(std::string_view file_name) {
+  FixedText<NAME_MAX> prefix(slice(file_name, 0, file_name.rfind('.')));
+  prefix.append(".tmp_");
+  return prefix;
+}
+
 // Gives the new file the old one's extended attribute, or none.
 bool copy_attribute(int from, int to, const char *name) {
   std::array<char, 4096> value{};
@@ -45,20 +56,22 @@ Result<Place> open_place(const PathText &path) {
   return Place{.at = std::move(*at), .path = path};
 }
 
-// token.shadow -> token.tmp_XXXXXX, as upstream names them.
+bool is_replacement_name(std::string_view file_name, std::string_view name) {
+  const auto prefix = replacement_prefix(file_name);
+  const std::string_view letters = slice(name, prefix.view().size());
+  return name.starts_with(prefix.view()) && letters.size() == kRandomLetters &&
+         letters.find_first_not_of(kLetters) == std::string_view::npos;
+}
+
 Result<ReplacementFile> ReplacementFile::create(const Place &place) {
-  constexpr std::string_view kLetters =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
   constexpr int kAttempts = 100;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    std::array<unsigned char, 6> random{};
+    std::array<unsigned char, kRandomLetters> random{};
     if (getrandom(random.data(), random.size(), 0) !=
         static_cast<ssize_t>(random.size())) {
       return system_error("cannot get random bytes", {});
     }
-    const std::string_view whole = place.at.name.view();
-    FixedText<NAME_MAX> name(slice(whole, 0, whole.rfind('.')));
-    name.append(".tmp_");
+    auto name = replacement_prefix(place.at.name.view());
     for (const unsigned char byte : random) {
       name.append(slice(kLetters, byte % kLetters.size(), 1));
     }

@@ -13,7 +13,6 @@
 #include <cstddef>
 
 #include "pbstoken/file.h"
-#include "pbstoken/unique_fd.h"
 
 namespace pbstoken {
 
@@ -126,6 +125,11 @@ Result<void> bump_version_word(const PathText &path) {
     return system_error("cannot raise the generation in", path.view());
   }
   return {};
+}
+
+bool is_version_page(const UniqueFd &file) {
+  PageStart start{};
+  return is_page(file, &start);
 }
 
 }  // namespace pbstoken

@@ -69,9 +69,9 @@ std::string meaning(const Arguments &arguments) {
     return "help";
   }
   const CommandLine &given = **parsed;
-  constexpr std::array<const char *, 10> kCommands = {
-      "generate", "set",   "delete",  "rotate", "verify",
-      "status",   "flush", "account", "serve",  "retire"};
+  constexpr std::array<const char *, 12> kCommands = {
+      "generate", "set",    "delete", "rotate", "verify", "account",
+      "list",     "status", "flush",  "check",  "retire", "serve"};
   constexpr std::array<const char *, 3> kFormats = {"text", "json", "pretty"};
   return std::string(kCommands.at(static_cast<std::size_t>(given.command))) +
          " [" + std::string(given.token_id.text) +
@@ -116,6 +116,8 @@ void parse_every_command_is_known(void ** /*state*/) {
       {{"delete", "a@pbs!t"}, "delete [a@pbs!t] store=pbs config= text"},
       {{"rotate", "a@pbs!t"}, "rotate [a@pbs!t] store=pbs config= text"},
       {{"verify", "a@pbs!t"}, "verify [a@pbs!t] store=pbs config= text"},
+      {{"list"}, "list [] store=pbs config= text"},
+      {{"check"}, "check [] store=pbs config= text"},
       {{"status"}, "status [] store=pbs config= text"},
       {{"flush"}, "flush [] store=pbs config= text"},
       {{"account", "a@pbs!t"}, "account [a@pbs!t] store=pbs config= text"},
@@ -253,8 +255,9 @@ void parse_help_is_nothing(void ** /*state*/) {
   });
   const std::string usage(usage_text());
   for (const char *word :
-       {"generate", "set", "delete", "rotate", "verify", "status", "flush",
-        "retire", "--store", "--config", "--output-format"}) {
+       {"generate", "set", "delete", "rotate", "verify", "account", "list",
+        "status", "flush", "check", "retire", "serve", "--store", "--config",
+        "--output-format"}) {
     assert_true(usage.find(word) != std::string::npos);
   }
 }
@@ -287,6 +290,8 @@ void parse_unknown_commands_are_an_error(void ** /*state*/) {
 
 void parse_extra_arguments_are_an_error(void ** /*state*/) {
   assert_meanings({
+      {{"list", "a@pbs!t"}, "error"},
+      {{"check", "a@pbs!t"}, "error"},
       {{"status", "a@pbs!t"}, "error"},
       {{"status", ""}, "error"},
       {{"flush", "a@pbs!t"}, "error"},

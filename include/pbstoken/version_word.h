@@ -14,6 +14,7 @@
 #include <optional>
 
 #include "pbstoken/result.h"
+#include "pbstoken/unique_fd.h"
 
 namespace pbstoken {
 
@@ -29,6 +30,9 @@ std::optional<VersionWords> read_version_words(const PathText &path);
 // Adds 1 to that of token.shadow, atomically, if there is such a page; an error
 // if there is one and it could not be done.
 Result<void> bump_version_word(const PathText &path);
+
+// Whether an open file is a page of that kind.
+bool is_version_page(const UniqueFd &file);
 
 }  // namespace pbstoken
 
