@@ -26,8 +26,8 @@ WERROR =
 
 BUILD_PACKAGES = g++ libcrypt-dev libpam0g-dev libssl-dev rapidjson-dev
 DEMO_PACKAGES = pamtester util-linux
-TEST_PACKAGES = clang clang-format clang-tidy cppcheck libclang-rt-dev \
-  libcmocka-dev shellcheck systemd valgrind
+TEST_PACKAGES = clang clang-format clang-tidy cppcheck fail2ban \
+  libclang-rt-dev libcmocka-dev shellcheck systemd valgrind
 
 # --- how it is built
 
