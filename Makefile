@@ -26,8 +26,8 @@ WERROR =
 
 BUILD_PACKAGES = g++ libcrypt-dev libpam0g-dev libssl-dev rapidjson-dev
 DEMO_PACKAGES = pamtester util-linux
-TEST_PACKAGES = clang clang-format clang-tidy cppcheck fail2ban \
-  libclang-rt-dev libcmocka-dev shellcheck systemd valgrind
+TEST_PACKAGES = bash-completion clang clang-format clang-tidy cppcheck \
+  fail2ban libclang-rt-dev libcmocka-dev shellcheck systemd valgrind
 
 # --- how it is built
 
@@ -191,7 +191,8 @@ TEST_SOURCES = $(wildcard tests/*.cc tests/e2e/*.cc)
 FORMATTED = $(SOURCES) $(TEST_SOURCES) \
   $(wildcard include/pbstoken/*.h pam_pbstoken/*.h helper/*.h tests/*.h \
   tests/e2e/*.h)
-SCRIPTS = tests/run tests/scratch tests/demo .ci/run
+SCRIPTS = tests/run tests/scratch tests/demo .ci/run \
+  helper/pbstoken-helper.bash-completion
 
 lint: test-packages
 	clang-format --dry-run --Werror $(FORMATTED)
