@@ -40,8 +40,9 @@ build_depends = $(shell sed -n \
 BUILD_PACKAGES = g++ $(filter-out dh-%,$(call build_depends))
 UNIT_TEST_PACKAGES = $(call build_depends, <!nocheck>)
 DEMO_PACKAGES = pamtester util-linux
-TEST_PACKAGES = $(UNIT_TEST_PACKAGES) clang clang-format clang-tidy cppcheck \
-  libclang-rt-dev shellcheck strace systemd valgrind
+TEST_PACKAGES = $(UNIT_TEST_PACKAGES) bash-completion clang clang-format \
+  clang-tidy cppcheck fail2ban libclang-rt-dev mandoc shellcheck strace systemd \
+  valgrind
 DEB_PACKAGES = build-essential debhelper lintian $(UNIT_TEST_PACKAGES)
 PACKAGE_TEST_PACKAGES = debootstrap util-linux
 
@@ -255,7 +256,7 @@ FORMATTED = $(SOURCES) $(TEST_SOURCES) \
   tests/e2e/*.h)
 SCRIPTS = tests/run tests/scratch tests/demo tests/package .ci/run \
   $(wildcard debian/*.postinst debian/*.prerm debian/*.postrm) \
-  debian/tests/authenticate
+  debian/tests/authenticate helper/pbstoken-helper.bash-completion
 
 lint: test-packages
 	clang-format --dry-run --Werror $(FORMATTED)
