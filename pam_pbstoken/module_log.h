@@ -21,11 +21,14 @@ namespace pbstoken {
 void log_failure(const pam_handle_t *pamh, std::string_view token_id,
                  std::string_view reason);
 
-// LOG_ERR, for what is broken: "cannot verify: " and why.
-void log_broken(const pam_handle_t *pamh, const Error &error);
+// LOG_ERR, for what is broken: `what` ("cannot verify") and why.
+void log_broken(const pam_handle_t *pamh, const char *what, const Error &error);
 
 // LOG_INFO, for a token that was accepted; not called for hits.
 void log_success(const pam_handle_t *pamh, std::string_view token_id);
+
+// LOG_INFO, for a token whose secret is another one from now on.
+void log_change(const pam_handle_t *pamh, std::string_view token_id);
 
 // LOG_DEBUG; text is ours.
 void log_debug(const pam_handle_t *pamh, std::string_view text);

@@ -7,11 +7,12 @@
 #include <string_view>
 
 #include "module_authtok.h"
+#include "module_call.h"
 #include "module_log.h"
 #include "module_options.h"
+#include "module_password.h"
 #include "module_session.h"
 #include "module_verify.h"
-#include "pbstoken/caller.h"
 #include "pbstoken/token_id.h"
 #include "pbstoken/verifier.h"
 
@@ -19,35 +20,10 @@ namespace pbstoken {
 namespace {
 
 constexpr const char *kTokenIdVariable = "PBSTOKEN_ID";
+constexpr const char *kCannotVerify = "cannot verify";
 
 int pam_code(const Error &error) {
   return error.code == Errc::kNoMemory ? PAM_BUF_ERR : PAM_AUTHINFO_UNAVAIL;
-}
-
-// What a verdict means to PAM, and to who reads the log.
-struct Meaning {
-  int code;
-  std::string_view reason;
-};
-
-Meaning meaning_of(const Verification &verification) {
-  switch (verification.verdict) {
-    case Verdict::kMatch:
-      return {PAM_SUCCESS, {}};
-    case Verdict::kMismatch:
-      return {PAM_AUTH_ERR, verification.source == Source::kHash
-                                ? "wrong secret"
-                                : "known mismatch"};
-    case Verdict::kUnknownToken:
-      return {PAM_USER_UNKNOWN, "unknown token"};
-    case Verdict::kUnusableHash:
-      return {PAM_AUTH_ERR, "unusable stored hash"};
-    case Verdict::kUnacceptableSecret:
-      return {PAM_AUTH_ERR, "unacceptable secret"};
-    case Verdict::kThrottled:
-      return {PAM_AUTH_ERR, "throttled"};
-  }
-  return {PAM_AUTH_ERR, "no verdict"};
 }
 
 std::string_view debug_text(Source source) {
@@ -64,19 +40,6 @@ std::string_view debug_text(Source source) {
       break;
   }
   return "answered from the file";
-}
-
-// The token id, as views into what libpam owns.  A user name that is none is
-// not ours: no question is asked, nothing is logged.
-int get_token_id(pam_handle_t *pamh, TokenId *out_id) {
-  const char *user = nullptr;
-  if (const int status = pam_get_user(pamh, &user, nullptr);
-      status != PAM_SUCCESS) {
-    return status;
-  }
-  const auto id = parse_token_id(user);
-  *out_id = id.value_or(TokenId{});
-  return id ? PAM_SUCCESS : PAM_USER_UNKNOWN;
 }
 
 // Of an earlier success on this handle.
@@ -98,7 +61,7 @@ int conclude(pam_handle_t *pamh, const TokenId &id,
   if (!variable.append(kTokenIdVariable) || !variable.append("=") ||
       !variable.append(id.text) || !variable.terminate() ||
       pam_putenv(pamh, variable.data()) != PAM_SUCCESS) {
-    log_broken(pamh, no_memory("cannot set PBSTOKEN_ID"));
+    log_broken(pamh, kCannotVerify, no_memory("cannot set PBSTOKEN_ID"));
     return PAM_BUF_ERR;
   }
   // A hit makes no system call, and a busy web server no line for each request.
@@ -109,30 +72,23 @@ int conclude(pam_handle_t *pamh, const TokenId &id,
 }
 
 int authenticate(pam_handle_t *pamh, std::span<const char *const> argv) {
-  const auto options = parse_module_options(argv);
-  if (!options) {
-    log_broken(pamh, options.error());
-    return PAM_SERVICE_ERR;
-  }
-  // A caller whose privileges come from elsewhere must not choose the file
-  // that says who is who.
-  if (!options->config.empty() && !is_root()) {
-    log_broken(pamh, plain_error(Errc::kBadConfiguration, "cannot use option",
-                                 "config=", "the effective uid is not 0"));
-    return PAM_SERVICE_ERR;
+  ModuleOptions options;
+  if (const int status = get_options(pamh, argv, kCannotVerify, &options);
+      status != PAM_SUCCESS) {
+    return status;
   }
   forget_token_id(pamh);
   TokenId id;
   if (const int status = get_token_id(pamh, &id); status != PAM_SUCCESS) {
     return status;
   }
-  const auto session = open_session(pamh, *options);
+  const auto session = open_session(pamh, options);
   if (!session) {
-    log_broken(pamh, session.error());
+    log_broken(pamh, kCannotVerify, session.error());
     return pam_code(session.error());
   }
   const char *secret = nullptr;
-  if (const int status = get_authtok(pamh, *options, &secret);
+  if (const int status = get_authtok(pamh, options, &secret);
       status != PAM_SUCCESS) {
     return status;
   }
@@ -140,15 +96,15 @@ int authenticate(pam_handle_t *pamh, std::span<const char *const> argv) {
   if (const int status = get_token_id(pamh, &id); status != PAM_SUCCESS) {
     return status;
   }
-  const auto verification = verify(pamh, *options, *session, id, secret);
+  const auto verification = verify(pamh, options, *session, id, secret);
   if (!verification) {
-    log_broken(pamh, verification.error());
+    log_broken(pamh, kCannotVerify, verification.error());
     return pam_code(verification.error());
   }
-  if (options->debug) {
+  if (options.debug) {
     log_debug(pamh, debug_text(verification->source));
   }
-  return conclude(pamh, id, *verification, options->debug);
+  return conclude(pamh, id, *verification, options.debug);
 }
 
 }  // namespace
@@ -160,6 +116,13 @@ extern "C" {
                                                        int /*flags*/, int argc,
                                                        const char **argv) {
   return pbstoken::authenticate(pamh, {argv, static_cast<std::size_t>(argc)});
+}
+
+[[gnu::visibility("default")]] int pam_sm_chauthtok(pam_handle_t *pamh,
+                                                    int flags, int argc,
+                                                    const char **argv) {
+  return pbstoken::change_secret(pamh, flags,
+                                 {argv, static_cast<std::size_t>(argc)});
 }
 
 // A token gives no credentials beyond PBSTOKEN_ID, which is set already.
