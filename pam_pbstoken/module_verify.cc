@@ -64,8 +64,8 @@ Error error_of(const HelperAnswer &answer) {
     case Reply::kNoMemory:
       return no_memory("the helper cannot verify");
     case Reply::kNotPermitted:
-      return plain_error(Errc::kSystem, "the helper refuses to serve this user",
-                         answer.text.view());
+      return plain_error(Errc::kSystem,
+                         "the helper refuses:", answer.text.view());
     default:
       break;
   }

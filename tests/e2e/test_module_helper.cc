@@ -313,9 +313,7 @@ void log_what_the_helper_says_is_broken(void ** /*state*/) {
   write_shadow({{kId, kHash}});
   assert_logs(
       [] { authenticate_as([] { become(kMember, {}); }, kId, kSecret); },
-      LOG_ERR,
-      "cannot verify: the helper refuses to serve this user uid 33 may not do "
-      "this");
+      LOG_ERR, "cannot verify: the helper refuses: uid 33 may not do this");
   // Whatever it says is one line of bounded length, and nothing of it counts.
   write_service_with_script(shell_print(word_text(Reply::kUnavailable)) +
                             "; printf 'a\\nb\\033[2J\\377'; exit 4");
