@@ -142,6 +142,9 @@ int update(pam_handle_t *pamh, ModuleOptions options) {
 
 int change_secret(pam_handle_t *pamh, int flags,
                   std::span<const char *const> argv) {
+  const auto has = [flags](auto flag) {
+    return (flags & static_cast<int>(flag)) != 0;
+  };
   ModuleOptions options;
   if (const int status = get_options(pamh, argv, kCannotChange, &options);
       status != PAM_SUCCESS) {
@@ -152,17 +155,16 @@ int change_secret(pam_handle_t *pamh, int flags,
     return status;
   }
   // Of those that have grown old, only: a token's secret does not.
-  if ((flags & PAM_CHANGE_EXPIRED_AUTHTOK) != 0) {
+  if (has(PAM_CHANGE_EXPIRED_AUTHTOK)) {
     return PAM_IGNORE;
   }
-  if ((flags & PAM_SILENT) != 0) {
+  if (has(PAM_SILENT)) {
     return broken(pamh,
                   plain_error(Errc::kSystem, "PAM_SILENT is set", {},
                               "the new one could not be shown"),
                   PAM_AUTHTOK_ERR);
   }
-  return (flags & PAM_PRELIM_CHECK) != 0 ? check(pamh, options)
-                                         : update(pamh, options);
+  return has(PAM_PRELIM_CHECK) ? check(pamh, options) : update(pamh, options);
 }
 
 }  // namespace pbstoken
