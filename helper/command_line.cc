@@ -216,6 +216,10 @@ Result<std::optional<CommandLine>> parse_command_line(int argc, char **argv) {
   if (const auto applied = apply_operands(argv + optind, &line); !applied) {
     return applied.error();
   }
+  // The other commands would not do as it says.
+  if (line.nocache && !line.replies) {
+    return usage_error("without --reply there is no", "--nocache");
+  }
   return std::optional<CommandLine>(line);
 }
 

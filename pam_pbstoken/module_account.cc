@@ -81,14 +81,14 @@ Meaning judge_account(const pam_handle_t *pamh, const ModuleOptions &options,
   }
   const auto reply = ask_account(pamh, options, session, id);
   if (!reply) {
-    log_broken(pamh, reply.error());
+    log_broken(pamh, kCannotVerify, reply.error());
     return {pam_code(reply.error()), {}};
   }
   return meaning_of(*reply);
 }
 
 int manage_account(pam_handle_t *pamh, std::span<const char *const> argv) {
-  const auto options = usable_options(pamh, argv);
+  const auto options = usable_options(pamh, argv, kCannotVerify);
   if (!options) {
     return PAM_SERVICE_ERR;
   }
@@ -98,7 +98,7 @@ int manage_account(pam_handle_t *pamh, std::span<const char *const> argv) {
   }
   const auto session = open_session(pamh, *options);
   if (!session) {
-    log_broken(pamh, session.error());
+    log_broken(pamh, kCannotVerify, session.error());
     return pam_code(session.error());
   }
   const Meaning meaning = judge_account(pamh, *options, *session, *id);

@@ -5,6 +5,7 @@
 
 #include "module_account.h"
 #include "module_authtok.h"
+#include "module_call.h"
 #include "module_credentials.h"
 #include "module_log.h"
 #include "module_options.h"
@@ -20,26 +21,6 @@ namespace {
 
 constexpr const char *kTokenIdVariable = "PBSTOKEN_ID";
 
-Meaning meaning_of(const Verification &verification) {
-  switch (verification.verdict) {
-    case Verdict::kMatch:
-      return {PAM_SUCCESS, {}};
-    case Verdict::kMismatch:
-      return {PAM_AUTH_ERR, verification.source == Source::kHash
-                                ? "wrong secret"
-                                : "known mismatch"};
-    case Verdict::kUnknownToken:
-      return {PAM_USER_UNKNOWN, "unknown token"};
-    case Verdict::kUnusableHash:
-      return {PAM_AUTH_ERR, "unusable stored hash"};
-    case Verdict::kUnacceptableSecret:
-      return {PAM_AUTH_ERR, "unacceptable secret"};
-    case Verdict::kThrottled:
-      return {PAM_AUTH_ERR, "throttled"};
-  }
-  return {PAM_AUTH_ERR, "no verdict"};
-}
-
 std::string_view debug_text(Source source) {
   switch (source) {
     case Source::kSegment:
@@ -54,20 +35,6 @@ std::string_view debug_text(Source source) {
       break;
   }
   return "answered from the file";
-}
-
-// Whether there can be a token id.  Without `combined` it is the user name; one
-// that is none is not ours: no question is asked, nothing is logged.
-int get_user(pam_handle_t *pamh, const ModuleOptions &options,
-             std::string_view *out_user) {
-  const char *user = nullptr;
-  if (const int status = pam_get_user(pamh, &user, nullptr);
-      status != PAM_SUCCESS) {
-    return status;
-  }
-  *out_user = user;
-  return options.combined || parse_token_id(user) ? PAM_SUCCESS
-                                                  : PAM_USER_UNKNOWN;
 }
 
 // Of an earlier success on this handle.
@@ -106,7 +73,7 @@ Meaning check_secret(const pam_handle_t *pamh, const ModuleOptions &options,
   const auto verification =
       verify(pamh, options, session, credentials.id, credentials.secret);
   if (!verification) {
-    log_broken(pamh, verification.error());
+    log_broken(pamh, kCannotVerify, verification.error());
     return {pam_code(verification.error()), {}};
   }
   *out_source = verification->source;
@@ -134,7 +101,7 @@ int accept(pam_handle_t *pamh, const ModuleOptions &options, const TokenId &id,
            Source source) {
   if (!publish_token_id(pamh, id)) {
     forget_token_id(pamh);
-    log_broken(pamh, no_memory("cannot hand on the token id"));
+    log_broken(pamh, kCannotVerify, no_memory("cannot hand on the token id"));
     return PAM_BUF_ERR;
   }
   // A hit makes no system call, and a busy web server no line for each request.
@@ -143,7 +110,7 @@ int accept(pam_handle_t *pamh, const ModuleOptions &options, const TokenId &id,
   }
   if (!map_user(pamh, options, id)) {
     forget_token_id(pamh);
-    log_broken(pamh, no_memory("cannot map the user"));
+    log_broken(pamh, kCannotVerify, no_memory("cannot map the user"));
     return PAM_BUF_ERR;
   }
   return PAM_SUCCESS;
@@ -158,7 +125,7 @@ Meaning decide(pam_handle_t *pamh, const ModuleOptions &options,
   }
   const auto session = open_session(pamh, options);
   if (!session) {
-    log_broken(pamh, session.error());
+    log_broken(pamh, kCannotVerify, session.error());
     return {pam_code(session.error()), {}};
   }
   meaning = check_secret(pamh, options, *session, *credentials, out_source);
@@ -170,7 +137,7 @@ Meaning decide(pam_handle_t *pamh, const ModuleOptions &options,
 }  // namespace
 
 int authenticate(pam_handle_t *pamh, std::span<const char *const> argv) {
-  const auto options = usable_options(pamh, argv);
+  const auto options = usable_options(pamh, argv, kCannotVerify);
   if (!options) {
     return PAM_SERVICE_ERR;
   }
@@ -182,7 +149,7 @@ int authenticate(pam_handle_t *pamh, std::span<const char *const> argv) {
   }
   // Nobody is asked for a secret that could not be verified.
   if (const auto session = open_session(pamh, *options); !session) {
-    log_broken(pamh, session.error());
+    log_broken(pamh, kCannotVerify, session.error());
     return pam_code(session.error());
   }
   const char *password = nullptr;

@@ -15,17 +15,12 @@
 
 #include <string_view>
 
+#include "module_call.h"
 #include "module_options.h"
 #include "pbstoken/buffer.h"
 #include "pbstoken/token_id.h"
 
 namespace pbstoken {
-
-// What an answer means to PAM, and to who reads the log.
-struct Meaning {
-  int code;                 // of PAM
-  std::string_view reason;  // empty: nothing to be logged as a failure
-};
 
 struct Credentials {
   TokenId id;               // views into user or password

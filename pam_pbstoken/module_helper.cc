@@ -93,8 +93,21 @@ bool may_gain_privileges() {
   return is_root() || prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1;
 }
 
+// A full queue is waited for as kConnecting says, and a handler of the host's
+// may interrupt that.
+bool connect_until(std::uint64_t deadline, int fd, const sockaddr_un &address) {
+  while (connect(fd, reinterpret_cast<const sockaddr *>(&address),
+                 sizeof(address)) != 0) {
+    if (errno != EINTR || boottime_now() >= deadline) {
+      return false;
+    }
+  }
+  return true;
+}
+
 // Connected to root, or why not.
-Result<UniqueFd> connect_to_helper(const char *what, std::string_view where) {
+Result<UniqueFd> connect_to_helper(std::uint64_t deadline, const char *what,
+                                   std::string_view where) {
   UniqueFd low(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   // Not one of 0-2, which other threads may take for their own.
   UniqueFd socket(low ? fcntl(low.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1)
@@ -107,8 +120,7 @@ Result<UniqueFd> connect_to_helper(const char *what, std::string_view where) {
   if (!socket ||
       setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &kConnecting,
                  sizeof(kConnecting)) != 0 ||
-      connect(socket.get(), reinterpret_cast<sockaddr *>(&address),
-              sizeof(address)) != 0 ||
+      !connect_until(deadline, socket.get(), address) ||
       getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
     return system_error(what, where);
   }
@@ -227,11 +239,10 @@ Result<HelperAnswer> HelperDialogue::ask_socket(const HelperRequest &request,
   if (!bytes) {
     return bytes.error();
   }
-  auto socket = connect_to_helper(what, where);
+  auto socket = connect_to_helper(deadline_, what, where);
   if (!socket) {
     return socket.error();
   }
-  static_cast<void>(process_.wait());  // of the program that could not serve
   received_.clear();
   socket_ = std::move(*socket);
   if (const auto sent = send(bytes->view()); !sent) {
@@ -320,7 +331,8 @@ Result<void> look_for_helper(const ModuleOptions &options) {
       faccessat(AT_FDCWD, options.helper.c_str(), X_OK, AT_EACCESS) == 0) {
     return {};
   }
-  const auto socket = connect_to_helper("cannot use", kHelperSocket);
+  const auto socket =
+      connect_to_helper(deadline_from_now(), "cannot use", kHelperSocket);
   return socket ? Result<void>() : Result<void>(socket.error());
 }
 

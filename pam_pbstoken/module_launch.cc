@@ -24,6 +24,7 @@ namespace {
 constexpr const char *kCannotStart = "cannot start the helper";
 constexpr int kFirstFree = STDERR_FILENO + 1;
 constexpr int kSignalled = 128;
+constexpr int kWithoutSignal = static_cast<int>(__WCLONE);
 
 struct Launch {
   const char *path;
@@ -196,7 +197,7 @@ std::optional<int> HelperProcess::wait() {
     return std::nullopt;
   }
   int status = 0;
-  while (waitpid(keeper, &status, __WCLONE) < 0) {
+  while (waitpid(keeper, &status, kWithoutSignal) < 0) {
     if (errno != EINTR) {
       return std::nullopt;
     }

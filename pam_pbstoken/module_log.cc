@@ -59,16 +59,22 @@ void log_failure(const pam_handle_t *pamh, std::string_view token_id,
              Field(reason).c_str());
 }
 
-void log_broken(const pam_handle_t *pamh, const Error &error) {
+void log_broken(const pam_handle_t *pamh, const char *what,
+                const Error &error) {
   const ErrorText text = describe(error);
   if (error.code == Errc::kBadConfiguration && was_just_logged(text.view())) {
     return;
   }
-  pam_syslog(pamh, LOG_ERR, "cannot verify: %s", text.c_str());
+  pam_syslog(pamh, LOG_ERR, "%s: %s", what, text.c_str());
 }
 
 void log_success(const pam_handle_t *pamh, std::string_view token_id) {
   pam_syslog(pamh, LOG_INFO, "authenticated; tokenid=%s rhost=%s",
+             escaped(token_id).c_str(), item(pamh, PAM_RHOST).c_str());
+}
+
+void log_change(const pam_handle_t *pamh, std::string_view token_id) {
+  pam_syslog(pamh, LOG_INFO, "secret changed; tokenid=%s rhost=%s",
              escaped(token_id).c_str(), item(pamh, PAM_RHOST).c_str());
 }
 

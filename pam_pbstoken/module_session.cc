@@ -5,8 +5,6 @@
 #include <new>
 
 #include "module_crypt.h"
-#include "module_log.h"
-#include "pbstoken/caller.h"
 
 namespace pbstoken {
 
@@ -31,27 +29,6 @@ DataName data_name(const ModuleOptions &options, const PathText &path) {
 
 Session::Session(const Store &settings)
     : store(settings), verifier(store, load_crypt) {}
-
-std::optional<ModuleOptions> usable_options(const pam_handle_t *pamh,
-                                            std::span<const char *const> argv) {
-  const auto options = parse_module_options(argv);
-  if (!options) {
-    log_broken(pamh, options.error());
-    return std::nullopt;
-  }
-  // A caller whose privileges come from elsewhere must not choose the file
-  // that says who is who.
-  if (!options->config.empty() && !is_root()) {
-    log_broken(pamh, plain_error(Errc::kBadConfiguration, "cannot use option",
-                                 "config=", "the effective uid is not 0"));
-    return std::nullopt;
-  }
-  return *options;
-}
-
-int pam_code(const Error &error) {
-  return error.code == Errc::kNoMemory ? PAM_BUF_ERR : PAM_AUTHINFO_UNAVAIL;
-}
 
 Result<Session *> open_session(pam_handle_t *pamh,
                                const ModuleOptions &options) {

@@ -7,9 +7,6 @@
 
 #include <security/pam_modules.h>
 
-#include <optional>
-#include <span>
-
 #include "module_options.h"
 #include "pbstoken/result.h"
 #include "pbstoken/verifier.h"
@@ -25,14 +22,6 @@ struct Session {
   Store store;
   Verifier verifier;
 };
-
-// The options of a call; nothing, and the reason is in the log, if they cannot
-// be used: PAM_SERVICE_ERR.
-std::optional<ModuleOptions> usable_options(const pam_handle_t *pamh,
-                                            std::span<const char *const> argv);
-
-// What an error that is no answer means to PAM.
-int pam_code(const Error &error);
 
 // The handle's session for these options, made when it is first asked for.
 Result<Session *> open_session(pam_handle_t *pamh,

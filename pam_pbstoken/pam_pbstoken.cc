@@ -7,6 +7,7 @@
 
 #include "module_account.h"
 #include "module_auth.h"
+#include "module_password.h"
 
 namespace {
 
@@ -22,6 +23,12 @@ extern "C" {
                                                        int /*flags*/, int argc,
                                                        const char **argv) {
   return pbstoken::authenticate(pamh, arguments(argc, argv));
+}
+
+[[gnu::visibility("default")]] int pam_sm_chauthtok(pam_handle_t *pamh,
+                                                    int flags, int argc,
+                                                    const char **argv) {
+  return pbstoken::change_secret(pamh, flags, arguments(argc, argv));
 }
 
 // A token gives no credentials beyond PBSTOKEN_ID, which is set already.

@@ -153,6 +153,11 @@ void parse_other_version_of_the_protocol_is_an_error(void ** /*state*/) {
   }
 }
 
+void parse_nocache_is_the_modules_alone(void ** /*state*/) {
+  assert_text_equal(complaint({"--nocache", "verify", "a@pbs!t"}),
+                    "without --reply there is no --nocache");
+}
+
 void parse_token_id_has_its_parts(void ** /*state*/) {
   CommandLineOf line({"verify", "john@example.com@ad!ci"});
   const auto parsed = line.parse();
@@ -447,6 +452,7 @@ int main() {
       cmocka_unit_test(parse_other_version_of_the_protocol_is_an_error),
       cmocka_unit_test(parse_line_of_the_module_has_its_options),
       cmocka_unit_test(parse_other_version_of_the_protocol_is_an_error),
+      cmocka_unit_test(parse_nocache_is_the_modules_alone),
       cmocka_unit_test(parse_token_id_has_its_parts),
       cmocka_unit_test(parse_options_may_stand_in_any_place),
       cmocka_unit_test(parse_option_values_joined_or_apart),

@@ -315,6 +315,11 @@ void parse_request_bad_fields_are_refused(void ** /*state*/) {
     }));
   }
   assert_false(refused([](HelperRequest *) {}));
+  for (unsigned flags = 2; flags < 256; ++flags) {
+    std::string bytes = bytes_of(a_request());
+    bytes[kRequestHead + 1] = static_cast<char>(flags);
+    assert_false(is_accepted(bytes));
+  }
 }
 
 void make_request_too_long_fields_are_an_error(void ** /*state*/) {

@@ -383,7 +383,7 @@ void module_exports_its_entry_points_only(void ** /*state*/) {
   }
   assert_true(names ==
               std::set<std::string>({"pam_sm_acct_mgmt", "pam_sm_authenticate",
-                                     "pam_sm_setcred"}));
+                                     "pam_sm_chauthtok", "pam_sm_setcred"}));
 }
 
 }  // namespace
