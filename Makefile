@@ -3,7 +3,7 @@
 # make            the module and the helper, under build/
 # make demo       what they do, on real input, in a scratch namespace
 # make check      builds with both compilers, runs every test
-# make lint       clang-format, clang-tidy, cppcheck, shellcheck
+# make lint       clang-format, clang-tidy, cppcheck, shellcheck, mandoc
 # make install    DESTDIR= PREFIX= PAMDIR= UNITDIR=
 #
 # demo, check and lint install the packages that they need.
@@ -27,7 +27,7 @@ WERROR =
 BUILD_PACKAGES = g++ libcrypt-dev libpam0g-dev libssl-dev rapidjson-dev
 DEMO_PACKAGES = pamtester util-linux
 TEST_PACKAGES = bash-completion clang clang-format clang-tidy cppcheck \
-  fail2ban libclang-rt-dev libcmocka-dev shellcheck systemd valgrind
+  fail2ban libclang-rt-dev libcmocka-dev mandoc shellcheck systemd valgrind
 
 # --- how it is built
 
@@ -194,6 +194,9 @@ FORMATTED = $(SOURCES) $(TEST_SOURCES) \
 SCRIPTS = tests/run tests/scratch tests/demo .ci/run \
   helper/pbstoken-helper.bash-completion
 
+MANUALS = pam_pbstoken/pam_pbstoken.8 pam_pbstoken/pbstoken.conf.5 \
+  helper/pbstoken-helper.8
+
 lint: test-packages
 	clang-format --dry-run --Werror $(FORMATTED)
 	printf '%s\n' $(SOURCES) | xargs -P "$$(nproc)" -I FILE \
@@ -202,6 +205,7 @@ lint: test-packages
 	  --inline-suppr --error-exitcode=1 --std=c++20 -Iinclude \
 	  --suppress=missingIncludeSystem pam_pbstoken helper
 	shellcheck $(SCRIPTS)
+	mandoc -T lint -W warning $(MANUALS)
 
 clean:
 	rm -rf $(BUILD)
