@@ -3,7 +3,7 @@
 # make            the module and the helper, under build/
 # make demo       what they do, on real input, in a scratch namespace
 # make check      builds with both compilers, runs every test
-# make lint       clang-format, clang-tidy, cppcheck, shellcheck
+# make lint       clang-format, clang-tidy, cppcheck, shellcheck, mandoc
 # make install    DESTDIR= PREFIX= SYSCONFDIR= PAMDIR= UNITDIR=
 # make deb        the Debian package, under build/deb, and lintian's word on it
 # make check-package   that it can be rebuilt to the same bytes, and installed,
@@ -258,6 +258,9 @@ SCRIPTS = tests/run tests/scratch tests/demo tests/package .ci/run \
   $(wildcard debian/*.postinst debian/*.prerm debian/*.postrm) \
   debian/tests/authenticate helper/pbstoken-helper.bash-completion
 
+MANUALS = pam_pbstoken/pam_pbstoken.8 pam_pbstoken/pbstoken.conf.5 \
+  helper/pbstoken-helper.8
+
 lint: test-packages
 	clang-format --dry-run --Werror $(FORMATTED)
 	printf '%s\n' $(SOURCES) | xargs -P "$$(nproc)" -I FILE \
@@ -266,6 +269,7 @@ lint: test-packages
 	  --inline-suppr --error-exitcode=1 --std=c++20 -Iinclude \
 	  --suppress=missingIncludeSystem pam_pbstoken helper
 	shellcheck $(SCRIPTS)
+	mandoc -T lint -W warning $(MANUALS)
 
 clean:
 	rm -rf $(BUILD)

@@ -6,6 +6,7 @@
 #include "capabilities.h"
 #include "landlock.h"
 #include "pbstoken/file_lock.h"
+#include "pbstoken/segment_life.h"
 #include "seccomp.h"
 #include "strangers.h"
 
@@ -66,7 +67,9 @@ Capabilities capabilities_for(Reach reach) {
 
 Result<void> confine_files(Reach reach, const CommandLine &line,
                            const Store &store) {
-  const FileRights read = {.read = true};
+  // A directory that stands where a file belongs is to be found out.
+  const FileRights read = {.read = true,
+                           .list = line.command == Command::kCheck};
   Landlock landlock;
   // By the directory, since these files are replaced under our eyes.
   landlock.allow_beside(store.token_shadow, {.read = true,
@@ -75,8 +78,9 @@ Result<void> confine_files(Reach reach, const CommandLine &line,
                                              .replace = reach == Reach::kFile});
   landlock.allow_beside(store.lock_file, read);
   landlock.allow_beside(store.user_cfg, read);
-  landlock.allow_beside(store.version_cache,
-                        {.read = true, .write = reach != Reach::kLooks});
+  landlock.allow_beside(
+      store.version_cache,
+      {.read = true, .list = read.list, .write = reach != Reach::kLooks});
   landlock.allow_file(configuration_of(line), read);
   for (const char *path : {
            "/etc/group", "/etc/passwd",
@@ -95,7 +99,11 @@ Result<void> confine(const CommandLine &line, const Store &store) {
   const Reach reach = reach_of(line.command);
   if (reach != Reach::kLooks) {
     remove_strangers(store);
-    FileLock::prepare(store);
+    // Where there is nothing to be retired, no file is to be made for it.
+    const auto id = find_segment_id(store);
+    if (line.command != Command::kRetire || !id || *id) {
+      FileLock::prepare(store);
+    }
   }
   if (const auto kept = keep_capabilities(capabilities_for(reach)); !kept) {
     return kept.error();

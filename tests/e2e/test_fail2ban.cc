@@ -32,19 +32,24 @@ struct Client {
   std::string ruser = {};
 };
 
-// What one authentication makes the module log, from "pam_pbstoken(" on.
-std::string logged(const std::string &id, const std::string &secret,
-                   const Client &client = {}) {
-  Conversation conversation = {.answer = secret};
-  PamHandle handle(kService, id, &conversation);
+// What one call makes the module log, from "pam_pbstoken(" on.
+std::string logged(int (PamHandle::*call)(), const std::string &user,
+                   const std::string &password, const Client &client) {
+  Conversation conversation = {.answer = password};
+  PamHandle handle(kService, user, &conversation);
   pam_set_item(handle.get(), PAM_RHOST, client.rhost.c_str());
   pam_set_item(handle.get(), PAM_TTY, client.tty.c_str());
   pam_set_item(handle.get(), PAM_RUSER, client.ruser.c_str());
-  handle.authenticate();
+  (handle.*call)();
   const auto lines = log_lines();
   const std::size_t start =
       lines.empty() ? std::string::npos : lines.back().find("pam_pbstoken(");
   return start == std::string::npos ? "" : lines.back().substr(start);
+}
+
+std::string logged(const std::string &id, const std::string &secret,
+                   const Client &client = {}) {
+  return logged(&PamHandle::authenticate, id, secret, client);
 }
 
 std::string joined(const std::vector<std::string> &parts) {
@@ -108,6 +113,34 @@ void fail2ban_every_refusal_is_found_with_its_host(void ** /*state*/) {
                        {.rhost = "192.0.2.6", .tty = "ssh", .ruser = "bob"})},
                {"192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4",
                 "2001:db8::5", "192.0.2.6"});
+}
+
+void fail2ban_account_refusals_are_found(void ** /*state*/) {
+  write_file("/etc/proxmox-backup/user.cfg",
+             std::string("user: john@pbs\n\ntoken: ") + kId + "\n\tenable 0\n");
+  write_stack(kService, {auth_line("required", "check_account"),
+                         "account required " + module_path()});
+  const auto by_account = &PamHandle::manage_account;
+  assert_found({logged(kId, kSecret, {.rhost = "192.0.2.1"}),
+                logged(by_account, kId, "", {.rhost = "192.0.2.2"}),
+                logged(by_account, kUnknown, "", {.rhost = "192.0.2.3"})},
+               {"192.0.2.1", "192.0.2.2", "192.0.2.3"});
+}
+
+void fail2ban_refusals_of_combined_are_found(void ** /*state*/) {
+  write_service("combined");
+  assert_found(
+      {logged("bob", "john@pam!t:s", {.rhost = "192.0.2.1"}),
+       logged("john", std::string(kId) + ":s", {.rhost = "192.0.2.2"})},
+      {"192.0.2.1", "192.0.2.2"});
+}
+
+void fail2ban_throttled_clients_are_found(void ** /*state*/) {
+  configure("fail_limit = 1\n");
+  logged(kId, "wrong");
+  const std::string message = logged(kId, "wronger");
+  assert_true(message.ends_with("reason=throttled"));
+  assert_found({message}, {kHost});
 }
 
 // Whatever a token id may hold, cut or not.
@@ -185,6 +218,9 @@ int main() {
   using namespace pbstoken;
   const CMUnitTest tests[] = {
       FAIL2BAN_TEST(fail2ban_every_refusal_is_found_with_its_host),
+      FAIL2BAN_TEST(fail2ban_account_refusals_are_found),
+      FAIL2BAN_TEST(fail2ban_refusals_of_combined_are_found),
+      FAIL2BAN_TEST(fail2ban_throttled_clients_are_found),
       FAIL2BAN_TEST(fail2ban_odd_token_ids_are_found),
       FAIL2BAN_TEST(fail2ban_client_cannot_name_another_host),
       FAIL2BAN_TEST(fail2ban_name_is_no_address),

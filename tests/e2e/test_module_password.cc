@@ -458,8 +458,8 @@ void log_of_a_change_that_was_refused_says_why(void ** /*state*/) {
                                 " rhost= tty= ruser= reason=wrong secret");
   configure("member_rotate = no\ncache_ttl = 0\n");
   assert_says(kSecret,
-              "cannot change the secret: the helper refuses: uid 33 may not do "
-              "this");
+              "cannot change the secret: the helper: not permitted: only root "
+              "may do this");
 }
 
 }  // namespace
