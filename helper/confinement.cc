@@ -68,19 +68,20 @@ Capabilities capabilities_for(Reach reach) {
 Result<void> confine_files(Reach reach, const CommandLine &line,
                            const Store &store) {
   // A directory that stands where a file belongs is to be found out.
-  const FileRights read = {.read = true,
-                           .list = line.command == Command::kCheck};
+  const FileRights beside = {.read = true,
+                             .list = line.command == Command::kCheck};
+  const FileRights read = {.read = true};
   Landlock landlock;
   // By the directory, since these files are replaced under our eyes.
   landlock.allow_beside(store.token_shadow, {.read = true,
                                              .list = true,
                                              .write = reach == Reach::kFile,
                                              .replace = reach == Reach::kFile});
-  landlock.allow_beside(store.lock_file, read);
-  landlock.allow_beside(store.user_cfg, read);
+  landlock.allow_beside(store.lock_file, beside);
+  landlock.allow_beside(store.user_cfg, beside);
   landlock.allow_beside(
       store.version_cache,
-      {.read = true, .list = read.list, .write = reach != Reach::kLooks});
+      {.read = true, .list = beside.list, .write = reach != Reach::kLooks});
   landlock.allow_file(configuration_of(line), read);
   for (const char *path : {
            "/etc/group", "/etc/passwd",
