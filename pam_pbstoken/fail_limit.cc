@@ -84,10 +84,10 @@ Window *find(std::byte *address, std::uint64_t tag) {
 
 // The window that began first gives way.
 Window *make_room(std::byte *address, std::uint64_t tag) {
-  Window *oldest = nullptr;
-  for (Window &window : bucket(address, tag)) {
-    if (oldest == nullptr ||
-        load_relaxed(&window.state) < load_relaxed(&oldest->state)) {
+  auto &windows = bucket(address, tag);
+  Window *oldest = &windows[0];
+  for (Window &window : windows) {
+    if (load_relaxed(&window.state) < load_relaxed(&oldest->state)) {
       oldest = &window;
     }
   }

@@ -67,6 +67,9 @@ int get_secret(pam_handle_t *pamh, const ModuleOptions &options,
 }
 
 constexpr SecretItem kSecret = {PAM_AUTHTOK, "Token secret: ", PAM_AUTH_ERR};
+// Which may be a password for the modules after us, so nothing that would
+// surprise its owner.
+constexpr SecretItem kCombined = {PAM_AUTHTOK, "Password: ", PAM_AUTH_ERR};
 constexpr SecretItem kCurrentSecret = {
     PAM_OLDAUTHTOK, "Current token secret: ", PAM_AUTHTOK_RECOVERY_ERR};
 
@@ -74,7 +77,8 @@ constexpr SecretItem kCurrentSecret = {
 
 int get_authtok(pam_handle_t *pamh, const ModuleOptions &options,
                 const char **out_secret) {
-  return get_secret(pamh, options, kSecret, out_secret);
+  return get_secret(pamh, options, options.combined ? kCombined : kSecret,
+                    out_secret);
 }
 
 int get_old_authtok(pam_handle_t *pamh, const ModuleOptions &options,

@@ -12,7 +12,8 @@ namespace pbstoken {
 
 namespace {
 
-using Field = FixedText<128>;
+// Longer than any host name: one that was cut would be another host's.
+using Field = FixedText<255>;
 
 Field escaped(std::string_view text) {
   return Field().append_escaped(text);
@@ -23,7 +24,15 @@ Field item(const pam_handle_t *pamh, int type) {
   if (pam_get_item(pamh, type, &value) != PAM_SUCCESS || value == nullptr) {
     return {};
   }
-  return escaped(static_cast<const char *>(value));
+  // Fields end at a blank, so a client's own words must have none.
+  Field field;
+  std::string_view rest = static_cast<const char *>(value);
+  for (std::size_t end = rest.find(' '); end != std::string_view::npos;
+       end = rest.find(' ')) {
+    field.append_escaped(slice(rest, 0, end)).append("\\x20");
+    rest.remove_prefix(end + 1);
+  }
+  return field.append_escaped(rest);
 }
 
 // A busy service with a bad configuration must not flood the log.  Of two

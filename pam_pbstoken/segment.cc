@@ -515,11 +515,11 @@ void WritableSegment::insert_account(std::string_view token_id,
                                      const AccountVerdict &verdict,
                                      std::uint64_t generation) {
   const Place place = place_of(token_id);
-  AccountBucket *slots = writable(account_bucket(place));
+  AccountBucket &slots = *writable(account_bucket(place));
   // This id's own place, else a free one, else the one that went out of force
   // first.
-  AccountSlot *best = nullptr;
-  for (AccountSlot &shared : *slots) {
+  AccountSlot *best = &slots[0];
+  for (AccountSlot &shared : slots) {
     const std::uint64_t tag = load_relaxed(&shared.tag);
     if (tag == place.tag) {
       const AccountSlot slot = load_account(shared);
@@ -530,10 +530,9 @@ void WritableSegment::insert_account(std::string_view token_id,
       best = &shared;
       break;
     }
-    if (best == nullptr ||
-        (load_relaxed(&best->tag) != 0 &&
-         (tag == 0 || load_relaxed(&shared.generation) <
-                          load_relaxed(&best->generation)))) {
+    if (load_relaxed(&best->tag) != 0 &&
+        (tag == 0 ||
+         load_relaxed(&shared.generation) < load_relaxed(&best->generation))) {
       best = &shared;
     }
   }
