@@ -223,7 +223,8 @@ DEB = $(BUILD)/deb
 define build_deb
 	rm -rf $(1)
 	mkdir -p $(1)/pam-pbstoken
-	cp -a $(filter-out $(BUILD) .git,$(wildcard * .[!.]*)) $(1)/pam-pbstoken
+	cp -a $(filter-out $(firstword $(subst /, ,$(BUILD))) .git, \
+	  $(wildcard * .[!.]*)) $(1)/pam-pbstoken
 	cd $(1)/pam-pbstoken && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL $(2) \
 	  dpkg-buildpackage -us -uc
 endef
