@@ -2,6 +2,7 @@
 #include "confinement.h"
 
 #include <linux/capability.h>
+#include <sys/prctl.h>
 
 #include "capabilities.h"
 #include "landlock.h"
@@ -42,9 +43,14 @@ Reach reach_of(Command command) {
   return Reach::kLooks;
 }
 
-// The files are not root's, nor are the segments that others plant.
-constexpr Capabilities kLooking =
-    capability(CAP_DAC_READ_SEARCH) | capability(CAP_IPC_OWNER);
+// The files are not root's, nor are the segments that others plant.  Some
+// containers leave root the stronger one alone of two.
+Capabilities looking() {
+  const bool has_weaker =
+      prctl(PR_CAPBSET_READ, CAP_DAC_READ_SEARCH, 0, 0, 0) == 1;
+  return capability(has_weaker ? CAP_DAC_READ_SEARCH : CAP_DAC_OVERRIDE) |
+         capability(CAP_IPC_OWNER);
+}
 // Upstream's word is in a file of the daemons.
 constexpr Capabilities kCaching = capability(CAP_DAC_OVERRIDE) |
                                   capability(CAP_IPC_OWNER) |
@@ -56,7 +62,7 @@ constexpr Capabilities kWriting =
 Capabilities capabilities_for(Reach reach) {
   switch (reach) {
     case Reach::kLooks:
-      return kLooking;
+      return looking();
     case Reach::kCache:
       return kCaching;
     case Reach::kFile:

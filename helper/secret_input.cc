@@ -45,6 +45,14 @@ class EchoOff {
   bool active_ = false;
 };
 
+// In the background, as job control has it, this stops the process until it is
+// brought to the front.  Before signals are blocked: then it would be let pass.
+bool wait_for_foreground() {
+  termios settings{};
+  return tcgetattr(STDIN_FILENO, &settings) == 0 &&
+         tcsetattr(STDIN_FILENO, TCSANOW, &settings) == 0;
+}
+
 // Until there is something to read, or a signal to give way to.
 bool wait_for_input() {
   constexpr int kInterval = 100;  // ms
@@ -96,6 +104,9 @@ Result<Buffer> read_input(bool one_line) {
 }
 
 Result<Buffer> ask(std::string_view prompt) {
+  if (!wait_for_foreground()) {
+    return input_error();
+  }
   const EchoOff silence;
   if (!silence.is_active()) {
     return input_error();

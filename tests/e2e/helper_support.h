@@ -6,6 +6,9 @@
 #include <grp.h>
 #include <unistd.h>
 
+#include <array>
+#include <cstdint>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -100,6 +103,17 @@ inline std::string proc_status(pid_t pid, const std::string &name) {
     }
   }
   return {};
+}
+
+// Those of these capabilities that this process has to give, as
+// /proc/PID/status writes them.
+inline std::string capabilities_within(std::uint64_t wanted) {
+  const std::uint64_t own =
+      std::stoull(proc_status(getpid(), "CapPrm"), nullptr, 16);
+  std::array<char, 17> text{};
+  std::snprintf(text.data(), text.size(), "%016jx",
+                static_cast<std::uintmax_t>(own & wanted));
+  return text.data();
 }
 
 // Who holds the store's lock; 0: nobody.

@@ -9,21 +9,12 @@
 #include <array>
 
 #include "e2e_pam.h"
+#include "helper_support.h"
 
 namespace pbstoken {
 namespace {
 
 using namespace testing;
-
-// A copy of the helper, installed with this owner and mode.
-std::string install_helper(uid_t owner, mode_t mode) {
-  const std::string path = scratch("installed-helper");
-  std::filesystem::remove(path);
-  std::filesystem::copy_file(helper_path(), path);
-  assert_int_equal(chown(path.c_str(), owner, 0), 0);
-  assert_int_equal(chmod(path.c_str(), mode), 0);
-  return path;
-}
 
 Outcome run_as_nobody(const std::string &path,
                       const std::vector<std::string> &arguments) {
@@ -46,7 +37,7 @@ const std::array<std::vector<std::string>, 8> kEveryCommand = {{
 
 // --- callers
 
-void command_of_a_caller_who_is_not_root_is_exit_3(void ** /*state*/) {
+void command_of_a_caller_in_no_group_is_exit_3(void ** /*state*/) {
   write_shadow({{kId, kHash}});
   const std::string path = install_helper(0, 04755);
   for (const auto &arguments : kEveryCommand) {
@@ -322,7 +313,7 @@ void set_hard_link_as_lock_changes_no_other_file(void ** /*state*/) {
 int main() {
   using namespace pbstoken;
   const CMUnitTest tests[] = {
-      PAM_TEST(command_of_a_caller_who_is_not_root_is_exit_3),
+      PAM_TEST(command_of_a_caller_in_no_group_is_exit_3),
       PAM_TEST(command_of_a_helper_that_is_not_setuid_root_is_exit_4),
       PAM_TEST(command_of_real_root_works_setuid_or_not),
       PAM_TEST(command_without_argv_is_exit_2),

@@ -392,8 +392,10 @@ void set_while_somebody_holds_the_lock_is_exit_4(void ** /*state*/) {
   assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
   close(lock);
   assert_int_equal(outcome.status, 4);
-  assert_true(outcome.err.starts_with(std::string("pbstoken-helper: ") +
-                                      "cannot lock " + kLock));
+  // It is this process, and the administrator is told so.
+  assert_text_equal(outcome.err, std::string("pbstoken-helper: cannot lock ") +
+                                     kLock + ": process " +
+                                     std::to_string(getpid()) + " holds it\n");
   assert_unchanged(shadow_of({{kId, kHash}}), before);
   helper_output({"set", kId}, kWrongSecret);
 }

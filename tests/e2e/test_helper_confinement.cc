@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What is left to a command that is made to do something else: nearly nothing.
+#include "confinement.h"
+
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/landlock.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/sem.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#include <array>
+#include <cerrno>
+
+#include "e2e_pam.h"
+#include "helper_support.h"
+#include "pbstoken/counters.h"
+#include "pbstoken/hash_gate.h"
+
+namespace pbstoken {
+namespace {
+
+using namespace testing;
+
+constexpr const char *kUserCfg = "/etc/proxmox-backup/user.cfg";
+constexpr const char *kVersions = "/etc/proxmox-backup-versions/versions";
+constexpr const char *kNeighbour = "/etc/proxmox-backup/neighbour";
+
+int fresh_host(void **state) {
+  if (clean_host_with_service(state) != 0) {
+    return -1;
+  }
+  configure_groups(std::string("version_cache = ") + kVersions + "\n");
+  write_shadow({{kId, kHash}, {kOldId, kOldHash}});
+  write_file(kUserCfg, "", 0640);
+  write_file(kNeighbour, "", 0640);
+  std::filesystem::create_directories("/etc/proxmox-backup-versions");
+  write_file(kVersions, "", 0640);
+  install_helper();
+  return 0;
+}
+
+Store the_store() {
+  const PathText path(kConfiguration);
+  auto store = load_store("pbs", path);
+  if (!store) {
+    std::abort();
+  }
+  return std::move(*store);
+}
+
+constexpr int kNotConfined = 100;
+
+// What attempt() returns in a child that is confined as this command is.
+template <typename Attempt>
+int confined(Command command, Attempt attempt) {
+  return in_child([&] {
+    CommandLine line;
+    line.command = command;
+    return confine(line, the_store()) ? attempt() : kNotConfined;
+  });
+}
+
+struct NamedCommand {
+  const char *name;
+  Command command;
+  bool writes_word;    // upstream's
+  bool writes_shadow;  // and what is beside it
+};
+
+constexpr std::array<NamedCommand, 7> kCommands = {{
+    {"generate", Command::kGenerate, true, true},
+    {"set", Command::kSet, true, true},
+    {"delete", Command::kDelete, true, true},
+    {"rotate", Command::kRotate, true, true},
+    {"verify", Command::kVerify, true, false},
+    {"flush", Command::kFlush, true, false},
+    {"status", Command::kStatus, false, false},
+}};
+
+// --- system calls
+
+struct Forbidden {
+  const char *name;
+  void (*call)();
+};
+
+const std::array<Forbidden, 22> kForbidden = {{
+    {"socket", [] { socket(AF_UNIX, SOCK_STREAM, 0); }},
+    {"execve",
+     [] {
+       std::array<char *, 1> none = {nullptr};
+       execve("/bin/true", none.data(), none.data());
+     }},
+    {"execveat",
+     [] { syscall(SYS_execveat, AT_FDCWD, "/bin/true", nullptr, nullptr, 0); }},
+    {"kill", [] { kill(getpid(), 0); }},
+    {"tgkill", [] { syscall(SYS_tgkill, getpid(), getpid(), 0); }},
+    {"ptrace", [] { ptrace(PTRACE_TRACEME, 0, 0, 0); }},
+    {"mount", [] { mount("x", "/", "tmpfs", 0, ""); }},
+    {"umount", [] { umount("/proc"); }},
+    {"unshare", [] { unshare(CLONE_NEWUSER); }},
+    {"setns", [] { setns(0, 0); }},
+    {"clone into a user namespace",
+     [] { syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0); }},
+    {"clone3", [] { syscall(SYS_clone3, nullptr, 0); }},
+    {"setuid", [] { syscall(SYS_setuid, 0); }},
+    {"setresuid", [] { syscall(SYS_setresuid, 0, 0, 0); }},
+    {"capset", [] { syscall(SYS_capset, nullptr, nullptr); }},
+    {"prctl", [] { prctl(PR_SET_DUMPABLE, 1); }},
+    {"chdir", [] { syscall(SYS_chdir, "/"); }},
+    {"chroot", [] { syscall(SYS_chroot, "/"); }},
+    {"ioctl", [] { ioctl(0, TIOCSTI, ""); }},
+    {"bpf", [] { syscall(SYS_bpf, 0, nullptr, 0); }},
+    {"io_uring_setup", [] { syscall(SYS_io_uring_setup, 1, nullptr); }},
+    {"setsid", [] { setsid(); }},
+}};
+
+void forbidden_system_call_kills(void ** /*state*/) {
+  for (const NamedCommand &command : kCommands) {
+    for (const Forbidden &forbidden : kForbidden) {
+      const int status = confined(command.command, [&] {
+        forbidden.call();
+        return 0;
+      });
+      if (status != 128 + SIGSYS) {
+        fail_msg("%s, %s: %d", command.name, forbidden.name, status);
+      }
+    }
+  }
+}
+
+void child_of_its_own_is_allowed(void ** /*state*/) {
+  assert_int_equal(confined(Command::kSet,
+                            [] {
+                              const pid_t child = fork();
+                              if (child == 0) {
+                                _exit(7);
+                              }
+                              return wait_for(child);
+                            }),
+                   7);
+}
+
+// --- files
+
+bool can_open(const char *path, int flags) {
+  const int fd = open(path, flags | O_CLOEXEC, 0600);
+  if (fd < 0) {
+    // Not because of anything else.
+    return errno != EACCES;
+  }
+  close(fd);
+  return true;
+}
+
+enum class Done : std::uint8_t { kRead, kWritten, kMade, kRemoved, kListed };
+
+struct Access {
+  const char *path;
+  Done done;
+};
+
+bool can(const Access &access) {
+  switch (access.done) {
+    case Done::kRead:
+      return can_open(access.path, O_RDONLY);
+    case Done::kWritten:
+      return can_open(access.path, O_WRONLY);
+    case Done::kMade:
+      return can_open(access.path, O_WRONLY | O_CREAT | O_EXCL);
+    case Done::kRemoved:
+      return unlinkat(AT_FDCWD, access.path, 0) == 0;
+    case Done::kListed:
+      return can_open(access.path, O_RDONLY | O_DIRECTORY);
+  }
+  return true;
+}
+
+void assert_access(const NamedCommand &command, const Access &access,
+                   bool expected) {
+  const int status =
+      confined(command.command, [&] { return can(access) ? 1 : 0; });
+  if (status != (expected ? 1 : 0)) {
+    fail_msg("%s: %s (%d): %d", command.name, access.path,
+             static_cast<int>(access.done), status);
+  }
+}
+
+// A kernel without Landlock goes without: then there is nothing to be seen
+// here.
+bool has_landlock() {
+  return syscall(SYS_landlock_create_ruleset, nullptr, 0,
+                 LANDLOCK_CREATE_RULESET_VERSION) > 0;
+}
+
+void files_of_the_store_can_be_read(void ** /*state*/) {
+  for (const NamedCommand &command : kCommands) {
+    for (const char *path :
+         {kShadow, kUserCfg, kVersions, kConfiguration, "/etc/passwd",
+          "/etc/group", "/proc/locks", "/proc/sys/kernel/random/uuid"}) {
+      assert_access(command, {path, Done::kRead}, true);
+    }
+    assert_access(command, {kDirectory, Done::kListed}, true);
+  }
+}
+
+void other_files_cannot_be_opened(void ** /*state*/) {
+  if (!has_landlock()) {
+    return;
+  }
+  const std::string program = helper_path();
+  for (const NamedCommand &command : kCommands) {
+    for (const Access &access :
+         std::initializer_list<Access>{{"/etc/shadow", Done::kRead},
+                                       {"/etc/shadow", Done::kWritten},
+                                       {"/etc/passwd", Done::kWritten},
+                                       {"/etc/group", Done::kWritten},
+                                       {"/etc", Done::kListed},
+                                       {"/etc/new", Done::kMade},
+                                       {"/etc/pbstoken/new.conf", Done::kMade},
+                                       {"/tmp/new", Done::kMade},
+                                       {"/root", Done::kListed},
+                                       {"/proc/self/mem", Done::kWritten},
+                                       {"/proc/self/maps", Done::kRead},
+                                       {"/proc/1/environ", Done::kRead},
+                                       {"/dev/null", Done::kWritten},
+                                       {"/dev/zero", Done::kRead},
+                                       {kConfiguration, Done::kWritten},
+                                       {kConfiguration, Done::kRemoved},
+                                       {program.c_str(), Done::kWritten}}) {
+      assert_access(command, access, false);
+    }
+  }
+}
+
+void files_of_the_store_are_changed_by_writers_alone(void ** /*state*/) {
+  if (!has_landlock()) {
+    return;
+  }
+  for (const NamedCommand &command : kCommands) {
+    // The last command first, which may nothing of this.
+    write_file(kNeighbour, "", 0640);
+    std::filesystem::remove("/etc/proxmox-backup/new");
+    for (const Access &access :
+         std::initializer_list<Access>{{kShadow, Done::kWritten},
+                                       {"/etc/proxmox-backup/new", Done::kMade},
+                                       {kNeighbour, Done::kRemoved}}) {
+      assert_access(command, access, command.writes_shadow);
+    }
+    assert_access(command, {kVersions, Done::kWritten}, command.writes_word);
+    assert_access(command, {"/etc/proxmox-backup-versions/new", Done::kMade},
+                  false);
+    assert_access(command, {kVersions, Done::kRemoved}, false);
+  }
+}
+
+// --- capabilities
+
+void capabilities_are_those_that_are_needed(void ** /*state*/) {
+  // DAC_OVERRIDE, IPC_LOCK, IPC_OWNER; and CHOWN, FOWNER for writers;
+  // DAC_READ_SEARCH and IPC_OWNER for who only looks.
+  for (const NamedCommand &command : kCommands) {
+    const std::string expected =
+        capabilities_within(command.writes_shadow ? 0xc00b
+                            : command.writes_word ? 0xc002
+                                                  : 0x8004);
+    Pipe go;
+    Pipe ready;
+    const pid_t child = start_child([&] {
+      CommandLine line;
+      line.command = command.command;
+      if (!confine(line, the_store())) {
+        return kNotConfined;
+      }
+      char byte = 'x';
+      return write(ready.writer(), &byte, 1) == 1 &&
+                     read(go.reader(), &byte, 1) == 1
+                 ? 0
+                 : 1;
+    });
+    char byte = 'x';
+    assert_int_equal(read(ready.reader(), &byte, 1), 1);
+    const std::string effective = proc_status(child, "CapEff");
+    const std::string permitted = proc_status(child, "CapPrm");
+    const std::string bounding = proc_status(child, "CapBnd");
+    const std::string privileges = proc_status(child, "NoNewPrivs");
+    assert_int_equal(write(go.writer(), &byte, 1), 1);
+    assert_int_equal(wait_for(child), 0);
+    assert_text_equal(effective, expected);
+    assert_text_equal(permitted, expected);
+    assert_text_equal(bounding, "0000000000000000");
+    assert_text_equal(privileges, "1");
+  }
+}
+
+// --- kernels that have less
+
+// Answers these calls as a kernel that does not have them.
+void be_an_older_kernel() {
+  constexpr auto kNumber =
+      static_cast<std::uint32_t>(offsetof(seccomp_data, nr));
+  constexpr auto kFirst =
+      static_cast<std::uint32_t>(offsetof(seccomp_data, args));
+  std::array<sock_filter, 8> filter = {{
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kNumber),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_landlock_create_ruleset, 4, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 2),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kFirst),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_SET_SECCOMP, 2, 0),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+  }};
+  const sock_fprog program = {.len = filter.size(), .filter = filter.data()};
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+      prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
+    std::abort();
+  }
+}
+
+void older_kernel_is_no_failure(void ** /*state*/) {
+  assert_int_equal(in_child([] {
+                     be_an_older_kernel();
+                     CommandLine line;
+                     line.command = Command::kSet;
+                     return confine(line, the_store()) &&
+                                    can_open("/etc/shadow", O_RDONLY)
+                                ? 0
+                                : 1;
+                   }),
+                   0);
+  const Outcome outcome =
+      run_as(kRoot, helper_path(), {"set", kId}, kSecret, be_an_older_kernel);
+  assert_exit(outcome, 0, "set");
+  assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
+}
+
+// Where the bounding set cannot be reduced, nor limits be raised, nor nice
+// values be lowered.
+void container_with_fewer_capabilities_is_no_failure(void ** /*state*/) {
+  const Outcome outcome =
+      run({.path = "/usr/bin/setpriv",
+           .arguments = {"--bounding-set=-setpcap,-sys_admin,-sys_nice,"
+                         "-sys_resource",
+                         "--", helper_path(), "set", kId},
+           .input = kWrongSecret});
+  assert_exit(outcome, 0, "set");
+  assert_pam(authenticate(kId, kWrongSecret), PAM_SUCCESS);
+}
+
+// --- what strangers have made under the store's keys
+
+void plant_under(const Store &store) {
+  for (const key_t key : {store.shm_key, counters_key(store)}) {
+    if (shmget(key, 1 << 20, IPC_CREAT | IPC_EXCL | 0600) < 0) {
+      std::abort();
+    }
+  }
+  if (semget(hash_gate_key(store), 1, IPC_CREAT | IPC_EXCL | 0600) < 0) {
+    std::abort();
+  }
+}
+
+void strangers_segments_give_way_to_roots(void ** /*state*/) {
+  const Store store = the_store();
+  const std::string helper = scratch("installed-helper");
+  for (const char *command : {"verify", "rotate", "set", "flush"}) {
+    remove_segments();
+    semctl(semget(hash_gate_key(store), 0, 0), 0, IPC_RMID);
+    write_shadow({{kId, kHash}});
+    assert_int_equal(in_child([&] {
+                       become(kStranger);
+                       plant_under(store);
+                       return 0;
+                     }),
+                     0);
+    const std::vector<std::string> arguments =
+        std::string(command) == "flush"
+            ? std::vector<std::string>{command}
+            : std::vector<std::string>{command, kId};
+    assert_exit(run_as(kAdmin, helper, arguments), 0, command);
+    shmid_ds status{};
+    const int segment = shmget(store.shm_key, 0, 0);
+    assert_int_equal(shmctl(segment, IPC_STAT, &status), 0);
+    assert_int_equal(status.shm_perm.cuid, 0);
+    assert_int_equal(status.shm_perm.mode & 0777, 0640);
+    const int counters = shmget(counters_key(store), 0, 0);
+    if (counters >= 0) {
+      assert_int_equal(shmctl(counters, IPC_STAT, &status), 0);
+      assert_int_equal(status.shm_perm.cuid, 0);
+    }
+    semid_ds gate{};
+    const int places = semget(hash_gate_key(store), 0, 0);
+    if (places >= 0) {
+      assert_int_equal(semctl(places, 0, IPC_STAT, &gate), 0);
+      assert_int_equal(gate.sem_perm.cuid, 0);
+    }
+  }
+}
+
+#define FRESH_TEST(name) cmocka_unit_test_setup(name, fresh_host)
+
+}  // namespace
+}  // namespace pbstoken
+
+int main() {
+  using namespace pbstoken;
+  const CMUnitTest tests[] = {
+      FRESH_TEST(forbidden_system_call_kills),
+      FRESH_TEST(child_of_its_own_is_allowed),
+      FRESH_TEST(files_of_the_store_can_be_read),
+      FRESH_TEST(other_files_cannot_be_opened),
+      FRESH_TEST(files_of_the_store_are_changed_by_writers_alone),
+      FRESH_TEST(capabilities_are_those_that_are_needed),
+      FRESH_TEST(older_kernel_is_no_failure),
+      FRESH_TEST(container_with_fewer_capabilities_is_no_failure),
+      FRESH_TEST(strangers_segments_give_way_to_roots),
+  };
+  return cmocka_run_group_tests_name("helper_confinement", tests, nullptr,
+                                     nullptr);
+}

@@ -1,0 +1,623 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Once it holds the store's lock the helper is out of its caller's reach, and
+// whatever the caller does with its input, output and terminal, others get the
+// lock in time.
+#include <linux/ioprio.h>
+#include <pty.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <termios.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <thread>
+
+#include "e2e_pam.h"
+#include "helper_support.h"
+
+namespace pbstoken {
+namespace {
+
+using namespace testing;
+using std::chrono_literals::operator""ms;
+
+int fresh_host(void **state) {
+  if (clean_host_with_service(state) != 0) {
+    return -1;
+  }
+  configure_groups("member_rotate = yes\n");
+  write_shadow({{kId, kHash}, {kOldId, kOldHash}});
+  install_helper();
+  return 0;
+}
+
+std::string helper() {
+  return scratch("installed-helper");
+}
+
+// A failed assertion longjmps past destructors: whoever holds the lock, frozen
+// perhaps, must not outlive its test.
+int leave_nobody(void ** /*state*/) {
+  while (const pid_t holder = lock_holder()) {
+    if (holder == getpid()) {
+      return 0;
+    }
+    kill(holder, SIGKILL);
+  }
+  while (waitpid(-1, nullptr, WNOHANG) > 0) {
+  }
+  return 0;
+}
+
+// Looks again and again, for longer than anything here takes.
+template <typename Condition>
+bool comes_true(Condition condition) {
+  for (int i = 0; i < 30000; ++i) {
+    if (condition()) {
+      return true;
+    }
+    std::this_thread::sleep_for(1ms);
+  }
+  return false;
+}
+
+// A pipe that takes nothing more.
+class FullPipe {
+ public:
+  FullPipe() {
+    fcntl(pipe_.writer(), F_SETFL, O_NONBLOCK);
+    const std::string filler(4096, 'x');
+    while (write(pipe_.writer(), filler.data(), filler.size()) > 0) {
+    }
+    fcntl(pipe_.writer(), F_SETFL, 0);
+  }
+
+  [[nodiscard]] int writer() const { return pipe_.writer(); }
+
+ private:
+  Pipe pipe_;
+};
+
+// A helper that has been started and goes on.
+struct Start {
+  Person person;
+  std::vector<std::string> arguments;
+  int in = -1;  // descriptors; -1: the test's own
+  int out = -1;
+  int err = -1;
+  std::function<void()> prepare = {};
+};
+
+pid_t start(const Start &what) {
+  const std::string path = helper();
+  std::vector<char *> argv = {const_cast<char *>(path.c_str())};
+  for (const std::string &argument : what.arguments) {
+    argv.push_back(const_cast<char *>(argument.c_str()));
+  }
+  argv.push_back(nullptr);
+  return start_child([&] {
+    for (const auto &[from, to] :
+         {std::pair(what.in, STDIN_FILENO), std::pair(what.out, STDOUT_FILENO),
+          std::pair(what.err, STDERR_FILENO)}) {
+      if (from >= 0) {
+        dup2(from, to);
+      }
+    }
+    become(what.person);
+    if (what.prepare) {
+      what.prepare();
+    }
+    execv(path.c_str(), argv.data());
+    return 126;
+  });
+}
+
+// A pipe that holds this text, and then ends.
+class FilledPipe {
+ public:
+  explicit FilledPipe(std::string_view text) {
+    if (write(pipe_.writer(), text.data(), text.size()) !=
+        static_cast<ssize_t>(text.size())) {
+      std::abort();
+    }
+    pipe_.close_writer();
+  }
+
+  [[nodiscard]] int reader() const { return pipe_.reader(); }
+
+ private:
+  Pipe pipe_;
+};
+
+pid_t wait_for_lock_holder() {
+  pid_t holder = 0;
+  assert_true(comes_true([&] {
+    holder = lock_holder();
+    return holder != 0;
+  }));
+  return holder;
+}
+
+// A member who rotates with a standard output that takes nothing: the helper
+// holds the lock, and cannot go on for some seconds.
+class StuckRotation {
+ public:
+  explicit StuckRotation(const std::function<void()> &prepare = {})
+      : pid_(start({.person = kMember,
+                    .arguments = {"rotate", kId},
+                    .in = input_.reader(),
+                    .out = output_.writer(),
+                    .prepare = prepare})),
+        holder_(wait_for_lock_holder()) {}
+  StuckRotation(const StuckRotation &) = delete;
+  StuckRotation &operator=(const StuckRotation &) = delete;
+  ~StuckRotation() {
+    if (pid_ > 0) {
+      kill(holder_, SIGKILL);
+      wait();
+    }
+  }
+
+  [[nodiscard]] pid_t holder() const { return holder_; }
+  // As who owns the cgroup may: for a long look at it.
+  void freeze() const { kill(holder_, SIGSTOP); }
+  int wait() { return wait_for(std::exchange(pid_, -1)); }
+
+ private:
+  FilledPipe input_{kSecret};
+  FullPipe output_;
+  pid_t pid_;
+  pid_t holder_;
+};
+
+void assert_nothing_rotated() {
+  assert_text_equal(read_file(kShadow),
+                    shadow_of({{kId, kHash}, {kOldId, kOldHash}}));
+  assert_true(names_in(kDirectory) ==
+              std::set<std::string>({"token.shadow", "token.shadow.lock"}));
+}
+
+// --- what the holder of the lock is
+
+void holder_is_root_with_little_left(void ** /*state*/) {
+  const StuckRotation rotation;
+  const pid_t pid = rotation.holder();
+  rotation.freeze();
+  assert_text_equal(proc_status(pid, "Uid"), "0\t0\t0\t0");
+  assert_text_equal(proc_status(pid, "Gid"), "0\t0\t0\t0");
+  assert_text_equal(proc_status(pid, "Groups"), "");
+  // CHOWN, DAC_OVERRIDE, FOWNER, IPC_LOCK, IPC_OWNER
+  const std::string rest = capabilities_within(0xc00b);
+  assert_text_equal(proc_status(pid, "CapEff"), rest);
+  assert_text_equal(proc_status(pid, "CapPrm"), rest);
+  for (const char *set : {"CapInh", "CapBnd", "CapAmb"}) {
+    assert_text_equal(proc_status(pid, set), "0000000000000000");
+  }
+  assert_text_equal(proc_status(pid, "NoNewPrivs"), "1");
+  assert_text_equal(proc_status(pid, "Seccomp"), "2");
+  assert_text_equal(proc_status(pid, "Umask"), "0077");
+  // Of everything that a signal could do, SIGKILL and SIGSTOP are left.
+  assert_text_equal(proc_status(pid, "SigBlk"), "fffffffe7ffbfeff");
+  const std::string proc = "/proc/" + std::to_string(pid);
+  assert_text_equal(std::filesystem::read_symlink(proc + "/cwd").string(), "/");
+  // A session of its own, and so neither terminal nor job control.
+  assert_int_equal(getsid(pid), pid);
+  assert_int_equal(getpgid(pid), pid);
+}
+
+void holder_has_no_descriptor_of_the_caller(void ** /*state*/) {
+  const StuckRotation rotation([] {
+    for (int i = 0; i < 100; ++i) {
+      fcntl(open("/dev/zero", O_RDONLY), F_DUPFD, 100);
+    }
+  });
+  rotation.freeze();
+  const std::string fds = "/proc/" + std::to_string(rotation.holder()) + "/fd";
+  for (const auto &entry : std::filesystem::directory_iterator(fds)) {
+    assert_true(std::filesystem::read_symlink(entry) != "/dev/zero");
+  }
+}
+
+// What slows a process down, and outlives execve(2).
+void be_slow() {
+  const sched_param normal = {};
+  cpu_set_t first{};
+  CPU_ZERO(&first);
+  CPU_SET(0, &first);
+  prctl(PR_SET_DUMPABLE, 1);  // else /proc/self is root's
+  std::ofstream("/proc/self/oom_score_adj") << 1000;
+  if (setpriority(PRIO_PROCESS, 0, 19) != 0 ||
+      sched_setscheduler(0, SCHED_IDLE, &normal) != 0 ||
+      sched_setaffinity(0, sizeof(first), &first) != 0 ||
+      syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0,
+              IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 7)) != 0 ||
+      prctl(PR_SET_TIMERSLACK, 3'600'000'000'000UL) != 0) {
+    std::abort();
+  }
+}
+
+void holder_is_not_slowed_down(void ** /*state*/) {
+  const StuckRotation rotation(be_slow);
+  const pid_t pid = rotation.holder();
+  rotation.freeze();
+  const std::string proc = "/proc/" + std::to_string(pid);
+  assert_int_equal(sched_getscheduler(pid), SCHED_OTHER);
+  assert_int_equal(getpriority(PRIO_PROCESS, static_cast<id_t>(pid)), 0);
+  assert_int_equal(syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, pid),
+                   IOPRIO_PRIO_VALUE(IOPRIO_CLASS_NONE, 0));
+  assert_text_equal(read_file(proc + "/oom_score_adj"), "0\n");
+  assert_text_equal(read_file(proc + "/timerslack_ns"), "50000\n");
+  cpu_set_t ours{};
+  cpu_set_t its{};
+  assert_int_equal(sched_getaffinity(0, sizeof(ours), &ours), 0);
+  assert_int_equal(sched_getaffinity(pid, sizeof(its), &its), 0);
+  assert_true(CPU_EQUAL(&ours, &its));
+}
+
+void holder_has_limits_of_its_own(void ** /*state*/) {
+  const StuckRotation rotation([] {
+    for (int resource = 0; resource < RLIM_NLIMITS; ++resource) {
+      rlimit limit{};
+      prlimit(0, static_cast<__rlimit_resource>(resource), nullptr, &limit);
+      // The least with which a program starts.
+      limit.rlim_cur = resource == RLIMIT_NOFILE  ? 4
+                       : resource == RLIMIT_STACK ? 128 * 1024
+                       : resource == RLIMIT_AS || resource == RLIMIT_DATA
+                           ? 16 << 20
+                           : 0;
+      prlimit(0, static_cast<__rlimit_resource>(resource), &limit, nullptr);
+    }
+  });
+  for (int resource = 0; resource < RLIM_NLIMITS; ++resource) {
+    rlimit limit{};
+    assert_int_equal(
+        prlimit(rotation.holder(), static_cast<__rlimit_resource>(resource),
+                nullptr, &limit),
+        0);
+    const bool none = resource == RLIMIT_CORE || resource == RLIMIT_NICE ||
+                      resource == RLIMIT_RTPRIO;
+    const bool least = limit.rlim_cur == limit.rlim_max;
+    if (none ? limit.rlim_cur != 0 || limit.rlim_max != 0 : !least) {
+      fail_msg("limit %d: %ju, %ju", resource,
+               static_cast<std::uintmax_t>(limit.rlim_cur),
+               static_cast<std::uintmax_t>(limit.rlim_max));
+    }
+  }
+}
+
+// --- what its caller can do to it
+
+// In a process of the caller's; what it got done, or an empty string.
+std::string what_the_caller_can_do(pid_t pid) {
+  for (const int number : {0, SIGKILL, SIGSTOP, SIGCONT, SIGTERM, SIGINT,
+                           SIGTSTP, SIGALRM, SIGSEGV}) {
+    if (kill(pid, number) == 0 || errno != EPERM) {
+      return "signal " + std::to_string(number);
+    }
+  }
+  if (ptrace(PTRACE_SEIZE, pid, 0, 0) == 0 || errno != EPERM) {
+    return "trace";
+  }
+  std::array<char, 8> bytes{};
+  const iovec here = {.iov_base = bytes.data(), .iov_len = bytes.size()};
+  if (process_vm_readv(pid, &here, 1, &here, 1, 0) >= 0 || errno != EPERM) {
+    return "read its memory";
+  }
+  const std::string proc = "/proc/" + std::to_string(pid);
+  for (const char *name :
+       {"/mem", "/environ", "/maps", "/fd/0", "/stack", "/syscall"}) {
+    if (open((proc + name).c_str(), O_RDONLY | O_CLOEXEC) >= 0) {
+      return name;
+    }
+  }
+  const sched_param normal = {};
+  const rlimit none = {};
+  if (setpriority(PRIO_PROCESS, static_cast<id_t>(pid), 19) == 0 ||
+      sched_setscheduler(pid, SCHED_IDLE, &normal) == 0 ||
+      prlimit(pid, RLIMIT_CPU, &none, nullptr) == 0) {
+    return "slow it down";
+  }
+  return {};
+}
+
+void caller_cannot_touch_the_holder(void ** /*state*/) {
+  StuckRotation rotation;
+  const int status = in_child([&] {
+    become(kMember);
+    const std::string done = what_the_caller_can_do(rotation.holder());
+    if (!done.empty()) {
+      std::fprintf(stderr, "the caller can: %s\n", done.c_str());
+    }
+    return done.empty() ? 0 : 1;
+  });
+  assert_int_equal(status, 0);
+  // It ends by itself, and nothing was rotated.
+  assert_int_equal(rotation.wait(), 4);
+  assert_nothing_rotated();
+}
+
+// --- what its caller can make it wait for
+
+// Another writer gets the lock before it gives up.
+void assert_others_can_write() {
+  helper_output({"set", "other@pbs!t"}, kSecret);
+  helper_output({"delete", "other@pbs!t"});
+}
+
+void writer_waits_for_a_full_pipe_in_vain_but_not_for_ever(void ** /*state*/) {
+  StuckRotation rotation;
+  assert_others_can_write();
+  assert_int_equal(rotation.wait(), 4);
+  assert_nothing_rotated();
+}
+
+// Between poll(2), which said that the pipe takes something, and write(2)
+// somebody else fills it.  strace makes the time for that.
+void writer_waits_for_a_raced_pipe_in_vain_but_not_for_ever(void ** /*state*/) {
+  Pipe output;
+  const std::string trace = scratch("trace");
+  write_file(trace, "");
+  const pid_t tracer = start_child([&] {
+    dup2(output.writer(), STDOUT_FILENO);
+    execl("/usr/bin/strace", "strace", "-f", "-o", trace.c_str(), "-e",
+          "trace=poll,ppoll,write", "-e", "inject=write:delay_enter=2000000",
+          helper().c_str(), "generate", kId, nullptr);
+    return 126;
+  });
+  assert_true(comes_true([&] {
+    return read_file(trace).find("fd=1, events=POLLOUT") != std::string::npos;
+  }));
+  fcntl(output.writer(), F_SETFL, O_NONBLOCK);
+  const std::string filler(4096, 'x');
+  while (write(output.writer(), filler.data(), filler.size()) > 0) {
+  }
+  fcntl(output.writer(), F_SETFL, 0);
+  assert_others_can_write();
+  assert_int_equal(wait_for(tracer), 4);
+  assert_true(read_file(trace).find("write(1") != std::string::npos);
+  assert_nothing_rotated();
+}
+
+// Standard error is written to when the lock is no longer held, and standard
+// input is read before it is.
+void writer_waits_for_no_input_and_no_message(void ** /*state*/) {
+  Pipe input;
+  FullPipe full;
+  const pid_t silent = start(
+      {.person = kMember, .arguments = {"rotate", kId}, .in = input.reader()});
+  const pid_t mute = start({.person = kAdmin,
+                            .arguments = {"delete", "no@pbs!t"},
+                            .err = full.writer()});
+  assert_others_can_write();
+  assert_int_equal(lock_holder(), 0);
+  kill(mute, SIGKILL);
+  wait_for(mute);
+  input.close_writer();
+  assert_int_equal(wait_for(silent), 1);
+  assert_nothing_rotated();
+}
+
+// --- terminals
+
+// The helper as a shell starts it: the leader of its process group, on a
+// terminal.
+class OnTerminal {
+ public:
+  OnTerminal(const Person &person, const std::vector<std::string> &arguments,
+             int output = -1) {
+    const std::string path = helper();
+    std::vector<char *> argv = {const_cast<char *>(path.c_str())};
+    for (const std::string &argument : arguments) {
+      argv.push_back(const_cast<char *>(argument.c_str()));
+    }
+    argv.push_back(nullptr);
+    std::fflush(nullptr);
+    pid_ = forkpty(&master_, nullptr, nullptr, nullptr);
+    if (pid_ == 0) {
+      alarm(kHangs);
+      if (output >= 0) {
+        dup2(output, STDOUT_FILENO);
+      }
+      become(person);
+      execv(path.c_str(), argv.data());
+      _exit(126);
+    }
+    fcntl(master_, F_SETFD, FD_CLOEXEC);
+  }
+  OnTerminal(const OnTerminal &) = delete;
+  OnTerminal &operator=(const OnTerminal &) = delete;
+  ~OnTerminal() { close(master_); }
+
+  [[nodiscard]] pid_t pid() const { return pid_; }
+
+  void type(std::string_view text) const {
+    assert_int_equal(write(master_, text.data(), text.size()), text.size());
+  }
+
+  // What it has shown until then, if it does.
+  std::string wait_for_text(std::string_view text) {
+    std::array<char, 256> part{};
+    while (shown_.find(text) == std::string::npos) {
+      const ssize_t count = read(master_, part.data(), part.size());
+      if (count <= 0) {
+        break;  // EIO: everybody on the other side is gone
+      }
+      shown_.append(part.data(), static_cast<std::size_t>(count));
+    }
+    return shown_;
+  }
+
+  [[nodiscard]] bool echoes() const {
+    termios settings{};
+    tcgetattr(master_, &settings);
+    return (settings.c_lflag & ECHO) != 0;
+  }
+
+  int wait() {
+    const int status = wait_for(pid_);
+    wait_for_text("\x01");  // never comes
+    return status;
+  }
+  [[nodiscard]] const std::string &shown() const { return shown_; }
+
+ private:
+  int master_ = -1;
+  pid_t pid_ = -1;
+  std::string shown_;
+};
+
+void terminal_asks_for_a_secret_without_echo(void ** /*state*/) {
+  for (const auto &[secret, status] : std::vector<std::pair<std::string, int>>{
+           {kSecret, 0}, {kWrongSecret, 1}}) {
+    OnTerminal helper(kMember, {"verify", kId});
+    helper.wait_for_text("Current secret: ");
+    assert_true(comes_true([&] { return !helper.echoes(); }));
+    helper.type(secret + "\n");
+    assert_int_equal(helper.wait(), status);
+    assert_true(helper.shown().find(secret) == std::string::npos);
+  }
+}
+
+void terminal_asks_twice_for_a_new_secret(void ** /*state*/) {
+  OnTerminal helper(kAdmin, {"set", kId});
+  helper.wait_for_text("New secret: ");
+  helper.type(std::string(kWrongSecret) + "\n");
+  helper.wait_for_text("Again: ");
+  helper.type(std::string(kWrongSecret) + "\n");
+  assert_int_equal(helper.wait(), 0);
+  assert_true(helper.shown().find(kWrongSecret) == std::string::npos);
+  assert_pam(authenticate(kId, kWrongSecret), PAM_SUCCESS);
+
+  OnTerminal mistyped(kAdmin, {"set", kId});
+  mistyped.wait_for_text("New secret: ");
+  mistyped.type(std::string(kSecret) + "\n");
+  mistyped.wait_for_text("Again: ");
+  mistyped.type(std::string(kSecret) + "x\n");
+  assert_int_equal(mistyped.wait(), 2);
+  assert_pam(authenticate(kId, kWrongSecret), PAM_SUCCESS);
+}
+
+void terminal_ctrl_c_at_the_question_ends_it(void ** /*state*/) {
+  OnTerminal helper(kMember, {"rotate", kId});
+  helper.wait_for_text("Current secret: ");
+  assert_true(comes_true([&] { return !helper.echoes(); }));
+  helper.type("\x03");
+  assert_int_equal(helper.wait(), 128 + SIGINT);
+  assert_false(std::filesystem::exists(kLock));
+}
+
+// The signal goes to who stayed behind, and from there to who waits.
+void terminal_ctrl_c_ends_the_wait_for_the_lock(void ** /*state*/) {
+  const int lock = open(kLock, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
+  assert_int_equal(flock(lock, LOCK_EX), 0);
+  OnTerminal helper(kAdmin, {"delete", kId});
+  const std::string children = "/proc/" + std::to_string(helper.pid()) +
+                               "/task/" + std::to_string(helper.pid()) +
+                               "/children";
+  assert_true(comes_true([&] { return !read_file(children).empty(); }));
+  const pid_t child = std::stoi(read_file(children));
+  // Confined, so it has left the session, and is about to wait or waits.
+  assert_true(comes_true([&] { return proc_status(child, "Seccomp") == "2"; }));
+  // Who stayed behind has nothing left, and is root all the same.
+  assert_text_equal(proc_status(helper.pid(), "CapPrm"), "0000000000000000");
+  assert_text_equal(proc_status(helper.pid(), "Uid"), "0\t0\t0\t0");
+  helper.type("\x03");
+  assert_int_equal(helper.wait(), 128 + SIGINT);
+  close(lock);
+  assert_int_equal(kill(child, 0), -1);
+  assert_nothing_rotated();
+}
+
+// Neither Ctrl-Z nor a hangup stops or ends who holds the lock.
+void terminal_does_not_stop_the_holder(void ** /*state*/) {
+  const FullPipe full;
+  OnTerminal helper(kMember, {"rotate", kId}, full.writer());
+  helper.wait_for_text("Current secret: ");
+  helper.type(std::string(kSecret) + "\n");
+  const pid_t holder = wait_for_lock_holder();
+  assert_int_not_equal(holder, helper.pid());
+  assert_int_equal(getsid(holder), holder);
+  helper.type("\x1a\x1a");
+  int status = 0;
+  // It ends, and is not stopped before that.
+  assert_int_equal(waitpid(helper.pid(), &status, WUNTRACED), helper.pid());
+  assert_true(WIFEXITED(status));
+  assert_int_equal(WEXITSTATUS(status), 4);
+  assert_others_can_write();
+  assert_nothing_rotated();
+}
+
+void terminal_exit_status_is_the_childs(void ** /*state*/) {
+  for (const auto &[arguments, status] :
+       std::vector<std::pair<std::vector<std::string>, int>>{
+           {{"delete", kOldId}, 0}, {{"delete", kOldId}, 5}, {{"flush"}, 0}}) {
+    OnTerminal helper(kAdmin, arguments);
+    assert_int_equal(helper.wait(), status);
+  }
+  // A death is one of both.
+  const FullPipe full;
+  OnTerminal helper(kAdmin, {"generate", kId}, full.writer());
+  kill(wait_for_lock_holder(), SIGKILL);
+  assert_int_equal(helper.wait(), 128 + SIGKILL);
+}
+
+// In the background it neither asks nor touches the terminal's settings.
+void terminal_of_others_is_left_alone(void ** /*state*/) {
+  int master = -1;
+  int slave = -1;
+  assert_int_equal(openpty(&master, &slave, nullptr, nullptr, nullptr), 0);
+  const int status = in_child([&] {
+    setsid();
+    ioctl(slave, TIOCSCTTY, 0);
+    const pid_t background = start({.person = kMember,
+                                    .arguments = {"verify", kId},
+                                    .in = slave,
+                                    .prepare = [] { setpgid(0, 0); }});
+    int stopped = 0;
+    waitpid(background, &stopped, WUNTRACED);
+    kill(background, SIGKILL);
+    wait_for(background);
+    return WIFSTOPPED(stopped) ? WSTOPSIG(stopped) : 0;
+  });
+  termios settings{};
+  tcgetattr(master, &settings);
+  close(slave);
+  close(master);
+  assert_int_equal(status, SIGTTOU);
+  assert_true((settings.c_lflag & ECHO) != 0);
+}
+
+#define FRESH_TEST(name) \
+  cmocka_unit_test_setup_teardown(name, fresh_host, leave_nobody)
+
+}  // namespace
+}  // namespace pbstoken
+
+int main() {
+  using namespace pbstoken;
+  const CMUnitTest tests[] = {
+      FRESH_TEST(holder_is_root_with_little_left),
+      FRESH_TEST(holder_has_no_descriptor_of_the_caller),
+      FRESH_TEST(holder_is_not_slowed_down),
+      FRESH_TEST(holder_has_limits_of_its_own),
+      FRESH_TEST(caller_cannot_touch_the_holder),
+      FRESH_TEST(writer_waits_for_a_full_pipe_in_vain_but_not_for_ever),
+      FRESH_TEST(writer_waits_for_a_raced_pipe_in_vain_but_not_for_ever),
+      FRESH_TEST(writer_waits_for_no_input_and_no_message),
+      FRESH_TEST(terminal_asks_for_a_secret_without_echo),
+      FRESH_TEST(terminal_asks_twice_for_a_new_secret),
+      FRESH_TEST(terminal_ctrl_c_at_the_question_ends_it),
+      FRESH_TEST(terminal_ctrl_c_ends_the_wait_for_the_lock),
+      FRESH_TEST(terminal_does_not_stop_the_holder),
+      FRESH_TEST(terminal_exit_status_is_the_childs),
+      FRESH_TEST(terminal_of_others_is_left_alone),
+  };
+  return cmocka_run_group_tests_name("helper_reach", tests, nullptr, nullptr);
+}
