@@ -178,9 +178,13 @@ TESTED = $(call objects,$(wildcard pam_pbstoken/module_*.cc) \
 # a namespace of their own.
 E2E_TESTS = $(patsubst tests/%.cc,$(BUILD)/tests/%,$(wildcard tests/e2e/test_*.cc))
 
+# What is tested is built as it is installed; the tests themselves are built
+# quickly.
+TEST_CXXFLAGS = -O0 -U_FORTIFY_SOURCE
+
 $(BUILD)/tests/%.o: tests/%.cc
 	@mkdir -p $(@D)
-	$(CXX) $(ALL_CXXFLAGS) -Itests -Ihelper -Ipam_pbstoken -c -o $@ $<
+	$(CXX) $(ALL_CXXFLAGS) $(TEST_CXXFLAGS) -Itests -Ihelper -Ipam_pbstoken -c -o $@ $<
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TESTED)
 	$(CXX) -pie $(SANITIZE) $(LDFLAGS) -o $@ $< $(TESTED) \

@@ -79,9 +79,13 @@ void as_su() {
   }
 }
 
-void assert_unchanged() {
+void assert_unchanged_file() {
   assert_text_equal(read_file(kShadow),
                     shadow_of({{kId, kHash}, {kOldId, kOldHash}}));
+}
+
+void assert_unchanged() {
+  assert_unchanged_file();
   assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
 }
 
@@ -442,6 +446,26 @@ void log_of_a_change_holds_no_secret(void ** /*state*/) {
   }
 }
 
+// The user keeps his name, and the token is his own.
+void change_with_combined_is_of_the_users_own_token(void ** /*state*/) {
+  write_service("combined realm=pbs helper=" + setuid_helper());
+  const std::string current = std::string(kId) + ":";
+  for (const char *user : {"mary", "root"}) {
+    assert_pam(change_as(become_member, user, current + kSecret).code,
+               PAM_AUTH_ERR);
+  }
+  assert_pam(change_as(become_member, "john", current + kWrongSecret).code,
+             PAM_AUTH_ERR);
+  assert_pam(change_as(become_member, "john", kSecret).code, PAM_USER_UNKNOWN);
+  assert_unchanged_file();
+  const Change change = change_as(become_member, "john", current + kSecret);
+  assert_pam(change.code, PAM_SUCCESS);
+  assert_int_equal(change.secret().size(), 36);
+  write_service();
+  assert_pam(authenticate(kId, change.secret()), PAM_SUCCESS);
+  assert_pam(authenticate(kId, kSecret), PAM_AUTH_ERR);
+}
+
 void log_of_a_change_that_was_refused_says_why(void ** /*state*/) {
   write_service("helper=" + setuid_helper());
   const auto assert_says = [](const std::string &secret,
@@ -491,6 +515,7 @@ int main() {
   };
   const CMUnitTest log_tests[] = {
       CHANGE_TEST(log_of_a_change_holds_no_secret),
+      CHANGE_TEST(change_with_combined_is_of_the_users_own_token),
       CHANGE_TEST(log_of_a_change_that_was_refused_says_why),
   };
   const int failed =
