@@ -33,6 +33,12 @@ bool is_fresh(Watched file, const Stamp &stamp, const Moment &moment,
          moment.now - stamp.time < store.cache_ttl * kNanosecondsPerSecond;
 }
 
+// Retired, or so far that nobody can claim it any more, for either file.
+bool is_used_up(const Segment &segment) {
+  return segment.generation() > kLastGeneration ||
+         segment.generation(Watched::kUserCfg) > kLastGeneration;
+}
+
 }  // namespace
 
 Cache::Cache(const Store &store)
@@ -157,10 +163,16 @@ Segment *Cache::segment() {
 // Null where the segment's maker had another user.cfg.
 Segment *Cache::segment_of(Watched file) {
   Segment *segment = this->segment();
-  return segment != nullptr && file == Watched::kUserCfg &&
-                 !segment->has_accounts_of(store_.user_cfg)
-             ? nullptr
-             : segment;
+  if (segment == nullptr || file == Watched::kTokenShadow) {
+    return segment;
+  }
+  if (is_used_up(*segment)) {
+    attach();
+    segment = segment_ ? &*segment_ : nullptr;
+  }
+  return segment != nullptr && segment->has_accounts_of(store_.user_cfg)
+             ? segment
+             : nullptr;
 }
 
 Cache::Attached Cache::attach() {
@@ -182,7 +194,7 @@ Cache::Attached Cache::attach() {
   }
   segment_ = Segment::open(attachment_.address(), attachment_.size(),
                            store_.token_shadow);
-  if (segment_ && segment_->generation() <= kLastGeneration) {
+  if (segment_ && !is_used_up(*segment_)) {
     return Attached::kYes;
   }
   // Whoever retired it died before it could remove it, too.

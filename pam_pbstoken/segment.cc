@@ -464,6 +464,13 @@ void WritableSegment::insert(Fact fact, std::string_view token_id,
                     .check = check_of(fact, binding, digest, generation)});
 }
 
+// Of a slot that names the generation `found`.
+bool WritableSegment::is_later(std::uint64_t found, std::uint64_t generation,
+                               Watched file) const {
+  const std::uint64_t current = this->generation(file);
+  return found > generation && (found == current || found == current + 1);
+}
+
 void WritableSegment::rebind(std::string_view token_id,
                              std::string_view stored_hash,
                              std::uint64_t generation) {
@@ -483,7 +490,8 @@ void WritableSegment::rebind(std::string_view token_id,
       const bool bound = slot.binding == *binding;
       // Bound by an earlier member of the same name: the last one counts.
       const bool unbind = !bound && slot.generation == generation;
-      if ((bound || unbind) && is_whole(part, slot)) {
+      if ((bound || unbind) && is_whole(part, slot) &&
+          !is_later(slot.generation, generation, Watched::kTokenShadow)) {
         slot.generation = bound ? generation : kNeverInForce;
         slot.check = check_of(part, slot.binding, slot.fact, slot.generation);
         store_slot(&shared, slot);
@@ -511,6 +519,14 @@ void WritableSegment::store_account(AccountSlot *slot, std::uint64_t tag,
   }
 }
 
+bool WritableSegment::is_later_account(const AccountSlot &shared,
+                                       std::string_view token_id,
+                                       std::uint64_t generation) const {
+  const AccountSlot slot = load_account(shared);
+  return is_later(slot.generation, generation, Watched::kUserCfg) &&
+         slot.check == account_check(token_id, slot);
+}
+
 void WritableSegment::insert_account(std::string_view token_id,
                                      const AccountVerdict &verdict,
                                      std::uint64_t generation) {
@@ -522,10 +538,8 @@ void WritableSegment::insert_account(std::string_view token_id,
   for (AccountSlot &shared : slots) {
     const std::uint64_t tag = load_relaxed(&shared.tag);
     if (tag == place.tag) {
-      const AccountSlot slot = load_account(shared);
-      if (slot.generation > generation &&
-          slot.check == account_check(token_id, slot)) {
-        return;  // we come late
+      if (is_later_account(shared, token_id, generation)) {
+        return;
       }
       best = &shared;
       break;
@@ -544,7 +558,8 @@ void WritableSegment::rebind_account(std::string_view token_id,
                                      std::uint64_t generation) {
   const Place place = place_of(token_id);
   for (AccountSlot &shared : *writable(account_bucket(place))) {
-    if (load_relaxed(&shared.tag) == place.tag) {
+    if (load_relaxed(&shared.tag) == place.tag &&
+        !is_later_account(shared, token_id, generation)) {
       store_account(&shared, place.tag, token_id, verdict, generation);
     }
   }

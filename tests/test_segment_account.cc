@@ -110,6 +110,7 @@ void account_mixed_of_two_is_one_of_them_or_none(void **state) {
 
 void account_inserted_late_leaves_what_is_newer(void **state) {
   const MemorySegment &segment = segment_in(state);
+  *segment.open().generation_word(Watched::kUserCfg) = 6;
   segment.open().insert_account(kId, kDisabled, 6);
   segment.open().insert_account(kId, kUntil, 4);
   assert_true(segment.view().find_account(kId, 6) == kDisabled);

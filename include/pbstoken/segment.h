@@ -184,6 +184,13 @@ class WritableSegment : public Segment {
       : Segment(view), address_(address) {}
 
   [[nodiscard]] SegmentHeader *header();
+  // Whether a slot is in force, or about to be, by somebody who came after the
+  // one who works under `generation`: he must not push it out.
+  [[nodiscard]] bool is_later(std::uint64_t found, std::uint64_t generation,
+                              Watched file) const;
+  [[nodiscard]] bool is_later_account(const AccountSlot &shared,
+                                      std::string_view token_id,
+                                      std::uint64_t generation) const;
   template <typename T>
   [[nodiscard]] T *writable(const T *part);
   void store_account(AccountSlot *slot, std::uint64_t tag,
