@@ -8,6 +8,7 @@
 
 #include "message.h"
 #include "pbstoken/clock.h"
+#include "pbstoken/wait.h"
 
 namespace pbstoken {
 
@@ -36,26 +37,6 @@ constexpr auto kStatuses = [] {
   set(Reply::kDoneNotDurably, ExitStatus::kNotDurable);
   return statuses;
 }();
-
-// Until the descriptor is ready; false, with errno, when the time is over.
-bool wait_until(std::uint64_t deadline, int fd, std::int16_t events) {
-  constexpr std::uint64_t kPerMillisecond = 1'000'000;
-  while (true) {
-    const std::uint64_t now = boottime_now();
-    pollfd one = {.fd = fd, .events = events, .revents = 0};
-    const int ready =
-        now < deadline
-            ? poll(&one, 1,
-                   static_cast<int>((deadline - now) / kPerMillisecond) + 1)
-            : 0;
-    if (ready == 0) {
-      errno = ETIMEDOUT;
-    }
-    if (ready >= 0 || errno != EINTR) {
-      return ready > 0;
-    }
-  }
-}
 
 std::uint64_t seconds_from_now(std::uint64_t seconds) {
   return boottime_now() + seconds * kNanosecondsPerSecond;

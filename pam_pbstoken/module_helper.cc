@@ -13,6 +13,7 @@
 
 #include "pbstoken/caller.h"
 #include "pbstoken/clock.h"
+#include "pbstoken/wait.h"
 
 namespace pbstoken {
 
@@ -129,23 +130,6 @@ Result<UniqueFd> connect_to_helper(std::uint64_t deadline, const char *what,
     return plain_error(Errc::kUnsafe, what, where, "its peer is not root");
   }
   return socket;
-}
-
-// Until the descriptor is ready; false when the time is over.
-bool wait_until(std::uint64_t deadline, int fd, std::int16_t events) {
-  constexpr std::uint64_t kPerMillisecond = 1'000'000;
-  while (true) {
-    const std::uint64_t now = boottime_now();
-    if (now >= deadline) {
-      return false;
-    }
-    pollfd one = {.fd = fd, .events = events, .revents = 0};
-    const int ready =
-        poll(&one, 1, static_cast<int>((deadline - now) / kPerMillisecond) + 1);
-    if (ready >= 0 || errno != EINTR) {
-      return ready > 0;
-    }
-  }
 }
 
 std::uint64_t deadline_from_now() {
