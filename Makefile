@@ -3,13 +3,16 @@
 # make            the module and the helper, under build/
 # make demo       what they do, on real input, in a scratch namespace
 # make check      builds with both compilers, runs every test
+# make soak       the tests that go on at random, each for SOAK_SECONDS=60 (a
+#                 quarter of an hour in all), and their figures
 # make lint       clang-format, clang-tidy, cppcheck, shellcheck, mandoc
 # make install    DESTDIR= PREFIX= SYSCONFDIR= PAMDIR= UNITDIR=
 # make deb        the Debian package, under build/deb, and lintian's word on it
 # make check-package   that it can be rebuilt to the same bytes, and installed,
 #                 upgraded, removed and purged in a Debian of its own
 #
-# demo, check, lint, deb and check-package install the packages that they need.
+# demo, check, soak, lint, deb and check-package install the packages that they
+# need.
 
 # --- what an administrator may choose
 
@@ -214,6 +217,17 @@ check: test-packages
 	  -p '$(VALGRIND)' $(UNIT_TESTS) \
 	  -p '$(SUDO) tests/scratch' $(E2E_TESTS)
 
+# What check runs for some seconds and some thousand random moments, for as
+# long as one likes.  Their output is for people: it has the figures.
+SOAK_SECONDS = 60
+SOAK_TESTS = $(filter $(BUILD)/tests/e2e/test_stress_%,$(E2E_TESTS))
+
+soak: test-packages
+	$(MAKE) WERROR=1 $(SOAK_TESTS)
+	for test in $(SOAK_TESTS); do \
+	  $(SUDO) env SOAK_SECONDS=$(SOAK_SECONDS) tests/scratch $$test || exit 1; \
+	done
+
 demo: demo-packages
 	@$(MAKE) --silent all
 	@$(SUDO) tests/scratch tests/demo $(BUILD)
@@ -280,8 +294,8 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: all build-packages test-packages demo-packages deb-packages \
-  package-test-packages tests check-units e2e-tests check check-package demo \
-  lint install deb clean
+  package-test-packages tests check-units e2e-tests check check-package soak \
+  demo lint install deb clean
 .SECONDARY:
 
 -include $(shell find $(BUILD) -path $(DEB) -prune -o \

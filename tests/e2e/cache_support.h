@@ -253,6 +253,11 @@ class Process {
     return waitpid(pid_, &status, 0) == pid_ ? status : -1;
   }
   void signal(int number) const { ::kill(pid_, number); }
+  // Returns when it has stopped.
+  void stop() const {
+    signal(SIGSTOP);
+    waitpid(pid_, nullptr, WUNTRACED);
+  }
   void kill() const { signal(SIGKILL); }
 
  private:
