@@ -40,6 +40,15 @@ bool copy_attribute(int from, int to, const char *name) {
   return fremovexattr(to, name) == 0 || errno == ENODATA || errno == ENOTSUP;
 }
 
+// Without one the new file keeps what the policy has given it.
+bool copy_label(int from, int to) {
+  constexpr const char *kLabel = "security.selinux";
+  if (fgetxattr(from, kLabel, nullptr, 0) < 0) {
+    return errno == ENODATA || errno == ENOTSUP;
+  }
+  return copy_attribute(from, to, kLabel);
+}
+
 }  // namespace
 
 Result<Place> open_place(const PathText &path) {
@@ -95,12 +104,9 @@ Result<ReplacementFile> ReplacementFile::create(const Place &place) {
 Result<void> copy_access(const UniqueFd &from, const struct stat &status,
                          int to, const Place &place) {
   constexpr const char *kAcl = "system.posix_acl_access";
-  constexpr const char *kLabel = "security.selinux";
   if (fchown(to, status.st_uid, status.st_gid) != 0 ||
       fchmod(to, status.st_mode & ALLPERMS) != 0 ||
-      !copy_attribute(from.get(), to, kAcl) ||
-      (fgetxattr(from.get(), kLabel, nullptr, 0) >= 0 &&
-       !copy_attribute(from.get(), to, kLabel))) {
+      !copy_attribute(from.get(), to, kAcl) || !copy_label(from.get(), to)) {
     return system_error("cannot keep owner and mode of", place.path.view());
   }
   return {};

@@ -31,9 +31,11 @@ struct PageStart {
 };
 static_assert(offsetof(PageStart, token_shadow) == kWordOffset);
 
-// Whether file is such a page; its beginning goes to *out_start.
+// Whether file is such a page; its beginning goes to *out_start.  False with
+// errno if that cannot be told, and with errno 0 if it is none.
 bool is_page(const UniqueFd &file, PageStart *out_start) {
   struct stat status {};
+  errno = 0;
   return file && fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode) &&
          status.st_size >= static_cast<off_t>(kPageSize) &&
          pread(file.get(), out_start, sizeof(*out_start), 0) ==
@@ -105,7 +107,8 @@ Result<void> bump_version_word(const PathText &path) {
     return system_error("cannot open", path.view());
   }
   if (!is_page(file, &start)) {
-    return {};
+    return errno == 0 ? Result<void>()
+                      : Result<void>(system_error("cannot read", path.view()));
   }
   const Mapping page(file);
   if (page.address() == nullptr) {
