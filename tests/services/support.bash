@@ -100,7 +100,7 @@ example() {
 # ask_web PORT TOKENID SECRET
 ask_web() {
   local code
-  code=$(curl -s -o /dev/null -w '%{http_code}' -u "$2:$3" \
+  code=$(curl -s -m 60 -o /dev/null -w '%{http_code}' -u "$2:$3" \
     "http://127.0.0.1:$1/")
   case $code in
     200) echo accepted ;;
