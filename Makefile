@@ -6,12 +6,13 @@
 # make lint       clang-format, clang-tidy, cppcheck, shellcheck
 # make install    DESTDIR= PREFIX= SYSCONFDIR= PAMDIR= UNITDIR=
 # make check-services   that real services take tokens, and end them
+# make bench-nginx what nginx serves with tokens, and without
 # make deb        the Debian package, under build/deb, and lintian's word on it
 # make check-package   that it can be rebuilt to the same bytes, and installed,
 #                 upgraded, removed and purged in a Debian of its own
 #
-# demo, check, check-services, lint, deb and check-package install the packages
-# that they need.
+# demo, check, check-services, bench-nginx, lint, deb and check-package install
+# the packages that they need.
 
 # --- what an administrator may choose
 
@@ -226,6 +227,11 @@ check-services: service-packages
 	$(MAKE) WERROR=1 all
 	tests/run -p '$(SUDO) tests/scratch tests/services/host' $(SERVICE_TESTS)
 
+bench-nginx: service-packages
+	$(call install_packages,apache2-utils libpam-pwdfile)
+	$(MAKE) all
+	$(SUDO) tests/scratch tests/services/host tests/bench/nginx
+
 demo: demo-packages
 	@$(MAKE) --silent all
 	@$(SUDO) tests/scratch tests/demo $(BUILD)
@@ -271,7 +277,7 @@ FORMATTED = $(SOURCES) $(TEST_SOURCES) \
   $(wildcard include/pbstoken/*.h pam_pbstoken/*.h helper/*.h tests/*.h \
   tests/e2e/*.h)
 SCRIPTS = tests/run tests/scratch tests/demo tests/package .ci/run \
-  $(wildcard tests/services/*) \
+  $(wildcard tests/services/*) tests/bench/nginx \
   $(wildcard debian/*.postinst debian/*.prerm debian/*.postrm) \
   debian/tests/authenticate helper/pbstoken-helper.bash-completion
 
@@ -289,7 +295,7 @@ clean:
 
 .PHONY: all build-packages test-packages demo-packages service-packages \
   deb-packages package-test-packages tests check-units e2e-tests check \
-  check-services check-package demo lint install deb clean
+  check-services bench-nginx check-package demo lint install deb clean
 .SECONDARY:
 
 -include $(shell find $(BUILD) -path $(DEB) -prune -o \
