@@ -7,12 +7,14 @@
 #                 quarter of an hour in all), and their figures
 # make lint       clang-format, clang-tidy, cppcheck, shellcheck, mandoc
 # make install    DESTDIR= PREFIX= SYSCONFDIR= PAMDIR= UNITDIR=
+# make check-services   that real services take tokens, and end them
+# make bench-nginx what nginx serves with tokens, and without
 # make deb        the Debian package, under build/deb, and lintian's word on it
 # make check-package   that it can be rebuilt to the same bytes, and installed,
 #                 upgraded, removed and purged in a Debian of its own
 #
-# demo, check, soak, lint, deb and check-package install the packages that they
-# need.
+# demo, check, soak, check-services, bench-nginx, lint, deb and check-package
+# install the packages that they need.
 
 # --- what an administrator may choose
 
@@ -46,6 +48,9 @@ DEMO_PACKAGES = pamtester util-linux
 TEST_PACKAGES = $(UNIT_TEST_PACKAGES) bash-completion clang clang-format \
   clang-tidy cppcheck fail2ban libclang-rt-dev mandoc shellcheck strace systemd \
   valgrind
+SERVICE_PACKAGES = apache2 curl dovecot-imapd iproute2 libapache2-mod-authnz-pam \
+  libnginx-mod-http-auth-pam nginx openssh-client openssh-server postgresql \
+  sasl2-bin sudo systemd util-linux
 DEB_PACKAGES = build-essential debhelper lintian $(UNIT_TEST_PACKAGES)
 PACKAGE_TEST_PACKAGES = debootstrap util-linux
 
@@ -149,7 +154,8 @@ install: all
 
 SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 
-# Installs what is missing of the packages given, and nothing else.
+# Installs what is missing of the packages given, and nothing else; by way of
+# the command given.
 define install_packages
 	@missing=; for package in $(1); do \
 	  dpkg-query -W -f '$${db:Status-Status}\n' $$package 2>/dev/null | \
@@ -157,7 +163,7 @@ define install_packages
 	done; \
 	if [ -n "$$missing" ]; then \
 	  echo "installing:$$missing"; \
-	  $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive \
+	  $(SUDO) apt-get update -q && $(SUDO) $(2) env DEBIAN_FRONTEND=noninteractive \
 	    apt-get install -q -y --no-install-recommends $$missing; \
 	fi
 endef
@@ -228,6 +234,21 @@ soak: test-packages
 	  $(SUDO) env SOAK_SECONDS=$(SOAK_SECONDS) tests/scratch $$test || exit 1; \
 	done
 
+# Services of Debian's, each on what looks to it like a host of its own.
+SERVICE_TESTS = $(wildcard tests/services/test_*)
+
+service-packages: build-packages
+	$(call install_packages,$(SERVICE_PACKAGES),tests/services/unstarted)
+
+check-services: service-packages
+	$(MAKE) WERROR=1 all
+	tests/run -p '$(SUDO) tests/scratch tests/services/host' $(SERVICE_TESTS)
+
+bench-nginx: service-packages
+	$(call install_packages,apache2-utils libpam-pwdfile)
+	$(MAKE) all
+	$(SUDO) tests/scratch tests/services/host tests/bench/nginx
+
 demo: demo-packages
 	@$(MAKE) --silent all
 	@$(SUDO) tests/scratch tests/demo $(BUILD)
@@ -274,6 +295,7 @@ FORMATTED = $(SOURCES) $(TEST_SOURCES) \
   $(wildcard include/pbstoken/*.h pam_pbstoken/*.h helper/*.h tests/*.h \
   tests/e2e/*.h)
 SCRIPTS = tests/run tests/scratch tests/demo tests/package .ci/run \
+  $(wildcard tests/services/*) tests/bench/nginx \
   $(wildcard debian/*.postinst debian/*.prerm debian/*.postrm) \
   debian/tests/authenticate helper/pbstoken-helper.bash-completion
 
@@ -293,9 +315,9 @@ lint: test-packages
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all build-packages test-packages demo-packages deb-packages \
-  package-test-packages tests check-units e2e-tests check check-package soak \
-  demo lint install deb clean
+.PHONY: all build-packages test-packages demo-packages service-packages \
+  deb-packages package-test-packages tests check-units e2e-tests check soak \
+  check-services bench-nginx check-package demo lint install deb clean
 .SECONDARY:
 
 -include $(shell find $(BUILD) -path $(DEB) -prune -o \
