@@ -213,10 +213,13 @@ SANITIZERS = -fsanitize=address,undefined -fno-sanitize=pointer-overflow \
 VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full \
   --errors-for-leak-kinds=definite
 
+# As many compilers at once as there are processors, unless make was told.
+PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+
 check: test-packages
-	$(MAKE) WERROR=1 all tests e2e-tests
-	$(MAKE) WERROR=1 BUILD=$(BUILD)/clang CXX=clang++ all
-	$(MAKE) WERROR=1 BUILD=$(SANITIZED) CXX=clang++ tests \
+	$(MAKE) $(PARALLEL) WERROR=1 all tests e2e-tests
+	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(BUILD)/clang CXX=clang++ all
+	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(SANITIZED) CXX=clang++ tests \
 	  SANITIZE='$(SANITIZERS)'
 	tests/run $(UNIT_TESTS) \
 	  $(patsubst $(BUILD)/%,$(SANITIZED)/%,$(UNIT_TESTS)) \
