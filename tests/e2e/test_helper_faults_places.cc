@@ -199,7 +199,7 @@ Outcome run_while_edited(const Work &work, const std::string &edited) {
   Outcome outcome = run(
       {.path = "/usr/bin/strace",
        .arguments = {"-f", "-qq", "-o", scratch("trace"), "-e", "trace=fsync",
-                     "-e", "inject=fsync:delay_enter=1s:when=1", helper_path(),
+                     "-e", "inject=fsync:delay_enter=2s:when=1", helper_path(),
                      work.command, kId},
        .input = input_of(work)});
   assert_int_equal(wait_for(editor), 0);
@@ -226,10 +226,9 @@ void change_while_edited_keeps_both_changes(void ** /*state*/) {
 }
 
 void change_while_edited_to_garbage_leaves_the_garbage(void ** /*state*/) {
-  for (const Work &work : {Work{"set", false}, Work{"generate", false}}) {
-    make_shadow(text_before(work));
-    assert_refused(run_while_edited(work, "{\"half"), "{\"half", kShadow);
-  }
+  const Work work = {"generate", false};
+  make_shadow(text_before(work));
+  assert_refused(run_while_edited(work, "{\"half"), "{\"half", kShadow);
 }
 
 // The hash that the secret was checked against is no longer there.
