@@ -221,7 +221,7 @@ check: test-packages
 	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(BUILD)/clang CXX=clang++ all
 	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(SANITIZED) CXX=clang++ tests \
 	  SANITIZE='$(SANITIZERS)'
-	tests/run $(UNIT_TESTS) \
+	tests/run -j "$$(nproc)" $(UNIT_TESTS) \
 	  $(patsubst $(BUILD)/%,$(SANITIZED)/%,$(UNIT_TESTS)) \
 	  -p '$(VALGRIND)' $(UNIT_TESTS) \
 	  -p '$(SUDO) tests/scratch' $(E2E_TESTS)
