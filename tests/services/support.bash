@@ -14,6 +14,9 @@ configuration=/etc/pbstoken/pbs.conf
 log=$SCRATCH/log
 failed=0
 
+# The wrong secrets of all tests of a service are those of one minute.
+echo 'fail_limit = 100' >>"$configuration"
+
 # --- tests, which are functions that end at the first thing that fails
 
 run_tests() {
