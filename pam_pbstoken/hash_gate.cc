@@ -131,17 +131,20 @@ Result<GatePass> enter_hash_gate(const Store &store, GateShare share) {
     return GatePass{std::move(*place), false};
   }
   const std::time_t before = last_change(*gate);
-  const std::uint64_t deadline =
-      boottime_now() + kGateSeconds * kNanosecondsPerSecond;
-  // Who waits spreads over the places.
-  for (auto turn = static_cast<std::uint64_t>(getpid());
-       boottime_now() < deadline; ++turn) {
+  const std::uint64_t start = boottime_now();
+  const std::uint64_t deadline = start + kGateSeconds * kNanosecondsPerSecond;
+  // Who waits spreads over the places.  Without a clock nobody waits: the time
+  // would never be over.
+  auto turn = static_cast<std::uint64_t>(getpid());
+  for (std::uint64_t now = start; now != 0 && now < deadline;
+       now = boottime_now(), ++turn) {
     const auto number = static_cast<std::uint16_t>(turn % gate->places);
     if (take(*gate, number, &kRound)) {
       return GatePass{HashPlace(gate->set, number), true};
     }
-    if (errno == EIDRM || errno == EINVAL) {
-      return GatePass{};  // the gate itself is gone
+    if (errno != EAGAIN && errno != EINTR) {
+      // The gate is gone, or cannot be used: trying again would not wait.
+      return GatePass{};
     }
     if (auto place = take_any(*gate); place) {
       return GatePass{std::move(*place), true};
