@@ -108,7 +108,9 @@ Result<FileLock> FileLock::acquire(const Store &store, unsigned wait_seconds) {
         return lock;
       }
     }
-    if (boottime_now() >= deadline) {
+    // 0: without a clock the time would never be over.
+    const std::uint64_t now = boottime_now();
+    if (now == 0 || now >= deadline) {
       // Who does not wait does not ask either.
       return timed_out(store,
                        wait_seconds == 0 ? std::nullopt : lock_holder(*file));
