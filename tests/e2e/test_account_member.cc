@@ -219,11 +219,6 @@ void disabled_token_is_refused_to_members_within_cache_ttl(void ** /*state*/) {
     assert_answer(fill(user), {kId, PAM_SUCCESS});
     assert_answer(pamtester(become_member, kId, operation), {kId, PAM_SUCCESS});
     assert_answer(fill(user + "\tenable 0\n"), {kId, PAM_PERM_DENIED});
-    assert_answer(fill(user), {kId, PAM_SUCCESS});
-    assert_answer(
-        fill("user: john@pbs\n\tenable 0\n\ntoken: " + std::string(kId) + "\n"),
-        {kId, PAM_PERM_DENIED});
-    assert_answer(fill(user), {kId, PAM_SUCCESS});
     assert_answer(fill("user: john@pbs\n"), {kId, PAM_USER_UNKNOWN});
   }
 }
