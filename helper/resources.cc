@@ -2,7 +2,6 @@
 #include "resources.h"
 
 #include <fcntl.h>
-#include <linux/ioprio.h>
 #include <linux/mempolicy.h>
 #include <sched.h>
 #include <sys/prctl.h>
@@ -88,8 +87,11 @@ void reset_scheduling() {
   all.fill(0xff);
   static_cast<void>(syscall(SYS_sched_setaffinity, 0, all.size(), all.data()));
   static_cast<void>(syscall(SYS_set_mempolicy, MPOL_DEFAULT, nullptr, 0));
-  static_cast<void>(syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0,
-                            IOPRIO_PRIO_VALUE(IOPRIO_CLASS_NONE, 0)));
+  // IOPRIO_WHO_PROCESS and IOPRIO_CLASS_NONE, see ioprio_set(2): linux/ioprio.h
+  // of newer kernels is no C++.
+  constexpr int kProcess = 1;
+  constexpr int kByNiceValue = 0;
+  static_cast<void>(syscall(SYS_ioprio_set, kProcess, 0, kByNiceValue));
   // How late a timer may be, in ns: a caller may have said hours.
   constexpr auto kUsualSlack = 50'000UL;
   static_cast<void>(prctl(PR_SET_TIMERSLACK, kUsualSlack, 0, 0, 0));
