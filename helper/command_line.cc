@@ -170,7 +170,7 @@ std::string_view usage_text() {
          "  status            the segment and its counters\n"
          "  flush             forget every verified secret\n"
          "  check             what is wrong with the store's files\n"
-         "  retire            the same, and leave no segment behind\n"
+         "  retire            remove what the store has in the kernel\n"
          "  serve             answer one request on the socket that is "
          "standard\n"
          "                    input, for pbstoken-helper.socket\n"
