@@ -3,30 +3,56 @@
 # make            the module and the helper, under build/
 # make demo       what they do, on real input, in a scratch namespace
 # make check      builds with both compilers, runs every test
-# make lint       clang-format, clang-tidy, cppcheck, shellcheck
-# make install    DESTDIR= PREFIX= PAMDIR=
+# make soak       the tests that go on at random, each for SOAK_SECONDS=60 (a
+#                 quarter of an hour in all), and their figures
+# make lint       clang-format, clang-tidy, cppcheck, shellcheck, mandoc
+# make install    DESTDIR= PREFIX= SYSCONFDIR= PAMDIR= UNITDIR=
+# make check-services   that real services take tokens, and end them
+# make bench-nginx what nginx serves with tokens, and without
+# make deb        the Debian package, under build/deb, and lintian's word on it
+# make check-package   that it can be rebuilt to the same bytes, and installed,
+#                 upgraded, removed and purged in a Debian of its own
 #
-# demo, check and lint install the packages that they need.
+# demo, check, soak, check-services, bench-nginx, lint, deb and check-package
+# install the packages that they need.
 
 # --- what an administrator may choose
 
 DESTDIR =
 PREFIX = /usr
+SYSCONFDIR = /etc
 PAMDIR = $(PREFIX)/lib/$(MULTIARCH)/security
 SBINDIR = $(PREFIX)/sbin
+UNITDIR = $(PREFIX)/lib/systemd/system
+MANDIR = $(PREFIX)/share/man
+COMPLETIONDIR = $(PREFIX)/share/bash-completion/completions
+EXAMPLESDIR = $(PREFIX)/share/doc/libpam-pbstoken/examples
 
 CXX = g++
-CXXFLAGS = -O2 -g
-CPPFLAGS =
-LDFLAGS =
+# In the environment, too, which is how a packager gives them.
+CXXFLAGS ?= -O2 -g
+CPPFLAGS ?=
+LDFLAGS ?=
 WERROR =
 
 # --- Debian packages: to build, for the demonstration, to test
 
-BUILD_PACKAGES = g++ libcrypt-dev libpam0g-dev libssl-dev rapidjson-dev
+# debian/control says what the build takes, one package a line; debhelper's own
+# apart, which `make deb` alone needs, and with <!nocheck> what the tests take.
+build_depends = $(shell sed -n \
+  '/^Build-Depends:/,/^[A-Z]/s/^ \([a-z][^ ,]*\)$(1),\{0,1\}$$/\1/p' \
+  debian/control)
+BUILD_PACKAGES = g++ $(filter-out dh-%,$(call build_depends))
+UNIT_TEST_PACKAGES = $(call build_depends, <!nocheck>)
 DEMO_PACKAGES = pamtester util-linux
-TEST_PACKAGES = clang clang-format clang-tidy cppcheck libclang-rt-dev \
-  libcmocka-dev shellcheck strace valgrind
+TEST_PACKAGES = $(UNIT_TEST_PACKAGES) bash-completion clang clang-format \
+  clang-tidy cppcheck fail2ban libclang-rt-dev mandoc shellcheck strace systemd \
+  valgrind
+SERVICE_PACKAGES = apache2 curl dovecot-imapd iproute2 libapache2-mod-authnz-pam \
+  libnginx-mod-http-auth-pam nginx openssh-client openssh-server postgresql \
+  sasl2-bin sudo systemd util-linux
+DEB_PACKAGES = build-essential debhelper lintian $(UNIT_TEST_PACKAGES)
+PACKAGE_TEST_PACKAGES = debootstrap util-linux
 
 # --- how it is built
 
@@ -45,9 +71,11 @@ CONTROL_FLOW = $(if $(filter x86_64-% i%86-%,$(MACHINE)),-fcf-protection) \
 LANGUAGE = -std=c++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics \
   -fvisibility=hidden -fvisibility-inlines-hidden \
   -ffunction-sections -fdata-sections
+# Where the module finds the helper.
+BUILT_IN = -DPBSTOKEN_HELPER='"$(SBINDIR)/pbstoken-helper"'
 # Ours first, so that a packager's win; SANITIZE is for the tests.
 ALL_CXXFLAGS = $(LANGUAGE) $(WARNINGS) $(HARDENING) -fPIC -Iinclude \
-  -MMD -MP $(CPPFLAGS) $(CXXFLAGS) $(SANITIZE)
+  $(BUILT_IN) -MMD -MP $(CPPFLAGS) $(CXXFLAGS) $(SANITIZE)
 HARDENED_LINK = -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed
 
 # The core is compiled once for both front ends.
@@ -59,7 +87,8 @@ HELPER_SOURCES = $(wildcard helper/*.cc)
 objects = $(patsubst %.cc,$(BUILD)/%.o,$(1))
 CORE = $(BUILD)/libpbstoken-core.a
 
-all: $(BUILD)/pam_pbstoken.so $(BUILD)/pbstoken-helper
+all: $(BUILD)/pam_pbstoken.so $(BUILD)/pbstoken-helper \
+  $(BUILD)/pbstoken-helper@.service
 
 $(BUILD)/%.o: %.cc Makefile
 	@mkdir -p $(@D)
@@ -91,22 +120,42 @@ $(BUILD)/pbstoken-helper: $(call objects,$(HELPER_SOURCES)) $(CORE)
 	  -o $@ $(call objects,$(HELPER_SOURCES)) $(CORE) \
 	  -l:libcrypto.a -lcrypt -lc
 
+$(BUILD)/pbstoken-helper@.service: helper/pbstoken-helper@.service.in Makefile
+	@mkdir -p $(@D)
+	sed 's,@SBINDIR@,$(SBINDIR),' $< >$@
+
 # --- installing
 
+# Files, if there are any, into a directory; or one under another name.
+put = $(if $(strip $(1)),install -D -m 0644 -t $(DESTDIR)$(strip $(2)) $(1))
+put_as = $(if $(wildcard $(1)),install -D -m 0644 $(1) $(DESTDIR)$(strip $(2)))
+
 install: all
-	install -D -m 0644 $(BUILD)/pam_pbstoken.so \
-	  $(DESTDIR)$(PAMDIR)/pam_pbstoken.so
-	install -D -m 0755 $(BUILD)/pbstoken-helper \
-	  $(DESTDIR)$(SBINDIR)/pbstoken-helper
-# Setuid root, which alone needs root:
-	chown root:root $(DESTDIR)$(SBINDIR)/pbstoken-helper
-	chmod 4755 $(DESTDIR)$(SBINDIR)/pbstoken-helper
+	$(call put,$(BUILD)/pam_pbstoken.so,$(PAMDIR))
+# Setuid root, which alone needs root.  Who packages the files without being
+# root makes them root's there.
+	install -D -m 4755 $(if $(filter 0,$(shell id -u)),-o root -g root) \
+	  -t $(DESTDIR)$(SBINDIR) $(BUILD)/pbstoken-helper
+# An administrator's configuration stays.
+	[ -e $(DESTDIR)$(SYSCONFDIR)/pbstoken/pbs.conf ] || \
+	  $(call put,pam_pbstoken/pbs.conf,$(SYSCONFDIR)/pbstoken)
+	$(call put_as,pam_pbstoken/fail2ban-filter.conf,\
+	  $(SYSCONFDIR)/fail2ban/filter.d/pbstoken.conf)
+	$(call put,helper/pbstoken-helper.socket \
+	  $(BUILD)/pbstoken-helper@.service,$(UNITDIR))
+	$(call put,$(wildcard pam_pbstoken/*.5),$(MANDIR)/man5)
+	$(call put,$(wildcard pam_pbstoken/*.8 helper/*.8),$(MANDIR)/man8)
+	$(call put_as,helper/pbstoken-helper.bash-completion,\
+	  $(COMPLETIONDIR)/pbstoken-helper)
+	$(call put,pam_pbstoken/pdm.conf.example \
+	  $(wildcard pam_pbstoken/examples/*),$(EXAMPLESDIR))
 
 # --- testing
 
 SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 
-# Installs what is missing of the packages given, and nothing else.
+# Installs what is missing of the packages given, and nothing else; by way of
+# the command given.
 define install_packages
 	@missing=; for package in $(1); do \
 	  dpkg-query -W -f '$${db:Status-Status}\n' $$package 2>/dev/null | \
@@ -114,7 +163,7 @@ define install_packages
 	done; \
 	if [ -n "$$missing" ]; then \
 	  echo "installing:$$missing"; \
-	  $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive \
+	  $(SUDO) apt-get update -q && $(SUDO) $(2) env DEBIAN_FRONTEND=noninteractive \
 	    apt-get install -q -y --no-install-recommends $$missing; \
 	fi
 endef
@@ -129,22 +178,30 @@ test-packages:
 	$(call install_packages,$(BUILD_PACKAGES) $(DEMO_PACKAGES) $(TEST_PACKAGES))
 
 # Unit tests: tests/test_SUBJECT.cc, no root needed.  They are linked with all
-# of the core and of the helper but its main().
+# of the core, of the module but its entry points, and of the helper but its
+# main().
 UNIT_TESTS = $(patsubst tests/%.cc,$(BUILD)/tests/%,$(wildcard tests/test_*.cc))
-TESTED = $(call objects,$(filter-out helper/main.cc,$(HELPER_SOURCES))) $(CORE)
+TESTED = $(call objects,$(wildcard pam_pbstoken/module_*.cc) \
+  $(filter-out helper/main.cc,$(HELPER_SOURCES))) $(CORE)
 # End-to-end tests: tests/e2e/test_SUBJECT.cc, over the real libpam, as root in
 # a namespace of their own.
 E2E_TESTS = $(patsubst tests/%.cc,$(BUILD)/tests/%,$(wildcard tests/e2e/test_*.cc))
 
+# What is tested is built as it is installed; the tests themselves are built
+# quickly.
+TEST_CXXFLAGS = -O0 -U_FORTIFY_SOURCE
+
 $(BUILD)/tests/%.o: tests/%.cc
 	@mkdir -p $(@D)
-	$(CXX) $(ALL_CXXFLAGS) -Itests -Ihelper -Ipam_pbstoken -c -o $@ $<
+	$(CXX) $(ALL_CXXFLAGS) $(TEST_CXXFLAGS) -Itests -Ihelper -Ipam_pbstoken -c -o $@ $<
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TESTED)
 	$(CXX) -pie $(SANITIZE) $(LDFLAGS) -o $@ $< $(TESTED) \
 	  -l:libcrypto.a -lcrypt -lpam -lcmocka -lpthread
 
 tests: $(UNIT_TESTS)
+check-units: tests
+	tests/run $(UNIT_TESTS)
 e2e-tests: all $(E2E_TESTS)
 
 # The unit tests three times: as built, under Valgrind, and by the other
@@ -156,19 +213,82 @@ SANITIZERS = -fsanitize=address,undefined -fno-sanitize=pointer-overflow \
 VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full \
   --errors-for-leak-kinds=definite
 
+# As many compilers at once as there are processors, unless make was told.
+PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+
 check: test-packages
-	$(MAKE) WERROR=1 all tests e2e-tests
-	$(MAKE) WERROR=1 BUILD=$(BUILD)/clang CXX=clang++ all
-	$(MAKE) WERROR=1 BUILD=$(SANITIZED) CXX=clang++ tests \
+	$(MAKE) $(PARALLEL) WERROR=1 all tests e2e-tests
+	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(BUILD)/clang CXX=clang++ all
+	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(SANITIZED) CXX=clang++ tests \
 	  SANITIZE='$(SANITIZERS)'
-	tests/run $(UNIT_TESTS) \
+	tests/run -j "$$(nproc)" $(UNIT_TESTS) \
 	  $(patsubst $(BUILD)/%,$(SANITIZED)/%,$(UNIT_TESTS)) \
 	  -p '$(VALGRIND)' $(UNIT_TESTS) \
 	  -p '$(SUDO) tests/scratch' $(E2E_TESTS)
 
+# What check runs for some seconds and some thousand random moments, for as
+# long as one likes.  Their output is for people: it has the figures.
+SOAK_SECONDS = 60
+SOAK_TESTS = $(filter $(BUILD)/tests/e2e/test_stress_%,$(E2E_TESTS))
+
+soak: test-packages
+	$(MAKE) WERROR=1 $(SOAK_TESTS)
+	for test in $(SOAK_TESTS); do \
+	  $(SUDO) env SOAK_SECONDS=$(SOAK_SECONDS) tests/scratch $$test || exit 1; \
+	done
+
+# Services of Debian's, each on what looks to it like a host of its own.
+SERVICE_TESTS = $(wildcard tests/services/test_*)
+
+service-packages: build-packages
+	$(call install_packages,$(SERVICE_PACKAGES),tests/services/unstarted)
+
+check-services: service-packages
+	$(MAKE) WERROR=1 all
+	tests/run -p '$(SUDO) tests/scratch tests/services/host' $(SERVICE_TESTS)
+
+bench-nginx: service-packages
+	$(call install_packages,apache2-utils libpam-pwdfile)
+	$(MAKE) all
+	$(SUDO) tests/scratch tests/services/host tests/bench/nginx
+
 demo: demo-packages
 	@$(MAKE) --silent all
 	@$(SUDO) tests/scratch tests/demo $(BUILD)
+
+# --- the Debian package
+
+DEB = $(BUILD)/deb
+# A package goes beside the tree that it is built in, and leaves its own there:
+# so in a copy, in the directory given, by way of the command given.  Nothing of
+# this make's own may reach it.
+define build_deb
+	rm -rf $(1)
+	mkdir -p $(1)/pam-pbstoken
+	cp -a $(filter-out $(firstword $(subst /, ,$(BUILD))) .git, \
+	  $(wildcard * .[!.]*)) $(1)/pam-pbstoken
+	cd $(1)/pam-pbstoken && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL $(2) \
+	  dpkg-buildpackage -us -uc
+endef
+
+deb-packages:
+	$(call install_packages,$(BUILD_PACKAGES) $(DEB_PACKAGES))
+
+deb: deb-packages
+	$(call build_deb,$(DEB))
+	lintian --pedantic --fail-on error,warning $(DEB)/*.changes
+
+package-test-packages:
+	$(call install_packages,$(PACKAGE_TEST_PACKAGES))
+
+# Once more elsewhere and otherwise, to the same bytes; and what becomes of it.
+check-package: deb package-test-packages
+	$(call build_deb,$(DEB)/again/in/another/place,LC_ALL=C TZ=Asia/Tokyo \
+	  DEB_BUILD_OPTIONS=nocheck sh -c 'umask 027; exec "$$@"' sh)
+	for package in $(DEB)/*.deb; do \
+	  cmp $$package $(DEB)/again/in/another/place/$${package##*/} || exit 1; \
+	done
+	$(SUDO) tests/package $(DEB)/libpam-pbstoken_*.deb
 
 # --- linting
 
@@ -177,7 +297,13 @@ TEST_SOURCES = $(wildcard tests/*.cc tests/e2e/*.cc)
 FORMATTED = $(SOURCES) $(TEST_SOURCES) \
   $(wildcard include/pbstoken/*.h pam_pbstoken/*.h helper/*.h tests/*.h \
   tests/e2e/*.h)
-SCRIPTS = tests/run tests/scratch tests/demo .ci/run
+SCRIPTS = tests/run tests/scratch tests/demo tests/package .ci/run \
+  $(wildcard tests/services/*) tests/bench/nginx \
+  $(wildcard debian/*.postinst debian/*.prerm debian/*.postrm) \
+  debian/tests/authenticate helper/pbstoken-helper.bash-completion
+
+MANUALS = pam_pbstoken/pam_pbstoken.8 pam_pbstoken/pbstoken.conf.5 \
+  helper/pbstoken-helper.8
 
 lint: test-packages
 	clang-format --dry-run --Werror $(FORMATTED)
@@ -187,12 +313,15 @@ lint: test-packages
 	  --inline-suppr --error-exitcode=1 --std=c++20 -Iinclude \
 	  --suppress=missingIncludeSystem pam_pbstoken helper
 	shellcheck $(SCRIPTS)
+	mandoc -T lint -W warning $(MANUALS)
 
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all build-packages test-packages demo-packages tests e2e-tests check \
-  demo lint install clean
+.PHONY: all build-packages test-packages demo-packages service-packages \
+  deb-packages package-test-packages tests check-units e2e-tests check soak \
+  check-services bench-nginx check-package demo lint install deb clean
 .SECONDARY:
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -path $(DEB) -prune -o \
+  -type f -name '*.d' -print 2>/dev/null)

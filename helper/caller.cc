@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "caller.h"
 
+#include <sys/socket.h>
 #include <unistd.h>
 
 namespace pbstoken {
@@ -24,6 +25,49 @@ Result<Caller> calling_process() {
     return system_error("cannot read the caller's groups", {});
   }
   return caller;
+}
+
+Result<Caller> connected_peer(int fd) {
+  constexpr const char *kWhat = "cannot tell who is connected to";
+  constexpr const char *kWhere = "standard input";
+  constexpr uid_t kNoUser = ~uid_t{0};
+  int domain = 0;
+  int type = 0;
+  ucred peer{};
+  socklen_t size = sizeof(int);
+  socklen_t peer_size = sizeof(peer);
+  if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0 ||
+      getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 ||
+      getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_size) != 0) {
+    return system_error(kWhat, kWhere);
+  }
+  if (domain != AF_UNIX || type != SOCK_STREAM || peer.uid == kNoUser) {
+    return plain_error(Errc::kUnsafe, kWhat, kWhere,
+                       "not a connected AF_UNIX stream socket");
+  }
+  Caller caller = {.uid = peer.uid, .gid = peer.gid, .groups = {}};
+  // Asked twice: first for how much room is needed.
+  socklen_t bytes = 0;
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, nullptr, &bytes) != 0 &&
+      errno != ERANGE) {
+    return system_error(kWhat, kWhere);
+  }
+  if (bytes == 0) {
+    return caller;
+  }
+  gid_t *groups = caller.groups.extend(bytes / sizeof(gid_t));
+  if (groups == nullptr) {
+    return no_memory(kWhat);
+  }
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &bytes) != 0) {
+    return system_error(kWhat, kWhere);
+  }
+  return caller;
+}
+
+Client client_of(const Caller &caller, std::string_view remote_host) {
+  return {.rhost = remote_host,
+          .caller = caller.uid == 0 ? std::nullopt : std::optional(caller.uid)};
 }
 
 bool is_in_group(const Caller &caller, gid_t group) {

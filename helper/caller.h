@@ -5,6 +5,9 @@
 
 #include <sys/types.h>
 
+#include <string_view>
+
+#include "pbstoken/fail_limit.h"
 #include "pbstoken/list.h"
 #include "pbstoken/result.h"
 
@@ -19,6 +22,13 @@ struct Caller {
 // The process that started this one: its real ids, and the groups that come
 // with them.  To be asked before they are given up.
 Result<Caller> calling_process();
+
+// Who connected to the AF_UNIX stream socket `fd`, with the ids and groups that
+// it had then.
+Result<Caller> connected_peer(int fd);
+
+// Whom failures count against: root's services count by themselves.
+Client client_of(const Caller &caller, std::string_view remote_host);
 
 // Whether the caller's own group, or one of its others, is this one.
 bool is_in_group(const Caller &caller, gid_t group);

@@ -6,6 +6,8 @@
 #include <array>
 #include <string_view>
 
+#include "pbstoken/helper_protocol.h"
+
 namespace pbstoken {
 
 namespace {
@@ -16,14 +18,19 @@ struct CommandName {
   bool takes_token_id;
 };
 
-constexpr std::array<CommandName, 7> kCommands = {{
+constexpr std::array<CommandName, 12> kCommands = {{
     {"generate", Command::kGenerate, true},
     {"set", Command::kSet, true},
     {"delete", Command::kDelete, true},
     {"rotate", Command::kRotate, true},
     {"verify", Command::kVerify, true},
+    {"account", Command::kAccount, true},
+    {"list", Command::kList, false},
     {"status", Command::kStatus, false},
     {"flush", Command::kFlush, false},
+    {"check", Command::kCheck, false},
+    {"retire", Command::kRetire, false},
+    {"serve", Command::kServe, false},
 }};
 
 struct FormatName {
@@ -37,12 +44,23 @@ constexpr std::array<FormatName, 3> kFormats = {{
     {"json-pretty", OutputFormat::kJsonPretty},
 }};
 
-enum OptionCode { kStoreOption = 256, kConfigOption, kFormatOption, kHelp };
+enum OptionCode {
+  kStoreOption = 256,
+  kConfigOption,
+  kFormatOption,
+  kHostOption,
+  kReplyOption,
+  kNoCacheOption,
+  kHelp
+};
 
-constexpr std::array<option, 5> kOptions = {{
+constexpr std::array<option, 8> kOptions = {{
     {"store", required_argument, nullptr, kStoreOption},
     {"config", required_argument, nullptr, kConfigOption},
     {"output-format", required_argument, nullptr, kFormatOption},
+    {"rhost", required_argument, nullptr, kHostOption},
+    {"reply", required_argument, nullptr, kReplyOption},
+    {"nocache", no_argument, nullptr, kNoCacheOption},
     {"help", no_argument, nullptr, kHelp},
     {nullptr, 0, nullptr, 0},
 }};
@@ -68,6 +86,17 @@ Result<void> apply_option(int code, std::string_view value, CommandLine *out) {
                            value);
       }
       return {};
+    case kHostOption:
+      out->remote_host = FixedText<255>(value);
+      return {};
+    case kNoCacheOption:
+      out->nocache = true;
+      return {};
+    case kReplyOption:
+      out->replies = value == FixedText<20>().append(kProtocolVersion).view();
+      return out->replies
+                 ? Result<void>()
+                 : usage_error("not a version of the protocol:", value);
     default:
       break;
   }
@@ -136,13 +165,22 @@ std::string_view usage_text() {
          "  rotate TOKENID    current secret on standard input, print a new "
          "one\n"
          "  verify TOKENID    secret on standard input; exit 0 if it matches\n"
+         "  account TOKENID   exit 0 if user.cfg lets the token in\n"
+         "  list              the tokens, and which of them count\n"
          "  status            the segment and its counters\n"
          "  flush             forget every verified secret\n"
+         "  check             what is wrong with the store's files\n"
+         "  retire            the same, and leave no segment behind\n"
+         "  serve             answer one request on the socket that is "
+         "standard\n"
+         "                    input, for pbstoken-helper.socket\n"
          "\n"
          "  --store NAME                            default: pbs\n"
          "  --config PATH                           default: "
          "/etc/pbstoken/NAME.conf\n"
-         "  --output-format text|json|json-pretty   default: text\n";
+         "  --output-format text|json|json-pretty   default: text\n"
+         "  --rhost HOST                            where the secret came "
+         "from\n";
 }
 
 Result<std::optional<CommandLine>> parse_command_line(int argc, char **argv) {
@@ -169,12 +207,18 @@ Result<std::optional<CommandLine>> parse_command_line(int argc, char **argv) {
                              ? std::string_view(letter.data(), letter.size())
                              : argv[optind - 1]);
     }
-    if (const auto applied = apply_option(code, optarg, &line); !applied) {
+    if (const auto applied =
+            apply_option(code, optarg != nullptr ? optarg : "", &line);
+        !applied) {
       return applied.error();
     }
   }
   if (const auto applied = apply_operands(argv + optind, &line); !applied) {
     return applied.error();
+  }
+  // The other commands would not do as it says.
+  if (line.nocache && !line.replies) {
+    return usage_error("without --reply there is no", "--nocache");
   }
   return std::optional<CommandLine>(line);
 }

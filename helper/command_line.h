@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The helper's command line:
 //   pbstoken-helper [--store NAME] [--config PATH] [--output-format FORMAT]
-//                   COMMAND [--] [TOKENID]
+//                   COMMAND [--rhost HOST] [--] [TOKENID]
+// and, for the module alone, [--reply VERSION] [--nocache].
 #ifndef PBSTOKEN_HELPER_COMMAND_LINE_H_
 #define PBSTOKEN_HELPER_COMMAND_LINE_H_
 
@@ -21,8 +22,13 @@ enum class Command : std::uint8_t {
   kDelete,
   kRotate,
   kVerify,
+  kAccount,
+  kList,
   kStatus,
-  kFlush
+  kFlush,
+  kCheck,
+  kRetire,
+  kServe
 };
 
 enum class OutputFormat : std::uint8_t { kText, kJson, kJsonPretty };
@@ -33,6 +39,11 @@ struct CommandLine {
   PathText config;  // empty: the store's own
   OutputFormat format = OutputFormat::kText;
   TokenId token_id;  // of the commands that take one; views into argv
+  // The remote host that a secret came from; empty: none is known.
+  FixedText<255> remote_host;
+  bool nocache = false;  // bypass the segment
+  // By the protocol of helper_protocol.h, instead of by text.
+  bool replies = false;
 };
 
 // Where the configuration of its store is.

@@ -5,12 +5,17 @@
 
 #include <array>
 
+#include "check.h"
 #include "held_signals.h"
+#include "list.h"
 #include "message.h"
 #include "new_secret.h"
 #include "output.h"
+#include "pbstoken/account_verdict.h"
+#include "pbstoken/clock.h"
 #include "pbstoken/secret.h"
 #include "pbstoken/verifier.h"
+#include "retire.h"
 #include "secret_input.h"
 #include "shadow_writer.h"
 #include "status.h"
@@ -36,14 +41,16 @@ ExitStatus unavailable(const Error &error) {
 struct Context {
   const CommandLine &line;
   const Store &store;
+  Client client;
   std::string_view input;  // the secret from standard input
   Verifier verifier;
 
   Context(const CommandLine &command_line, const Store &settings,
-          const Buffer &secret)
+          const Caller &caller, std::string_view secret)
       : line(command_line),
         store(settings),
-        input(secret.view()),
+        client(client_of(caller, command_line.remote_host.view())),
+        input(secret),
         verifier(settings, linked_crypt) {}
 };
 
@@ -152,6 +159,10 @@ ExitStatus refuse(Verdict verdict) {
     complain("no such token");
     return ExitStatus::kNoSuchToken;
   }
+  if (verdict == Verdict::kThrottled) {
+    complain("too many wrong secrets, wait a while");
+    return ExitStatus::kThrottled;
+  }
   complain(verdict == Verdict::kUnusableHash
                ? "the stored hash is incomplete or of no known method"
                : "wrong secret");
@@ -161,7 +172,7 @@ ExitStatus refuse(Verdict verdict) {
 ExitStatus rotate(Context *context) {
   Buffer stored_hash;
   const auto verified = context->verifier.verify_in_file(
-      context->line.token_id, context->input, &stored_hash);
+      context->line.token_id, context->input, &stored_hash, context->client);
   if (!verified) {
     return unavailable(verified.error());
   }
@@ -173,13 +184,41 @@ ExitStatus rotate(Context *context) {
 }
 
 ExitStatus verify(Context *context) {
-  const auto verified =
-      context->verifier.verify(context->line.token_id, context->input);
+  const auto verified = context->verifier.verify(
+      context->line.token_id, context->input, context->client);
   if (!verified) {
     return unavailable(verified.error());
   }
   return verified->verdict == Verdict::kMatch ? ExitStatus::kDone
                                               : refuse(verified->verdict);
+}
+
+ExitStatus account(Context *context) {
+  if (context->store.user_cfg.empty()) {
+    return ExitStatus::kDone;  // no account checks
+  }
+  const auto verdict = context->verifier.judge(context->line.token_id);
+  if (!verdict) {
+    return unavailable(verdict.error());
+  }
+  switch (answer_at(*verdict, realtime_now() / kNanosecondsPerSecond)) {
+    case AccountAnswer::kAllowed:
+      return ExitStatus::kDone;
+    case AccountAnswer::kExpired:
+      complain("refused: the user or the token has expired");
+      return ExitStatus::kRefused;
+    case AccountAnswer::kDisabled:
+      complain(verdict->status == AccountStatus::kDisabledUser
+                   ? "refused: the user is disabled"
+                   : "refused: the token is disabled");
+      return ExitStatus::kRefused;
+    case AccountAnswer::kUnknown:
+      break;
+  }
+  complain(verdict->status == AccountStatus::kNoUser
+               ? "refused: user.cfg has no section for the user"
+               : "refused: user.cfg has no section for the token");
+  return ExitStatus::kRefused;
 }
 
 Result<void> flush_cache(Context *context) {
@@ -212,10 +251,21 @@ ExitStatus run(Context *context) {
       return rotate(context);
     case Command::kVerify:
       return verify(context);
+    case Command::kList:
+      return print_list(context->store, context->line.format);
     case Command::kStatus:
       return status(context);
     case Command::kFlush:
       return flush(context);
+    case Command::kCheck:
+      return check_store(context->store, configuration_of(context->line),
+                         context->line.format);
+    case Command::kRetire:
+      return retire(context->store, context->line.format);
+    case Command::kAccount:
+      return account(context);
+    case Command::kServe:
+      break;  // not a command of a store
   }
   return ExitStatus::kUsage;
 }
@@ -231,16 +281,21 @@ Result<Buffer> read_secret_for(Command command) {
       return read_secret(SecretPurpose::kCurrent);
     case Command::kGenerate:
     case Command::kDelete:
+    case Command::kAccount:
+    case Command::kList:
     case Command::kStatus:
     case Command::kFlush:
+    case Command::kCheck:
+    case Command::kRetire:
+    case Command::kServe:
       break;
   }
   return Buffer();
 }
 
 ExitStatus run_command(const CommandLine &line, const Store &store,
-                       const Buffer &secret) {
-  Context context(line, store, secret);
+                       const Caller &caller, std::string_view secret) {
+  Context context(line, store, caller, secret);
   return run(&context);
 }
 

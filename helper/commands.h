@@ -4,6 +4,9 @@
 #ifndef PBSTOKEN_HELPER_COMMANDS_H_
 #define PBSTOKEN_HELPER_COMMANDS_H_
 
+#include <string_view>
+
+#include "caller.h"
 #include "command_line.h"
 #include "exit_status.h"
 #include "pbstoken/buffer.h"
@@ -18,7 +21,7 @@ Result<Buffer> read_secret_for(Command command);
 
 // For a caller who may do this.
 ExitStatus run_command(const CommandLine &line, const Store &store,
-                       const Buffer &secret);
+                       const Caller &caller, std::string_view secret);
 
 }  // namespace pbstoken
 

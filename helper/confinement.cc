@@ -7,6 +7,7 @@
 #include "capabilities.h"
 #include "landlock.h"
 #include "pbstoken/file_lock.h"
+#include "pbstoken/segment_life.h"
 #include "seccomp.h"
 #include "strangers.h"
 
@@ -23,10 +24,15 @@ enum class Reach : std::uint8_t {
 
 Reach reach_of(Command command) {
   switch (command) {
+    case Command::kList:
     case Command::kStatus:
+    case Command::kCheck:
+    case Command::kServe:
       return Reach::kLooks;
     case Command::kVerify:
+    case Command::kAccount:
     case Command::kFlush:
+    case Command::kRetire:
       return Reach::kCache;
     case Command::kGenerate:
     case Command::kSet:
@@ -67,6 +73,9 @@ Capabilities capabilities_for(Reach reach) {
 
 Result<void> confine_files(Reach reach, const CommandLine &line,
                            const Store &store) {
+  // A directory that stands where a file belongs is to be found out.
+  const FileRights beside = {.read = true,
+                             .list = line.command == Command::kCheck};
   const FileRights read = {.read = true};
   Landlock landlock;
   // By the directory, since these files are replaced under our eyes.
@@ -74,10 +83,11 @@ Result<void> confine_files(Reach reach, const CommandLine &line,
                                              .list = true,
                                              .write = reach == Reach::kFile,
                                              .replace = reach == Reach::kFile});
-  landlock.allow_beside(store.lock_file, read);
-  landlock.allow_beside(store.user_cfg, read);
-  landlock.allow_beside(store.version_cache,
-                        {.read = true, .write = reach != Reach::kLooks});
+  landlock.allow_beside(store.lock_file, beside);
+  landlock.allow_beside(store.user_cfg, beside);
+  landlock.allow_beside(
+      store.version_cache,
+      {.read = true, .list = beside.list, .write = reach != Reach::kLooks});
   landlock.allow_file(configuration_of(line), read);
   for (const char *path : {
            "/etc/group", "/etc/passwd",
@@ -96,7 +106,11 @@ Result<void> confine(const CommandLine &line, const Store &store) {
   const Reach reach = reach_of(line.command);
   if (reach != Reach::kLooks) {
     remove_strangers(store);
-    FileLock::prepare(store);
+    // Where there is nothing to be retired, no file is to be made for it.
+    const auto id = find_segment_id(store);
+    if (line.command != Command::kRetire || !id || *id) {
+      FileLock::prepare(store);
+    }
   }
   if (const auto kept = keep_capabilities(capabilities_for(reach)); !kept) {
     return kept.error();

@@ -9,7 +9,7 @@ namespace pbstoken {
 
 enum class ExitStatus : std::uint8_t {
   kDone = 0,     // or verified
-  kRefused = 1,  // wrong secret, or refused by account rules
+  kRefused = 1,  // wrong secret, refused by account rules, problems found
   kUsage = 2,
   kNotPermitted = 3,  // the caller may not do this
   kUnavailable = 4,   // the store cannot be used; nothing was changed

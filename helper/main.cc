@@ -4,14 +4,19 @@
 // that line establishes.
 #include <unistd.h>
 
+#include <optional>
+
 #include "caller.h"
 #include "command_line.h"
 #include "commands.h"
 #include "confinement.h"
 #include "exit_status.h"
+#include "guest_commands.h"
 #include "message.h"
 #include "permissions.h"
 #include "privileges.h"
+#include "reply.h"
+#include "request.h"
 #include "session.h"
 
 // libcrypto's constructor, which runs before main(), lets a variable say what
@@ -34,64 +39,108 @@ ExitStatus give_up(ExitStatus status, std::string_view text) {
   return status;
 }
 
+// The same, told to the module where it is the one that asks.
+ExitStatus give_up(const CommandLine &line, ExitStatus status,
+                   const Error &error) {
+  return line.replies ? send_answer(error) : give_up(status, error);
+}
+
+ExitStatus give_up(const CommandLine &line, ExitStatus status,
+                   std::string_view text) {
+  complain(text);
+  return line.replies ? send_answer(status == ExitStatus::kNotPermitted
+                                        ? Reply::kNotPermitted
+                                        : Reply::kUnavailable,
+                                    text)
+                      : status;
+}
+
 // What is wrong with a configuration is told to root alone: the message may
 // quote a file that others may not read.
-ExitStatus refuse_store(const Caller &caller, const Error &error) {
+ExitStatus refuse_store(const Caller &caller, const CommandLine &line,
+                        const Error &error) {
   if (caller.uid == 0) {
-    return give_up(ExitStatus::kUnavailable, error);
+    return give_up(line, ExitStatus::kUnavailable, error);
   }
   return error.saved_errno == ENOENT
-             ? give_up(ExitStatus::kNotPermitted,
+             ? give_up(line, ExitStatus::kNotPermitted,
                        "not permitted: there is no such store")
-             : give_up(ExitStatus::kUnavailable,
+             : give_up(line, ExitStatus::kUnavailable,
                        "cannot use the store's configuration: root is told "
                        "why");
 }
 
 // 3. Out of the caller's reach, and with no more than the command needs.
-ExitStatus act(const CommandLine &line, const Store &store,
-               const Buffer &secret) {
+ExitStatus act(const Caller &caller, const CommandLine &line,
+               const Store &store, std::string_view secret) {
   const auto ended = leave_session();
   if (!ended) {
-    return give_up(ExitStatus::kUnavailable, ended.error());
+    return give_up(line, ExitStatus::kUnavailable, ended.error());
   }
   if (*ended) {
     return static_cast<ExitStatus>(**ended);
   }
   if (const auto confined = confine(line, store); !confined) {
-    return give_up(ExitStatus::kUnavailable, confined.error());
+    return give_up(line, ExitStatus::kUnavailable, confined.error());
   }
-  return run_command(line, store, secret);
+  return line.replies ? run_guest_command(line, store, caller, secret)
+                      : run_command(line, store, caller, secret);
 }
 
-// 2. May the caller have this?  Nothing of its input is read before that.
-ExitStatus answer(const Caller &caller, const CommandLine &line) {
+// 2. May the caller have this?  Nothing of its input is read before that, but
+// for a request over the socket, which has brought the secret with it.
+ExitStatus answer(const Caller &caller, const CommandLine &line,
+                  std::optional<std::string_view> brought) {
   if (!line.config.empty() && !may_name_configuration(caller)) {
-    return give_up(ExitStatus::kNotPermitted,
+    return give_up(line, ExitStatus::kNotPermitted,
                    "not permitted: --config is for root");
   }
-  const auto store = load_store(line.store.view(), configuration_of(line));
+  auto store = load_store(line.store.view(), configuration_of(line));
   if (!store) {
-    return refuse_store(caller, store.error());
+    return refuse_store(caller, line, store.error());
   }
   const auto permitted = permits(caller, *store, line.command);
   if (!permitted) {
-    return give_up(ExitStatus::kUnavailable, permitted.error());
+    return give_up(line, ExitStatus::kUnavailable, permitted.error());
   }
   if (!*permitted) {
-    return give_up(ExitStatus::kNotPermitted,
+    return give_up(line, ExitStatus::kNotPermitted,
                    refusal(*store, line.command).view());
+  }
+  store->cache = store->cache && !line.nocache;
+  if (brought) {
+    return act(caller, line, *store, *brought);
   }
   // Still in the caller's session: a terminal stops whoever asks from the
   // background, and there is nothing yet that others wait for.
-  const auto secret = read_secret_for(line.command);
+  const auto secret = line.replies ? receive_secret(line.command)
+                                   : read_secret_for(line.command);
   if (!secret) {
-    return give_up(secret.error().code == Errc::kMalformed
+    return give_up(line,
+                   secret.error().code == Errc::kMalformed
                        ? ExitStatus::kUsage
                        : ExitStatus::kUnavailable,
                    secret.error());
   }
-  return act(line, *store, *secret);
+  return act(caller, line, *store, secret->view());
+}
+
+// The one request of who is connected to standard input and output.
+ExitStatus answer_connection(const Caller &starter) {
+  if (starter.uid != 0) {
+    return give_up(ExitStatus::kNotPermitted, "not permitted: only root may");
+  }
+  const auto caller = connected_peer(STDIN_FILENO);
+  if (!caller) {
+    return give_up(ExitStatus::kUnavailable, caller.error());
+  }
+  const auto body = receive_request();
+  if (!body) {
+    return send_answer(body.error());
+  }
+  const auto request = parse_request_body(body->view());
+  return request ? answer(*caller, request->line, request->secret)
+                 : send_answer(request.error());
 }
 
 // 1. A process that is root's own, and who asks for what.
@@ -103,10 +152,14 @@ ExitStatus serve(int argc, char **argv) {
   if (!caller) {
     return give_up(ExitStatus::kUnavailable, caller.error());
   }
-  if (const auto root = become_root(); !root) {
-    return give_up(ExitStatus::kUnavailable, root.error());
-  }
+  // Of the arguments alone; it says how to complain.
   const auto line = parse_command_line(argc, argv);
+  if (const auto root = become_root(); !root) {
+    complain(root.error());
+    return line && *line && (*line)->replies
+               ? send_answer(Reply::kNotSetuid, describe(root.error()).view())
+               : ExitStatus::kUnavailable;
+  }
   if (!line) {
     return give_up(ExitStatus::kUsage, line.error());
   }
@@ -114,7 +167,9 @@ ExitStatus serve(int argc, char **argv) {
     return write_all(STDOUT_FILENO, usage_text()) ? ExitStatus::kDone
                                                   : ExitStatus::kUnavailable;
   }
-  return answer(*caller, **line);
+  return (*line)->command == Command::kServe
+             ? answer_connection(*caller)
+             : answer(*caller, **line, std::nullopt);
 }
 
 }  // namespace

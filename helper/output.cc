@@ -7,9 +7,7 @@
 #include <cerrno>
 
 #include "message.h"
-#include "pbstoken/buffer.h"
 #include "pbstoken/json.h"
-#include "pbstoken/text.h"
 
 namespace pbstoken {
 
@@ -21,19 +19,46 @@ bool append_number(Buffer *out, std::uint64_t number) {
   return out->append(FixedText<20>().append(number).view());
 }
 
-bool append_json(Buffer *out, std::span<const Field> fields, bool pretty) {
-  const std::string_view before = pretty ? "\n  " : "";
+bool append_json_value(Buffer *out, const Field &field) {
+  if (field.is_null) {
+    return out->append("null");
+  }
+  if (field.flag) {
+    return out->append(*field.flag ? "true" : "false");
+  }
+  return field.number ? append_number(out, *field.number)
+                      : append_json_string(out, field.text);
+}
+
+// indent: of the lines of a pretty object.
+bool append_json_object(Buffer *out, std::span<const Field> fields, bool pretty,
+                        std::string_view indent) {
   bool ok = out->append("{");
   for (std::size_t i = 0; ok && i < fields.size(); ++i) {
     const Field &field = fields[i];
-    ok = out->append(i == 0 ? "" : ",") && out->append(before) &&
+    ok = out->append(i == 0 ? "" : ",") &&
+         (!pretty ||
+          (out->append("\n") && out->append(indent) && out->append("  "))) &&
          append_json_string(out, field.name) &&
-         out->append(pretty ? ": " : ":") &&
-         (field.is_null  ? out->append("null")
-          : field.number ? append_number(out, *field.number)
-                         : append_json_string(out, field.text));
+         out->append(pretty ? ": " : ":") && append_json_value(out, field);
   }
-  return ok && out->append(pretty ? "\n}\n" : "}\n");
+  return ok && (!pretty || (out->append("\n") && out->append(indent))) &&
+         out->append("}");
+}
+
+bool append_json(Buffer *out, std::span<const Field> fields, bool pretty) {
+  return append_json_object(out, fields, pretty, "") && out->append("\n");
+}
+
+bool append_text_value(Buffer *out, const Field &field) {
+  if (field.is_null) {
+    return out->append("-");
+  }
+  if (field.flag) {
+    return out->append(*field.flag ? "yes" : "no");
+  }
+  return field.number ? append_number(out, *field.number)
+                      : out->append(field.text);
 }
 
 bool append_text(Buffer *out, std::span<const Field> fields) {
@@ -47,16 +72,20 @@ bool append_text(Buffer *out, std::span<const Field> fields) {
     for (std::size_t i = field.name.size(); ok && i < widest; ++i) {
       ok = out->append(" ");
     }
-    ok = ok &&
-         (field.is_null  ? out->append("-")
-          : field.number ? append_number(out, *field.number)
-                         : out->append(field.text)) &&
-         out->append("\n");
+    ok = ok && append_text_value(out, field) && out->append("\n");
   }
   return ok;
 }
 
 }  // namespace
+
+FixedText<8> octal(mode_t mode) {
+  FixedText<8> text("0");
+  for (const unsigned shift : {6U, 3U, 0U}) {
+    text.append(std::uint64_t{(mode >> shift) & 7U});
+  }
+  return text;
+}
 
 bool print_fields(std::span<const Field> fields, OutputFormat format) {
   Buffer out;  // wiped: a field may be a secret
@@ -68,6 +97,10 @@ bool print_fields(std::span<const Field> fields, OutputFormat format) {
     errno = ENOMEM;
     return false;
   }
+  return print(out.view());
+}
+
+bool print(std::string_view text) {
   // A pipe that nobody reads is no reason to stay for ever.
   pollfd standard_output = {
       .fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
@@ -76,7 +109,24 @@ bool print_fields(std::span<const Field> fields, OutputFormat format) {
     errno = ready == 0 ? ETIMEDOUT : errno;
     return false;
   }
-  return write_all(STDOUT_FILENO, out.view());
+  return write_all(STDOUT_FILENO, text);
+}
+
+bool JsonArray::add(std::span<const Field> fields) {
+  const std::string_view indent = pretty_ ? "  " : "";
+  return text_.append(text_.view().empty() ? "[" : ",") &&
+         (!pretty_ || text_.append("\n")) && text_.append(indent) &&
+         append_json_object(&text_, fields, pretty_, indent);
+}
+
+bool JsonArray::print() {
+  const bool empty = text_.view().empty();
+  if ((empty && !text_.append("[")) ||
+      (!empty && pretty_ && !text_.append("\n")) || !text_.append("]\n")) {
+    errno = ENOMEM;
+    return false;
+  }
+  return pbstoken::print(text_.view());
 }
 
 }  // namespace pbstoken

@@ -10,14 +10,19 @@ namespace {
 bool is_for_members(const Store &store, Command command) {
   switch (command) {
     case Command::kVerify:
+    case Command::kAccount:
       return true;
     case Command::kRotate:
       return store.member_rotate;
     case Command::kGenerate:
     case Command::kSet:
     case Command::kDelete:
+    case Command::kList:
     case Command::kStatus:
     case Command::kFlush:
+    case Command::kCheck:
+    case Command::kServe:
+    case Command::kRetire:
       return false;
   }
   return false;

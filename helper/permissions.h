@@ -3,8 +3,8 @@
 //
 //   root (real uid 0)   everything
 //   admin_group         every command
-//   verify_group        verify; rotate, where the store has member_rotate
-//   anybody else        nothing
+//   verify_group        verify, account; rotate, where the store has
+//   member_rotate anybody else        nothing
 //
 // Judged by what the calling process itself has, never by the members that
 // /etc/group lists.

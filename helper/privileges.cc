@@ -42,11 +42,12 @@ Result<void> reset_signals() {
     static_cast<void>(sigaction(number, &action, nullptr));
   }
   // A reader that goes away, and a file that may not grow, are errors of
-  // write(2).
+  // write(2); and the caller's limit on processor time is about to be lifted.
   action.sa_handler = SIG_IGN;
   sigset_t none{};
   if (sigaction(SIGPIPE, &action, nullptr) != 0 ||
-      sigaction(SIGXFSZ, &action, nullptr) != 0 || sigemptyset(&none) != 0 ||
+      sigaction(SIGXFSZ, &action, nullptr) != 0 ||
+      sigaction(SIGXCPU, &action, nullptr) != 0 || sigemptyset(&none) != 0 ||
       sigprocmask(SIG_SETMASK, &none, nullptr) != 0) {
     return system_error("cannot reset signals", {});
   }

@@ -11,6 +11,17 @@ namespace pbstoken {
 
 namespace {
 
+constexpr std::string_view kLetters =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+constexpr std::size_t kRandomLetters = 6;
+
+// token.shadow -> token.tmp_XXXXXX, as upstream names them; without the X.
+FixedText<NAME_MAX> replacement_prefix(std::string_view file_name) {
+  FixedText<NAME_MAX> prefix(slice(file_name, 0, file_name.rfind('.')));
+  prefix.append(".tmp_");
+  return prefix;
+}
+
 // Gives the new file the old one's extended attribute, or none.
 bool copy_attribute(int from, int to, const char *name) {
   std::array<char, 4096> value{};
@@ -29,6 +40,15 @@ bool copy_attribute(int from, int to, const char *name) {
   return fremovexattr(to, name) == 0 || errno == ENODATA || errno == ENOTSUP;
 }
 
+// Without one the new file keeps what the policy has given it.
+bool copy_label(int from, int to) {
+  constexpr const char *kLabel = "security.selinux";
+  if (fgetxattr(from, kLabel, nullptr, 0) < 0) {
+    return errno == ENODATA || errno == ENOTSUP;
+  }
+  return copy_attribute(from, to, kLabel);
+}
+
 }  // namespace
 
 Result<Place> open_place(const PathText &path) {
@@ -45,20 +65,22 @@ Result<Place> open_place(const PathText &path) {
   return Place{.at = std::move(*at), .path = path};
 }
 
-// token.shadow -> token.tmp_XXXXXX, as upstream names them.
+bool is_replacement_name(std::string_view file_name, std::string_view name) {
+  const auto prefix = replacement_prefix(file_name);
+  const std::string_view letters = slice(name, prefix.view().size());
+  return name.starts_with(prefix.view()) && letters.size() == kRandomLetters &&
+         letters.find_first_not_of(kLetters) == std::string_view::npos;
+}
+
 Result<ReplacementFile> ReplacementFile::create(const Place &place) {
-  constexpr std::string_view kLetters =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
   constexpr int kAttempts = 100;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    std::array<unsigned char, 6> random{};
+    std::array<unsigned char, kRandomLetters> random{};
     if (getrandom(random.data(), random.size(), 0) !=
         static_cast<ssize_t>(random.size())) {
       return system_error("cannot get random bytes", {});
     }
-    const std::string_view whole = place.at.name.view();
-    FixedText<NAME_MAX> name(slice(whole, 0, whole.rfind('.')));
-    name.append(".tmp_");
+    auto name = replacement_prefix(place.at.name.view());
     for (const unsigned char byte : random) {
       name.append(slice(kLetters, byte % kLetters.size(), 1));
     }
@@ -82,12 +104,9 @@ Result<ReplacementFile> ReplacementFile::create(const Place &place) {
 Result<void> copy_access(const UniqueFd &from, const struct stat &status,
                          int to, const Place &place) {
   constexpr const char *kAcl = "system.posix_acl_access";
-  constexpr const char *kLabel = "security.selinux";
   if (fchown(to, status.st_uid, status.st_gid) != 0 ||
       fchmod(to, status.st_mode & ALLPERMS) != 0 ||
-      !copy_attribute(from.get(), to, kAcl) ||
-      (fgetxattr(from.get(), kLabel, nullptr, 0) >= 0 &&
-       !copy_attribute(from.get(), to, kLabel))) {
+      !copy_attribute(from.get(), to, kAcl) || !copy_label(from.get(), to)) {
     return system_error("cannot keep owner and mode of", place.path.view());
   }
   return {};

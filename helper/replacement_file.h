@@ -8,6 +8,7 @@
 
 #include <climits>
 #include <cstdio>
+#include <string_view>
 #include <utility>
 
 #include "pbstoken/file.h"
@@ -29,6 +30,10 @@ struct Place {
 
 // `path` must outlive the place.
 Result<Place> open_place(const PathText &path);
+
+// Whether a file of this name was made beside one called file_name to take its
+// place, by ReplacementFile or by upstream.
+bool is_replacement_name(std::string_view file_name, std::string_view name);
 
 // A new file that is removed again unless it takes token.shadow's place.
 class ReplacementFile {

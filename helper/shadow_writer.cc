@@ -208,7 +208,7 @@ class Writer {
 void renew_cache(Cache *cache, const Change &change, const FileLock &lock) {
   const auto snapshot = cache->renew(lock);
   if (snapshot && change.stored_hash &&
-      snapshot->shadow.find(change.token_id.text) == change.stored_hash) {
+      snapshot->file.find(change.token_id.text) == change.stored_hash) {
     cache->remember(Fact::kMatch, change.token_id.text, change.secret,
                     *change.stored_hash, *snapshot);
   }

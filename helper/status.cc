@@ -13,17 +13,6 @@ namespace pbstoken {
 
 namespace {
 
-constexpr mode_t kPermissionBits = 0777;
-
-// 0640, as chmod(1) takes it.
-FixedText<8> octal(mode_t mode) {
-  FixedText<8> text("0");
-  for (const unsigned shift : {6U, 3U, 0U}) {
-    text.append(std::uint64_t{(mode >> shift) & 7U});
-  }
-  return text;
-}
-
 // What is known of a segment, or of none.
 struct SegmentStatus {
   std::optional<int> id;
@@ -51,7 +40,7 @@ ExitStatus print_status(const Store &store, Verifier *verifier,
                         OutputFormat format) {
   const SegmentStatus segment = segment_status(store, verifier);
   const Totals totals = verifier->counters().totals();
-  const auto mode = octal(segment.kernel.shm_perm.mode & kPermissionBits);
+  const auto mode = octal(segment.kernel.shm_perm.mode);
   const auto if_segment = [&](std::string_view name, std::uint64_t number) {
     return segment.id ? Field::count(name, number) : Field::unknown(name);
   };

@@ -5,6 +5,7 @@
 #include <sys/shm.h>
 
 #include "pbstoken/counters.h"
+#include "pbstoken/fail_limit.h"
 #include "pbstoken/hash_gate.h"
 
 namespace pbstoken {
@@ -46,6 +47,7 @@ void remove_semaphores(key_t key) {
 void remove_strangers(const Store &store) {
   remove_memory(store.shm_key);
   remove_memory(counters_key(store));
+  remove_memory(failures_key(store));
   remove_semaphores(hash_gate_key(store));
 }
 

@@ -21,10 +21,11 @@ FileIdentity identity_in(const Stamp &stamp) {
           .changed = stamp.changed};
 }
 
-bool is_fresh(const Stamp &stamp, const Moment &moment, const Store &store) {
+bool is_fresh(Watched file, const Stamp &stamp, const Moment &moment,
+              const Store &store) {
   // Who cannot read upstream's word has the stamp's time alone to go by.
-  if (moment.version &&
-      (stamp.has_version == 0 || stamp.version != *moment.version)) {
+  const auto version = version_of(file, moment.versions);
+  if (version && (stamp.has_version == 0 || stamp.version != *version)) {
     return false;
   }
   // A stamp in the future is somebody else's clock: expired.
@@ -32,11 +33,17 @@ bool is_fresh(const Stamp &stamp, const Moment &moment, const Store &store) {
          moment.now - stamp.time < store.cache_ttl * kNanosecondsPerSecond;
 }
 
+// Retired, or so far that nobody can claim it any more, for either file.
+bool is_used_up(const Segment &segment) {
+  return segment.generation() > kLastGeneration ||
+         segment.generation(Watched::kUserCfg) > kLastGeneration;
+}
+
 }  // namespace
 
 Cache::Cache(const Store &store)
     : store_(store),
-      follows_version_(read_version_word(store.version_cache).has_value()) {
+      follows_versions_(read_version_words(store.version_cache).has_value()) {
   attach();
 }
 
@@ -68,39 +75,62 @@ std::optional<CacheStatus> Cache::status() {
 
 std::optional<Fact> Cache::look_up(std::string_view token_id,
                                    std::string_view secret) {
-  stale_ = true;
-  Segment *segment = this->segment();
+  const auto generation = generation_in_force(Watched::kTokenShadow);
+  if (!generation) {
+    return std::nullopt;
+  }
+  const auto fact = segment_->find_in_force(token_id, secret, *generation);
+  // What was found counts only if it was in force all the time.
+  return segment_->generation_is_still(*generation) ? fact : std::nullopt;
+}
+
+std::optional<AccountVerdict> Cache::look_up_account(
+    std::string_view token_id) {
+  const auto generation = generation_in_force(Watched::kUserCfg);
+  if (!generation) {
+    return std::nullopt;
+  }
+  const auto verdict = segment_->find_account(token_id, *generation);
+  return segment_->generation_is_still(*generation, Watched::kUserCfg)
+             ? verdict
+             : std::nullopt;
+}
+
+// The generation under which bindings to this file are in force now; the stamp
+// that goes with it is good, or has just been found to be.
+std::optional<std::uint64_t> Cache::generation_in_force(Watched file) {
+  bool &stale = stale_[static_cast<std::size_t>(file)];
+  stale = true;
+  Segment *segment = segment_of(file);
   if (segment == nullptr) {
     return std::nullopt;
   }
   const Moment moment = {
-      .version = follows_version_ ? read_version_word(store_.version_cache)
-                                  : std::nullopt,
+      .versions = follows_versions_ ? read_version_words(store_.version_cache)
+                                    : std::nullopt,
       .now = boottime_now()};
-  const std::uint64_t generation = segment->generation();
+  const std::uint64_t generation = segment->generation(file);
   if (!is_in_force(generation)) {
     return std::nullopt;
   }
-  const auto stamp = segment->stamp();
+  const auto stamp = segment->stamp(file);
   if (!stamp || stamp->generation != generation) {
     return std::nullopt;
   }
-  if (!is_fresh(*stamp, moment, store_) &&
-      !find_unchanged(segment, *stamp, moment)) {
+  if (!is_fresh(file, *stamp, moment, store_) &&
+      !find_unchanged(file, *stamp, moment)) {
     return std::nullopt;
   }
-  stale_ = false;
-  const auto fact = segment->find_in_force(token_id, secret, generation);
-  // What was found counts only if it was in force all the time.
-  return segment->generation_is_still(generation) ? fact : std::nullopt;
+  stale = false;
+  return generation;
 }
 
-bool Cache::find_unchanged(Segment *segment, const Stamp &stamp,
+bool Cache::find_unchanged(Watched file, const Stamp &stamp,
                            const Moment &moment) {
   if (stamp.racy != 0 || moment.now == 0) {
     return false;
   }
-  const auto identity = look_at(store_.token_shadow);
+  const auto identity = look_at(path_of(file, store_));
   if (!identity || !(*identity == identity_in(stamp)) || is_orphan()) {
     return false;
   }
@@ -111,9 +141,9 @@ bool Cache::find_unchanged(Segment *segment, const Stamp &stamp,
     if (auto writing = attach_for_writing(id_, store_); writing) {
       Stamp renewed = stamp;
       renewed.time = moment.now;
-      set_version(moment.version, &renewed);
-      if (segment->generation_is_still(stamp.generation)) {
-        writing->segment.set_stamp(renewed);
+      set_version(version_of(file, moment.versions), &renewed);
+      if (segment_->generation_is_still(stamp.generation, file)) {
+        writing->segment.set_stamp(renewed, file);
       }
     }
   }
@@ -128,6 +158,21 @@ Segment *Cache::segment() {
     attach();
   }
   return segment_ ? &*segment_ : nullptr;
+}
+
+// Null where the segment's maker had another user.cfg.
+Segment *Cache::segment_of(Watched file) {
+  Segment *segment = this->segment();
+  if (segment == nullptr || file == Watched::kTokenShadow) {
+    return segment;
+  }
+  if (is_used_up(*segment)) {
+    attach();
+    segment = segment_ ? &*segment_ : nullptr;
+  }
+  return segment != nullptr && segment->has_accounts_of(store_.user_cfg)
+             ? segment
+             : nullptr;
 }
 
 Cache::Attached Cache::attach() {
@@ -149,7 +194,7 @@ Cache::Attached Cache::attach() {
   }
   segment_ = Segment::open(attachment_.address(), attachment_.size(),
                            store_.token_shadow);
-  if (segment_ && segment_->generation() <= kLastGeneration) {
+  if (segment_ && !is_used_up(*segment_)) {
     return Attached::kYes;
   }
   // Whoever retired it died before it could remove it, too.
@@ -190,49 +235,53 @@ bool Cache::is_orphan() const {
 
 // --- the file
 
-Result<Snapshot> Cache::read() {
-  if (stale_ && store_.cache && is_root()) {
-    if (auto snapshot = reread_if_possible(); snapshot) {
-      return std::move(*snapshot);
-    }
-  }
-  return read_alone();
+template <typename File>
+Result<SnapshotOf<File>> Cache::read() {
+  auto for_all = read_for_all<File>();
+  return for_all ? std::move(*for_all) : read_alone<File>();
 }
 
 // Rule 5: the generation first, then the file.  What was read of another file
 // than the stamp names may not be inserted: that one may come back as it was,
 // by umount(8) for one, and the stamp would be renewed by comparing.
-Result<Snapshot> Cache::read_alone() {
+template <typename File>
+Result<SnapshotOf<File>> Cache::read_alone() {
+  constexpr Watched kWhich = WatchedFile<File>::kWhich;
   std::optional<std::uint64_t> generation;
   std::optional<Stamp> stamp;
-  if (stale_ && is_orphan()) {
+  if (stale_[static_cast<std::size_t>(kWhich)] && is_orphan()) {
     attach();
   }
-  if (Segment *segment = this->segment(); segment != nullptr) {
-    const std::uint64_t loaded = segment->generation();
-    stamp = segment->stamp();
+  if (Segment *segment = segment_of(kWhich); segment != nullptr) {
+    const std::uint64_t loaded = segment->generation(kWhich);
+    stamp = segment->stamp(kWhich);
     if (is_in_force(loaded) && stamp && stamp->generation == loaded) {
       generation = loaded;
     }
   }
   const int id = id_;
-  auto shadow = TokenShadow::read(store_.token_shadow);
-  if (!shadow) {
-    return shadow.error();
+  auto file = File::read(path_of(kWhich, store_));
+  if (!file) {
+    return file.error();
   }
-  if (generation && !(shadow->identity() == identity_in(*stamp))) {
+  if (generation && !(file->identity() == identity_in(*stamp))) {
     generation.reset();
   }
-  return Snapshot{std::move(*shadow), generation, id};
+  return SnapshotOf<File>{std::move(*file), generation, id};
 }
 
-// Nothing if somebody else is renewing the bindings, or nobody can.
-std::optional<Result<Snapshot>> Cache::reread_if_possible() {
+template <typename File>
+std::optional<Result<SnapshotOf<File>>> Cache::read_for_all() {
+  constexpr Watched kWhich = WatchedFile<File>::kWhich;
+  if (!stale_[static_cast<std::size_t>(kWhich)] || !store_.cache ||
+      !is_root()) {
+    return std::nullopt;
+  }
   if (is_orphan()) {
     attach();
   }
-  Segment *segment = this->segment();
-  if (segment == nullptr || !is_in_force(segment->generation())) {
+  Segment *segment = segment_of(kWhich);
+  if (segment == nullptr || !is_in_force(segment->generation(kWhich))) {
     if (!is_only_root()) {
       return std::nullopt;
     }
@@ -240,17 +289,29 @@ std::optional<Result<Snapshot>> Cache::reread_if_possible() {
     if (!lock) {
       return std::nullopt;
     }
-    return renew(*lock);
+    return renew<File>(*lock);
   }
   auto writing = attach_for_writing(id_, store_);
   if (!writing) {
     return std::nullopt;
   }
-  auto claim = GenerationClaim::from_even(writing->segment.generation_word());
+  auto claim =
+      GenerationClaim::from_even(writing->segment.generation_word(kWhich));
   if (!claim) {
     return std::nullopt;
   }
-  return reread(&*writing, &*claim, store_);
+  return reread<File>(&*writing, &*claim, store_);
+}
+
+template std::optional<Result<Snapshot>> Cache::read_for_all<TokenShadow>();
+template Result<Snapshot> Cache::read<TokenShadow>();
+template Result<Snapshot> Cache::read_alone<TokenShadow>();
+template Result<UserSnapshot> Cache::read<UserCfg>();
+template Result<UserSnapshot> Cache::read_alone<UserCfg>();
+
+bool Cache::has_slot(std::string_view token_id) {
+  const Segment *segment = this->segment();
+  return segment != nullptr && segment->has_slot(token_id);
 }
 
 std::optional<Fact> Cache::find_fact(std::string_view token_id,
@@ -285,6 +346,18 @@ void Cache::remember(Fact fact, std::string_view token_id,
                                  : kNeverInForce;
   segment.insert(fact, token_id, secret,
                  segment.binding_of(token_id, stored_hash), generation);
+}
+
+void Cache::remember_account(std::string_view token_id,
+                             const AccountVerdict &verdict,
+                             const UserSnapshot &snapshot) {
+  if (!snapshot.generation || segment() == nullptr || !is_root() ||
+      snapshot.segment_id != id_) {
+    return;
+  }
+  if (auto writing = attach_for_writing(id_, store_); writing) {
+    writing->segment.insert_account(token_id, verdict, *snapshot.generation);
+  }
 }
 
 }  // namespace pbstoken

@@ -6,6 +6,7 @@
 #include "pbstoken/caller.h"
 #include "pbstoken/clock.h"
 #include "pbstoken/segment_life.h"
+#include "pbstoken/token_id.h"
 #include "pbstoken/version_word.h"
 
 namespace pbstoken {
@@ -37,22 +38,51 @@ void set_version(std::optional<std::uint64_t> version, Stamp *stamp) {
   stamp->version = version.value_or(0);
 }
 
-Result<Snapshot> reread(Writing *writing, GenerationClaim *claim,
-                        const Store &store) {
+std::optional<std::uint64_t> version_of(
+    Watched file, const std::optional<VersionWords> &words) {
+  if (!words) {
+    return std::nullopt;
+  }
+  return file == Watched::kTokenShadow ? words->token_shadow : words->user_cfg;
+}
+
+namespace {
+
+void rebind_all(WritableSegment *segment, const TokenShadow &shadow,
+                std::uint64_t generation) {
+  for (const TokenShadow::Entry &entry : shadow.entries()) {
+    segment->rebind(entry.token_id, entry.stored_hash, generation);
+  }
+}
+
+void rebind_all(WritableSegment *segment, const UserCfg &users,
+                std::uint64_t generation) {
+  for (const UserCfg::Section &token : users.tokens()) {
+    if (const auto id = parse_token_id(token.id); id) {
+      segment->rebind_account(token.id, users.judge(*id), generation);
+    }
+  }
+}
+
+}  // namespace
+
+template <typename File>
+Result<SnapshotOf<File>> reread(Writing *writing, GenerationClaim *claim,
+                                const Store &store) {
+  constexpr Watched kWhich = WatchedFile<File>::kWhich;
   WritableSegment *segment = &writing->segment;
-  const auto version = read_version_word(store.version_cache);
+  const auto version =
+      version_of(kWhich, read_version_words(store.version_cache));
   const std::uint64_t now = boottime_now();
   const std::uint64_t wall = realtime_now();
-  auto shadow = TokenShadow::read(store.token_shadow);
-  if (!shadow) {
+  auto file = File::read(path_of(kWhich, store));
+  if (!file) {
     // In force from here on: no binding at all, and no stamp to trust.
     claim->end();
-    return shadow.error();
+    return file.error();
   }
-  for (const TokenShadow::Entry &entry : shadow->entries()) {
-    segment->rebind(entry.token_id, entry.stored_hash, claim->next());
-  }
-  const FileIdentity &identity = shadow->identity();
+  rebind_all(segment, *file, claim->next());
+  const FileIdentity &identity = file->identity();
   const bool racy = identity.changed + kRacyWindow > wall;
   if (claim->is_ours()) {
     Stamp stamp = {.generation = claim->next(),
@@ -66,14 +96,19 @@ Result<Snapshot> reread(Writing *writing, GenerationClaim *claim,
                    .has_version = 0,
                    .version = 0};
     set_version(version, &stamp);
-    segment->set_stamp(stamp);
+    segment->set_stamp(stamp, kWhich);
   }
   std::optional<std::uint64_t> generation;
   if (claim->end()) {
     generation = claim->next();
   }
-  return Snapshot{std::move(*shadow), generation, writing->id};
+  return SnapshotOf<File>{std::move(*file), generation, writing->id};
 }
+
+template Result<Snapshot> reread<TokenShadow>(Writing *, GenerationClaim *,
+                                              const Store &);
+template Result<UserSnapshot> reread<UserCfg>(Writing *, GenerationClaim *,
+                                              const Store &);
 
 // --- for writers, who hold the lock
 
@@ -124,7 +159,9 @@ Result<std::optional<Cache::WriteClaim>> Cache::claim_named(
   return Claimed(WriteClaim(std::move(*attached), *claim));
 }
 
-Result<Snapshot> Cache::renew(const FileLock &lock) {
+template <typename File>
+Result<SnapshotOf<File>> Cache::renew(const FileLock &lock) {
+  constexpr Watched kWhich = WatchedFile<File>::kWhich;
   const Attached attached = attach();
   if (attached == Attached::kNone || attached == Attached::kReplaceable) {
     if (const auto origin = origin_of(store_); origin) {
@@ -133,25 +170,28 @@ Result<Snapshot> Cache::renew(const FileLock &lock) {
       }
     }
   }
-  if (!segment_) {
-    return read_alone();
+  if (segment_of(kWhich) == nullptr) {
+    return read_alone<File>();
   }
   auto writing = attach_for_writing(id_, store_);
   if (!writing) {
-    return read_alone();
+    return read_alone<File>();
   }
-  auto claim =
-      GenerationClaim::under_lock(writing->segment.generation_word(), lock);
+  auto claim = GenerationClaim::under_lock(
+      writing->segment.generation_word(kWhich), lock);
   if (!claim) {
-    return read_alone();
+    return read_alone<File>();
   }
-  // Whoever left it odd may have changed the file and not told upstream.  If
-  // that fails its daemons find out by themselves, later.
-  if (claim->took_over()) {
+  // Whoever left it odd may have changed token.shadow and not told upstream.
+  // If that fails its daemons find out by themselves, later.
+  if (kWhich == Watched::kTokenShadow && claim->took_over()) {
     static_cast<void>(bump_version_word(store_.version_cache));
   }
-  return reread(&*writing, &*claim, store_);
+  return reread<File>(&*writing, &*claim, store_);
 }
+
+template Result<Snapshot> Cache::renew<TokenShadow>(const FileLock &);
+template Result<UserSnapshot> Cache::renew<UserCfg>(const FileLock &);
 
 Result<void> Cache::flush(const FileLock &lock) {
   const auto origin = origin_of(store_);

@@ -26,12 +26,34 @@ struct Writing {
 // Nothing if it cannot be attached, or is not this store's.
 std::optional<Writing> attach_for_writing(int id, const Store &store);
 
+// What is particular to each file that bindings are read from.
+template <typename File>
+struct WatchedFile;
+template <>
+struct WatchedFile<TokenShadow> {
+  static constexpr Watched kWhich = Watched::kTokenShadow;
+};
+template <>
+struct WatchedFile<UserCfg> {
+  static constexpr Watched kWhich = Watched::kUserCfg;
+};
+
+inline const PathText &path_of(Watched file, const Store &store) {
+  return file == Watched::kTokenShadow ? store.token_shadow : store.user_cfg;
+}
+
+// Upstream's word for the file, if there is one.
+std::optional<std::uint64_t> version_of(
+    Watched file, const std::optional<VersionWords> &words);
+
 void set_version(std::optional<std::uint64_t> version, Stamp *stamp);
 
 // Rule 4 of generation.h, the re-reader's part: reads the file, carries over
-// every slot whose stored hash is still the same, and ends the claim.
-Result<Snapshot> reread(Writing *writing, GenerationClaim *claim,
-                        const Store &store);
+// every slot for which it says the same (a token) or anything (an account), and
+// ends the claim.
+template <typename File>
+Result<SnapshotOf<File>> reread(Writing *writing, GenerationClaim *claim,
+                                const Store &store);
 
 }  // namespace pbstoken
 

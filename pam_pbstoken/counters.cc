@@ -2,12 +2,10 @@
 #include "pbstoken/counters.h"
 
 #include <sched.h>
-#include <sys/shm.h>
-#include <sys/stat.h>
-
-#include <utility>
 
 #include "pbstoken/caller.h"
+#include "pbstoken/ipc.h"
+#include "pbstoken/root_segment.h"
 
 namespace pbstoken {
 
@@ -21,41 +19,10 @@ struct alignas(64) Stripe {
 };
 using Stripes = std::array<Stripe, kStripes>;
 
-// Takes away what somebody else made under our key: the next process makes a
-// good one.  A failure leaves nothing worse than no counters.
-void remove(int id) {
-  static_cast<void>(shmctl(id, IPC_RMID, nullptr));
-}
-
-// Zero bytes are a valid set of counters, so there is nothing to initialise
-// and nobody to wait for.  The layout's version is part of the key.
-AttachmentUse attach(key_t key) {
-  const int id = shmget(key, sizeof(Stripes), IPC_CREAT | S_IRUSR | S_IWUSR);
-  if (id < 0) {
-    if (errno == EINVAL) {
-      remove(shmget(key, 0, 0));  // it is too small to be ours
-    }
-    return {};
-  }
-  if (AttachmentUse use = use_attachment(key, id); use.address() != nullptr) {
-    return use;
-  }
-  auto attachment = ShmAttachment::attach(id, Access::kWrite);
-  if (attachment) {
-    return keep_attachment(key, id, std::move(*attachment));
-  }
-  if (attachment.error().code == Errc::kUnsafe) {
-    remove(id);
-  }
-  return {};
-}
-
 }  // namespace
 
 key_t counters_key(const Store &store) {
-  const auto number = static_cast<std::uint32_t>(store.shm_key);
-  return derive_key("pbstoken counters 1",
-                    FixedText<16>().append(number).view());
+  return key_beside(store, "pbstoken counters 1");
 }
 
 Counters Counters::open(const Store &store) {
@@ -68,7 +35,7 @@ Counters Counters::open(const Store &store) {
 
 std::byte *Counters::address() {
   if (attachment_.address() == nullptr && key_ != 0) {
-    attachment_ = attach(key_);
+    attachment_ = use_root_segment(key_, sizeof(Stripes));
   }
   return attachment_.address();
 }

@@ -4,16 +4,14 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include <charconv>
 #include <optional>
-#include <string_view>
 #include <utility>
 
 #include "pbstoken/clock.h"
 #include "pbstoken/file.h"
+#include "pbstoken/lock_holder.h"
 
 namespace pbstoken {
 
@@ -75,72 +73,6 @@ bool is_still_named(const UniqueFd &file, const PathText &path) {
          ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
 }
 
-// A word of a line, which is taken off it.
-std::string_view take_word(std::string_view *line) {
-  const std::size_t start = line->find_first_not_of(' ');
-  line->remove_prefix(start < line->size() ? start : line->size());
-  const std::string_view word = slice(*line, 0, line->find(' '));
-  line->remove_prefix(word.size());
-  return word;
-}
-
-std::optional<std::uint64_t> parse_number(std::string_view text, int base) {
-  std::uint64_t number = 0;
-  const char *end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, number, base);
-  return error == std::errc{} && stop == end ? std::optional(number)
-                                             : std::nullopt;
-}
-
-// Whether text is `major:minor:inode` of this file, the device in hexadecimal.
-bool names(std::string_view text, const struct stat &file) {
-  const std::string_view major = slice(text, 0, text.find(':'));
-  text.remove_prefix(major.size() < text.size() ? major.size() + 1 : 0);
-  const std::string_view minor = slice(text, 0, text.find(':'));
-  const std::string_view inode = slice(text, minor.size() + 1);
-  return parse_number(major, 16) == major(file.st_dev) &&
-         parse_number(minor, 16) == minor(file.st_dev) &&
-         parse_number(inode, 10) == file.st_ino;
-}
-
-// The pid in a line of proc_locks(5), if it says who has flock'ed this file:
-//   1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF
-// A `->` as the second word marks one that waits.
-std::optional<std::uint64_t> holder_in(std::string_view line,
-                                       const struct stat &file) {
-  take_word(&line);
-  if (take_word(&line) != "FLOCK") {
-    return std::nullopt;
-  }
-  take_word(&line);
-  take_word(&line);
-  const auto pid = parse_number(take_word(&line), 10);
-  return names(take_word(&line), file) ? pid : std::nullopt;
-}
-
-// Nothing if it cannot be told: the file system may have another device there
-// than stat(2) gives, and the process may be in another pid namespace.
-std::optional<std::uint64_t> find_holder(const UniqueFd &file) {
-  constexpr std::size_t kMaxTable = 1 << 20;
-  const PathText path("/proc/locks");
-  struct stat status {};
-  const auto table = open_regular(path);
-  if (!table || fstat(file.get(), &status) != 0) {
-    return std::nullopt;
-  }
-  const auto text = read_whole(*table, path, kMaxTable);
-  std::string_view rest = text ? text->view() : std::string_view();
-  while (!rest.empty()) {
-    const std::string_view line = slice(rest, 0, rest.find('\n'));
-    rest.remove_prefix(line.size() < rest.size() ? line.size() + 1
-                                                 : line.size());
-    if (const auto pid = holder_in(line, status); pid) {
-      return pid;
-    }
-  }
-  return std::nullopt;
-}
-
 Error timed_out(const Store &store, std::optional<std::uint64_t> holder) {
   Error error = plain_error(Errc::kTimedOut, "cannot lock",
                             store.lock_file.view(), "somebody else holds it");
@@ -176,10 +108,12 @@ Result<FileLock> FileLock::acquire(const Store &store, unsigned wait_seconds) {
         return lock;
       }
     }
-    if (boottime_now() >= deadline) {
+    // 0: without a clock the time would never be over.
+    const std::uint64_t now = boottime_now();
+    if (now == 0 || now >= deadline) {
       // Who does not wait does not ask either.
       return timed_out(store,
-                       wait_seconds == 0 ? std::nullopt : find_holder(*file));
+                       wait_seconds == 0 ? std::nullopt : lock_holder(*file));
     }
     nanosleep(&kPause, nullptr);
   }

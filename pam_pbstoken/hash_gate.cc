@@ -12,7 +12,7 @@
 
 #include "pbstoken/caller.h"
 #include "pbstoken/clock.h"
-#include "pbstoken/ipc.h"
+#include "pbstoken/root_segment.h"
 
 namespace pbstoken {
 
@@ -23,7 +23,7 @@ constexpr timespec kRound = {.tv_sec = 0, .tv_nsec = 20'000'000};
 
 struct Gate {
   int set;
-  std::uint16_t places;
+  std::uint16_t places;  // that this process may have: the first ones
 };
 
 // The caller of semctl(2) has to define this, see there.
@@ -45,7 +45,7 @@ int wanted_places(const Store &store) {
 }
 
 // Nothing if there is no gate to pass.  Its size is its maker's.
-std::optional<Gate> open_gate(const Store &store) {
+std::optional<Gate> open_gate(const Store &store, GateShare share) {
   if (store.max_hashes == 0U || !is_only_root()) {
     return std::nullopt;
   }
@@ -65,7 +65,10 @@ std::optional<Gate> open_gate(const Store &store) {
     static_cast<void>(semctl(set, 0, IPC_RMID));
     return std::nullopt;
   }
-  return Gate{set, static_cast<std::uint16_t>(status.sem_nsems)};
+  const auto all = static_cast<unsigned>(status.sem_nsems);
+  const unsigned half = all > 1 ? all / 2 : 1;
+  return Gate{
+      set, static_cast<std::uint16_t>(share == GateShare::kAll ? all : half)};
 }
 
 // Takes a place if it is free, or becomes so before the time is over; a null
@@ -82,8 +85,11 @@ bool take(const Gate &gate, std::uint16_t number, const timespec *time) {
   return semtimedop(gate.set, steps.data(), steps.size(), time) == 0;
 }
 
+// From the last one down, so that who may have all of them leaves the first
+// ones to those who may not.
 std::optional<HashPlace> take_any(const Gate &gate) {
-  for (std::uint16_t number = 0; number < gate.places; ++number) {
+  for (unsigned left = gate.places; left > 0; --left) {
+    const auto number = static_cast<std::uint16_t>(left - 1);
     if (take(gate, number, nullptr)) {
       return HashPlace(gate.set, number);
     }
@@ -91,15 +97,19 @@ std::optional<HashPlace> take_any(const Gate &gate) {
   return std::nullopt;
 }
 
-std::uint64_t hashes_done(Counters *counters) {
-  return counters->totals()[static_cast<std::size_t>(Event::kHash)];
+// When a place was last taken or given back, by the kernel's own account; it
+// notes a holder's death as well.
+std::time_t last_change(const Gate &gate) {
+  semid_ds status{};
+  SemaphoreArgument argument{};
+  argument.status = &status;
+  return semctl(gate.set, 0, IPC_STAT, argument) == 0 ? status.sem_otime : 0;
 }
 
 }  // namespace
 
 key_t hash_gate_key(const Store &store) {
-  const auto number = static_cast<std::uint32_t>(store.shm_key);
-  return derive_key("pbstoken gate 1", FixedText<16>().append(number).view());
+  return key_beside(store, "pbstoken gate 1");
 }
 
 HashPlace::~HashPlace() {
@@ -112,32 +122,35 @@ HashPlace::~HashPlace() {
   }
 }
 
-Result<GatePass> enter_hash_gate(const Store &store, Counters *counters) {
-  const auto gate = open_gate(store);
+Result<GatePass> enter_hash_gate(const Store &store, GateShare share) {
+  const auto gate = open_gate(store, share);
   if (!gate) {
     return GatePass{};
   }
   if (auto place = take_any(*gate); place) {
     return GatePass{std::move(*place), false};
   }
-  const std::uint64_t before = hashes_done(counters);
-  const std::uint64_t deadline =
-      boottime_now() + kGateSeconds * kNanosecondsPerSecond;
-  // Who waits spreads over the places.
-  for (auto turn = static_cast<std::uint64_t>(getpid());
-       boottime_now() < deadline; ++turn) {
+  const std::time_t before = last_change(*gate);
+  const std::uint64_t start = boottime_now();
+  const std::uint64_t deadline = start + kGateSeconds * kNanosecondsPerSecond;
+  // Who waits spreads over the places.  Without a clock nobody waits: the time
+  // would never be over.
+  auto turn = static_cast<std::uint64_t>(getpid());
+  for (std::uint64_t now = start; now != 0 && now < deadline;
+       now = boottime_now(), ++turn) {
     const auto number = static_cast<std::uint16_t>(turn % gate->places);
     if (take(*gate, number, &kRound)) {
       return GatePass{HashPlace(gate->set, number), true};
     }
-    if (errno == EIDRM || errno == EINVAL) {
-      return GatePass{};  // the gate itself is gone
+    if (errno != EAGAIN && errno != EINTR) {
+      // The gate is gone, or cannot be used: trying again would not wait.
+      return GatePass{};
     }
     if (auto place = take_any(*gate); place) {
       return GatePass{std::move(*place), true};
     }
   }
-  if (hashes_done(counters) == before) {
+  if (last_change(*gate) == before) {
     return GatePass{{}, true};
   }
   return plain_error(Errc::kBusy, "cannot hash", {},

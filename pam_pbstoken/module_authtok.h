@@ -15,6 +15,10 @@ namespace pbstoken {
 int get_authtok(pam_handle_t *pamh, const ModuleOptions &options,
                 const char **out_secret);
 
+// The same of the secret that is to be changed, PAM_OLDAUTHTOK.
+int get_old_authtok(pam_handle_t *pamh, const ModuleOptions &options,
+                    const char **out_secret);
+
 }  // namespace pbstoken
 
 #endif  // PBSTOKEN_MODULE_AUTHTOK_H_

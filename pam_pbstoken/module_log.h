@@ -9,6 +9,7 @@
 
 #include <security/pam_modules.h>
 
+#include <cstdint>
 #include <string_view>
 
 #include "pbstoken/result.h"
@@ -21,14 +22,19 @@ namespace pbstoken {
 void log_failure(const pam_handle_t *pamh, std::string_view token_id,
                  std::string_view reason);
 
-// LOG_ERR, for what is broken: "cannot verify: " and why.
-void log_broken(const pam_handle_t *pamh, const Error &error);
+// LOG_ERR, for what is broken: `what` and why.  A configuration that is bad is
+// not logged again by the same process for a minute.
+void log_broken(const pam_handle_t *pamh, const char *what, const Error &error);
 
 // LOG_INFO, for a token that was accepted; not called for hits.
 void log_success(const pam_handle_t *pamh, std::string_view token_id);
 
-// LOG_DEBUG; text is ours.
-void log_debug(const pam_handle_t *pamh, std::string_view text);
+// LOG_INFO, for a token whose secret is another one from now on.
+void log_change(const pam_handle_t *pamh, std::string_view token_id);
+
+// LOG_DEBUG; text is ours, and so many nanoseconds have passed.
+void log_debug(const pam_handle_t *pamh, std::string_view text,
+               std::uint64_t duration);
 
 }  // namespace pbstoken
 

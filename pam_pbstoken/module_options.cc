@@ -4,6 +4,9 @@
 #include <array>
 #include <string_view>
 
+#include "module_credentials.h"
+#include "pbstoken/token_id.h"
+
 namespace pbstoken {
 
 namespace {
@@ -19,31 +22,61 @@ Problem set_store(ModuleOptions *options, std::string_view value) {
   return nullptr;
 }
 
-Problem set_config(ModuleOptions *options, std::string_view value) {
+Problem set_path(PathText *out_path, std::string_view value) {
   if (!value.starts_with('/')) {
     return "must be an absolute path";
   }
-  options->config = PathText(value);
-  return options->config.truncated() ? "longer than 1023 bytes" : nullptr;
+  *out_path = PathText(value);
+  return out_path->truncated() ? "longer than 1023 bytes" : nullptr;
+}
+
+Problem set_config(ModuleOptions *options, std::string_view value) {
+  return set_path(&options->config, value);
+}
+
+Problem set_helper(ModuleOptions *options, std::string_view value) {
+  return set_path(&options->helper, value);
+}
+
+Problem set_realm(ModuleOptions *options, std::string_view value) {
+  if (!is_user_id(FixedText<40>("x@").append(value).view())) {
+    return "not a realm";
+  }
+  options->realm = FixedText<32>(value);
+  return nullptr;
+}
+
+Problem set_map_user(ModuleOptions *options, std::string_view value) {
+  if (!is_local_name(value)) {
+    return "not a local user's name";
+  }
+  options->map_user = FixedText<32>(value);
+  return nullptr;
 }
 
 struct Setting {
   std::string_view prefix;
   Problem (*set)(ModuleOptions *options, std::string_view value);
 };
-constexpr std::array<Setting, 2> kSettings = {{
+constexpr std::array<Setting, 5> kSettings = {{
     {"store=", set_store},
     {"config=", set_config},
+    {"helper=", set_helper},
+    {"realm=", set_realm},
+    {"map_user=", set_map_user},
 }};
 
 struct Flag {
   std::string_view name;
   bool ModuleOptions::*member;
 };
-constexpr std::array<Flag, 4> kFlags = {{
+constexpr std::array<Flag, 7> kFlags = {{
     {"try_first_pass", &ModuleOptions::try_first_pass},
     {"use_first_pass", &ModuleOptions::use_first_pass},
     {"nocache", &ModuleOptions::nocache},
+    {"combined", &ModuleOptions::combined},
+    {"check_account", &ModuleOptions::check_account},
+    {"quiet", &ModuleOptions::quiet},
     {"debug", &ModuleOptions::debug},
 }};
 
@@ -62,19 +95,42 @@ Problem apply(ModuleOptions *options, std::string_view option) {
   return "unknown option";
 }
 
+Error option_error(std::string_view option, Problem problem) {
+  Error error =
+      plain_error(Errc::kBadConfiguration, "cannot use option", {}, problem);
+  error.subject.append_escaped(option);
+  return error;
+}
+
+// What one option asks of the others.
+Result<ModuleOptions> complete(ModuleOptions options) {
+  const bool maps = !options.map_user.empty();
+  if (!options.realm.empty() && !options.combined && !maps) {
+    return option_error("realm=", "needs combined or map_user=");
+  }
+  // Users of different realms may have one name.
+  if (options.maps_to_user_part() && options.realm.empty()) {
+    return option_error("map_user=user", "needs realm=");
+  }
+  if (options.combined && options.realm.empty()) {
+    options.realm = FixedText<32>("pam");  // the host's own users
+  }
+  // Services that know the user by a name of his own may never call account
+  // for the token.
+  options.check_account = options.check_account || options.combined || maps;
+  return options;
+}
+
 }  // namespace
 
 Result<ModuleOptions> parse_module_options(std::span<const char *const> argv) {
   ModuleOptions options;
   for (const std::string_view option : argv) {
     if (const Problem problem = apply(&options, option); problem != nullptr) {
-      Error error = plain_error(Errc::kBadConfiguration, "cannot use option",
-                                {}, problem);
-      error.subject.append_escaped(option);
-      return error;
+      return option_error(option, problem);
     }
   }
-  return options;
+  return complete(options);
 }
 
 }  // namespace pbstoken

@@ -1,160 +1,34 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Entry points of pam_pbstoken.so.  What they return is part of the interface,
-// see README.md; every path that is not a match is a refusal.
+// see pam_pbstoken(8).
 #include <security/pam_modules.h>
 
 #include <span>
-#include <string_view>
 
-#include "module_authtok.h"
-#include "module_log.h"
-#include "module_options.h"
-#include "module_session.h"
-#include "pbstoken/caller.h"
-#include "pbstoken/token_id.h"
-#include "pbstoken/verifier.h"
+#include "module_account.h"
+#include "module_auth.h"
+#include "module_password.h"
 
-namespace pbstoken {
 namespace {
 
-constexpr const char *kTokenIdVariable = "PBSTOKEN_ID";
-
-int pam_code(const Error &error) {
-  return error.code == Errc::kNoMemory ? PAM_BUF_ERR : PAM_AUTHINFO_UNAVAIL;
-}
-
-// What a verdict means to PAM, and to who reads the log.
-struct Meaning {
-  int code;
-  std::string_view reason;
-};
-
-Meaning meaning_of(const Verification &verification) {
-  switch (verification.verdict) {
-    case Verdict::kMatch:
-      return {PAM_SUCCESS, {}};
-    case Verdict::kMismatch:
-      return {PAM_AUTH_ERR, verification.source == Source::kHash
-                                ? "wrong secret"
-                                : "known mismatch"};
-    case Verdict::kUnknownToken:
-      return {PAM_USER_UNKNOWN, "unknown token"};
-    case Verdict::kUnusableHash:
-      return {PAM_AUTH_ERR, "unusable stored hash"};
-    case Verdict::kUnacceptableSecret:
-      return {PAM_AUTH_ERR, "unacceptable secret"};
-  }
-  return {PAM_AUTH_ERR, "no verdict"};
-}
-
-std::string_view debug_text(Source source) {
-  switch (source) {
-    case Source::kSegment:
-      return "answered from the segment";
-    case Source::kFact:
-      return "file read, fact known";
-    case Source::kHash:
-      return "password hash computed";
-    case Source::kFile:
-      break;
-  }
-  return "answered from the file";
-}
-
-// The token id, as views into what libpam owns.  A user name that is none is
-// not ours: no question is asked, nothing is logged.
-int get_token_id(pam_handle_t *pamh, TokenId *out_id) {
-  const char *user = nullptr;
-  if (const int status = pam_get_user(pamh, &user, nullptr);
-      status != PAM_SUCCESS) {
-    return status;
-  }
-  const auto id = parse_token_id(user);
-  *out_id = id.value_or(TokenId{});
-  return id ? PAM_SUCCESS : PAM_USER_UNKNOWN;
-}
-
-// Of an earlier success on this handle.
-void forget_token_id(pam_handle_t *pamh) {
-  if (pam_getenv(pamh, kTokenIdVariable) != nullptr) {
-    static_cast<void>(pam_putenv(pamh, kTokenIdVariable));
-  }
-}
-
-int conclude(pam_handle_t *pamh, const TokenId &id,
-             const Verification &verification, bool debug) {
-  const Meaning meaning = meaning_of(verification);
-  if (meaning.code != PAM_SUCCESS) {
-    log_failure(pamh, id.text, meaning.reason);
-    return meaning.code;
-  }
-  // Who was verified, for services that map the user name afterwards.
-  Buffer variable;
-  if (!variable.append(kTokenIdVariable) || !variable.append("=") ||
-      !variable.append(id.text) || !variable.terminate() ||
-      pam_putenv(pamh, variable.data()) != PAM_SUCCESS) {
-    log_broken(pamh, no_memory("cannot set PBSTOKEN_ID"));
-    return PAM_BUF_ERR;
-  }
-  // A hit makes no system call, and a busy web server no line for each request.
-  if (debug || verification.source != Source::kSegment) {
-    log_success(pamh, id.text);
-  }
-  return PAM_SUCCESS;
-}
-
-int authenticate(pam_handle_t *pamh, std::span<const char *const> argv) {
-  const auto options = parse_module_options(argv);
-  if (!options) {
-    log_broken(pamh, options.error());
-    return PAM_SERVICE_ERR;
-  }
-  // A caller whose privileges come from elsewhere must not choose the file
-  // that says who is who.
-  if (!options->config.empty() && !is_root()) {
-    log_broken(pamh, plain_error(Errc::kBadConfiguration, "cannot use option",
-                                 "config=", "the effective uid is not 0"));
-    return PAM_SERVICE_ERR;
-  }
-  forget_token_id(pamh);
-  TokenId id;
-  if (const int status = get_token_id(pamh, &id); status != PAM_SUCCESS) {
-    return status;
-  }
-  const auto session = open_session(pamh, *options);
-  if (!session) {
-    log_broken(pamh, session.error());
-    return pam_code(session.error());
-  }
-  const char *secret = nullptr;
-  if (const int status = get_authtok(pamh, *options, &secret);
-      status != PAM_SUCCESS) {
-    return status;
-  }
-  // Again: the conversation may have given the handle another user name.
-  if (const int status = get_token_id(pamh, &id); status != PAM_SUCCESS) {
-    return status;
-  }
-  const auto verification = (*session)->verifier.verify(id, secret);
-  if (!verification) {
-    log_broken(pamh, verification.error());
-    return pam_code(verification.error());
-  }
-  if (options->debug) {
-    log_debug(pamh, debug_text(verification->source));
-  }
-  return conclude(pamh, id, *verification, options->debug);
+std::span<const char *const> arguments(int argc, const char **argv) {
+  return {argv, static_cast<std::size_t>(argc)};
 }
 
 }  // namespace
-}  // namespace pbstoken
 
 extern "C" {
 
 [[gnu::visibility("default")]] int pam_sm_authenticate(pam_handle_t *pamh,
                                                        int /*flags*/, int argc,
                                                        const char **argv) {
-  return pbstoken::authenticate(pamh, {argv, static_cast<std::size_t>(argc)});
+  return pbstoken::authenticate(pamh, arguments(argc, argv));
+}
+
+[[gnu::visibility("default")]] int pam_sm_chauthtok(pam_handle_t *pamh,
+                                                    int flags, int argc,
+                                                    const char **argv) {
+  return pbstoken::change_secret(pamh, flags, arguments(argc, argv));
 }
 
 // A token gives no credentials beyond PBSTOKEN_ID, which is set already.
@@ -162,6 +36,12 @@ extern "C" {
                                                   int /*flags*/, int /*argc*/,
                                                   const char ** /*argv*/) {
   return PAM_SUCCESS;
+}
+
+[[gnu::visibility("default")]] int pam_sm_acct_mgmt(pam_handle_t *pamh,
+                                                    int /*flags*/, int argc,
+                                                    const char **argv) {
+  return pbstoken::manage_account(pamh, arguments(argc, argv));
 }
 
 }  // extern "C"

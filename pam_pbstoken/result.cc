@@ -21,6 +21,32 @@ std::string_view reason(const Error &error) {
 
 }  // namespace
 
+Error system_error(const char *what, std::string_view where) {
+  const int saved = errno;
+  Error error;
+  error.code = saved == ENOMEM   ? Errc::kNoMemory
+               : saved == ENOENT ? Errc::kNotFound
+                                 : Errc::kSystem;
+  error.saved_errno = saved;
+  error.what = what;
+  error.where.append_escaped(where);
+  return error;
+}
+
+Error plain_error(Errc code, const char *what, std::string_view where,
+                  const char *why) {
+  Error error;
+  error.code = code;
+  error.what = what;
+  error.why = why;
+  error.where.append_escaped(where);
+  return error;
+}
+
+Error no_memory(const char *what) {
+  return plain_error(Errc::kNoMemory, what, {}, "out of memory");
+}
+
 ErrorText describe(const Error &error) {
   ErrorText text;
   if (error.line != 0) {

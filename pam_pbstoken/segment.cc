@@ -22,6 +22,8 @@ constexpr char kMismatchLabel = 'x';
 constexpr char kMatchCheckLabel = 'M';
 constexpr char kMismatchCheckLabel = 'X';
 constexpr char kStampLabel = 's';
+constexpr char kUserCfgStampLabel = 'u';
+constexpr char kAccountLabel = 'a';
 
 // How often a stamp that somebody is just storing is loaded again.
 constexpr int kStampAttempts = 3;
@@ -50,6 +52,16 @@ void store_slot(Slot *slot, const Slot &value) {
   store_relaxed(&slot->fact[0], value.fact[0]);
   store_relaxed(&slot->fact[1], value.fact[1]);
   store_relaxed(&slot->check, value.check);
+}
+
+AccountSlot load_account(const AccountSlot &slot) {
+  return {
+      .tag = load_relaxed(&slot.tag),
+      .generation = load_relaxed(&slot.generation),
+      .status = load_relaxed(&slot.status),
+      .expires = load_relaxed(&slot.expires),
+      .check = {load_relaxed(&slot.check[0]), load_relaxed(&slot.check[1]),
+                load_relaxed(&slot.check[2]), load_relaxed(&slot.check[3])}};
 }
 
 bool same(const FactDigest &a, const FactDigest &b) {
@@ -88,11 +100,12 @@ void store_stamp(CheckedStamp *shared, const CheckedStamp &value) {
   store_relaxed(&shared->check[1], value.check[1]);
 }
 
-bool is_for(const SegmentOrigin &origin, const PathText &token_shadow) {
-  const std::string_view path = token_shadow.view();
-  return path.size() < origin.path.size() &&
-         std::memcmp(origin.path.data(), path.data(), path.size()) == 0 &&
-         origin.path[path.size()] == '\0';
+bool is_path(const std::array<char, kMaxPath + 1> &found,
+             const PathText &wanted) {
+  const std::string_view path = wanted.view();
+  return path.size() < found.size() &&
+         std::memcmp(found.data(), path.data(), path.size()) == 0 &&
+         found[path.size()] == '\0';
 }
 
 std::uint64_t prefix_word(const std::byte *address, std::size_t offset) {
@@ -114,10 +127,12 @@ std::optional<SegmentShape> shape_in(const std::byte *address,
   const auto *header = reinterpret_cast<const SegmentHeader *>(address);
   const SegmentShape shape = {
       .match_buckets = load_relaxed(&header->match_buckets),
-      .mismatch_buckets = load_relaxed(&header->mismatch_buckets)};
+      .mismatch_buckets = load_relaxed(&header->mismatch_buckets),
+      .account_buckets = load_relaxed(&header->account_buckets)};
   const std::uint64_t most = size / sizeof(Bucket);
   if (shape.match_buckets == 0 || shape.match_buckets > most ||
       shape.mismatch_buckets == 0 || shape.mismatch_buckets > most ||
+      shape.account_buckets == 0 || shape.account_buckets > most ||
       shape.size() != size) {
     return std::nullopt;
   }
@@ -129,11 +144,13 @@ std::optional<SegmentShape> shape_in(const std::byte *address,
 SegmentShape SegmentShape::for_slots(std::uint32_t slots) {
   const std::uint64_t buckets = (slots + kWays - 1) / kWays;
   return {.match_buckets = buckets,
-          .mismatch_buckets = (buckets + kMismatchShare - 1) / kMismatchShare};
+          .mismatch_buckets = (buckets + kMismatchShare - 1) / kMismatchShare,
+          .account_buckets = buckets};
 }
 
 std::size_t SegmentShape::size() const {
-  return kSlotsOffset + (match_buckets + mismatch_buckets) * sizeof(Bucket);
+  return kSlotsOffset +
+         (match_buckets + mismatch_buckets + account_buckets) * sizeof(Bucket);
 }
 
 // --- reading
@@ -153,7 +170,7 @@ std::optional<Segment> Segment::open(const std::byte *address, std::size_t size,
                                      const PathText &token_shadow) {
   const auto shape = shape_in(address, size);
   const auto *header = reinterpret_cast<const SegmentHeader *>(address);
-  if (!shape || !is_for(header->origin, token_shadow)) {
+  if (!shape || !is_path(header->origin.path, token_shadow)) {
     return std::nullopt;
   }
   HmacKeyBytes key_bytes = header->key;
@@ -166,29 +183,43 @@ bool Segment::was_made_for(const SegmentOrigin &origin) const {
   return std::memcmp(&header_->origin, &origin, sizeof(origin)) == 0;
 }
 
-std::uint64_t Segment::generation() const {
-  return load_acquire(&header_->prefix.generation);
+bool Segment::has_accounts_of(const PathText &user_cfg) const {
+  return is_path(header_->user_cfg, user_cfg);
 }
 
-bool Segment::generation_is_still(std::uint64_t generation) const {
+const std::uint64_t *Segment::generation_word_of(Watched file) const {
+  return file == Watched::kTokenShadow ? &header_->prefix.generation
+                                       : &header_->account_generation;
+}
+
+std::uint64_t Segment::generation(Watched file) const {
+  return load_acquire(generation_word_of(file));
+}
+
+bool Segment::generation_is_still(std::uint64_t generation,
+                                  Watched file) const {
   std::atomic_thread_fence(std::memory_order_acquire);
-  return load_relaxed(&header_->prefix.generation) == generation;
+  return load_relaxed(generation_word_of(file)) == generation;
 }
 
-CheckedStamp Segment::checked(const Stamp &stamp) const {
+CheckedStamp Segment::checked(const Stamp &stamp, Watched file) const {
   const std::array<std::uint64_t, 10> words = {
       stamp.generation,  stamp.time,     stamp.device,  stamp.inode,
       stamp.size,        stamp.modified, stamp.changed, stamp.racy,
       stamp.has_version, stamp.version};
-  const Digest digest = Hmac(key_, kStampLabel).add(words).finish();
+  const char label =
+      file == Watched::kTokenShadow ? kStampLabel : kUserCfgStampLabel;
+  const Digest digest = Hmac(key_, label).add(words).finish();
   return {.stamp = stamp, .check = {digest[0], digest[1]}};
 }
 
-std::optional<Stamp> Segment::stamp() {
+std::optional<Stamp> Segment::stamp(Watched file) {
+  const auto which = static_cast<std::size_t>(file);
   for (int attempt = 0; attempt < kStampAttempts; ++attempt) {
-    const CheckedStamp found = load_stamp(header_->stamp);
-    if (verified_stamp_ == found || found == checked(found.stamp)) {
-      verified_stamp_ = found;
+    const CheckedStamp found = load_stamp(header_->stamps[which]);
+    if (verified_stamps_[which] == found ||
+        found == checked(found.stamp, file)) {
+      verified_stamps_[which] = found;
       return found.stamp;
     }
   }
@@ -236,12 +267,26 @@ bool Segment::is_whole(Fact part, const Slot &slot) const {
   return slot.check == check_of(part, slot.binding, slot.fact, slot.generation);
 }
 
+Digest Segment::account_check(std::string_view token_id,
+                              const AccountSlot &slot) const {
+  const std::array<std::uint64_t, 4> numbers = {slot.tag, slot.generation,
+                                                slot.status, slot.expires};
+  return Hmac(key_, kAccountLabel).add(numbers).add(token_id).finish();
+}
+
 const Bucket *Segment::bucket(Fact part, const Place &place) const {
   const auto *first = reinterpret_cast<const Bucket *>(
       reinterpret_cast<const std::byte *>(header_) + kSlotsOffset);
   return part == Fact::kMatch ? first + place.hash % shape_.match_buckets
                               : first + shape_.match_buckets +
                                     place.hash % shape_.mismatch_buckets;
+}
+
+const AccountBucket *Segment::account_bucket(const Place &place) const {
+  const auto *first = reinterpret_cast<const AccountBucket *>(
+      reinterpret_cast<const std::byte *>(header_) + kSlotsOffset +
+      (shape_.match_buckets + shape_.mismatch_buckets) * sizeof(Bucket));
+  return first + place.hash % shape_.account_buckets;
 }
 
 std::optional<Fact> Segment::find(std::string_view token_id,
@@ -281,6 +326,35 @@ std::optional<Fact> Segment::find_fact(std::string_view token_id,
   return find(token_id, secret, nullptr, &binding);
 }
 
+std::optional<AccountVerdict> Segment::find_account(
+    std::string_view token_id, std::uint64_t generation) const {
+  const Place place = place_of(token_id);
+  for (const AccountSlot &shared : *account_bucket(place)) {
+    if (load_relaxed(&shared.tag) != place.tag) {
+      continue;
+    }
+    const AccountSlot slot = load_account(shared);
+    if (slot.generation == generation &&
+        slot.check == account_check(token_id, slot)) {
+      return AccountVerdict{static_cast<AccountStatus>(slot.status),
+                            slot.expires};
+    }
+  }
+  return std::nullopt;
+}
+
+bool Segment::has_slot(std::string_view token_id) const {
+  const Place place = place_of(token_id);
+  for (const Fact part : {Fact::kMatch, Fact::kMismatch}) {
+    for (const Slot &shared : *bucket(part, place)) {
+      if (load_relaxed(&shared.tag) == place.tag) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
 std::uint64_t Segment::slots() const {
   return shape_.match_buckets * kWays;
 }
@@ -310,15 +384,20 @@ std::optional<WritableSegment> WritableSegment::open(
 }
 
 bool WritableSegment::format(std::byte *address, const SegmentShape &shape,
-                             const SegmentOrigin &origin) {
+                             const SegmentOrigin &origin,
+                             const PathText &user_cfg) {
   auto *header = reinterpret_cast<SegmentHeader *>(address);
   if (getrandom(header->key.data(), header->key.size(), 0) !=
       static_cast<ssize_t>(header->key.size())) {
     return false;
   }
   header->origin = origin;
+  const std::string_view path = user_cfg.view();
+  std::memcpy(header->user_cfg.data(), path.data(), path.size());
   store_relaxed(&header->match_buckets, shape.match_buckets);
   store_relaxed(&header->mismatch_buckets, shape.mismatch_buckets);
+  store_relaxed(&header->account_buckets, shape.account_buckets);
+  store_relaxed(&header->account_generation, kBorn);
   store_relaxed(&header->prefix.layout_version, kLayoutVersion);
   store_relaxed(&header->prefix.generation, kBorn);
   store_relaxed(&header->prefix.size, shape.size());
@@ -331,18 +410,20 @@ SegmentHeader *WritableSegment::header() {
   return reinterpret_cast<SegmentHeader *>(address_);
 }
 
-Bucket *WritableSegment::writable(const Bucket *bucket) {
-  return reinterpret_cast<Bucket *>(
-      address_ + (reinterpret_cast<const std::byte *>(bucket) -
-                  static_cast<const std::byte *>(address_)));
+template <typename T>
+T *WritableSegment::writable(const T *part) {
+  return reinterpret_cast<T *>(address_ +
+                               (reinterpret_cast<const std::byte *>(part) -
+                                static_cast<const std::byte *>(address_)));
 }
 
-std::uint64_t *WritableSegment::generation_word() {
-  return &header()->prefix.generation;
+std::uint64_t *WritableSegment::generation_word(Watched file) {
+  return writable(generation_word_of(file));
 }
 
-void WritableSegment::set_stamp(const Stamp &stamp) {
-  store_stamp(&header()->stamp, checked(stamp));
+void WritableSegment::set_stamp(const Stamp &stamp, Watched file) {
+  store_stamp(&header()->stamps[static_cast<std::size_t>(file)],
+              checked(stamp, file));
 }
 
 void WritableSegment::insert(Fact fact, std::string_view token_id,
@@ -383,6 +464,13 @@ void WritableSegment::insert(Fact fact, std::string_view token_id,
                     .check = check_of(fact, binding, digest, generation)});
 }
 
+// Of a slot that names the generation `found`.
+bool WritableSegment::is_later(std::uint64_t found, std::uint64_t generation,
+                               Watched file) const {
+  const std::uint64_t current = this->generation(file);
+  return found > generation && (found == current || found == current + 1);
+}
+
 void WritableSegment::rebind(std::string_view token_id,
                              std::string_view stored_hash,
                              std::uint64_t generation) {
@@ -402,11 +490,77 @@ void WritableSegment::rebind(std::string_view token_id,
       const bool bound = slot.binding == *binding;
       // Bound by an earlier member of the same name: the last one counts.
       const bool unbind = !bound && slot.generation == generation;
-      if ((bound || unbind) && is_whole(part, slot)) {
+      if ((bound || unbind) && is_whole(part, slot) &&
+          !is_later(slot.generation, generation, Watched::kTokenShadow)) {
         slot.generation = bound ? generation : kNeverInForce;
         slot.check = check_of(part, slot.binding, slot.fact, slot.generation);
         store_slot(&shared, slot);
       }
+    }
+  }
+}
+
+void WritableSegment::store_account(AccountSlot *slot, std::uint64_t tag,
+                                    std::string_view token_id,
+                                    const AccountVerdict &verdict,
+                                    std::uint64_t generation) {
+  AccountSlot value = {.tag = tag,
+                       .generation = generation,
+                       .status = static_cast<std::uint64_t>(verdict.status),
+                       .expires = verdict.expires,
+                       .check = {}};
+  value.check = account_check(token_id, value);
+  store_relaxed(&slot->tag, value.tag);
+  store_relaxed(&slot->generation, value.generation);
+  store_relaxed(&slot->status, value.status);
+  store_relaxed(&slot->expires, value.expires);
+  for (std::size_t i = 0; i < value.check.size(); ++i) {
+    store_relaxed(&slot->check[i], value.check[i]);
+  }
+}
+
+bool WritableSegment::is_later_account(const AccountSlot &shared,
+                                       std::string_view token_id,
+                                       std::uint64_t generation) const {
+  const AccountSlot slot = load_account(shared);
+  return is_later(slot.generation, generation, Watched::kUserCfg) &&
+         slot.check == account_check(token_id, slot);
+}
+
+void WritableSegment::insert_account(std::string_view token_id,
+                                     const AccountVerdict &verdict,
+                                     std::uint64_t generation) {
+  const Place place = place_of(token_id);
+  AccountBucket &slots = *writable(account_bucket(place));
+  // This id's own place, else a free one, else the one that went out of force
+  // first.
+  AccountSlot *best = &slots[0];
+  for (AccountSlot &shared : slots) {
+    const std::uint64_t tag = load_relaxed(&shared.tag);
+    if (tag == place.tag) {
+      if (is_later_account(shared, token_id, generation)) {
+        return;
+      }
+      best = &shared;
+      break;
+    }
+    if (load_relaxed(&best->tag) != 0 &&
+        (tag == 0 ||
+         load_relaxed(&shared.generation) < load_relaxed(&best->generation))) {
+      best = &shared;
+    }
+  }
+  store_account(best, place.tag, token_id, verdict, generation);
+}
+
+void WritableSegment::rebind_account(std::string_view token_id,
+                                     const AccountVerdict &verdict,
+                                     std::uint64_t generation) {
+  const Place place = place_of(token_id);
+  for (AccountSlot &shared : *writable(account_bucket(place))) {
+    if (load_relaxed(&shared.tag) == place.tag &&
+        !is_later_account(shared, token_id, generation)) {
+      store_account(&shared, place.tag, token_id, verdict, generation);
     }
   }
 }

@@ -98,7 +98,7 @@ Result<void> retire_if_orphan(int id, const SegmentOrigin &origin) {
 }
 
 Result<void> fill(int id, const SegmentShape &shape,
-                  const SegmentOrigin &origin) {
+                  const SegmentOrigin &origin, const PathText &user_cfg) {
   auto attached = ShmAttachment::attach(id, Access::kWrite);
   if (!attached) {
     return attached.error();
@@ -106,7 +106,7 @@ Result<void> fill(int id, const SegmentShape &shape,
   // Locked in memory where allowed; a host that forbids it has its reasons,
   // and what is swapped out are digests and their key, no secret.
   static_cast<void>(shmctl(id, SHM_LOCK, nullptr));
-  if (!WritableSegment::format(attached->address(), shape, origin)) {
+  if (!WritableSegment::format(attached->address(), shape, origin, user_cfg)) {
     return system_error(kCannotMake, {});
   }
   return {};
@@ -163,20 +163,28 @@ Result<void> retire_orphans(const SegmentOrigin &origin,
   return {};
 }
 
-Result<void> retire_segment(const Store &store, const SegmentOrigin &origin,
-                            const FileLock &lock) {
+Result<void> retire_abandoned_segment(const Store &store) {
   const auto id = find_segment_id(store);
   if (!id) {
     return id.error();
   }
-  if (*id) {
-    if (const auto marked = mark_retired(**id); !marked) {
-      return marked.error();
-    }
-    if (shmctl(**id, IPC_RMID, nullptr) != 0 && errno != EIDRM &&
-        errno != EINVAL) {
-      return system_error("cannot remove the shared-memory segment", {});
-    }
+  if (!*id) {
+    return {};
+  }
+  if (const auto marked = mark_retired(**id); !marked) {
+    return marked.error();
+  }
+  if (shmctl(**id, IPC_RMID, nullptr) != 0 && errno != EIDRM &&
+      errno != EINVAL) {
+    return system_error("cannot remove the shared-memory segment", {});
+  }
+  return {};
+}
+
+Result<void> retire_segment(const Store &store, const SegmentOrigin &origin,
+                            const FileLock &lock) {
+  if (const auto retired = retire_abandoned_segment(store); !retired) {
+    return retired.error();
   }
   return retire_orphans(origin, lock);
 }
@@ -204,7 +212,7 @@ Result<int> replace_segment(const Store &store, const SegmentOrigin &origin,
   }
   auto ready = set_owner(id, *group);
   if (ready) {
-    ready = fill(id, shape, origin);
+    ready = fill(id, shape, origin, store.user_cfg);
   }
   if (!ready) {
     static_cast<void>(shmctl(id, IPC_RMID, nullptr));

@@ -11,14 +11,6 @@ namespace {
 constexpr std::size_t kMinRealm = 2;
 constexpr std::size_t kMaxRealm = 32;
 
-// Unicode's White_Space property, see PropList.txt of the Unicode Character
-// Database; without U+0009-000D, which are control characters anyway.
-bool is_white_space(char32_t c) {
-  return c == 0x20 || c == 0x85 || c == 0xa0 || c == 0x1680 ||
-         (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 ||
-         c == 0x202f || c == 0x205f || c == 0x3000;
-}
-
 bool is_user_character(char32_t c) {
   return c >= 0x20 && c != 0x7f && c != U':' && c != U'/' && !is_white_space(c);
 }
@@ -54,6 +46,11 @@ bool is_safe_id(std::string_view text) {
   return true;
 }
 
+bool is_realm(std::string_view text) {
+  return text.size() >= kMinRealm && text.size() <= kMaxRealm &&
+         is_safe_id(text);
+}
+
 }  // namespace
 
 std::optional<TokenId> parse_token_id(std::string_view text) {
@@ -70,22 +67,24 @@ std::optional<TokenId> parse_token_id(std::string_view text) {
                       .user = slice(text, 0, at),
                       .realm = slice(rest, 0, mark),
                       .name = slice(rest, mark + 1)};
-  if (!is_user_name(id.user) || id.realm.size() < kMinRealm ||
-      id.realm.size() > kMaxRealm || !is_safe_id(id.realm) ||
-      !is_safe_id(id.name)) {
+  if (!is_user_name(id.user) || !is_realm(id.realm) || !is_safe_id(id.name)) {
     return std::nullopt;
   }
   return id;
 }
 
+bool is_user_id(std::string_view text) {
+  const std::size_t at = text.rfind('@');
+  return at != std::string_view::npos && is_user_name(slice(text, 0, at)) &&
+         is_realm(slice(text, at + 1));
+}
+
+std::string_view user_id_of(const TokenId &id) {
+  return slice(id.text, 0, id.user.size() + 1 + id.realm.size());
+}
+
 bool is_writable(const TokenId &id) {
-  std::size_t characters = 0;
-  for (std::string_view rest = id.text; !rest.empty(); ++characters) {
-    if (!take_code_point(&rest)) {
-      return false;
-    }
-  }
-  return characters <= kMaxWrittenId;
+  return count_characters(id.text) <= kMaxWrittenId;
 }
 
 }  // namespace pbstoken

@@ -59,4 +59,21 @@ std::optional<char32_t> take_code_point(std::string_view *text) {
   return std::nullopt;
 }
 
+std::size_t count_characters(std::string_view text) {
+  std::size_t count = 0;
+  for (; !text.empty(); ++count) {
+    if (!take_code_point(&text)) {
+      text.remove_prefix(1);
+    }
+  }
+  return count;
+}
+
+// See PropList.txt of the Unicode Character Database.
+bool is_white_space(char32_t c) {
+  return (c >= 0x09 && c <= 0x0d) || c == 0x20 || c == 0x85 || c == 0xa0 ||
+         c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 ||
+         c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
+}
+
 }  // namespace pbstoken

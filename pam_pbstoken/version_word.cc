@@ -13,7 +13,6 @@
 #include <cstddef>
 
 #include "pbstoken/file.h"
-#include "pbstoken/unique_fd.h"
 
 namespace pbstoken {
 
@@ -26,14 +25,17 @@ constexpr std::size_t kWordOffset = 32;
 
 struct PageStart {
   std::array<unsigned char, 8> magic;
-  std::array<std::uint64_t, 3> others;
-  std::uint64_t word;
+  std::uint64_t user_cfg;
+  std::array<std::uint64_t, 2> others;
+  std::uint64_t token_shadow;
 };
-static_assert(offsetof(PageStart, word) == kWordOffset);
+static_assert(offsetof(PageStart, token_shadow) == kWordOffset);
 
-// Whether file is such a page; its beginning goes to *out_start.
+// Whether file is such a page; its beginning goes to *out_start.  False with
+// errno if that cannot be told, and with errno 0 if it is none.
 bool is_page(const UniqueFd &file, PageStart *out_start) {
   struct stat status {};
+  errno = 0;
   return file && fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode) &&
          status.st_size >= static_cast<off_t>(kPageSize) &&
          pread(file.get(), out_start, sizeof(*out_start), 0) ==
@@ -73,7 +75,7 @@ class Mapping {
 
 }  // namespace
 
-std::optional<std::uint64_t> read_version_word(const PathText &path) {
+std::optional<VersionWords> read_version_words(const PathText &path) {
   if (path.empty()) {
     return std::nullopt;
   }
@@ -84,7 +86,7 @@ std::optional<std::uint64_t> read_version_word(const PathText &path) {
   if (!is_page(file, &start)) {
     return std::nullopt;
   }
-  return start.word;
+  return VersionWords{start.user_cfg, start.token_shadow};
 }
 
 Result<void> bump_version_word(const PathText &path) {
@@ -105,7 +107,8 @@ Result<void> bump_version_word(const PathText &path) {
     return system_error("cannot open", path.view());
   }
   if (!is_page(file, &start)) {
-    return {};
+    return errno == 0 ? Result<void>()
+                      : Result<void>(system_error("cannot read", path.view()));
   }
   const Mapping page(file);
   if (page.address() == nullptr) {
@@ -125,6 +128,11 @@ Result<void> bump_version_word(const PathText &path) {
     return system_error("cannot raise the generation in", path.view());
   }
   return {};
+}
+
+bool is_version_page(const UniqueFd &file) {
+  PageStart start{};
+  return is_page(file, &start);
 }
 
 }  // namespace pbstoken

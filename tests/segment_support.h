@@ -15,6 +15,7 @@
 namespace pbstoken::testing {
 
 inline const PathText kShadowPath("/etc/proxmox-backup/token.shadow");
+inline const PathText kUserCfgPath("/etc/proxmox-backup/user.cfg");
 
 inline SegmentOrigin origin_for(std::string_view path) {
   SegmentOrigin origin{};
@@ -44,8 +45,8 @@ class MemorySegment {
       std::abort();
     }
     std::memset(address_, 0, shape_.size());
-    if (!WritableSegment::format(address_, shape_,
-                                 origin_for(kShadowPath.view()))) {
+    if (!WritableSegment::format(
+            address_, shape_, origin_for(kShadowPath.view()), kUserCfgPath)) {
       std::abort();
     }
   }
@@ -73,7 +74,11 @@ class MemorySegment {
   }
   [[nodiscard]] std::span<Slot> slots() const {
     return {reinterpret_cast<Slot *>(address_ + kSlotsOffset),
-            (size() - kSlotsOffset) / sizeof(Slot)};
+            (shape_.match_buckets + shape_.mismatch_buckets) * kWays};
+  }
+  [[nodiscard]] std::span<AccountSlot> accounts() const {
+    return {reinterpret_cast<AccountSlot *>(slots().data() + slots().size()),
+            shape_.account_buckets * kWays};
   }
 
   void insert(const Claimant &known, std::uint64_t generation) const {

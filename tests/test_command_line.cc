@@ -69,8 +69,9 @@ std::string meaning(const Arguments &arguments) {
     return "help";
   }
   const CommandLine &given = **parsed;
-  constexpr std::array<const char *, 7> kCommands = {
-      "generate", "set", "delete", "rotate", "verify", "status", "flush"};
+  constexpr std::array<const char *, 12> kCommands = {
+      "generate", "set",    "delete", "rotate", "verify", "account",
+      "list",     "status", "flush",  "check",  "retire", "serve"};
   constexpr std::array<const char *, 3> kFormats = {"text", "json", "pretty"};
   return std::string(kCommands.at(static_cast<std::size_t>(given.command))) +
          " [" + std::string(given.token_id.text) +
@@ -115,9 +116,46 @@ void parse_every_command_is_known(void ** /*state*/) {
       {{"delete", "a@pbs!t"}, "delete [a@pbs!t] store=pbs config= text"},
       {{"rotate", "a@pbs!t"}, "rotate [a@pbs!t] store=pbs config= text"},
       {{"verify", "a@pbs!t"}, "verify [a@pbs!t] store=pbs config= text"},
+      {{"list"}, "list [] store=pbs config= text"},
+      {{"check"}, "check [] store=pbs config= text"},
       {{"status"}, "status [] store=pbs config= text"},
       {{"flush"}, "flush [] store=pbs config= text"},
+      {{"account", "a@pbs!t"}, "account [a@pbs!t] store=pbs config= text"},
+      {{"serve"}, "serve [] store=pbs config= text"},
+      {{"retire"}, "retire [] store=pbs config= text"},
   });
+}
+
+// As the module starts it.
+void parse_line_of_the_module_has_its_options(void ** /*state*/) {
+  CommandLineOf line({"--store=pdm", "--reply=1", "--nocache", "--rhost=::1",
+                      "verify", "--", "--nocache@pbs!t"});
+  const auto parsed = line.parse();
+  assert_true(parsed && *parsed);
+  assert_true((*parsed)->replies);
+  assert_true((*parsed)->nocache);
+  assert_text_equal((*parsed)->remote_host.view(), "::1");
+  assert_text_equal((*parsed)->token_id.text, "--nocache@pbs!t");
+  CommandLineOf plain({"verify", "a@pbs!t"});
+  const auto without = plain.parse();
+  assert_true(without && *without);
+  assert_false((*without)->replies);
+  assert_false((*without)->nocache);
+  assert_true((*without)->remote_host.empty());
+}
+
+void parse_other_version_of_the_protocol_is_an_error(void ** /*state*/) {
+  for (const char *version : {"", "0", "2", "01", "1 ", "-1", "x"}) {
+    assert_text_equal(
+        complaint({std::string("--reply=") + version, "verify", "a@pbs!t"}),
+        std::string("not a version of the protocol:") +
+            (*version != '\0' ? " " : "") + version);
+  }
+}
+
+void parse_nocache_is_the_modules_alone(void ** /*state*/) {
+  assert_text_equal(complaint({"--nocache", "verify", "a@pbs!t"}),
+                    "without --reply there is no --nocache");
 }
 
 void parse_token_id_has_its_parts(void ** /*state*/) {
@@ -222,8 +260,9 @@ void parse_help_is_nothing(void ** /*state*/) {
   });
   const std::string usage(usage_text());
   for (const char *word :
-       {"generate", "set", "delete", "rotate", "verify", "status", "flush",
-        "--store", "--config", "--output-format"}) {
+       {"generate", "set", "delete", "rotate", "verify", "account", "list",
+        "status", "flush", "check", "retire", "serve", "--store", "--config",
+        "--output-format"}) {
     assert_true(usage.find(word) != std::string::npos);
   }
 }
@@ -256,10 +295,13 @@ void parse_unknown_commands_are_an_error(void ** /*state*/) {
 
 void parse_extra_arguments_are_an_error(void ** /*state*/) {
   assert_meanings({
+      {{"list", "a@pbs!t"}, "error"},
+      {{"check", "a@pbs!t"}, "error"},
       {{"status", "a@pbs!t"}, "error"},
       {{"status", ""}, "error"},
       {{"flush", "a@pbs!t"}, "error"},
       {{"flush", "flush"}, "error"},
+      {{"retire", "pbs"}, "error"},
       {{"verify", "a@pbs!t", "b@pbs!t"}, "error"},
       {{"verify", "a@pbs!t", ""}, "error"},
       {{"verify", "a@pbs!t", "a-secret"}, "error"},
@@ -406,6 +448,11 @@ int main() {
   using namespace pbstoken;
   const CMUnitTest tests[] = {
       cmocka_unit_test(parse_every_command_is_known),
+      cmocka_unit_test(parse_line_of_the_module_has_its_options),
+      cmocka_unit_test(parse_other_version_of_the_protocol_is_an_error),
+      cmocka_unit_test(parse_line_of_the_module_has_its_options),
+      cmocka_unit_test(parse_other_version_of_the_protocol_is_an_error),
+      cmocka_unit_test(parse_nocache_is_the_modules_alone),
       cmocka_unit_test(parse_token_id_has_its_parts),
       cmocka_unit_test(parse_options_may_stand_in_any_place),
       cmocka_unit_test(parse_option_values_joined_or_apart),

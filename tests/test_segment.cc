@@ -54,7 +54,8 @@ void for_slots_rounds_up_to_whole_buckets(void ** /*state*/) {
     const SegmentShape shape = SegmentShape::for_slots(expected.slots);
     assert_true(shape.match_buckets == expected.match_buckets);
     assert_true(shape.mismatch_buckets == expected.mismatch_buckets);
-    assert_true(shape.size() == kSlotsOffset + (expected.match_buckets +
+    assert_true(shape.account_buckets == expected.match_buckets);
+    assert_true(shape.size() == kSlotsOffset + (2 * expected.match_buckets +
                                                 expected.mismatch_buckets) *
                                                    sizeof(Bucket));
   }

@@ -55,6 +55,14 @@ void open_hostile_bucket_counts_is_refused(void **state) {
   }
   header->match_buckets = match;
   header->mismatch_buckets = mismatch;
+  const std::uint64_t accounts = header->account_buckets;
+  for (const std::uint64_t count :
+       {std::uint64_t{0}, accounts - 1, accounts + 1, accounts + kWrap, kWrap,
+        UINT64_MAX}) {
+    header->account_buckets = count;
+    assert_refused(segment.address(), segment.size());
+  }
+  header->account_buckets = accounts;
   assert_true(segment.open().slots() == match * kWays);
 }
 
@@ -153,12 +161,12 @@ constexpr std::size_t kStampWords =
 using StampWords = std::array<std::uint64_t, kStampWords>;
 
 void put_stamp(const MemorySegment &segment, const StampWords &words) {
-  segment.header()->stamp = std::bit_cast<CheckedStamp>(words);
+  segment.header()->stamps[0] = std::bit_cast<CheckedStamp>(words);
 }
 
 StampWords stamp_words(const MemorySegment &segment, const Stamp &stamp) {
   segment.open().set_stamp(stamp);
-  return std::bit_cast<StampWords>(segment.header()->stamp);
+  return std::bit_cast<StampWords>(segment.header()->stamps[0]);
 }
 
 void stamp_that_was_set_is_found(void **state) {

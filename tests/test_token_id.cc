@@ -309,6 +309,40 @@ void is_writable_counts_characters_and_not_bytes(void ** /*state*/) {
   }
 }
 
+// --- users
+
+void is_user_id_tells_users_from_tokens_and_others(void ** /*state*/) {
+  for (const std::string &user :
+       {std::string("john@pbs"), std::string("a!b@pam"), std::string("!@pam"),
+        std::string("john@pbs!tok@en"), std::string("jürgen@pbs"),
+        "john@" + repeat("r", 32), std::string("john@@pbs")}) {
+    if (!is_user_id(user)) {
+      fail_msg("refused: %s", user.c_str());
+    }
+  }
+  for (const std::string &other :
+       {std::string("john@pbs!t1"), std::string("john@pbs!"),
+        std::string("john"), std::string("@pbs"), std::string("john@"),
+        std::string("john@p"), "john@" + repeat("r", 33), std::string("@"),
+        std::string(), std::string("jo hn@pbs"), std::string("jo:hn@pbs"),
+        std::string("john@pbs\n"), std::string("john@pb s"),
+        std::string("\xff@pbs")}) {
+    if (is_user_id(other)) {
+      fail_msg("accepted: %s", other.c_str());
+    }
+  }
+}
+
+void user_id_of_ends_before_the_last_mark(void ** /*state*/) {
+  for (const char *user : {"john@pbs", "a!b@pam", "john@example.com@ad"}) {
+    const std::string text = std::string(user) + "!t1";
+    const auto id = parse_token_id(text);
+    assert_true(id.has_value());
+    assert_text_equal(user_id_of(*id), user);
+    assert_true(is_user_id(user_id_of(*id)));
+  }
+}
+
 }  // namespace
 }  // namespace pbstoken
 
@@ -328,6 +362,8 @@ int main() {
       cmocka_unit_test(parse_last_at_and_last_mark_are_the_borders),
       cmocka_unit_test(parse_very_long_ids_are_read),
       cmocka_unit_test(is_writable_counts_characters_and_not_bytes),
+      cmocka_unit_test(is_user_id_tells_users_from_tokens_and_others),
+      cmocka_unit_test(user_id_of_ends_before_the_last_mark),
   };
   return cmocka_run_group_tests_name("token_id", tests, nullptr, nullptr);
 }

@@ -218,6 +218,26 @@ void take_stays_within_its_view(void ** /*state*/) {
   }
 }
 
+void count_is_of_characters_and_stray_bytes(void ** /*state*/) {
+  assert_int_equal(count_characters(""), 0);
+  assert_int_equal(count_characters("abc"), 3);
+  assert_int_equal(count_characters("aü€" + utf8(0x1f600)), 4);
+  assert_int_equal(count_characters("u" + utf8(0x308)), 2);
+  assert_int_equal(count_characters("a\xff\xc3"), 3);
+}
+
+void white_space_is_unicodes(void ** /*state*/) {
+  std::string spaces;
+  for (char32_t c = 0; c <= 0x10ffff; ++c) {
+    if (is_white_space(c)) {
+      spaces += std::to_string(static_cast<unsigned>(c)) + " ";
+    }
+  }
+  assert_text_equal(spaces,
+                    "9 10 11 12 13 32 133 160 5760 8192 8193 8194 8195 8196 "
+                    "8197 8198 8199 8200 8201 8202 8232 8233 8239 8287 12288 ");
+}
+
 }  // namespace
 }  // namespace pbstoken
 
@@ -237,6 +257,8 @@ int main() {
                                       open_reference, close_reference),
       cmocka_unit_test(take_empty_view_is_nothing),
       cmocka_unit_test(take_stays_within_its_view),
+      cmocka_unit_test(count_is_of_characters_and_stray_bytes),
+      cmocka_unit_test(white_space_is_unicodes),
   };
   return cmocka_run_group_tests_name("utf8", tests, nullptr, nullptr);
 }

@@ -41,7 +41,7 @@ void read_page_gives_its_word(void **state) {
   const auto *dir = static_cast<TempDir *>(*state);
   for (const std::uint64_t word : {0UL, 1UL, 0x1'0000'0000UL, ~0UL}) {
     const PathText path(dir->write("page", page(word)));
-    assert_true(read_version_word(path) == word);
+    assert_true(read_version_words(path)->token_shadow == word);
   }
 }
 
@@ -68,7 +68,7 @@ void bump_by_many_threads_loses_none(void **state) {
   for (std::thread &thread : threads) {
     thread.join();
   }
-  assert_true(read_version_word(path) == kThreads * kEach);
+  assert_true(read_version_words(path)->token_shadow == kThreads * kEach);
 }
 
 // What is not such a page is neither read nor touched, and is no error: the
@@ -80,7 +80,7 @@ void what_is_no_page_is_left_alone(void **state) {
   for (const std::string &bytes : {std::string(), page(7).substr(0, kPage - 1),
                                    other_magic, std::string(kPage, '\0')}) {
     const PathText path(dir->write("page", bytes));
-    assert_false(read_version_word(path).has_value());
+    assert_false(read_version_words(path).has_value());
     assert_true(static_cast<bool>(bump_version_word(path)));
     assert_true(content(path) == bytes);
   }
@@ -95,11 +95,11 @@ void what_is_no_file_is_left_alone(void **state) {
   std::filesystem::create_symlink(".", dir->path("here"));
   for (const char *name : {"none", "none/page", "fifo", "directory", "link"}) {
     const PathText path(dir->path(name));
-    assert_false(read_version_word(path).has_value());
+    assert_false(read_version_words(path).has_value());
     assert_true(static_cast<bool>(bump_version_word(path)));
   }
   assert_true(static_cast<bool>(bump_version_word(PathText())));
-  assert_false(read_version_word(PathText()).has_value());
+  assert_false(read_version_words(PathText()).has_value());
   // Nor is another's link on the way followed to write.
   static_cast<void>(bump_version_word(PathText(dir->path("here/real"))));
   assert_true(content(PathText(dir->path("real"))) == page(7));
@@ -125,7 +125,7 @@ void bump_of_a_page_that_is_truncated_meanwhile_survives(void **state) {
   int failed = 0;
   for (int i = 0; i < 50000; ++i) {
     failed += bump_version_word(path) ? 0 : 1;
-    static_cast<void>(read_version_word(path));
+    static_cast<void>(read_version_words(path));
   }
   owner.join();
   assert_int_equal(truncated, 20000);

@@ -10,6 +10,7 @@
 #ifndef PBSTOKEN_CACHE_H_
 #define PBSTOKEN_CACHE_H_
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -23,17 +24,22 @@
 #include "pbstoken/segment.h"
 #include "pbstoken/store.h"
 #include "pbstoken/token_shadow.h"
+#include "pbstoken/user_cfg.h"
+#include "pbstoken/version_word.h"
 
 namespace pbstoken {
 
-// token.shadow as it was read, and the generation that what it says may be
-// inserted under (rule 5); nothing: it may not.  Another segment counts other
+// A file as it was read, and the generation that what it says may be inserted
+// under (rule 5); nothing: it may not.  Another segment counts other
 // generations, so the segment is part of it.
-struct Snapshot {
-  TokenShadow shadow;
+template <typename File>
+struct SnapshotOf {
+  File file;
   std::optional<std::uint64_t> generation;
   int segment_id = -1;
 };
+using Snapshot = SnapshotOf<TokenShadow>;
+using UserSnapshot = SnapshotOf<UserCfg>;
 
 // What a person wants to know of a segment.
 struct CacheStatus {
@@ -45,7 +51,7 @@ struct CacheStatus {
 
 // What is read before any look at the file.
 struct Moment {
-  std::optional<std::uint64_t> version;  // upstream's word
+  std::optional<VersionWords> versions;  // upstream's
   std::uint64_t now = 0;                 // time since boot
 };
 
@@ -65,10 +71,22 @@ class Cache {
   std::optional<Fact> look_up(std::string_view token_id,
                               std::string_view secret);
 
-  // Reads token.shadow.  If look_up() found the bindings out of force or the
-  // file changed, and this process can be the one that renews them, all slots
-  // are carried over in the same pass.
-  Result<Snapshot> read();
+  // The same of the account of a token.
+  std::optional<AccountVerdict> look_up_account(std::string_view token_id);
+
+  // Reads a file, TokenShadow or UserCfg, for all: if the look_up found its
+  // bindings out of force or the file changed, and this process can be the one
+  // that renews them, all slots are carried over in the same pass.  Nothing if
+  // there is no need, or somebody else is at it.
+  template <typename File = TokenShadow>
+  std::optional<Result<SnapshotOf<File>>> read_for_all();
+
+  // Reads a file, for all where that is possible.
+  template <typename File = TokenShadow>
+  Result<SnapshotOf<File>> read();
+
+  // Whether anything is known about this token id, in force or not.
+  [[nodiscard]] bool has_slot(std::string_view token_id);
 
   // The fact about a secret and the stored hash that was just read.
   std::optional<Fact> find_fact(std::string_view token_id,
@@ -79,7 +97,12 @@ class Cache {
   void remember(Fact fact, std::string_view token_id, std::string_view secret,
                 std::string_view stored_hash, const Snapshot &snapshot);
 
-  // --- for writers, who hold the store's lock
+  // The same of the account of a token.
+  void remember_account(std::string_view token_id,
+                        const AccountVerdict &verdict,
+                        const UserSnapshot &snapshot);
+
+  // --- for those who hold the store's lock
 
   // Looks the segment up anew and claims its generation.  Nothing if there is
   // no segment that anybody uses, and those that ipcrm(1) left behind have been
@@ -88,9 +111,10 @@ class Cache {
   class WriteClaim;
   Result<std::optional<WriteClaim>> claim_for_write(const FileLock &lock);
 
-  // Reads the file and puts everything in force again, making a segment if
+  // Reads a file and puts its bindings in force again, making a segment if
   // there is none.
-  Result<Snapshot> renew(const FileLock &lock);
+  template <typename File = TokenShadow>
+  Result<SnapshotOf<File>> renew(const FileLock &lock);
 
   // Replaces the segment by a new one with a new key; retires it if the store
   // has no cache any more.
@@ -107,19 +131,21 @@ class Cache {
   Attached attach();
   Attached attach_fresh();
   [[nodiscard]] bool is_orphan() const;
-  bool find_unchanged(Segment *segment, const Stamp &stamp,
-                      const Moment &moment);
-  std::optional<Result<Snapshot>> reread_if_possible();
+  std::optional<std::uint64_t> generation_in_force(Watched file);
+  bool find_unchanged(Watched file, const Stamp &stamp, const Moment &moment);
   Result<std::optional<WriteClaim>> claim_named(const FileLock &lock);
-  Result<Snapshot> read_alone();
+  [[nodiscard]] Segment *segment_of(Watched file);
+  template <typename File>
+  Result<SnapshotOf<File>> read_alone();
 
   const Store &store_;
   int id_ = -1;
   AttachmentUse attachment_;
   std::optional<Segment> segment_;  // valid while attachment_ is
-  bool stale_ = false;  // what look_up() found: bindings are to be renewed
-  // Whether upstream's word was readable when this object was made.
-  bool follows_version_;
+  // What the look_ups found: bindings are to be renewed.
+  std::array<bool, kWatchedFiles> stale_{};
+  // Whether upstream's words were readable when this object was made.
+  bool follows_versions_;
 };
 
 // A generation that was claimed for a rename, and the attachment it lives in.

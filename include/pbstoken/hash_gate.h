@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The gate: at most max_hashes password hashes at once on the host for one
 // token.shadow.  Each takes a processor for 20 ms and 16 MiB of memory, and any
-// client that knows a token id can ask for one.
+// client that knows a token id can ask for one.  Whoever reads the file for an
+// id that the segment does not know passes it as well, since any client can
+// make up ids.
 //
 // A place is a System V semaphore: 0 is free, 1 is taken.  It starts as free as
 // the kernel makes it, so no maker can die before it is ready; taking it with
@@ -15,7 +17,6 @@
 #include <cstdint>
 #include <utility>
 
-#include "pbstoken/counters.h"
 #include "pbstoken/result.h"
 #include "pbstoken/store.h"
 
@@ -23,6 +24,13 @@ namespace pbstoken {
 
 // What one waits for a place before one does without, or gives up.
 constexpr std::uint64_t kGateSeconds = 5;
+
+// Which places one may have.  Somebody who may not read token.shadow, and
+// starts one helper after the other, must leave some to the others.
+enum class GateShare : std::uint8_t {
+  kAll,
+  kHalf  // at least one
+};
 
 // The key of a store's semaphores.
 key_t hash_gate_key(const Store &store);
@@ -51,11 +59,11 @@ struct GatePass {
 };
 
 // Waits for a place, for kGateSeconds at most.  Who waited in vain goes on
-// without one if nobody finished a hash in that time, since then the holders
-// have been stopped and must not deny; else kBusy.  Without a gate (max_hashes
-// is 0, the caller is not root alone, the kernel has no semaphores left)
-// everybody goes on at once.
-Result<GatePass> enter_hash_gate(const Store &store, Counters *counters);
+// without one if none came free in that time, since then the holders have been
+// stopped and must not deny; else kBusy.  Without a gate (max_hashes is 0, the
+// caller is not root alone, the kernel has no semaphores left) everybody goes
+// on at once.
+Result<GatePass> enter_hash_gate(const Store &store, GateShare share);
 
 }  // namespace pbstoken
 

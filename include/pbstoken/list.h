@@ -39,6 +39,10 @@ class List {
             bytes_.size() / sizeof(T)};
   }
 
+  [[nodiscard]] std::span<T> mutable_items() {
+    return {reinterpret_cast<T *>(bytes_.data()), bytes_.size() / sizeof(T)};
+  }
+
  private:
   Buffer bytes_;
 };

@@ -43,32 +43,12 @@ struct Error {
 };
 
 // The Error of a system call that has just failed.
-inline Error system_error(const char *what, std::string_view where) {
-  const int saved = errno;
-  Error error;
-  error.code = saved == ENOMEM   ? Errc::kNoMemory
-               : saved == ENOENT ? Errc::kNotFound
-                                 : Errc::kSystem;
-  error.saved_errno = saved;
-  error.what = what;
-  error.where.append_escaped(where);
-  return error;
-}
+Error system_error(const char *what, std::string_view where);
 
 // An Error that has no errno.
-inline Error plain_error(Errc code, const char *what, std::string_view where,
-                         const char *why = nullptr) {
-  Error error;
-  error.code = code;
-  error.what = what;
-  error.why = why;
-  error.where.append_escaped(where);
-  return error;
-}
-
-inline Error no_memory(const char *what) {
-  return plain_error(Errc::kNoMemory, what, {}, "out of memory");
-}
+Error plain_error(Errc code, const char *what, std::string_view where,
+                  const char *why = nullptr);
+Error no_memory(const char *what);
 
 using ErrorText = FixedText<511>;
 

@@ -19,6 +19,7 @@
 #include <optional>
 #include <string_view>
 
+#include "pbstoken/account_verdict.h"
 #include "pbstoken/hmac.h"
 #include "pbstoken/result.h"
 #include "pbstoken/segment_layout.h"
@@ -43,6 +44,7 @@ using FactDigest = std::array<std::uint64_t, 2>;
 struct SegmentShape {
   std::uint64_t match_buckets = 0;
   std::uint64_t mismatch_buckets = 0;
+  std::uint64_t account_buckets = 0;
 
   static SegmentShape for_slots(std::uint32_t slots);
   [[nodiscard]] std::size_t size() const;
@@ -63,10 +65,17 @@ class Segment {
   // The rest of whose it is, asked once for each attachment.
   [[nodiscard]] bool was_made_for(const SegmentOrigin &origin) const;
 
-  [[nodiscard]] std::uint64_t generation() const;  // an acquire
-  [[nodiscard]] bool generation_is_still(std::uint64_t generation) const;
+  // Whether its account verdicts are those of this user.cfg.
+  [[nodiscard]] bool has_accounts_of(const PathText &user_cfg) const;
+
+  // An acquire.
+  [[nodiscard]] std::uint64_t generation(
+      Watched file = Watched::kTokenShadow) const;
+  [[nodiscard]] bool generation_is_still(
+      std::uint64_t generation, Watched file = Watched::kTokenShadow) const;
   // Nothing if there is none, or none that is whole.
-  [[nodiscard]] std::optional<Stamp> stamp();
+  [[nodiscard]] std::optional<Stamp> stamp(
+      Watched file = Watched::kTokenShadow);
   [[nodiscard]] Binding binding_of(std::string_view token_id,
                                    std::string_view stored_hash) const;
 
@@ -81,6 +90,14 @@ class Segment {
   [[nodiscard]] std::optional<Fact> find_fact(std::string_view token_id,
                                               std::string_view secret,
                                               const Binding &binding) const;
+
+  // What user.cfg says of the token, in force under `generation`, which the
+  // caller loads again afterwards.
+  [[nodiscard]] std::optional<AccountVerdict> find_account(
+      std::string_view token_id, std::uint64_t generation) const;
+
+  // Whether anything is known about this token id, true or not.
+  [[nodiscard]] bool has_slot(std::string_view token_id) const;
 
   [[nodiscard]] std::uint64_t slots() const;
   [[nodiscard]] std::uint64_t slots_in_force(std::uint64_t generation) const;
@@ -97,7 +114,11 @@ class Segment {
   };
   [[nodiscard]] Place place_of(std::string_view token_id) const;
   [[nodiscard]] const Bucket *bucket(Fact part, const Place &place) const;
-  [[nodiscard]] CheckedStamp checked(const Stamp &stamp) const;
+  [[nodiscard]] const AccountBucket *account_bucket(const Place &place) const;
+  [[nodiscard]] const std::uint64_t *generation_word_of(Watched file) const;
+  [[nodiscard]] CheckedStamp checked(const Stamp &stamp, Watched file) const;
+  [[nodiscard]] Digest account_check(std::string_view token_id,
+                                     const AccountSlot &slot) const;
   [[nodiscard]] std::uint64_t check_of(Fact part, const Binding &binding,
                                        const FactDigest &fact,
                                        std::uint64_t generation) const;
@@ -112,7 +133,8 @@ class Segment {
   HmacKey key_;
 
  private:
-  std::optional<CheckedStamp> verified_stamp_;  // the last one that was whole
+  // The last ones that were whole.
+  std::array<std::optional<CheckedStamp>, kWatchedFiles> verified_stamps_;
 
   [[nodiscard]] std::optional<Fact> find(std::string_view token_id,
                                          std::string_view secret,
@@ -132,11 +154,13 @@ class WritableSegment : public Segment {
   // random bytes from the kernel.
   [[nodiscard]] static bool format(std::byte *address,
                                    const SegmentShape &shape,
-                                   const SegmentOrigin &origin);
+                                   const SegmentOrigin &origin,
+                                   const PathText &user_cfg);
 
-  [[nodiscard]] std::uint64_t *generation_word();
+  [[nodiscard]] std::uint64_t *generation_word(
+      Watched file = Watched::kTokenShadow);
 
-  void set_stamp(const Stamp &stamp);
+  void set_stamp(const Stamp &stamp, Watched file = Watched::kTokenShadow);
 
   // Stores a fact and its binding, to be in force under `generation`.  May
   // push out another slot of the same bucket.
@@ -148,12 +172,30 @@ class WritableSegment : public Segment {
   void rebind(std::string_view token_id, std::string_view stored_hash,
               std::uint64_t generation);
 
+  // Stores what user.cfg says of a token; rebind: only if there is a slot for
+  // it.
+  void insert_account(std::string_view token_id, const AccountVerdict &verdict,
+                      std::uint64_t generation);
+  void rebind_account(std::string_view token_id, const AccountVerdict &verdict,
+                      std::uint64_t generation);
+
  private:
   explicit WritableSegment(const Segment &view, std::byte *address)
       : Segment(view), address_(address) {}
 
   [[nodiscard]] SegmentHeader *header();
-  [[nodiscard]] Bucket *writable(const Bucket *bucket);
+  // Whether a slot is in force, or about to be, by somebody who came after the
+  // one who works under `generation`: he must not push it out.
+  [[nodiscard]] bool is_later(std::uint64_t found, std::uint64_t generation,
+                              Watched file) const;
+  [[nodiscard]] bool is_later_account(const AccountSlot &shared,
+                                      std::string_view token_id,
+                                      std::uint64_t generation) const;
+  template <typename T>
+  [[nodiscard]] T *writable(const T *part);
+  void store_account(AccountSlot *slot, std::uint64_t tag,
+                     std::string_view token_id, const AccountVerdict &verdict,
+                     std::uint64_t generation);
 
   std::byte *address_;
 };

@@ -30,7 +30,12 @@ struct SegmentPrefix {
 };
 static_assert(sizeof(SegmentPrefix) == 64);
 
-// When the file was last found unchanged, and as what.  It counts only whole:
+// The files that bindings are read from: each has a generation word and a stamp
+// of its own.
+enum class Watched : std::uint8_t { kTokenShadow, kUserCfg };
+constexpr std::size_t kWatchedFiles = 2;
+
+// When a file was last found unchanged, and as what.  It counts only whole:
 // a keyed digest covers all words, so one that two processes wrote at the same
 // time is none; and only for the generation that it was made for.
 struct Stamp {
@@ -72,12 +77,15 @@ struct SegmentHeader {
   SegmentPrefix prefix;
   std::uint64_t match_buckets;
   std::uint64_t mismatch_buckets;
+  std::uint64_t account_buckets;
   HmacKeyBytes key;  // random, made with the segment
-  alignas(64) CheckedStamp stamp;
+  alignas(64) std::array<CheckedStamp, kWatchedFiles> stamps;
+  std::uint64_t account_generation;  // the prefix has that of the tokens
   SegmentOrigin origin;
+  std::array<char, kMaxPath + 1> user_cfg;  // whose accounts it holds
 };
 static_assert(offsetof(SegmentHeader, match_buckets) == 64);
-static_assert(offsetof(SegmentHeader, stamp) == 128);
+static_assert(offsetof(SegmentHeader, stamps) == 128);
 
 // One verified secret, or one known mismatch: a cache line.
 struct Slot {
@@ -94,11 +102,25 @@ struct Slot {
 };
 static_assert(sizeof(Slot) == 64);
 
+// What user.cfg says of a token.
+struct AccountSlot {
+  std::uint64_t tag;  // as above
+  std::uint64_t generation;
+  std::uint64_t status;  // AccountStatus
+  std::uint64_t
+      expires;  // of an allowed one: seconds since the epoch; 0: never
+  // Digest of all that and the token id.
+  std::array<std::uint64_t, 4> check;
+};
+static_assert(sizeof(AccountSlot) == sizeof(Slot));
+
 // Slots that one token id may stand in.
 constexpr std::size_t kWays = 8;
 using Bucket = std::array<Slot, kWays>;
+using AccountBucket = std::array<AccountSlot, kWays>;
 
-// The matches' buckets begin here, the mismatches' follow them.
+// The matches' buckets begin here; the mismatches' follow them, and then the
+// accounts'.
 constexpr std::size_t kSlotsOffset = 4096;
 static_assert(sizeof(SegmentHeader) <= kSlotsOffset);
 

@@ -34,8 +34,12 @@ Result<void> retire_orphans(const SegmentOrigin &origin, const FileLock &lock);
 Result<void> retire_segment(const Store &store, const SegmentOrigin &origin,
                             const FileLock &lock);
 
-// The same, and makes a new one with a new random key, 0600 or, with a
-// verify_group, 0640.
+// Only what the key names, and without the lock: for a store whose directory is
+// gone, and the lock's file and every token with it.  Root only.
+Result<void> retire_abandoned_segment(const Store &store);
+
+// As retire_segment(), and makes a new one with a new random key, 0600 or, with
+// a verify_group, 0640.
 Result<int> replace_segment(const Store &store, const SegmentOrigin &origin,
                             const FileLock &lock);
 

@@ -31,6 +31,12 @@ struct TokenId {
 // Nothing if text is no token id, be it a user id or not even that.
 std::optional<TokenId> parse_token_id(std::string_view text);
 
+// Whether text is a user's id: `user@realm`, and so no token's.
+bool is_user_id(std::string_view text);
+
+// Whose token it is: `user@realm`.
+std::string_view user_id_of(const TokenId &id);
+
 // Whether the helper may write this id: at most kMaxWrittenId characters.
 bool is_writable(const TokenId &id);
 

@@ -12,6 +12,8 @@
 
 #include "pbstoken/cache.h"
 #include "pbstoken/counters.h"
+#include "pbstoken/fail_limit.h"
+#include "pbstoken/hash_gate.h"
 #include "pbstoken/result.h"
 #include "pbstoken/store.h"
 #include "pbstoken/stored_hash.h"
@@ -21,10 +23,11 @@ namespace pbstoken {
 
 enum class Verdict : std::uint8_t {
   kMatch,
-  kMismatch,           // the secret does not match the stored hash
-  kUnknownToken,       // token.shadow has no such token
-  kUnusableHash,       // the stored hash is incomplete or of no known method
-  kUnacceptableSecret  // nobody's secret can look like this
+  kMismatch,            // the secret does not match the stored hash
+  kUnknownToken,        // token.shadow has no such token
+  kUnusableHash,        // the stored hash is incomplete or of no known method
+  kUnacceptableSecret,  // nobody's secret can look like this
+  kThrottled            // too many wrong ones: not even looked at
 };
 
 // Where an answer came from, for debug lines.
@@ -32,7 +35,8 @@ enum class Source : std::uint8_t {
   kSegment,  // the segment alone
   kFact,     // the file was read, a known fact saved the hash
   kHash,     // a password hash was computed
-  kFile      // token.shadow, or nothing at all, was enough
+  kFile,     // token.shadow, or nothing at all, was enough
+  kHelper    // the helper, in whatever way
 };
 
 struct Verification {
@@ -53,23 +57,45 @@ class Verifier {
         counters_(Counters::open(store)) {}
 
   // secret may be anything.  The answer comes from the segment where it can.
-  Result<Verification> verify(const TokenId &id, std::string_view secret);
+  Result<Verification> verify(const TokenId &id, std::string_view secret,
+                              const Client &client = {});
 
-  // The same, but always against token.shadow as it is now; *out_stored_hash
-  // becomes the stored hash that was compared with.
+  // The part of it that any process can do that may read the segment: nothing
+  // if the answer is not to be had from the segment alone.
+  std::optional<Verification> verify_in_segment(const TokenId &id,
+                                                std::string_view secret);
+
+  // The same as verify(), but always against token.shadow as it is now;
+  // *out_stored_hash becomes the stored hash that was compared with.
   Result<Verification> verify_in_file(const TokenId &id,
                                       std::string_view secret,
-                                      Buffer *out_stored_hash);
+                                      Buffer *out_stored_hash,
+                                      const Client &client = {});
+
+  // What user.cfg says of the token, which was verified before; the store has a
+  // user_cfg.
+  Result<AccountVerdict> judge(const TokenId &id);
 
   [[nodiscard]] Cache &cache() { return cache_; }
   [[nodiscard]] Counters &counters() { return counters_; }
 
  private:
-  Result<Verification> verify_in(const Snapshot &snapshot, const TokenId &id,
-                                 std::string_view secret);
+  // What is verified, and the place in the gate once it is held.
+  struct Request {
+    const TokenId &id;
+    std::string_view secret;
+    const Client &client;
+    std::optional<GatePass> pass = {};
+  };
+
+  Result<void> pass_gate(Request *request);
+  Result<Verification> verify_in(const Snapshot &snapshot, Request *request);
   std::optional<Verification> recall(const Snapshot &snapshot,
-                                     const TokenId &id, std::string_view secret,
+                                     const Request &request,
                                      std::string_view stored);
+  Result<Verification> hash_through_gate(const Snapshot &snapshot,
+                                         Request *request,
+                                         std::string_view stored);
   Result<Verification> hash(std::string_view secret,
                             std::string_view stored_hash);
 

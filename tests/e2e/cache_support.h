@@ -169,9 +169,7 @@ inline Result<Verification> verify(Verifier *verifier, const std::string &id,
   return verifier->verify(*parse_token_id(id), secret);
 }
 
-inline std::string verdict(Verifier *verifier, const std::string &id,
-                           const std::string &secret) {
-  const auto verification = verify(verifier, id, secret);
+inline std::string verdict_text(const Result<Verification> &verification) {
   if (!verification) {
     return "error";
   }
@@ -184,10 +182,17 @@ inline std::string verdict(Verifier *verifier, const std::string &id,
       return "unknown";
     case Verdict::kUnusableHash:
       return "unusable";
+    case Verdict::kThrottled:
+      return "throttled";
     case Verdict::kUnacceptableSecret:
       return "unacceptable";
   }
   return "?";
+}
+
+inline std::string verdict(Verifier *verifier, const std::string &id,
+                           const std::string &secret) {
+  return verdict_text(verify(verifier, id, secret));
 }
 
 // The verdict and where it came from: "match (segment)".
@@ -198,7 +203,7 @@ inline std::string answer(Verifier *verifier, const std::string &id,
     return "error";
   }
   constexpr const char *kSources[] = {" (segment)", " (fact)", " (hash)",
-                                      " (file)"};
+                                      " (file)", " (helper)"};
   const bool match = verification->verdict == Verdict::kMatch;
   const bool mismatch = verification->verdict == Verdict::kMismatch;
   return (match      ? "match"
@@ -248,6 +253,11 @@ class Process {
     return waitpid(pid_, &status, 0) == pid_ ? status : -1;
   }
   void signal(int number) const { ::kill(pid_, number); }
+  // Returns when it has stopped.
+  void stop() const {
+    signal(SIGSTOP);
+    waitpid(pid_, nullptr, WUNTRACED);
+  }
   void kill() const { signal(SIGKILL); }
 
  private:

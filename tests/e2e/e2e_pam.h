@@ -43,6 +43,16 @@ inline std::string pam_code_name(int code) {
       return "PAM_USER_UNKNOWN";
     case PAM_CONV_ERR:
       return "PAM_CONV_ERR";
+    case PAM_PERM_DENIED:
+      return "PAM_PERM_DENIED";
+    case PAM_ACCT_EXPIRED:
+      return "PAM_ACCT_EXPIRED";
+    case PAM_AUTHTOK_ERR:
+      return "PAM_AUTHTOK_ERR";
+    case PAM_AUTHTOK_RECOVERY_ERR:
+      return "PAM_AUTHTOK_RECOVERY_ERR";
+    case PAM_TRY_AGAIN:
+      return "PAM_TRY_AGAIN";
     case PAM_IGNORE:
       return "PAM_IGNORE";
     case PAM_ABORT:
@@ -56,9 +66,22 @@ inline std::string pam_code_name(int code) {
 
 constexpr const char *kService = "pbs";
 
+// With the helper that was built, unless the options name another.
+inline std::string stack_line(const std::string &type,
+                              const std::string &control,
+                              const std::string &options) {
+  return type + " " + control + " " + module_path() +
+         " helper=" + helper_path() + " " + options;
+}
+
 inline std::string auth_line(const std::string &control,
                              const std::string &options = {}) {
-  return "auth " + control + " " + module_path() + " " + options;
+  return stack_line("auth", control, options);
+}
+
+inline std::string password_line(const std::string &control,
+                                 const std::string &options = {}) {
+  return stack_line("password", control, options);
 }
 
 inline void write_stack(const std::string &service,
@@ -72,7 +95,8 @@ inline void write_stack(const std::string &service,
 
 // kService with the module alone.
 inline void write_service(const std::string &options = {}) {
-  write_stack(kService, {auth_line("required", options)});
+  write_stack(kService, {auth_line("required", options),
+                         password_line("required", options)});
 }
 
 // Setup: a clean host, and the service without options.
@@ -95,7 +119,8 @@ struct Conversation {
   int status = PAM_SUCCESS;                // else the conversation fails
   std::function<void()> at_question = {};
   int questions = 0;
-  int style = 0;  // of the last question
+  int style = 0;                        // of the last question
+  std::vector<std::string> shown = {};  // what was only told
 };
 
 inline int converse(int count, const pam_message **messages,
@@ -103,6 +128,10 @@ inline int converse(int count, const pam_message **messages,
   auto *conversation = static_cast<Conversation *>(data);
   conversation->questions += count;
   conversation->style = messages[0]->msg_style;
+  if (conversation->style == PAM_TEXT_INFO ||
+      conversation->style == PAM_ERROR_MSG) {
+    conversation->shown.emplace_back(messages[0]->msg);
+  }
   if (conversation->at_question) {
     conversation->at_question();
   }
@@ -132,6 +161,17 @@ class PamHandle {
   ~PamHandle() { pam_end(handle_, status_); }
 
   int authenticate() { return status_ = pam_authenticate(handle_, 0); }
+  int change_secret(int flags = 0) {
+    return status_ = pam_chauthtok(handle_, flags);
+  }
+  int manage_account() { return status_ = pam_acct_mgmt(handle_, 0); }
+  [[nodiscard]] std::string user() const {
+    const void *user = nullptr;
+    return pam_get_item(handle_, PAM_USER, &user) == PAM_SUCCESS &&
+                   user != nullptr
+               ? static_cast<const char *>(user)
+               : "(none)";
+  }
   int set_credentials() {
     return status_ = pam_setcred(handle_, PAM_ESTABLISH_CRED);
   }

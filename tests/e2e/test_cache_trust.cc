@@ -64,8 +64,9 @@ bool forge_segment(const Store &store, unsigned mode) {
   auto *address = static_cast<std::byte *>(shmat(id, nullptr, 0));
   const auto origin = origin_of(store);
   if (id < 0 || address == reinterpret_cast<std::byte *>(-1) || !origin ||
-      !WritableSegment::format(
-          address, SegmentShape::for_slots(store.cache_slots), *origin)) {
+      !WritableSegment::format(address,
+                               SegmentShape::for_slots(store.cache_slots),
+                               *origin, store.user_cfg)) {
     return false;
   }
   auto segment =

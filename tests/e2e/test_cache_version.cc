@@ -39,7 +39,8 @@ void follow_a_page(Scene *scene) {
 }
 
 std::uint64_t word(const Scene &scene) {
-  return read_version_word(scene.store.version_cache).value_or(UINT64_MAX);
+  const auto words = read_version_words(scene.store.version_cache);
+  return words ? words->token_shadow : UINT64_MAX;
 }
 
 void change_by_upstream_is_seen_at_once(void **state) {

@@ -87,11 +87,12 @@ int teardown(void **state) {
 // Somebody who is in the middle of a hash when this returns.
 Process hashing_for_ever(const Store &store) {
   shared->stay = true;
+  const int before = shared->under_way;
   Process process([&store] {
     Verifier verifier(store, load_slow);
     verdict(&verifier, kId, kWrong);
   });
-  while (shared->under_way == 0) {
+  while (shared->under_way == before) {
     usleep(1000);
   }
   return process;
@@ -148,7 +149,7 @@ void killed_holder_gives_its_place_back(void **state) {
     shared->stay = false;
     shared->under_way = 0;
     Counters counters = Counters::open(scene.store);
-    const auto pass = enter_hash_gate(scene.store, &counters);
+    const auto pass = enter_hash_gate(scene.store, GateShare::kAll);
     assert_true(static_cast<bool>(pass));
     assert_false(pass->waited);
   }
@@ -169,26 +170,103 @@ void stopped_holder_delays_but_does_not_deny(void **state) {
   assert_int_equal(holder.wait(), 0);
 }
 
-// Takes kGateSeconds: others are served all the time, this one is not.
+// Takes kGateSeconds: others are served all the time, this one is not.  It may
+// have one place of three, and that one is held.
 void waiting_while_others_are_served_is_busy(void **state) {
   Scene &scene = scene_in(state);
-  scene.store.max_hashes = 1;
-  const Process holder = hashing_for_ever(scene.store);
+  scene.store.max_hashes = 3;
+  const std::vector<Process> holders = {hashing_for_ever(scene.store),
+                                        hashing_for_ever(scene.store),
+                                        hashing_for_ever(scene.store)};
+  holders[0].kill();
+  static_cast<void>(holders[0].wait());
   const Process others([&scene] {
-    Counters counters = Counters::open(scene.store);
     while (shared->stay) {
-      counters.count(Event::kHash);
+      const auto pass = enter_hash_gate(scene.store, GateShare::kAll);
+      require(static_cast<bool>(pass));
       usleep(1000);
     }
   });
   Verifier verifier(scene.store, load_slow);
-  const auto refused = verifier.verify(*parse_token_id(kId), kSecret);
+  const auto refused = verifier.verify(*parse_token_id(kId), kSecret,
+                                       {.rhost = {}, .caller = 33});
   shared->stay = false;
   assert_int_equal(others.wait(), 0);
-  assert_int_equal(holder.wait(), 0);
+  assert_int_equal(holders[1].wait(), 0);
+  assert_int_equal(holders[2].wait(), 0);
   assert_false(static_cast<bool>(refused));
   assert_true(refused.error().code == Errc::kBusy);
   assert_text_equal(verdict(&verifier, kId, kSecret), "match");
+}
+
+// Who runs helpers for himself leaves half of the places to others.
+void helpers_for_users_get_half_of_the_places(void **state) {
+  Scene &scene = scene_in(state);
+  scene.store.max_hashes = 4;
+  std::vector<Process> flood;
+  for (int i = 0; i < 8; ++i) {
+    flood.emplace_back([&scene, i] {
+      Verifier verifier(scene.store, load_slow);
+      for (int j = 0; j < 5; ++j) {
+        static_cast<void>(verifier.verify(*parse_token_id(kId),
+                                          kWrong + std::to_string(i * 5 + j),
+                                          {.rhost = {}, .caller = 33}));
+      }
+    });
+  }
+  wait_for(flood);
+  assert_int_equal(shared->all, 40);
+  assert_int_equal(shared->most, 2);
+}
+
+// Ids that anybody can make up cost a look at the file, one at a time.
+void unknown_ids_pass_the_gate(void **state) {
+  Scene &scene = scene_in(state);
+  scene.store.max_hashes = 1;
+  Verifier verifier(scene.store, load_slow);
+  assert_text_equal(verdict(&verifier, kId, kSecret), "match");
+  const Process holder = hashing_for_ever(scene.store);
+  holder.signal(SIGSTOP);
+  // Waits for the stopped one; what has a slot does not.
+  const Process waiting([&scene] {
+    Verifier mine(scene.store, load_slow);
+    require_text_equal(verdict(&mine, "nobody@pbs!x", kSecret), "unknown");
+    ++shared->all;
+  });
+  const int all = shared->all;
+  usleep(500'000);
+  assert_int_equal(shared->all, all);
+  assert_text_equal(verdict(&verifier, kId, kSecret), "match");
+  holder.signal(SIGCONT);
+  shared->stay = false;
+  assert_int_equal(waiting.wait(), 0);
+  assert_int_equal(holder.wait(), 0);
+}
+
+// The one who reads for all does not wait: everybody else depends on it.
+void renewing_does_not_pass_the_gate(void **state) {
+  Scene &scene = scene_in(state);
+  scene.store.max_hashes = 1;
+  Verifier verifier(scene.store, load_slow);
+  assert_text_equal(verdict(&verifier, kId, kSecret), "match");
+  const Process holder = hashing_for_ever(scene.store);
+  scene.replace({{kId, kHash}, {"john@pbs!client2", kHash}});
+  scene.store.cache_ttl = 0;
+  const int all = shared->all;
+  const Process renewing([&scene] {
+    Verifier other(scene.store, load_slow);
+    require_text_equal(verdict(&other, "nobody@pbs!x", kSecret), "unknown");
+    ++shared->all;
+  });
+  const int set = semget(gate_key(scene.store), 0, 0);
+  bool waited = false;
+  while (shared->all == all && !waited) {
+    waited = semctl(set, 0, GETZCNT) > 0;
+  }
+  assert_false(waited);
+  shared->stay = false;
+  assert_int_equal(renewing.wait(), 0);
+  assert_int_equal(holder.wait(), 0);
 }
 
 void known_secret_needs_no_place(void **state) {
@@ -217,7 +295,7 @@ void gate_that_others_made_is_replaced(void **state) {
   });
   Counters counters = Counters::open(scene.store);
   for (int i = 0; i < 2; ++i) {
-    const auto pass = enter_hash_gate(scene.store, &counters);
+    const auto pass = enter_hash_gate(scene.store, GateShare::kAll);
     assert_true(static_cast<bool>(pass));
     assert_false(pass->waited);
   }
@@ -248,6 +326,9 @@ int main() {
       with_gate(killed_holder_gives_its_place_back),
       with_gate(stopped_holder_delays_but_does_not_deny),
       with_gate(waiting_while_others_are_served_is_busy),
+      with_gate(helpers_for_users_get_half_of_the_places),
+      with_gate(unknown_ids_pass_the_gate),
+      with_gate(renewing_does_not_pass_the_gate),
       with_gate(known_secret_needs_no_place),
       with_gate(gate_that_others_made_is_replaced),
       with_gate(no_limit_makes_no_gate),

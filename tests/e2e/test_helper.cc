@@ -81,8 +81,9 @@ void usage_error_is_exit_2(void ** /*state*/) {
 
 void help_is_exit_0(void ** /*state*/) {
   const std::string text = helper_output({"--help"});
-  for (const char *command : {"generate", "set", "delete", "rotate", "verify",
-                              "status", "flush", "--store"}) {
+  for (const char *command :
+       {"generate", "set", "delete", "rotate", "verify", "status", "flush",
+        "serve", "--rhost", "retire", "--store"}) {
     assert_true(text.find(command) != std::string::npos);
   }
 }

@@ -24,7 +24,7 @@ Outcome run_as_nobody(const std::string &path,
               .prepare = become_nobody});
 }
 
-const std::array<std::vector<std::string>, 7> kEveryCommand = {{
+const std::array<std::vector<std::string>, 8> kEveryCommand = {{
     {"generate", kId},
     {"set", kId},
     {"delete", kId},
@@ -32,6 +32,7 @@ const std::array<std::vector<std::string>, 7> kEveryCommand = {{
     {"verify", kId},
     {"status"},
     {"flush"},
+    {"retire"},
 }};
 
 // --- callers

@@ -280,6 +280,7 @@ void holder_has_limits_of_its_own(void ** /*state*/) {
       prlimit(0, static_cast<__rlimit_resource>(resource), nullptr, &limit);
       // The least with which a program starts.
       limit.rlim_cur = resource == RLIMIT_NOFILE  ? 4
+                       : resource == RLIMIT_CPU   ? 1
                        : resource == RLIMIT_STACK ? 128 * 1024
                        : resource == RLIMIT_AS || resource == RLIMIT_DATA
                            ? 16 << 20

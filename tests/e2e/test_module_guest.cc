@@ -382,7 +382,8 @@ void module_exports_its_entry_points_only(void ** /*state*/) {
     names.insert(name);
   }
   assert_true(names ==
-              std::set<std::string>({"pam_sm_authenticate", "pam_sm_setcred"}));
+              std::set<std::string>({"pam_sm_acct_mgmt", "pam_sm_authenticate",
+                                     "pam_sm_chauthtok", "pam_sm_setcred"}));
 }
 
 }  // namespace

@@ -1,86 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the module tells the system log, and what it never does.
-#include <sys/mount.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <syslog.h>
-
-#include <array>
-
-#include "e2e_pam.h"
+#include "e2e_log.h"
 
 namespace pbstoken {
 namespace {
 
 using namespace testing;
-
-int the_log = -1;
-
-// A /dev with a /dev/log of our own.  The real one is bound elsewhere, for the
-// links to the devices that are needed.
-int replace_dev(void ** /*state*/) {
-  if (clean_host(nullptr) != 0) {
-    return -1;
-  }
-  const std::string real = scratch("real-dev");
-  const std::string dev = scratch("dev");
-  std::filesystem::create_directory(real);
-  std::filesystem::create_directory(dev);
-  if (mount("/dev", real.c_str(), nullptr, MS_BIND, nullptr) != 0) {
-    return -1;
-  }
-  for (const char *name : {"null", "full", "zero", "random", "urandom"}) {
-    std::filesystem::create_symlink(real + "/" + name, dev + "/" + name);
-  }
-  if (mount(dev.c_str(), "/dev", nullptr, MS_BIND, nullptr) != 0) {
-    return -1;
-  }
-  sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
-  the_log = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  return bind(the_log, reinterpret_cast<sockaddr *>(&address), sizeof(address));
-}
-
-int restore_dev(void ** /*state*/) {
-  closelog();
-  close(the_log);
-  return umount("/dev") == 0 ? umount(scratch("real-dev").c_str()) : -1;
-}
-
-// What was logged since it was last called.  Ten lines fill the socket's
-// queue, and then syslog(3) waits.
-std::vector<std::string> log_lines() {
-  std::vector<std::string> lines;
-  std::array<char, 8192> line{};
-  ssize_t size = 0;
-  while ((size = recv(the_log, line.data(), line.size(), MSG_DONTWAIT)) >= 0) {
-    lines.emplace_back(line.data(), static_cast<std::size_t>(size));
-  }
-  return lines;
-}
-
-// The lines of `act`, each from "pam_pbstoken(" on, with its priority before.
-template <typename Act>
-std::vector<std::string> module_lines_of(Act act) {
-  log_lines();
-  act();
-  std::vector<std::string> lines;
-  for (const std::string &line : log_lines()) {
-    const std::size_t module = line.find("pam_pbstoken(");
-    if (module != std::string::npos) {
-      lines.push_back(line.substr(0, line.find('>') + 1) + line.substr(module));
-    }
-  }
-  return lines;
-}
-
-template <typename Act>
-void assert_logs(Act act, int priority, const std::string &text) {
-  const auto lines = module_lines_of(act);
-  const std::string expected = "<" + std::to_string(LOG_AUTHPRIV | priority) +
-                               ">pam_pbstoken(pbs:auth): " + text;
-  assert_int_equal(lines.size(), 1);
-  assert_text_equal(lines.front(), expected);
-}
 
 // A hit makes no system call, so it cannot be logged.
 void log_success_is_one_line_but_for_hits(void ** /*state*/) {
@@ -215,10 +140,35 @@ void log_debug_says_where_the_answer_came_from(void ** /*state*/) {
        {"password hash computed", "answered from the segment"}) {
     const auto lines = module_lines_of([] { authenticate(kId, kSecret); });
     assert_int_equal(lines.size(), 2);
-    assert_text_equal(lines.front(),
-                      "<" + std::to_string(LOG_AUTHPRIV | LOG_DEBUG) +
-                          ">pam_pbstoken(pbs:auth): " + text);
+    const std::string start = "<" + std::to_string(LOG_AUTHPRIV | LOG_DEBUG) +
+                              ">pam_pbstoken(pbs:auth): " + text + ", ";
+    assert_true(lines.front().starts_with(start));
+    assert_true(lines.front().ends_with(" us"));
+    assert_true(std::stoul(lines.front().substr(start.size())) > 0);
   }
+}
+
+void log_quiet_leaves_out_what_went_well(void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  write_service("quiet nocache");
+  assert_true(module_lines_of([] { authenticate(kId, kSecret); }).empty());
+  assert_int_equal(
+      module_lines_of([] { authenticate(kId, kOldSecret); }).size(), 1);
+}
+
+// A typo in the stack of a busy service: once a minute and process will do.
+void log_bad_configuration_does_not_flood(void ** /*state*/) {
+  const auto lines = module_lines_of([] {
+    for (const char *option : {"first_typo", "second_typo"}) {
+      write_service(option);
+      for (int i = 0; i < 5; ++i) {
+        authenticate(kId, kSecret);
+      }
+    }
+  });
+  assert_int_equal(lines.size(), 2);
+  assert_true(lines[0].find("first_typo") != std::string::npos);
+  assert_true(lines[1].find("second_typo") != std::string::npos);
 }
 
 }  // namespace
@@ -235,6 +185,8 @@ int main() {
       PAM_TEST(log_what_is_broken_names_its_place),
       PAM_TEST(log_what_is_broken_is_no_authentication_failure),
       PAM_TEST(log_debug_says_where_the_answer_came_from),
+      PAM_TEST(log_quiet_leaves_out_what_went_well),
+      PAM_TEST(log_bad_configuration_does_not_flood),
   };
   return cmocka_run_group_tests_name("module_log", tests, replace_dev,
                                      restore_dev);

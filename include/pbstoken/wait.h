@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Waiting for a descriptor, for a bounded time.
+#ifndef PBSTOKEN_WAIT_H_
+#define PBSTOKEN_WAIT_H_
+
+#include <cstdint>
+
+namespace pbstoken {
+
+// Until fd is ready for these events of poll(2), or hung up; deadline: of
+// CLOCK_BOOTTIME in ns.  False, with errno, if it is not: ETIMEDOUT when the
+// time is over.
+[[nodiscard]] bool wait_until(std::uint64_t deadline, int fd,
+                              std::int16_t events);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_WAIT_H_

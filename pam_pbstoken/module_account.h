@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The account rules: what user.cfg says of the token that was verified.
+#ifndef PBSTOKEN_PAM_PBSTOKEN_MODULE_ACCOUNT_H_
+#define PBSTOKEN_PAM_PBSTOKEN_MODULE_ACCOUNT_H_
+
+#include <security/pam_modules.h>
+
+#include <span>
+#include <string_view>
+
+#include "module_credentials.h"
+#include "module_options.h"
+#include "module_session.h"
+#include "pbstoken/token_id.h"
+
+namespace pbstoken {
+
+// Keeps the token id that auth has verified for account, which may come with
+// another user name: by map_user or combined.  forget: an attempt that follows
+// must not live on an earlier one.  False without memory.
+bool remember_verified(pam_handle_t *pamh, std::string_view token_id);
+void forget_verified(pam_handle_t *pamh);
+
+// PAM_SUCCESS; PAM_IGNORE if the store has no user.cfg; else why the token does
+// not count.  What keeps the rules from being read is logged here, and has no
+// reason.
+Meaning judge_account(const pam_handle_t *pamh, const ModuleOptions &options,
+                      Session *session, const TokenId &id);
+
+// PAM's account type.
+int manage_account(pam_handle_t *pamh, std::span<const char *const> argv);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_PAM_PBSTOKEN_MODULE_ACCOUNT_H_

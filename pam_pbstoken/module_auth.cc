@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "module_auth.h"
+
+#include <string_view>
+
+#include "module_account.h"
+#include "module_authtok.h"
+#include "module_call.h"
+#include "module_credentials.h"
+#include "module_log.h"
+#include "module_options.h"
+#include "module_session.h"
+#include "module_verify.h"
+#include "pbstoken/clock.h"
+#include "pbstoken/token_id.h"
+#include "pbstoken/verifier.h"
+
+namespace pbstoken {
+
+namespace {
+
+constexpr const char *kTokenIdVariable = "PBSTOKEN_ID";
+
+std::string_view debug_text(Source source) {
+  switch (source) {
+    case Source::kSegment:
+      return "answered from the segment";
+    case Source::kFact:
+      return "file read, fact known";
+    case Source::kHash:
+      return "password hash computed";
+    case Source::kHelper:
+      return "answered by the helper";
+    case Source::kFile:
+      break;
+  }
+  return "answered from the file";
+}
+
+// Of an earlier success on this handle.
+void forget_token_id(pam_handle_t *pamh) {
+  forget_verified(pamh);
+  if (pam_getenv(pamh, kTokenIdVariable) != nullptr) {
+    static_cast<void>(pam_putenv(pamh, kTokenIdVariable));
+  }
+}
+
+// Who was verified, for account and for services that map the user name.
+bool publish_token_id(pam_handle_t *pamh, const TokenId &id) {
+  Buffer variable;
+  return variable.append(kTokenIdVariable) && variable.append("=") &&
+         variable.append(id.text) && variable.terminate() &&
+         pam_putenv(pamh, variable.data()) == PAM_SUCCESS &&
+         remember_verified(pamh, id.text);
+}
+
+bool map_user(pam_handle_t *pamh, const ModuleOptions &options,
+              const TokenId &id) {
+  if (options.map_user.empty()) {
+    return true;
+  }
+  const std::string_view name =
+      options.maps_to_user_part() ? id.user : options.map_user.view();
+  // Copied by libpam, and ended here: the user part is not.
+  return pam_set_item(pamh, PAM_USER, FixedText<32>(name).c_str()) ==
+         PAM_SUCCESS;
+}
+
+Meaning check_secret(const pam_handle_t *pamh, const ModuleOptions &options,
+                     Session *session, const Credentials &credentials,
+                     Source *out_source) {
+  const std::uint64_t start = options.debug ? boottime_now() : 0;
+  const auto verification =
+      verify(pamh, options, session, credentials.id, credentials.secret);
+  if (!verification) {
+    log_broken(pamh, kCannotVerify, verification.error());
+    return {pam_code(verification.error()), {}};
+  }
+  *out_source = verification->source;
+  if (options.debug) {
+    log_debug(pamh, debug_text(verification->source), boottime_now() - start);
+  }
+  return meaning_of(*verification);
+}
+
+// The secret matched: do the rules let this token in?
+Meaning admit(const pam_handle_t *pamh, const ModuleOptions &options,
+              Session *session, const TokenId &id) {
+  if (options.check_account) {
+    const Meaning meaning = judge_account(pamh, options, session, id);
+    if (meaning.code != PAM_SUCCESS && meaning.code != PAM_IGNORE) {
+      return meaning;
+    }
+  }
+  return {PAM_SUCCESS, {}};
+}
+
+// Hands the answer on, and the user name as it is to be.  The id may be a view
+// into that name: it is the last thing to change.
+int accept(pam_handle_t *pamh, const ModuleOptions &options, const TokenId &id,
+           Source source) {
+  if (!publish_token_id(pamh, id)) {
+    forget_token_id(pamh);
+    log_broken(pamh, kCannotVerify, no_memory("cannot hand on the token id"));
+    return PAM_BUF_ERR;
+  }
+  // A hit makes no system call, and a busy web server no line for each request.
+  if (!options.quiet && (options.debug || source != Source::kSegment)) {
+    log_success(pamh, id.text);
+  }
+  if (!map_user(pamh, options, id)) {
+    forget_token_id(pamh);
+    log_broken(pamh, kCannotVerify, no_memory("cannot map the user"));
+    return PAM_BUF_ERR;
+  }
+  return PAM_SUCCESS;
+}
+
+Meaning decide(pam_handle_t *pamh, const ModuleOptions &options,
+               std::string_view user, const char *password,
+               Credentials *credentials, Source *out_source) {
+  Meaning meaning = find_credentials(options, user, password, credentials);
+  if (meaning.code != PAM_SUCCESS) {
+    return meaning;
+  }
+  const auto session = open_session(pamh, options);
+  if (!session) {
+    log_broken(pamh, kCannotVerify, session.error());
+    return {pam_code(session.error()), {}};
+  }
+  meaning = check_secret(pamh, options, *session, *credentials, out_source);
+  return meaning.code == PAM_SUCCESS
+             ? admit(pamh, options, *session, credentials->id)
+             : meaning;
+}
+
+}  // namespace
+
+int authenticate(pam_handle_t *pamh, std::span<const char *const> argv) {
+  const auto options = usable_options(pamh, argv, kCannotVerify);
+  if (!options) {
+    return PAM_SERVICE_ERR;
+  }
+  forget_token_id(pamh);
+  std::string_view user;
+  if (const int status = get_user(pamh, *options, &user);
+      status != PAM_SUCCESS) {
+    return status;
+  }
+  // Nobody is asked for a secret that could not be verified.
+  if (const auto session = open_session(pamh, *options); !session) {
+    log_broken(pamh, kCannotVerify, session.error());
+    return pam_code(session.error());
+  }
+  const char *password = nullptr;
+  if (const int status = get_authtok(pamh, *options, &password);
+      status != PAM_SUCCESS) {
+    return status;
+  }
+  // Again: the conversation may have given the handle another user name.
+  if (const int status = get_user(pamh, *options, &user);
+      status != PAM_SUCCESS) {
+    return status;
+  }
+  Credentials credentials;
+  Source source = Source::kFile;
+  const Meaning meaning =
+      decide(pamh, *options, user, password, &credentials, &source);
+  if (!meaning.reason.empty()) {
+    log_failure(pamh, credentials.id.text, meaning.reason);
+  }
+  return meaning.code == PAM_SUCCESS
+             ? accept(pamh, *options, credentials.id, source)
+             : meaning.code;
+}
+
+}  // namespace pbstoken

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "module_call.h"
+
+#include "module_log.h"
+#include "pbstoken/caller.h"
+
+namespace pbstoken {
+
+std::optional<ModuleOptions> usable_options(const pam_handle_t *pamh,
+                                            std::span<const char *const> argv,
+                                            const char *what) {
+  const auto options = parse_module_options(argv);
+  if (!options) {
+    log_broken(pamh, what, options.error());
+    return std::nullopt;
+  }
+  // A caller whose privileges come from elsewhere must not choose the file
+  // that says who is who.
+  if (!options->config.empty() && !is_root()) {
+    log_broken(pamh, what,
+               plain_error(Errc::kBadConfiguration, "cannot use option",
+                           "config=", "the effective uid is not 0"));
+    return std::nullopt;
+  }
+  return *options;
+}
+
+int get_user(pam_handle_t *pamh, const ModuleOptions &options,
+             std::string_view *out_user) {
+  const char *user = nullptr;
+  if (const int status = pam_get_user(pamh, &user, nullptr);
+      status != PAM_SUCCESS) {
+    return status;
+  }
+  *out_user = user;
+  return options.combined || parse_token_id(user) ? PAM_SUCCESS
+                                                  : PAM_USER_UNKNOWN;
+}
+
+int pam_code(const Error &error) {
+  return error.code == Errc::kNoMemory ? PAM_BUF_ERR : PAM_AUTHINFO_UNAVAIL;
+}
+
+Meaning meaning_of(const Verification &verification) {
+  switch (verification.verdict) {
+    case Verdict::kMatch:
+      return {PAM_SUCCESS, {}};
+    case Verdict::kMismatch:
+      return {PAM_AUTH_ERR, verification.source == Source::kHash
+                                ? "wrong secret"
+                                : "known mismatch"};
+    case Verdict::kUnknownToken:
+      return {PAM_USER_UNKNOWN, "unknown token"};
+    case Verdict::kUnusableHash:
+      return {PAM_AUTH_ERR, "unusable stored hash"};
+    case Verdict::kUnacceptableSecret:
+      return {PAM_AUTH_ERR, "unacceptable secret"};
+    case Verdict::kThrottled:
+      return {PAM_AUTH_ERR, "throttled"};
+  }
+  return {PAM_AUTH_ERR, "no verdict"};
+}
+
+}  // namespace pbstoken

@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Account verdicts: what user.cfg says, out of the segment where it can be.
+#include <signal.h>
+
+#include <filesystem>
+#include <fstream>
+#include <vector>
+
+#include "e2e/cache_hooks.h"
+#include "e2e/cache_support.h"
+#include "pbstoken/generation.h"
+
+namespace pbstoken {
+namespace {
+
+using testing::hash_of;
+using testing::in_child;
+using testing::Process;
+using testing::remove_scene;
+using testing::require;
+using testing::Scene;
+using testing::scene_in;
+
+const std::string kId = "john@pbs!client1";
+const std::string kOther = "john@pbs!client2";
+const std::string kSecret = "5b5d4a3e-8f6c-4f0a-9a57-3f1f6f9d2c11";
+
+std::string users_path(const Scene &scene) {
+  return scene.directory() + "/user.cfg";
+}
+
+// The tokens of john@pbs, each with its property lines.
+std::string users_text(
+    const std::vector<std::pair<std::string, std::string>> &tokens) {
+  std::string text = "user: john@pbs\n\n";
+  for (const auto &[id, properties] : tokens) {
+    text += "token: " + id + "\n" + properties + "\n";
+  }
+  return text;
+}
+
+void write_users(
+    const Scene &scene,
+    const std::vector<std::pair<std::string, std::string>> &tokens) {
+  std::ofstream(users_path(scene), std::ios::binary) << users_text(tokens);
+}
+
+void replace_users(
+    const Scene &scene,
+    const std::vector<std::pair<std::string, std::string>> &tokens) {
+  const std::string other = users_path(scene) + ".new";
+  std::ofstream(other, std::ios::binary) << users_text(tokens);
+  std::filesystem::rename(other, users_path(scene));
+}
+
+int setup(void **state) {
+  if (testing::make_scene_with_hooks(state) != 0) {
+    return -1;
+  }
+  Scene &scene = scene_in(state);
+  scene.write({{kId, hash_of(kSecret)}, {kOther, hash_of(kSecret)}});
+  scene.store.user_cfg = PathText(users_path(scene));
+  write_users(scene, {{kId, ""}, {kOther, ""}});
+  testing::leave_racy_window();
+  return 0;
+}
+
+std::string status_text(const Result<AccountVerdict> &verdict) {
+  if (!verdict) {
+    return "error";
+  }
+  constexpr const char *kNames[] = {"no user", "no token", "disabled user",
+                                    "disabled token", "allowed"};
+  return kNames[static_cast<int>(verdict->status)];
+}
+
+std::string judge(Verifier *verifier, const std::string &id) {
+  return status_text(verifier->judge(*parse_token_id(id)));
+}
+
+// What the segment alone says.
+std::string look_up(const Store &store, const std::string &id) {
+  Cache cache(store);
+  const auto verdict = cache.look_up_account(id);
+  return verdict ? status_text(*verdict) : "unknown";
+}
+
+void second_verdict_is_from_the_segment(void **state) {
+  const Scene &scene = scene_in(state);
+  Verifier verifier(scene.store, testing::load_crypt);
+  assert_text_equal(look_up(scene.store, kId), "unknown");
+  assert_text_equal(judge(&verifier, kId), "allowed");
+  assert_text_equal(look_up(scene.store, kId), "allowed");
+  assert_text_equal(judge(&verifier, "john@pbs!none"), "no token");
+  assert_text_equal(look_up(scene.store, "john@pbs!none"), "no token");
+}
+
+void verdict_from_the_segment_reads_no_file(void **state) {
+  const Scene &scene = scene_in(state);
+  Verifier verifier(scene.store, testing::load_crypt);
+  assert_text_equal(judge(&verifier, kId), "allowed");
+  // Within cache_ttl nobody looks.
+  std::filesystem::remove(users_path(scene));
+  assert_text_equal(judge(&verifier, kId), "allowed");
+  testing::advance_seconds(scene.store.cache_ttl + 1);
+  assert_text_equal(judge(&verifier, kId), "no user");
+}
+
+void member_of_the_group_reads_verdicts_but_not_the_file(void **state) {
+  const Scene &scene = scene_in(state);
+  chmod(users_path(scene).c_str(), S_IRUSR | S_IWUSR);
+  Verifier verifier(scene.store, testing::load_crypt);
+  assert_text_equal(judge(&verifier, kId), "allowed");
+  in_child([&scene] {
+    testing::become(testing::kNobody, testing::kVerifyGroup);
+    Verifier mine(scene.store, testing::load_crypt);
+    require(judge(&mine, kId) == "allowed");
+    require(judge(&mine, kOther) == "error");
+  });
+}
+
+void change_is_seen_after_the_ttl_and_at_once_with_0(void **state) {
+  Scene &scene = scene_in(state);
+  Verifier verifier(scene.store, testing::load_crypt);
+  assert_text_equal(judge(&verifier, kId), "allowed");
+  replace_users(scene, {{kId, "\tenable 0\n"}});
+  assert_text_equal(judge(&verifier, kId), "allowed");
+  testing::advance_seconds(scene.store.cache_ttl);
+  assert_text_equal(judge(&verifier, kId), "disabled token");
+  scene.store.cache_ttl = 0;
+  Verifier eager(scene.store, testing::load_crypt);
+  for (int i = 0; i < 50; ++i) {
+    replace_users(scene, {{kId, ""}});
+    assert_text_equal(judge(&eager, kId), "allowed");
+    replace_users(scene, {{kId, "\tenable 0\n"}});
+    assert_text_equal(judge(&eager, kId), "disabled token");
+  }
+}
+
+// One process reads the file for all tokens that anybody asked about.
+void change_renews_every_verdict_at_once(void **state) {
+  const Scene &scene = scene_in(state);
+  Verifier verifier(scene.store, testing::load_crypt);
+  assert_text_equal(judge(&verifier, kId), "allowed");
+  assert_text_equal(judge(&verifier, kOther), "allowed");
+  replace_users(scene, {{kId, "\tenable 0\n"}, {kOther, "\texpire 1\n"}});
+  testing::advance_seconds(scene.store.cache_ttl);
+  assert_text_equal(judge(&verifier, kId), "disabled token");
+  Cache cache(scene.store);
+  const auto other = cache.look_up_account(kOther);
+  assert_true(other == (AccountVerdict{.status = AccountStatus::kAllowed,
+                                       .expires = 1}));
+}
+
+void token_without_section_any_more_is_not_carried_over(void **state) {
+  const Scene &scene = scene_in(state);
+  Verifier verifier(scene.store, testing::load_crypt);
+  assert_text_equal(judge(&verifier, kId), "allowed");
+  assert_text_equal(judge(&verifier, kOther), "allowed");
+  replace_users(scene, {{kId, ""}});
+  testing::advance_seconds(scene.store.cache_ttl);
+  assert_text_equal(judge(&verifier, kId), "allowed");
+  assert_text_equal(look_up(scene.store, kOther), "unknown");
+  assert_text_equal(judge(&verifier, kOther), "no token");
+}
+
+void malformed_file_gives_no_verdict(void **state) {
+  const Scene &scene = scene_in(state);
+  Verifier verifier(scene.store, testing::load_crypt);
+  assert_text_equal(judge(&verifier, kId), "allowed");
+  std::ofstream(users_path(scene)) << "nonsense\n";
+  testing::advance_seconds(scene.store.cache_ttl);
+  assert_text_equal(judge(&verifier, kId), "error");
+  assert_text_equal(judge(&verifier, kId), "error");
+  // Tokens are another file.
+  assert_text_equal(testing::verdict(&verifier, kId, kSecret), "match");
+  replace_users(scene, {{kId, ""}});
+  assert_text_equal(judge(&verifier, kId), "allowed");
+}
+
+// A change that leaves times and size as they were, right after the read.
+void racy_stamp_is_not_renewed_by_comparing(void **state) {
+  Scene &scene = scene_in(state);
+  testing::ahead = {};
+  scene.store.cache_ttl = 0;
+  Verifier verifier(scene.store, testing::load_crypt);
+  write_users(scene, {{kId, "\tenable 1\n"}});
+  assert_text_equal(judge(&verifier, kId), "allowed");
+  auto opened = *testing::open_segment(scene.store);
+  const auto stamp = opened.segment.stamp(Watched::kUserCfg);
+  assert_true(stamp && stamp->racy == 1);
+}
+
+void change_while_the_file_is_read_is_found(void **state) {
+  Scene &scene = scene_in(state);
+  scene.store.cache_ttl = 0;
+  Verifier verifier(scene.store, testing::load_crypt);
+  std::function<void()> change = [&scene] {
+    replace_users(scene, {{kId, "\tenable 0\n"}});
+  };
+  testing::after_end_of_file = &change;
+  static_cast<void>(judge(&verifier, kId));
+  assert_text_equal(judge(&verifier, kId), "disabled token");
+}
+
+// Whoever dies while the bindings are being renewed leaves an odd number.
+void dead_rereader_is_made_up_for(void **state) {
+  const Scene &scene = scene_in(state);
+  Verifier verifier(scene.store, testing::load_crypt);
+  assert_text_equal(judge(&verifier, kId), "allowed");
+  {
+    auto opened = *testing::open_segment(scene.store);
+    ++*opened.segment.generation_word(Watched::kUserCfg);
+  }
+  assert_text_equal(look_up(scene.store, kId), "unknown");
+  assert_text_equal(judge(&verifier, kId), "allowed");
+  assert_text_equal(look_up(scene.store, kId), "allowed");
+}
+
+void other_users_file_over_the_same_tokens_goes_without(void **state) {
+  const Scene &scene = scene_in(state);
+  Verifier verifier(scene.store, testing::load_crypt);
+  assert_text_equal(judge(&verifier, kId), "allowed");
+  Store other = scene.store;
+  other.user_cfg = PathText(scene.directory() + "/other.cfg");
+  std::ofstream(other.user_cfg.c_str()) << users_text({{kId, "\tenable no\n"}});
+  Verifier second(other, testing::load_crypt);
+  for (int i = 0; i < 3; ++i) {
+    assert_text_equal(judge(&second, kId), "disabled token");
+    assert_text_equal(judge(&verifier, kId), "allowed");
+  }
+  assert_text_equal(look_up(other, kId), "unknown");
+}
+
+void verdicts_do_not_depend_on_the_segment(void **state) {
+  Scene &scene = scene_in(state);
+  scene.store.cache = false;
+  Verifier verifier(scene.store, testing::load_crypt);
+  assert_text_equal(judge(&verifier, kId), "allowed");
+  write_users(scene, {{kId, "\tenable 0\n"}});
+  assert_text_equal(judge(&verifier, kId), "disabled token");
+}
+
+void upstreams_word_makes_a_change_count_at_once(void **state) {
+  Scene &scene = scene_in(state);
+  const std::string path = scene.directory() + "/config-versions";
+  std::string page(4096, '\0');
+  page.replace(0, 8, "\x19\xc6\xa8\xe6\x9a\x84\x8f\x83");
+  std::ofstream(path, std::ios::binary) << page;
+  scene.store.version_cache = PathText(path);
+  Verifier verifier(scene.store, testing::load_crypt);
+  assert_text_equal(judge(&verifier, kId), "allowed");
+  replace_users(scene, {{kId, "\tenable 0\n"}});
+  assert_text_equal(judge(&verifier, kId), "allowed");
+  std::fstream(path, std::ios::binary | std::ios::in | std::ios::out)
+      .seekp(8)
+      .put(1);
+  assert_text_equal(judge(&verifier, kId), "disabled token");
+}
+
+// A change of tokens leaves accounts in force, and the other way round.
+void the_two_files_are_watched_apart(void **state) {
+  const Scene &scene = scene_in(state);
+  Verifier verifier(scene.store, testing::load_crypt);
+  assert_text_equal(testing::verdict(&verifier, kId, kSecret), "match");
+  assert_text_equal(judge(&verifier, kId), "allowed");
+  assert_true(scene.set(kOther, kSecret, hash_of(kSecret)));
+  assert_text_equal(look_up(scene.store, kId), "allowed");
+  replace_users(scene, {{kId, ""}});
+  testing::advance_seconds(scene.store.cache_ttl);
+  assert_text_equal(judge(&verifier, kId), "allowed");
+  assert_text_equal(testing::answer(&verifier, kId, kSecret),
+                    "match (segment)");
+}
+
+void many_processes_agree_while_the_file_changes(void **state) {
+  Scene &scene = scene_in(state);
+  scene.store.cache_ttl = 0;
+  std::vector<Process> readers;
+  for (int i = 0; i < 4; ++i) {
+    readers.emplace_back([&scene] {
+      Verifier verifier(scene.store, testing::load_crypt);
+      for (int j = 0; j < 2000; ++j) {
+        const std::string said = judge(&verifier, kId);
+        require(said == "allowed" || said == "disabled token");
+        require(judge(&verifier, kOther) == "allowed");
+      }
+    });
+  }
+  for (int i = 0; i < 200; ++i) {
+    replace_users(scene,
+                  {{kId, i % 2 == 0 ? "\tenable 0\n" : ""}, {kOther, ""}});
+    Verifier verifier(scene.store, testing::load_crypt);
+    assert_text_equal(judge(&verifier, kId),
+                      i % 2 == 0 ? "disabled token" : "allowed");
+  }
+  for (const Process &reader : readers) {
+    assert_int_equal(reader.wait(), 0);
+  }
+}
+
+}  // namespace
+}  // namespace pbstoken
+
+#define with_users(test) \
+  cmocka_unit_test_setup_teardown(test, setup, testing::remove_scene)
+
+int main() {
+  using namespace pbstoken;
+  const CMUnitTest tests[] = {
+      with_users(second_verdict_is_from_the_segment),
+      with_users(verdict_from_the_segment_reads_no_file),
+      with_users(member_of_the_group_reads_verdicts_but_not_the_file),
+      with_users(change_is_seen_after_the_ttl_and_at_once_with_0),
+      with_users(change_renews_every_verdict_at_once),
+      with_users(token_without_section_any_more_is_not_carried_over),
+      with_users(malformed_file_gives_no_verdict),
+      with_users(racy_stamp_is_not_renewed_by_comparing),
+      with_users(change_while_the_file_is_read_is_found),
+      with_users(dead_rereader_is_made_up_for),
+      with_users(other_users_file_over_the_same_tokens_goes_without),
+      with_users(verdicts_do_not_depend_on_the_segment),
+      with_users(upstreams_word_makes_a_change_count_at_once),
+      with_users(the_two_files_are_watched_apart),
+      with_users(many_processes_agree_while_the_file_changes),
+  };
+  return cmocka_run_group_tests_name("cache_account", tests, nullptr, nullptr);
+}

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// How many wrong secrets one client may have hashed for one token.
+#include "pbstoken/fail_limit.h"
+
+#include <sys/shm.h>
+
+#include <vector>
+
+#include "e2e/cache_hooks.h"
+#include "e2e/cache_support.h"
+#include "pbstoken/root_segment.h"
+
+namespace pbstoken {
+namespace {
+
+using testing::counted;
+using testing::hash_of;
+using testing::in_child;
+using testing::Process;
+using testing::remove_scene;
+using testing::require;
+using testing::Scene;
+using testing::scene_in;
+using testing::verdict_text;
+
+const std::string kId = "john@pbs!client1";
+const std::string kOther = "john@pbs!client2";
+const std::string kSecret = "5b5d4a3e-8f6c-4f0a-9a57-3f1f6f9d2c11";
+const std::string kHash = hash_of(kSecret);
+const Client kHome = {.rhost = "192.0.2.1", .caller = {}};
+
+key_t key_of(const Store &store) {
+  return key_beside(store, "pbstoken failures 1");
+}
+
+int setup(void **state) {
+  if (testing::make_scene_with_hooks(state) != 0) {
+    return -1;
+  }
+  Scene &scene = scene_in(state);
+  scene.write({{kId, kHash}, {kOther, kHash}});
+  scene.store.fail_limit = 3;
+  return 0;
+}
+
+int teardown(void **state) {
+  const int id = shmget(key_of(scene_in(state).store), 0, 0);
+  if (id >= 0) {
+    shmctl(id, IPC_RMID, nullptr);
+  }
+  return remove_scene(state);
+}
+
+// A secret that nobody has tried before.
+std::string fresh_secret() {
+  static int count = 0;
+  return "0c1e9a55-19f2-4d0e-8d3c-" + std::to_string(getpid()) + "-" +
+         std::to_string(++count);
+}
+
+std::string try_as(Verifier *verifier, const std::string &id,
+                   const std::string &secret, const Client &client) {
+  return verdict_text(verifier->verify(*parse_token_id(id), secret, client));
+}
+
+std::string fail_as(Verifier *verifier, const Client &client) {
+  return try_as(verifier, kId, fresh_secret(), client);
+}
+
+void use_up_limit(Verifier *verifier, const Store &store,
+                  const Client &client) {
+  for (std::uint32_t i = 0; i < store.fail_limit; ++i) {
+    assert_text_equal(fail_as(verifier, client), "mismatch");
+  }
+  assert_text_equal(fail_as(verifier, client), "throttled");
+}
+
+void more_than_the_limit_is_refused_unhashed(void **state) {
+  Scene &scene = scene_in(state);
+  Verifier verifier(scene.store, testing::load_crypt);
+  const std::uint64_t throttled = counted(scene.store, Event::kThrottled);
+  use_up_limit(&verifier, scene.store, kHome);
+  const int hashes = testing::hashes_computed;
+  for (int i = 0; i < 5; ++i) {
+    assert_text_equal(fail_as(&verifier, kHome), "throttled");
+  }
+  assert_int_equal(testing::hashes_computed, hashes);
+  assert_int_equal(counted(scene.store, Event::kThrottled), throttled + 6);
+}
+
+void limit_holds_in_every_process(void **state) {
+  Scene &scene = scene_in(state);
+  for (int i = 0; i < 3; ++i) {
+    in_child([&scene] {
+      Verifier verifier(scene.store, testing::load_crypt);
+      require(fail_as(&verifier, kHome) == "mismatch");
+    });
+  }
+  Verifier verifier(scene.store, testing::load_crypt);
+  assert_text_equal(fail_as(&verifier, kHome), "throttled");
+}
+
+void limit_is_of_token_host_and_caller_together(void **state) {
+  Scene &scene = scene_in(state);
+  Verifier verifier(scene.store, testing::load_crypt);
+  use_up_limit(&verifier, scene.store, kHome);
+  assert_text_equal(try_as(&verifier, kOther, fresh_secret(), kHome),
+                    "mismatch");
+  const Client elsewhere = {.rhost = "192.0.2.2", .caller = {}};
+  assert_text_equal(fail_as(&verifier, elsewhere), "mismatch");
+  // The caller's uid counts, that of root as well.
+  for (const uid_t caller : {0U, 33U, 34U}) {
+    use_up_limit(&verifier, scene.store,
+                 {.rhost = kHome.rhost, .caller = caller});
+  }
+}
+
+void unknown_host_has_no_limit(void **state) {
+  Scene &scene = scene_in(state);
+  Verifier verifier(scene.store, testing::load_crypt);
+  for (int i = 0; i < 10; ++i) {
+    assert_text_equal(fail_as(&verifier, {}), "mismatch");
+  }
+  assert_true(shmget(key_of(scene.store), 0, 0) < 0);
+}
+
+void limit_of_0_is_none(void **state) {
+  Scene &scene = scene_in(state);
+  scene.store.fail_limit = 0;
+  Verifier verifier(scene.store, testing::load_crypt);
+  for (int i = 0; i < 20; ++i) {
+    assert_text_equal(fail_as(&verifier, kHome), "mismatch");
+  }
+}
+
+void right_secret_in_the_segment_is_never_affected(void **state) {
+  Scene &scene = scene_in(state);
+  Verifier verifier(scene.store, testing::load_crypt);
+  assert_text_equal(try_as(&verifier, kId, kSecret, kHome), "match");
+  use_up_limit(&verifier, scene.store, kHome);
+  assert_text_equal(try_as(&verifier, kId, kSecret, kHome), "match");
+  // Nor when the bindings have to be renewed.
+  scene.replace({{kId, kHash}, {kOther, kHash}});
+  assert_text_equal(try_as(&verifier, kId, kSecret, kHome), "match");
+}
+
+void known_mismatch_is_not_counted(void **state) {
+  Scene &scene = scene_in(state);
+  Verifier verifier(scene.store, testing::load_crypt);
+  const std::string revoked = fresh_secret();
+  for (int i = 0; i < 10; ++i) {
+    assert_text_equal(try_as(&verifier, kId, revoked, kHome), "mismatch");
+  }
+  assert_text_equal(fail_as(&verifier, kHome), "mismatch");
+}
+
+// libcrypt without memory.
+char *failing_crypt(const char * /*phrase*/, const char * /*setting*/,
+                    void * /*data*/, int /*size*/) {
+  errno = ENOMEM;
+  return nullptr;
+}
+
+void hash_that_was_not_finished_is_not_counted(void **state) {
+  Scene &scene = scene_in(state);
+  Verifier broken(scene.store, [] { return CryptFunction(failing_crypt); });
+  for (int i = 0; i < 10; ++i) {
+    assert_text_equal(fail_as(&broken, kHome), "unusable");
+  }
+  Verifier verifier(scene.store, testing::load_crypt);
+  assert_text_equal(fail_as(&verifier, kHome), "mismatch");
+}
+
+void window_ends_after_its_seconds(void **state) {
+  Scene &scene = scene_in(state);
+  scene.store.fail_window = 60;
+  Verifier verifier(scene.store, testing::load_crypt);
+  use_up_limit(&verifier, scene.store, kHome);
+  testing::advance_seconds(50);
+  assert_text_equal(fail_as(&verifier, kHome), "throttled");
+  testing::advance_seconds(11);
+  use_up_limit(&verifier, scene.store, kHome);
+}
+
+// As of another time namespace.
+void window_in_the_future_is_none(void **state) {
+  Scene &scene = scene_in(state);
+  Verifier verifier(scene.store, testing::load_crypt);
+  testing::advance_seconds(1000);
+  use_up_limit(&verifier, scene.store, kHome);
+  testing::ahead = {};
+  assert_text_equal(fail_as(&verifier, kHome), "mismatch");
+}
+
+void any_number_of_clients_moves_no_other_out_at_once(void **state) {
+  Scene &scene = scene_in(state);
+  FailLimit first(scene.store, kId, kHome);
+  for (std::uint32_t i = 0; i < scene.store.fail_limit; ++i) {
+    first.count();
+  }
+  for (int i = 0; i < 1000; ++i) {
+    const std::string host = "2001:db8::" + std::to_string(i);
+    FailLimit(scene.store, kId, {.rhost = host, .caller = {}}).count();
+  }
+  assert_true(first.is_reached());
+}
+
+void counts_of_many_processes_add_up(void **state) {
+  Scene &scene = scene_in(state);
+  constexpr std::uint32_t kProcesses = 8;
+  constexpr std::uint32_t kEach = 1000;
+  scene.store.fail_limit = kProcesses * kEach;
+  std::vector<Process> processes;
+  FailLimit limit(scene.store, kId, kHome);
+  limit.count();
+  for (std::uint32_t i = 0; i < kProcesses; ++i) {
+    processes.emplace_back([&scene, i] {
+      const FailLimit mine(scene.store, kId, kHome);
+      for (std::uint32_t j = i == 0 ? 2 : 0; j < kEach; ++j) {
+        mine.count();
+      }
+    });
+  }
+  for (const Process &process : processes) {
+    assert_int_equal(process.wait(), 0);
+  }
+  assert_false(limit.is_reached());
+  limit.count();
+  assert_true(limit.is_reached());
+}
+
+void segment_that_others_made_is_replaced(void **state) {
+  Scene &scene = scene_in(state);
+  in_child([&scene] {
+    testing::become(testing::kNobody, testing::kOtherGroup);
+    require(shmget(key_of(scene.store), 1 << 20, IPC_CREAT | IPC_EXCL | 0666) >=
+            0);
+  });
+  Verifier verifier(scene.store, testing::load_crypt);
+  assert_text_equal(fail_as(&verifier, kHome), "mismatch");
+  use_up_limit(&verifier, scene.store, kHome);
+}
+
+void store_and_its_twin_share_the_limit(void **state) {
+  Scene &scene = scene_in(state);
+  Verifier verifier(scene.store, testing::load_crypt);
+  use_up_limit(&verifier, scene.store, kHome);
+  Store twin = scene.store;
+  twin.name = FixedText<32>("twin");
+  Verifier other(twin, testing::load_crypt);
+  assert_text_equal(fail_as(&other, kHome), "throttled");
+}
+
+}  // namespace
+}  // namespace pbstoken
+
+#define with_limit(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main() {
+  using namespace pbstoken;
+  const CMUnitTest tests[] = {
+      with_limit(more_than_the_limit_is_refused_unhashed),
+      with_limit(limit_holds_in_every_process),
+      with_limit(limit_is_of_token_host_and_caller_together),
+      with_limit(unknown_host_has_no_limit),
+      with_limit(limit_of_0_is_none),
+      with_limit(right_secret_in_the_segment_is_never_affected),
+      with_limit(known_mismatch_is_not_counted),
+      with_limit(hash_that_was_not_finished_is_not_counted),
+      with_limit(window_ends_after_its_seconds),
+      with_limit(window_in_the_future_is_none),
+      with_limit(any_number_of_clients_moves_no_other_out_at_once),
+      with_limit(counts_of_many_processes_add_up),
+      with_limit(segment_that_others_made_is_replaced),
+      with_limit(store_and_its_twin_share_the_limit),
+  };
+  return cmocka_run_group_tests_name("fail_limit", tests, nullptr, nullptr);
+}

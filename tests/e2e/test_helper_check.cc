@@ -1,0 +1,774 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The helper's check command: every kind of problem, and none where there is
+// none.
+#include <signal.h>
+#include <sys/file.h>
+
+#include <algorithm>
+
+#include "e2e_support.h"
+#include "pbstoken/segment_layout.h"
+
+namespace pbstoken {
+namespace {
+
+using namespace testing;
+
+constexpr const char *kUserCfg = "/etc/proxmox-backup/user.cfg";
+constexpr const char *kAccounts =
+    "user: john@pbs\n\ntoken: john@pbs!client1\n\ntoken: root@pam!old\n";
+
+// What is wrong, a line each; exit status 1, or 0 if nothing is.
+void assert_problems(const std::vector<std::string> &expected,
+                     const std::vector<std::string> &options = {}) {
+  std::string lines;
+  for (const std::string &line : expected) {
+    lines += line + "\n";
+  }
+  std::vector<std::string> arguments = options;
+  arguments.emplace_back("check");
+  const Outcome outcome = run_helper(arguments);
+  assert_text_equal(outcome.err, "");
+  assert_text_equal(outcome.out, lines);
+  assert_int_equal(outcome.status, expected.empty() ? 0 : 1);
+}
+
+// The same, of token.shadow.
+void assert_shadow_problems(const std::string &text,
+                            const std::vector<std::string> &expected) {
+  write_file(kShadow, text, 0640);
+  std::vector<std::string> lines;
+  for (const std::string &problem : expected) {
+    lines.push_back(std::string(kShadow) + problem);
+  }
+  assert_problems(lines);
+}
+
+std::string member(const std::string &name, const std::string &hash) {
+  return "\"" + name + "\":\"" + hash + "\"";
+}
+
+void give(const std::string &path, uid_t user, gid_t group) {
+  if (chown(path.c_str(), user, group) != 0) {
+    fail_msg("cannot chown %s", path.c_str());
+  }
+}
+
+// As Proxmox Backup Server has it.
+void write_good_store() {
+  write_shadow({{kId, kHash}, {kOldId, kOldHash}});
+  write_file(kUserCfg, kAccounts, 0640);
+  write_file(kLock, "", 0660);
+  give(kShadow, kBackup, kBackup);
+  give(kUserCfg, 0, kBackup);
+  give(kLock, kBackup, kBackup);
+}
+
+// --- nothing wrong
+
+void check_good_store_finds_nothing(void ** /*state*/) {
+  write_good_store();
+  assert_problems({});
+  assert_text_equal(helper_output({"--output-format", "json", "check"}),
+                    "[]\n");
+}
+
+void check_store_without_files_finds_nothing(void ** /*state*/) {
+  assert_problems({});
+  assert_true(names_in(kDirectory).empty());
+  assert_true(status_json()["id"].IsNull());
+  configure("user_cfg =\nversion_cache =\n");
+  assert_problems({});
+}
+
+void check_after_the_helpers_own_writes_finds_nothing(void ** /*state*/) {
+  generate(kId);
+  generate(kOldId);
+  helper_output({"delete", kOldId});
+  helper_output({"flush"});
+  assert_problems({});
+  assert_true(status_json()["id"].IsInt());
+}
+
+void check_changes_nothing(void ** /*state*/) {
+  write_good_store();
+  write_file(kShadow, "{\"x\":7,", 0666);
+  write_file(std::string(kDirectory) + "/token.tmp_abcDE1", "");
+  const auto before = status_of(kShadow);
+  const auto names = names_in(kDirectory);
+  assert_int_equal(run_helper({"check"}).status, 1);
+  const auto after = status_of(kShadow);
+  assert_int_equal(after.st_ctim.tv_nsec, before.st_ctim.tv_nsec);
+  assert_int_equal(after.st_ino, before.st_ino);
+  assert_true(names_in(kDirectory) == names);
+}
+
+// --- token.shadow: content
+
+void check_no_tokens_is_no_problem(void ** /*state*/) {
+  for (const char *text : {"null", "{}", " {\n} "}) {
+    assert_shadow_problems(text, {});
+  }
+}
+
+void check_malformed_shadow_is_named_with_its_place(void ** /*state*/) {
+  assert_shadow_problems(
+      "{\n\"a@pbs!t\": \"x\n",
+      {":2:14: malformed JSON: Invalid escape character in string."});
+  assert_shadow_problems("[]",
+                         {":1:1: malformed JSON: the root is not an object"});
+  assert_shadow_problems("", {":1:1: malformed JSON: The document is empty."});
+}
+
+void check_foreign_members_are_named_with_their_place(void ** /*state*/) {
+  const std::string good = member(kId, kHash);
+  assert_shadow_problems(
+      "{" + good + ",\n  \"no id\": \"x\", \"john@pbs\":\"x\",\n\t" +
+          "\"a@pbs!t\" : 7,\"b@pbs!t\":\n{\"x\":[1]},\"\": "
+          "null,\"c@pbs!\\n\":" +
+          "\"x\"}",
+      {":2:3: a name that is no token id: upstream refuses the file",
+       ":2:17: john@pbs: a user's id and no token's: it is never used",
+       ":3:14: a value that is no string: upstream refuses the file",
+       ":4:1: a value that is no string: upstream refuses the file",
+       ":4:11: a name that is no token id: upstream refuses the file",
+       ":4:15: a value that is no string: upstream refuses the file",
+       ":4:20: a name that is no token id: upstream refuses the file"});
+}
+
+// Strings are decoded in place; an escaped newline is none of the text's.
+void check_places_are_those_of_the_original(void ** /*state*/) {
+  assert_shadow_problems(
+      "{\"\\n\\n\\u0041\":\"\\n\\n\\n\",\n \"\\u0061@pbs!t\":\"*\"}",
+      {":1:2: a name that is no token id: upstream refuses the file",
+       ":2:17: a@pbs!t: the stored hash is incomplete or of no known method"});
+}
+
+void check_duplicates_name_the_earlier_one(void ** /*state*/) {
+  const std::string entry = member(kId, kHash);
+  assert_shadow_problems(
+      "{" + entry + ",\n" + member("john\\u0040pbs!client1", kOldHash) +
+          ",\n\n" + entry + "," + member(kOldId, kOldHash) + "}",
+      {":2:1: john@pbs!client1: also given in line 1: the last one counts",
+       ":4:1: john@pbs!client1: also given in line 2: the last one counts"});
+}
+
+void check_hashes_are_judged_by_method(void ** /*state*/) {
+  const auto problems = [](const std::string &hash,
+                           const std::vector<std::string> &expected) {
+    assert_shadow_problems("{" + member("a@pbs!t", hash) + "}", expected);
+  };
+  const std::string unknown =
+      ":1:12: a@pbs!t: the stored hash is incomplete or of no known method";
+  const auto weak = [](const std::string &method) {
+    return std::vector<std::string>{
+        ":1:12: a@pbs!t: hashed by a weak method: " + method};
+  };
+  problems(kHash, {});
+  problems(kOldHash, {});
+  problems("$6$salt$" + std::string(86, 'x'), {});
+  problems("$2b$05$" + std::string(53, 'x'), {});
+  problems("", {unknown});
+  problems("*", {unknown});
+  problems("$y$", {unknown});
+  problems(std::string(kHash).substr(0, 80), {unknown});
+  problems("$9$salt$" + std::string(43, 'x'), {unknown});
+  problems(std::string(13, 'x'), weak("descrypt"));
+  problems(std::string(24, 'x'), weak("bigcrypt"));
+  problems("_" + std::string(19, 'x'), weak("bsdicrypt"));
+  problems("$1$salt$" + std::string(22, 'x'), weak("md5crypt"));
+  problems("$md5$salt$$" + std::string(22, 'x'), weak("sunmd5"));
+  problems("$sha1$1$salt$" + std::string(28, 'x'), weak("sha1crypt"));
+  problems("$3$$" + std::string(32, 'a'), weak("nt"));
+  problems("$2x$05$" + std::string(53, 'x'), weak("bcrypt-x"));
+}
+
+void check_ids_that_cannot_be_written_are_named_in_part(void ** /*state*/) {
+  const std::string sixty_four = std::string(58, 'u') + "@pbs!t";
+  assert_shadow_problems("{" + member(sixty_four, kHash) + "}", {});
+  const std::string long_id = std::string(100000, 'u') + "@pbs!t";
+  assert_shadow_problems(
+      "{" + member(long_id, kHash) + "}",
+      {":1:2: " + std::string(64, 'u') +
+       "...: longer than 64 characters: it cannot be written again"});
+}
+
+void check_ids_are_escaped(void ** /*state*/) {
+  assert_shadow_problems(
+      "{" + member("a" + utf8(0x9b) + "\\\\@pbs!t", "*") + "}",
+      {":1:16: a\\xc2\\x9b\\x5c@pbs!t: the stored hash is incomplete or of no "
+       "known method"});
+}
+
+// A secret in the place of an id, a hash in the wrong place, a member too much.
+void check_prints_no_content(void ** /*state*/) {
+  write_file(kShadow,
+             "{\"topsecret\":\"topsecret\",\"a@pbs!t\":\"topsecret\"," +
+                 member(kHash, kHash) +
+                 ",\"b@pbs!t\":[\"topsecret\"],topsecret",
+             0640);
+  write_file(kUserCfg, "user: john@pbs\n\ttopsecret topsecret\n", 0640);
+  for (const char *format : {"text", "json", "json-pretty"}) {
+    const Outcome outcome = run_helper({"--output-format", format, "check"});
+    assert_int_equal(outcome.status, 1);
+    for (const std::string &text : {outcome.out, outcome.err}) {
+      assert_true(text.find("topsecret") == std::string::npos);
+      assert_true(text.find("$y$") == std::string::npos);
+    }
+  }
+}
+
+void check_many_problems_are_shown_in_part(void ** /*state*/) {
+  std::string text = "{\"\":\"\"";
+  for (int i = 0; i < 1499; ++i) {
+    text += ",\"\":\"\"";
+  }
+  write_file(kShadow, text + "}", 0640);
+  // More than a pipe takes.
+  const std::string file = scratch("problems");
+  const Outcome outcome =
+      run({.path = "/bin/sh",
+           .arguments = {"-c", "\"$0\" check > \"$1\"", helper_path(), file}});
+  assert_int_equal(outcome.status, 1);
+  const std::string lines = read_file(file);
+  assert_int_equal(std::count(lines.begin(), lines.end(), '\n'), 1000);
+  assert_text_equal(outcome.err,
+                    "pbstoken-helper: more problems than are shown: 500\n");
+}
+
+// --- user.cfg: content
+
+void check_bad_user_cfg_is_named_with_its_place(void ** /*state*/) {
+  write_good_store();
+  write_file(kUserCfg, "user: john@pbs\n\tenable maybe\n", 0640);
+  assert_problems({std::string(kUserCfg) +
+                   ":2:9: john@pbs: enable is neither true nor false"});
+  write_file(kUserCfg, "user: john@pbs\nuser: a@pbs\n", 0640);
+  assert_problems({std::string(kUserCfg) +
+                   ":2:1: john@pbs: no blank line before a header, or no "
+                   "indent"});
+  // Not asked.
+  configure("user_cfg =\n");
+  assert_problems({});
+}
+
+void check_token_without_its_user_is_named(void ** /*state*/) {
+  write_good_store();
+  write_file(kUserCfg,
+             "\ntoken: ghost@pbs!t1\n\nuser: john@pbs\n\n"
+             "token: john@pbs!client1\n\ntoken: root@pam!old\n",
+             0640);
+  assert_problems({std::string(kUserCfg) +
+                   ":2: ghost@pbs!t1: there is no section of its user"});
+}
+
+// --- access
+
+void check_modes_that_let_others_in_are_named(void ** /*state*/) {
+  struct Case {
+    const char *path;
+    mode_t mode;
+    std::vector<std::string> problems;
+  };
+  const std::vector<Case> all = {
+      {kShadow, 0600, {}},
+      {kShadow, 0644, {"others may read it (mode 0644)"}},
+      {kShadow, 0642, {"others may write it (mode 0642)"}},
+      {kShadow, 0660, {"its group may write it (mode 0660)"}},
+      {kShadow,
+       0666,
+       {"others may read it (mode 0666)", "others may write it (mode 0666)",
+        "its group may write it (mode 0666)"}},
+      {kUserCfg, 0644, {"others may read it (mode 0644)"}},
+      {kUserCfg, 0642, {"others may write it (mode 0642)"}},
+      {kUserCfg, 0660, {"its group may write it (mode 0660)"}},
+      {kLock, 0600, {}},
+      {kLock, 0664, {"others may open it, and hold the lock (mode 0664)"}},
+      {kLock, 0662, {"others may write it (mode 0662)"}},
+  };
+  for (const Case &c : all) {
+    write_good_store();
+    chmod(c.path, c.mode);
+    std::vector<std::string> lines;
+    for (const std::string &problem : c.problems) {
+      lines.push_back(std::string(c.path) + ": " + problem);
+    }
+    assert_problems(lines);
+  }
+}
+
+void check_owners_that_are_others_are_named(void ** /*state*/) {
+  for (const char *path : {kShadow, kUserCfg, kLock}) {
+    write_good_store();
+    give(path, kNobody, kNobody);
+    const std::string start = std::string(path) + ": ";
+    assert_problems(
+        {start + "belongs to uid 65534, neither root nor file_owner",
+         start + "gid 65534, neither root's nor file_group, may open it"});
+    // A group that may do nothing does not matter.
+    give(path, 0, kNobody);
+    chmod(path, 0600);
+    assert_problems({});
+    // The store says who they are.
+    give(path, kNobody, kNobody);
+    chmod(path, 0640);
+    give(kDirectory, 0, 0);
+    give(kShadow, kNobody, kNobody);
+    give(kLock, kNobody, kNobody);
+    give(kUserCfg, 0, kNobody);
+    configure("file_owner = 65534\nfile_group = 65534\n");
+    assert_problems({});
+    configure("");
+    give(kDirectory, kBackup, kBackup);
+  }
+}
+
+void check_directories_that_others_may_change_are_named_once(
+    void ** /*state*/) {
+  write_good_store();
+  const std::string start = std::string(kDirectory) + ": ";
+  chmod(kDirectory, 0707);
+  assert_problems({start + "others may write this directory (mode 0707)"});
+  chmod(kDirectory, 01777);
+  assert_problems({});
+  chmod(kDirectory, 0770);
+  assert_problems({});
+  give(kDirectory, kBackup, kNobody);
+  assert_problems({start +
+                   "gid 65534, neither root's nor file_group, may write this "
+                   "directory"});
+  chmod(kDirectory, 0700);
+  give(kDirectory, kNobody, 0);
+  assert_problems(
+      {start + "belongs to uid 65534, neither root nor file_owner"});
+}
+
+void check_directories_further_up_are_seen(void ** /*state*/) {
+  const std::string top = scratch("top");
+  std::filesystem::create_directories(top + "/store");
+  configure("token_shadow = " + top + "/store/token.shadow\n");
+  assert_problems({});
+  chmod(top.c_str(), 0757);
+  assert_problems({top + ": others may write this directory (mode 0757)"});
+  std::filesystem::remove_all(top);
+}
+
+void check_missing_directory_is_named(void ** /*state*/) {
+  configure("token_shadow = /etc/nosuch/token.shadow\n");
+  assert_problems({"/etc/nosuch/token.shadow: its directory is not there"});
+}
+
+void check_what_is_no_file_is_named(void ** /*state*/) {
+  configure("version_cache = " + scratch("versions") + "\n");
+  for (const std::string &path : {std::string(kShadow), std::string(kUserCfg),
+                                  std::string(kLock), scratch("versions")}) {
+    const std::string problem = path + ": cannot use: not a regular file";
+    assert_int_equal(mkfifo(path.c_str(), 0600), 0);
+    assert_problems({problem});
+    std::filesystem::remove(path);
+    std::filesystem::create_symlink("/etc/shadow", path);
+    assert_problems({problem});
+    std::filesystem::remove(path);
+    std::filesystem::create_directory(path);
+    assert_problems({problem});
+    std::filesystem::remove(path);
+  }
+  std::filesystem::create_directory_symlink(kDirectory, scratch("link"));
+  configure("token_shadow = " + scratch("link/token.shadow") + "\n");
+  const std::string component =
+      ": cannot use: a component is a symbolic link or no directory";
+  assert_problems({scratch("link/token.shadow") + component,
+                   scratch("link/token.shadow.lock") + component});
+  std::filesystem::remove(scratch("link"));
+}
+
+// --- the configuration
+
+void check_bad_configuration_is_exit_4(void ** /*state*/) {
+  configure("cache_tll = 5\n");
+  const Outcome outcome = run_helper({"check"});
+  assert_int_equal(outcome.status, 4);
+  assert_text_equal(outcome.out, "");
+  assert_text_equal(outcome.err,
+                    "pbstoken-helper: /etc/pbstoken/pbs.conf:1: cache_tll: "
+                    "unknown key\n");
+  configure("");
+  chmod(kConfiguration, 0666);
+  assert_int_equal(run_helper({"check"}).status, 4);
+}
+
+void check_defaults_that_etc_does_not_know_are_named(void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  const std::string users = read_file("/etc/passwd");
+  const std::string groups = read_file("/etc/group");
+  const auto without_backup = [](std::string text) {
+    text.replace(text.find("\nbackup:"), 8, "\nnobackup:");
+    return text;
+  };
+  write_file("/etc/passwd", without_backup(users));
+  write_file("/etc/group", without_backup(groups));
+  const Outcome outcome = run_helper({"check"});
+  write_file("/etc/passwd", users);
+  write_file("/etc/group", groups);
+  assert_int_equal(outcome.status, 1);
+  assert_text_equal(outcome.out,
+                    "/etc/pbstoken/pbs.conf: file_owner: no such user in "
+                    "/etc/passwd\n"
+                    "/etc/pbstoken/pbs.conf: file_group: no such group in "
+                    "/etc/group\n");
+}
+
+// --- the lock, and who died with it
+
+pid_t hold_lock(int operation) {
+  write_file(kLock, "", 0660);
+  Pipe ready;
+  const pid_t child = start_child([&] {
+    const int fd = open(kLock, O_RDONLY | O_CLOEXEC);
+    if (flock(fd, operation) != 0 || write(ready.writer(), "x", 1) != 1) {
+      return 1;
+    }
+    pause();
+    return 0;
+  });
+  char byte = 0;
+  assert_int_equal(read(ready.reader(), &byte, 1), 1);
+  return child;
+}
+
+void end(pid_t child) {
+  kill(child, SIGKILL);
+  wait_for(child);
+}
+
+void check_held_lock_names_the_holder(void ** /*state*/) {
+  const pid_t holder = hold_lock(LOCK_EX);
+  const Outcome outcome = run_helper({"check"});
+  end(holder);
+  assert_text_equal(outcome.out, std::string(kLock) +
+                                     ": held for more than a second by "
+                                     "process " +
+                                     std::to_string(holder) +
+                                     ": nobody can write meanwhile\n");
+  assert_int_equal(outcome.status, 1);
+  assert_problems({});
+}
+
+void check_lock_of_a_reader_is_no_problem(void ** /*state*/) {
+  const pid_t holder = hold_lock(LOCK_SH);
+  const Outcome outcome = run_helper({"check"});
+  end(holder);
+  assert_text_equal(outcome.out, "");
+  assert_int_equal(outcome.status, 0);
+}
+
+// A writer that is at work for a moment.
+void check_lock_that_comes_free_is_no_problem(void ** /*state*/) {
+  const pid_t holder = hold_lock(LOCK_EX);
+  const pid_t killer = start_child([&] {
+    usleep(200000);
+    return kill(holder, SIGKILL);
+  });
+  const Outcome outcome = run_helper({"check"});
+  wait_for(killer);
+  wait_for(holder);
+  assert_text_equal(outcome.out, "");
+  assert_int_equal(outcome.status, 0);
+}
+
+void check_stale_temporary_files_are_named(void ** /*state*/) {
+  const std::string start = std::string(kDirectory) + "/";
+  for (const char *name :
+       {"token.tmp_abcdE", "token.tmp_abcdE12", "token.tmp_abcd-1",
+        "token.shadow.tmp_abcdE1", "user.tmp_abcdE1", "xtoken.tmp_abcdE1",
+        "token.shadow.lock.tmp_12x", "token.tmp"}) {
+    write_file(start + name, "");
+  }
+  assert_problems({});
+  const std::string litter = ": a temporary file that a dead writer has left";
+  write_file(start + "token.tmp_abcdE1", "");
+  assert_problems({start + "token.tmp_abcdE1" + litter});
+  std::filesystem::remove(start + "token.tmp_abcdE1");
+  write_file(start + "token.shadow.lock.tmp_12", "");
+  assert_problems({start + "token.shadow.lock.tmp_12" + litter});
+}
+
+bool has_temporary_file() {
+  const auto names = names_in(kDirectory);
+  return std::any_of(names.begin(), names.end(), [](const std::string &name) {
+    return name.starts_with("token.tmp_");
+  });
+}
+
+// Of a writer that was really killed: while it waited for somebody to read the
+// new secret.
+void check_names_what_a_killed_writer_left(void ** /*state*/) {
+  Pipe full;
+  fcntl(full.writer(), F_SETFL, O_NONBLOCK);
+  while (write(full.writer(), "x", 1) == 1) {
+  }
+  fcntl(full.writer(), F_SETFL, 0);
+  const pid_t writer = start_child([&] {
+    dup2(full.writer(), STDOUT_FILENO);
+    execl(helper_path().c_str(), "pbstoken-helper", "generate", kId, nullptr);
+    return 126;
+  });
+  while (!has_temporary_file()) {
+    usleep(1000);
+  }
+  end(writer);
+  const Outcome outcome = run_helper({"check"});
+  assert_int_equal(outcome.status, 1);
+  assert_true(outcome.out.starts_with(std::string(kDirectory) + "/token.tmp_"));
+  assert_true(outcome.out.ends_with(
+      ": a temporary file that a dead writer has left\n"));
+}
+
+void check_temporary_file_of_the_holder_is_none(void ** /*state*/) {
+  write_file(std::string(kDirectory) + "/token.tmp_abcdE1", "");
+  const pid_t holder = hold_lock(LOCK_EX);
+  const Outcome outcome = run_helper({"check"});
+  end(holder);
+  assert_true(outcome.out.starts_with(std::string(kLock) + ": held"));
+  assert_true(outcome.out.find("tmp_") == std::string::npos);
+}
+
+// --- the segment
+
+key_t store_key() {
+  return static_cast<key_t>(status_json()["key"].GetUint());
+}
+
+std::string key_name() {
+  std::array<char, 16> name{};
+  std::snprintf(name.data(), name.size(), "shm:0x%08x",
+                static_cast<unsigned>(store_key()));
+  return name.data();
+}
+
+// Made by the helper.
+int make_segment() {
+  helper_output({"flush"});
+  return shmget(store_key(), 0, 0);
+}
+
+void set_segment(int id, uid_t user, gid_t group, mode_t mode) {
+  shmid_ds status{};
+  assert_int_equal(shmctl(id, IPC_STAT, &status), 0);
+  status.shm_perm.uid = user;
+  status.shm_perm.gid = group;
+  status.shm_perm.mode = static_cast<decltype(status.shm_perm.mode)>(mode);
+  assert_int_equal(shmctl(id, IPC_SET, &status), 0);
+}
+
+void assert_segment_problems(const std::vector<std::string> &problems) {
+  std::vector<std::string> lines;
+  const std::string name = key_name();
+  for (const std::string &problem : problems) {
+    lines.push_back(name + ": " + problem);
+  }
+  assert_problems(lines);
+}
+
+void check_segment_access_is_judged(void ** /*state*/) {
+  const int id = make_segment();
+  set_segment(id, 0, 0, 0640);
+  assert_segment_problems({});
+  set_segment(id, kNobody, 0, 0600);
+  assert_segment_problems(
+      {"cannot use the shared-memory segment: it is not root's"});
+  set_segment(id, 0, 0, 0602);
+  assert_segment_problems(
+      {"cannot use the shared-memory segment: others than root may write it"});
+  set_segment(id, 0, 0, 0604);
+  assert_segment_problems({"others may read it"});
+  set_segment(id, 0, kNobody, 0640);
+  assert_segment_problems(
+      {"gid 65534, which is not verify_group, may read it"});
+  configure("verify_group = 65534\n");
+  assert_segment_problems({});
+  configure("verify_group =\n");
+  assert_segment_problems(
+      {"gid 65534, which is not verify_group, may read it"});
+}
+
+void check_segment_that_is_somebody_elses_is_named(void ** /*state*/) {
+  const key_t key = store_key();
+  for (const std::size_t size : {std::size_t{1}, std::size_t{65536}}) {
+    const int id = shmget(key, size, IPC_CREAT | IPC_EXCL | 0600);
+    assert_true(id >= 0);
+    assert_segment_problems(
+        {"not a whole segment of ours: unfinished, damaged or an older "
+         "version's"});
+    shmctl(id, IPC_RMID, nullptr);
+  }
+}
+
+void check_segment_of_a_newer_version_is_named(void ** /*state*/) {
+  const int id = make_segment();
+  auto *prefix = static_cast<SegmentPrefix *>(shmat(id, nullptr, 0));
+  prefix->layout_version = kLayoutVersion + 1;
+  assert_segment_problems({"a newer version's"});
+  prefix->layout_version = kLayoutVersion;
+  assert_segment_problems({});
+  prefix->size += 1;
+  assert_segment_problems(
+      {"not a whole segment of ours: unfinished, damaged or an older "
+       "version's"});
+  shmdt(prefix);
+}
+
+void check_segment_of_another_file_is_named(void ** /*state*/) {
+  configure("shm_key = 0x12345\n");
+  write_file("/etc/pbstoken/other.conf",
+             "shm_key = 0x12345\ntoken_shadow = " + scratch("other.shadow") +
+                 "\nuser_cfg =\n");
+  helper_output({"--store", "other", "flush"});
+  assert_text_equal(key_name(), "shm:0x00012345");
+  assert_segment_problems({"made for another token.shadow"});
+  assert_problems({}, {"--store", "other"});
+  std::filesystem::remove(scratch("other.shadow.lock"));
+}
+
+void check_segment_of_another_directory_is_named(void ** /*state*/) {
+  make_segment();
+  std::filesystem::rename(kDirectory, "/etc/old-store");
+  std::filesystem::create_directory(kDirectory);
+  assert_segment_problems(
+      {"made for another directory, or in another time namespace"});
+  std::filesystem::remove_all("/etc/old-store");
+}
+
+// --- upstream's counters
+
+void check_version_cache_without_magic_is_named(void ** /*state*/) {
+  const std::string path = scratch("config-versions");
+  configure("version_cache = " + path + "\n");
+  assert_problems({});
+  std::string page = "\x19\xc6\xa8\xe6\x9a\x84\x8f\x83";
+  page.resize(4096);
+  write_file(path, page, 0660);
+  give(path, kBackup, kBackup);
+  assert_problems({});
+  chmod(path.c_str(), 0666);
+  assert_problems({path + ": others may write it (mode 0666)"});
+  const std::string problem =
+      path + ": no page of counters: too short, or without its magic";
+  write_file(path, page.substr(0, 4095), 0660);
+  assert_problems({problem});
+  page[0] = 'x';
+  write_file(path, page, 0660);
+  assert_problems({problem});
+  write_file(path, "", 0660);
+  assert_problems({problem});
+  configure("version_cache =\n");
+  assert_problems({});
+  std::filesystem::remove(path);
+}
+
+// --- output, failures, callers
+
+void check_json_has_every_member(void ** /*state*/) {
+  write_file(kShadow, "{\"a@pbs!t\":7}", 0644);
+  for (const char *format : {"json", "json-pretty"}) {
+    const Outcome outcome = run_helper({"--output-format", format, "check"});
+    assert_int_equal(outcome.status, 1);
+    rapidjson::Document array;
+    array.Parse(outcome.out.c_str());
+    assert_true(array.IsArray());
+    assert_int_equal(array.Size(), 2);
+    for (const auto &problem : array.GetArray()) {
+      assert_int_equal(problem.MemberCount(), 4);
+      assert_text_equal(problem["path"].GetString(), kShadow);
+    }
+    assert_true(array[0]["line"].IsNull());
+    assert_true(array[0]["column"].IsNull());
+    assert_text_equal(array[0]["problem"].GetString(),
+                      "others may read it (mode 0644)");
+    assert_int_equal(array[1]["line"].GetUint(), 1);
+    assert_int_equal(array[1]["column"].GetUint(), 12);
+    assert_text_equal(array[1]["problem"].GetString(),
+                      "a value that is no string: upstream refuses the file");
+  }
+}
+
+// What else there is to say is said all the same.
+void check_that_cannot_look_is_exit_4(void ** /*state*/) {
+  const std::string path = "/etc/" + std::string(256, 'x') + "/user.cfg";
+  configure("user_cfg = " + path + "\n");
+  write_file(kShadow, "{\"a@pbs!t\":7}", 0640);
+  const Outcome outcome = run_helper({"check"});
+  assert_int_equal(outcome.status, 4);
+  assert_text_equal(outcome.out,
+                    std::string(kShadow) +
+                        ":1:12: a value that is no string: upstream refuses "
+                        "the file\n");
+  assert_true(outcome.err.starts_with("pbstoken-helper: cannot open /etc/xx"));
+  // Somebody closed standard output.
+  configure("");
+  const Outcome mute =
+      run({.path = "/bin/sh",
+           .arguments = {"-c", "\"$0\" check >/dev/full", helper_path()}});
+  assert_int_equal(mute.status, 4);
+}
+
+void check_by_nobody_is_exit_3(void ** /*state*/) {
+  const std::string path = scratch("installed-helper");
+  std::filesystem::remove(path);
+  std::filesystem::copy_file(helper_path(), path);
+  chmod(path.c_str(), 04755);
+  write_file(kShadow, "{", 0640);
+  const Outcome outcome =
+      run({.path = path, .arguments = {"check"}, .prepare = become_nobody});
+  assert_int_equal(outcome.status, 3);
+  assert_text_equal(outcome.out, "");
+}
+
+}  // namespace
+}  // namespace pbstoken
+
+int main() {
+  using namespace pbstoken;
+  const CMUnitTest tests[] = {
+      E2E_TEST(check_good_store_finds_nothing),
+      E2E_TEST(check_store_without_files_finds_nothing),
+      E2E_TEST(check_after_the_helpers_own_writes_finds_nothing),
+      E2E_TEST(check_changes_nothing),
+      E2E_TEST(check_no_tokens_is_no_problem),
+      E2E_TEST(check_malformed_shadow_is_named_with_its_place),
+      E2E_TEST(check_foreign_members_are_named_with_their_place),
+      E2E_TEST(check_places_are_those_of_the_original),
+      E2E_TEST(check_duplicates_name_the_earlier_one),
+      E2E_TEST(check_hashes_are_judged_by_method),
+      E2E_TEST(check_ids_that_cannot_be_written_are_named_in_part),
+      E2E_TEST(check_ids_are_escaped),
+      E2E_TEST(check_prints_no_content),
+      E2E_TEST(check_many_problems_are_shown_in_part),
+      E2E_TEST(check_bad_user_cfg_is_named_with_its_place),
+      E2E_TEST(check_token_without_its_user_is_named),
+      E2E_TEST(check_modes_that_let_others_in_are_named),
+      E2E_TEST(check_owners_that_are_others_are_named),
+      E2E_TEST(check_directories_that_others_may_change_are_named_once),
+      E2E_TEST(check_directories_further_up_are_seen),
+      E2E_TEST(check_missing_directory_is_named),
+      E2E_TEST(check_what_is_no_file_is_named),
+      E2E_TEST(check_bad_configuration_is_exit_4),
+      E2E_TEST(check_defaults_that_etc_does_not_know_are_named),
+      E2E_TEST(check_held_lock_names_the_holder),
+      E2E_TEST(check_lock_of_a_reader_is_no_problem),
+      E2E_TEST(check_lock_that_comes_free_is_no_problem),
+      E2E_TEST(check_stale_temporary_files_are_named),
+      E2E_TEST(check_names_what_a_killed_writer_left),
+      E2E_TEST(check_temporary_file_of_the_holder_is_none),
+      E2E_TEST(check_segment_access_is_judged),
+      E2E_TEST(check_segment_that_is_somebody_elses_is_named),
+      E2E_TEST(check_segment_of_a_newer_version_is_named),
+      E2E_TEST(check_segment_of_another_file_is_named),
+      E2E_TEST(check_segment_of_another_directory_is_named),
+      E2E_TEST(check_version_cache_without_magic_is_named),
+      E2E_TEST(check_json_has_every_member),
+      E2E_TEST(check_that_cannot_look_is_exit_4),
+      E2E_TEST(check_by_nobody_is_exit_3),
+  };
+  return cmocka_run_group_tests_name("helper_check", tests, nullptr, nullptr);
+}

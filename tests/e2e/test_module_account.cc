@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The account rules, in account and in auth, and who the user is afterwards.
+#include <ctime>
+
+#include "e2e_pam.h"
+
+namespace pbstoken {
+namespace {
+
+using namespace testing;
+
+constexpr const char *kUsers = "/etc/proxmox-backup/user.cfg";
+
+const std::string kExample =
+    "user: john@pbs\n\tcomment An example\n\n"
+    "token: john@pbs!client1\n\n"
+    "token: john@pbs!off\n\tenable false\n\n"
+    "token: john@pbs!gone\n\texpire 1700000000\n\n"
+    "user: locked@pbs\n\tenable 0\n\n"
+    "token: locked@pbs!t1\n\tenable true\n\n"
+    "token: ghost@pbs!t1\n\n"
+    "token: root@pam!old\n\texpire 0\n";
+
+struct Row {
+  const char *id;
+  int code;
+};
+constexpr Row kRows[] = {
+    {"john@pbs!client1", PAM_SUCCESS},    {"root@pam!old", PAM_SUCCESS},
+    {"john@pbs!off", PAM_PERM_DENIED},    {"john@pbs!gone", PAM_ACCT_EXPIRED},
+    {"locked@pbs!t1", PAM_PERM_DENIED},   {"ghost@pbs!t1", PAM_USER_UNKNOWN},
+    {"john@pbs!other", PAM_USER_UNKNOWN},
+};
+
+void write_users(const std::string &text) {
+  write_file(kUsers, text);
+}
+
+// `auth` and `account` with the same options.
+void write_both(const std::string &options) {
+  write_stack(kService, {auth_line("required", options),
+                         "account required " + module_path() + " " + options});
+}
+
+// cache_ttl 0: what is edited here counts at once.
+int setup(void **state) {
+  if (clean_host_with_service(state) != 0) {
+    return -1;
+  }
+  write_file("/etc/pbstoken/pbs.conf", "cache_ttl = 0\n");
+  Tokens tokens;
+  for (const Row &row : kRows) {
+    tokens.push_back({row.id, kHash});
+  }
+  write_shadow(tokens);
+  write_users(kExample);
+  write_both("");
+  return 0;
+}
+
+int manage(const std::string &user) {
+  Conversation conversation = {.answer = kSecret};
+  return PamHandle(kService, user, &conversation).manage_account();
+}
+
+void account_gives_upstreams_answer_for_every_row(void ** /*state*/) {
+  for (int round = 0; round < 2; ++round) {
+    for (const Row &row : kRows) {
+      Conversation conversation = {.answer = kSecret};
+      PamHandle handle(kService, row.id, &conversation);
+      assert_pam(handle.authenticate(), PAM_SUCCESS);
+      assert_pam(handle.manage_account(), row.code);
+      // Also without auth before it.
+      assert_pam(manage(row.id), row.code);
+    }
+  }
+}
+
+void check_account_refuses_in_auth(void ** /*state*/) {
+  write_both("check_account");
+  for (const Row &row : kRows) {
+    assert_pam(authenticate(row.id, kSecret), row.code);
+    // A wrong secret learns nothing of the rules.
+    assert_pam(authenticate(row.id, kOldSecret), PAM_AUTH_ERR);
+  }
+}
+
+void refused_account_leaves_nobody_verified(void ** /*state*/) {
+  write_both("check_account");
+  Conversation conversation = {.answer = kSecret};
+  PamHandle handle(kService, "john@pbs!off", &conversation);
+  for (int i = 0; i < 3; ++i) {
+    assert_pam(handle.authenticate(), PAM_PERM_DENIED);
+    assert_text_equal(handle.variable("PBSTOKEN_ID"), "(none)");
+    assert_pam(handle.manage_account(), PAM_PERM_DENIED);
+  }
+}
+
+// The second look must not be kinder than the first one: neither by a password
+// that is there already nor by the segment.
+void second_try_after_a_refusal_is_refused(void ** /*state*/) {
+  for (const char *options :
+       {"check_account", "check_account try_first_pass",
+        "check_account use_first_pass", "check_account nocache"}) {
+    write_stack(kService, {auth_line("sufficient", "check_account"),
+                           auth_line("required", options),
+                           "account required " + module_path()});
+    Conversation conversation = {.answer = kSecret};
+    PamHandle handle(kService, "john@pbs!off", &conversation);
+    for (int i = 0; i < 3; ++i) {
+      assert_pam(handle.authenticate(), PAM_PERM_DENIED);
+      assert_pam(handle.manage_account(), PAM_PERM_DENIED);
+    }
+  }
+}
+
+void expire_now_is_refused(void ** /*state*/) {
+  const std::time_t now = std::time(nullptr);
+  const auto token = [](std::time_t expire) {
+    write_users("user: john@pbs\n\ntoken: john@pbs!client1\n\texpire " +
+                std::to_string(expire) + "\n");
+  };
+  token(now);
+  assert_pam(manage(kId), PAM_ACCT_EXPIRED);
+  token(now + 1000);
+  assert_pam(manage(kId), PAM_SUCCESS);
+  // Out of the segment as well: the verdict says until when.
+  token(now + 2);
+  assert_pam(manage(kId), PAM_SUCCESS);
+  while (std::time(nullptr) < now + 2) {
+    usleep(50'000);
+  }
+  assert_pam(manage(kId), PAM_ACCT_EXPIRED);
+  // The earlier of the two counts.
+  write_users("user: john@pbs\n\texpire 1\n\ntoken: john@pbs!client1\n");
+  assert_pam(manage(kId), PAM_ACCT_EXPIRED);
+}
+
+void account_of_no_token_id_is_ignored(void ** /*state*/) {
+  // libpam turns PAM_IGNORE of the only module into a refusal of its own.
+  write_stack(kService, {"account required " + module_path(),
+                         "account required pam_permit.so"});
+  for (const char *user : {"john", "john@pbs", "root", ""}) {
+    assert_pam(manage(user), PAM_SUCCESS);
+  }
+  assert_pam(manage("john@pbs!off"), PAM_PERM_DENIED);
+}
+
+void no_user_cfg_means_no_account_checks(void ** /*state*/) {
+  write_file("/etc/pbstoken/pbs.conf", "user_cfg =\n");
+  write_stack(kService, {auth_line("required", "check_account"),
+                         "account required " + module_path(),
+                         "account required pam_permit.so"});
+  assert_pam(authenticate("john@pbs!off", kSecret), PAM_SUCCESS);
+  assert_pam(manage("john@pbs!off"), PAM_SUCCESS);
+}
+
+void user_cfg_that_cannot_be_read_is_unavailable(void ** /*state*/) {
+  for (const char *text : {"nonsense\n", "user: john@pbs\ntoken: a@b!c\n",
+                           "user: john@pbs\n\tcolour red\n"}) {
+    write_users(text);
+    assert_pam(manage(kId), PAM_AUTHINFO_UNAVAIL);
+  }
+  std::filesystem::remove(kUsers);
+  std::filesystem::create_directory(kUsers);
+  assert_pam(manage(kId), PAM_AUTHINFO_UNAVAIL);
+  std::filesystem::remove(kUsers);
+  assert_pam(manage(kId), PAM_USER_UNKNOWN);
+  write_both("nosuchoption");
+  assert_pam(manage(kId), PAM_SERVICE_ERR);
+}
+
+// --- combined
+
+const std::string kAlice = "alice@pam!laptop";
+
+void write_alice(const std::string &properties) {
+  write_shadow(
+      {{kAlice, kHash}, {"alice@pbs!x", kHash}, {"root@pam!x", kHash}});
+  write_users("user: alice@pam\n\ntoken: " + kAlice + "\n" + properties +
+              "\nuser: alice@pbs\n\ntoken: alice@pbs!x\n\ntoken: root@pam!x\n");
+}
+
+void combined_takes_the_users_own_token(void ** /*state*/) {
+  write_alice("");
+  write_both("combined");
+  Conversation conversation = {.answer = kAlice + std::string(":") + kSecret};
+  PamHandle handle(kService, "alice", &conversation);
+  assert_pam(handle.authenticate(), PAM_SUCCESS);
+  assert_text_equal(handle.user(), "alice");
+  assert_text_equal(handle.variable("PBSTOKEN_ID"), kAlice);
+  assert_pam(handle.manage_account(), PAM_SUCCESS);
+  assert_pam(authenticate("root", std::string("root@pam!x:") + kSecret),
+             PAM_SUCCESS);
+  assert_pam(authenticate("alice",
+                          "PBSAPIToken=" + kAlice + std::string(":") + kSecret),
+             PAM_SUCCESS);
+}
+
+void combined_refuses_what_is_not_the_users(void ** /*state*/) {
+  write_alice("");
+  write_both("combined");
+  assert_pam(authenticate("alice", kAlice + std::string(":") + kOldSecret),
+             PAM_AUTH_ERR);
+  assert_pam(authenticate("bob", kAlice + std::string(":") + kSecret),
+             PAM_AUTH_ERR);
+  assert_pam(authenticate("alice", std::string("alice@pbs!x:") + kSecret),
+             PAM_AUTH_ERR);
+  assert_pam(authenticate("alice", std::string("root@pam!x:") + kSecret),
+             PAM_AUTH_ERR);
+  assert_pam(authenticate("alice", kAlice + ":"), PAM_AUTH_ERR);
+  assert_pam(authenticate("alice", kAlice + std::string(":") + kSecret + ":"),
+             PAM_AUTH_ERR);
+  assert_pam(authenticate("alice", kSecret), PAM_USER_UNKNOWN);
+  assert_pam(authenticate("alice", ""), PAM_USER_UNKNOWN);
+  assert_pam(authenticate("alice", kAlice), PAM_USER_UNKNOWN);
+}
+
+void combined_applies_the_account_rules_everywhere(void ** /*state*/) {
+  write_alice("\tenable 0\n");
+  write_both("combined");
+  Conversation conversation = {.answer = kAlice + std::string(":") + kSecret};
+  PamHandle handle(kService, "alice", &conversation);
+  assert_pam(handle.authenticate(), PAM_PERM_DENIED);
+  // Enabled when auth looks, disabled when account does.
+  write_alice("");
+  assert_pam(handle.authenticate(), PAM_SUCCESS);
+  write_alice("\tenable 0\n");
+  assert_pam(handle.manage_account(), PAM_PERM_DENIED);
+}
+
+void combined_falls_through_with_the_same_password(void ** /*state*/) {
+  write_alice("");
+  write_stack(kService,
+              {"auth [success=done user_unknown=ignore default=die] " +
+                   module_path() + " combined",
+               "auth required pam_unix.so use_first_pass",
+               "account required pam_permit.so"});
+  assert_int_equal(run({.path = "/usr/sbin/useradd",
+                        .arguments = {"-M", "-p", kHash, "zoe"}})
+                       .status,
+                   0);
+  Conversation conversation = {.answer = kSecret};
+  assert_pam(PamHandle(kService, "zoe", &conversation).authenticate(),
+             PAM_SUCCESS);
+  assert_int_equal(conversation.questions, 1);
+  assert_pam(authenticate("zoe", std::string("zoe@pam!none:") + kSecret),
+             PAM_AUTH_ERR);
+}
+
+// --- map_user
+
+void map_user_makes_a_local_user_of_a_token(void ** /*state*/) {
+  write_alice("");
+  write_both("map_user=user realm=pbs");
+  Conversation conversation = {.answer = kSecret};
+  PamHandle handle(kService, "alice@pbs!x", &conversation);
+  assert_pam(handle.authenticate(), PAM_SUCCESS);
+  assert_text_equal(handle.user(), "alice");
+  assert_text_equal(handle.variable("PBSTOKEN_ID"), "alice@pbs!x");
+  // The rules are the token's, though the name is none any more.
+  assert_pam(handle.manage_account(), PAM_SUCCESS);
+  write_users("user: alice@pbs\n\ntoken: alice@pbs!x\n\tenable 0\n");
+  assert_pam(handle.manage_account(), PAM_PERM_DENIED);
+  assert_pam(authenticate("alice@pbs!x", kSecret), PAM_PERM_DENIED);
+}
+
+void map_user_leaves_the_name_of_who_is_refused(void ** /*state*/) {
+  const std::vector<std::string> users = {"root", "-froot", "0",   "#0",
+                                          "..",   "$(id)",  "a@b", "Alice"};
+  Tokens tokens = {{"alice@pam!x", kHash}};
+  std::string text = "user: alice@pam\n\ntoken: alice@pam!x\n\n";
+  for (const std::string &user : users) {
+    tokens.push_back({user + "@pbs!x", kHash});
+    text += "user: " + user + "@pbs\n\ntoken: " + user + "@pbs!x\n\n";
+  }
+  write_shadow(tokens);
+  write_users(text);
+  write_both("map_user=user realm=pbs");
+  for (const auto &[id, hash] : tokens) {
+    Conversation conversation = {.answer = kSecret};
+    PamHandle handle(kService, id, &conversation);
+    assert_pam(handle.authenticate(), PAM_AUTH_ERR);
+    assert_text_equal(handle.user(), id);
+  }
+}
+
+void map_user_to_one_name_for_all(void ** /*state*/) {
+  write_alice("");
+  write_both("map_user=www-data realm=pam");
+  Conversation conversation = {.answer = kSecret};
+  PamHandle handle(kService, kAlice, &conversation);
+  assert_pam(handle.authenticate(), PAM_SUCCESS);
+  assert_text_equal(handle.user(), "www-data");
+  // No token id any more: nothing for us to do.
+  assert_pam(handle.authenticate(), PAM_USER_UNKNOWN);
+  assert_pam(authenticate("alice@pbs!x", kSecret), PAM_AUTH_ERR);
+}
+
+void options_that_need_others_are_errors(void ** /*state*/) {
+  for (const char *options :
+       {"realm=pam", "map_user=user", "map_user=", "map_user=-x",
+        "map_user=a.b", "realm= combined", "realm=p combined",
+        "realm=a@b combined", "realm=a!b combined", "combined=1",
+        "check_account=no", "quiet=1"}) {
+    write_service(options);
+    if (authenticate(kId, kSecret) != PAM_SERVICE_ERR) {
+      fail_msg("%s", options);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace pbstoken
+
+#define with_users(test) cmocka_unit_test_setup(test, pbstoken::setup)
+
+int main() {
+  using namespace pbstoken;
+  const CMUnitTest tests[] = {
+      with_users(account_gives_upstreams_answer_for_every_row),
+      with_users(check_account_refuses_in_auth),
+      with_users(refused_account_leaves_nobody_verified),
+      with_users(second_try_after_a_refusal_is_refused),
+      with_users(expire_now_is_refused),
+      with_users(account_of_no_token_id_is_ignored),
+      with_users(no_user_cfg_means_no_account_checks),
+      with_users(user_cfg_that_cannot_be_read_is_unavailable),
+      with_users(combined_takes_the_users_own_token),
+      with_users(combined_refuses_what_is_not_the_users),
+      with_users(combined_applies_the_account_rules_everywhere),
+      with_users(combined_falls_through_with_the_same_password),
+      with_users(map_user_makes_a_local_user_of_a_token),
+      with_users(map_user_leaves_the_name_of_who_is_refused),
+      with_users(map_user_to_one_name_for_all),
+      with_users(options_that_need_others_are_errors),
+  };
+  return cmocka_run_group_tests_name("module_account", tests, nullptr, nullptr);
+}

@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The helper's socket: for services whose setuid programs are none, and from
+// whoever else may connect.
+#include <sys/time.h>
+
+#include <ctime>
+
+#include "e2e_log.h"
+#include "e2e_socket.h"
+
+namespace pbstoken {
+namespace {
+
+using namespace testing;
+
+int authenticate_confined(const std::string &id, const std::string &secret) {
+  return authenticate_as(become_member_without_new_privileges, id, secret);
+}
+
+// --- the module
+
+void no_new_privs_with_the_socket_gets_every_answer(void ** /*state*/) {
+  look_every_time();
+  write_shadow({{kId, kHash}, {kOldId, kOldHash}, {"bad@pbs!t", "*0"}});
+  for (const char *options : {"", " nocache"}) {
+    write_service("helper=" + setuid_helper() + options);
+    assert_pam(authenticate_confined(kId, kSecret), PAM_SUCCESS);
+    assert_pam(authenticate_confined(kOldId, kOldSecret), PAM_SUCCESS);
+    assert_pam(authenticate_confined(kId, kWrongSecret), PAM_AUTH_ERR);
+    assert_pam(authenticate_confined(kId, std::string(511, 'a')), PAM_AUTH_ERR);
+    assert_pam(authenticate_confined("bad@pbs!t", kSecret), PAM_AUTH_ERR);
+    assert_pam(authenticate_confined("x@pbs!t", kSecret), PAM_USER_UNKNOWN);
+  }
+  write_file(kShadow, "{");
+  assert_pam(authenticate_confined(kId, kSecret), PAM_AUTHINFO_UNAVAIL);
+}
+
+void no_new_privs_hits_need_no_socket(void ** /*state*/) {
+  configure("cache_ttl = 3600\n");
+  write_shadow({{kId, kHash}});
+  assert_pam(authenticate_confined(kId, kSecret), PAM_SUCCESS);
+  stop_socket(nullptr);
+  assert_pam(authenticate_confined(kId, kSecret), PAM_SUCCESS);
+  assert_pam(authenticate_confined(kId, kWrongSecret), PAM_AUTHINFO_UNAVAIL);
+}
+
+void no_new_privs_and_nocache_is_passed_on(void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  write_service("nocache");
+  assert_pam(authenticate_confined(kId, kSecret), PAM_SUCCESS);
+  assert_pam(authenticate_confined(kId, kSecret), PAM_SUCCESS);
+  assert_int_equal(counter("hashes"), 2);
+  assert_true(status_json()["id"].IsNull());
+}
+
+// The caller is who connected, with the groups he had then; /etc/group counts
+// for nothing.
+void stranger_is_refused_by_the_socket(void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  chmod(kHelperSocket, 0666);
+  for (const std::vector<gid_t> &groups :
+       {std::vector<gid_t>{}, std::vector<gid_t>{kMembers + 1, 100}}) {
+    const auto stranger = [&] {
+      become(kMember, groups);
+      prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    };
+    assert_pam(authenticate_as(stranger, kId, kSecret), PAM_AUTHINFO_UNAVAIL);
+  }
+  assert_int_equal(counter("hashes"), 0);
+  // One group among many.
+  std::vector<gid_t> many;
+  for (gid_t group = 5000; group < 5200; ++group) {
+    many.push_back(group);
+  }
+  many.push_back(kMembers);
+  assert_pam(authenticate_as(
+                 [&] {
+                   become(kMember, many);
+                   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+                 },
+                 kId, kSecret),
+             PAM_SUCCESS);
+}
+
+void program_that_cannot_serve_is_replaced_by_the_socket(void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  write_service("nocache helper=/nosuch");
+  assert_pam(authenticate_as_member(kId, kSecret), PAM_SUCCESS);
+  chmod(setuid_helper().c_str(), 0755);
+  write_service("nocache helper=" + setuid_helper());
+  assert_pam(authenticate_as_member(kId, kSecret), PAM_SUCCESS);
+  assert_pam(authenticate_as_member(kId, kWrongSecret), PAM_AUTH_ERR);
+  // One that has answered, or ended, is not asked again elsewhere.
+  write_service_with_script("exit 4", "nocache");
+  assert_pam(authenticate_as_member(kId, kSecret), PAM_AUTHINFO_UNAVAIL);
+  write_service_with_script(
+      shell_print(word_text(Reply::kNotPermitted)) + "; exit 3", "nocache");
+  assert_pam(authenticate_as_member(kId, kSecret), PAM_AUTHINFO_UNAVAIL);
+}
+
+// It knows another token.shadow.
+void config_option_is_never_served_by_the_socket(void ** /*state*/) {
+  write_file("/etc/pbstoken/other.conf",
+             "token_shadow = /etc/proxmox-backup/other.shadow\n");
+  write_shadow({{kId, kHash}});
+  write_service("config=/etc/pbstoken/other.conf helper=/nosuch");
+  assert_pam(authenticate_as(
+                 [] {
+                   if (setresuid(kMember, 0, 0) != 0) {
+                     std::abort();
+                   }
+                 },
+                 kId, kSecret),
+             PAM_AUTHINFO_UNAVAIL);
+}
+
+// Somebody who says that everything matches; reads: what he is told, first.
+int authenticate_with_impostor(const std::function<void()> &become_other,
+                               bool reads) {
+  stop_socket(nullptr);
+  write_shadow({{kId, kHash}});
+  std::filesystem::create_directories("/run/pbstoken");
+  chmod("/run/pbstoken", 01777);
+  const pid_t impostor = start_child([&] {
+    become_other();
+    const int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+    const sockaddr_un address = socket_address();
+    if (bind(listener, reinterpret_cast<const sockaddr *>(&address),
+             sizeof(address)) != 0 ||
+        chmod(kHelperSocket, 0666) != 0 || listen(listener, 5) != 0) {
+      return 1;
+    }
+    const std::string word = word_text(Reply::kMatch);
+    while (true) {
+      const int fd = accept(listener, nullptr, nullptr);
+      std::array<char, 1024> request{};
+      recv(fd, request.data(), reads ? request.size() : 1, 0);
+      send(fd, word.data(), word.size(), MSG_NOSIGNAL);
+      close(fd);
+    }
+  });
+  while (!std::filesystem::exists(kHelperSocket)) {
+    usleep(10'000);
+  }
+  usleep(100'000);  // until it listens
+  const int code = authenticate_confined(kId, kWrongSecret);
+  kill(impostor, SIGKILL);
+  wait_for(impostor);
+  return code;
+}
+
+// Whoever can write to the directory lets nobody in; root may.
+void socket_of_somebody_else_is_not_trusted(void ** /*state*/) {
+  assert_pam(authenticate_with_impostor(become_nobody, true),
+             PAM_AUTHINFO_UNAVAIL);
+  assert_pam(authenticate_with_impostor([] {}, true), PAM_SUCCESS);
+}
+
+// Who has not read the whole question cannot know.
+void connection_that_breaks_is_no_success(void ** /*state*/) {
+  assert_pam(authenticate_with_impostor([] {}, false), PAM_AUTHINFO_UNAVAIL);
+}
+
+// --- the log
+
+void log_without_the_socket_says_what_is_missing(void ** /*state*/) {
+  const auto attempt = [] { authenticate_confined(kId, kSecret); };
+  stop_socket(nullptr);
+  assert_logs(attempt, LOG_ERR,
+              "cannot verify: no_new_privs is set and "
+              "/run/pbstoken/helper.sock: No such file or directory");
+  std::filesystem::create_directories("/run/pbstoken");
+  const int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const sockaddr_un address = socket_address();
+  assert_int_equal(bind(listener, reinterpret_cast<const sockaddr *>(&address),
+                        sizeof(address)),
+                   0);
+  chmod(kHelperSocket, 0600);
+  assert_logs(attempt, LOG_ERR,
+              "cannot verify: no_new_privs is set and "
+              "/run/pbstoken/helper.sock: Permission denied");
+  chmod(kHelperSocket, 0666);
+  assert_logs(attempt, LOG_ERR,
+              "cannot verify: no_new_privs is set and "
+              "/run/pbstoken/helper.sock: Connection refused");
+  close(listener);
+}
+
+// --- who connects by himself
+
+std::string request_bytes(const HelperRequest &request) {
+  return std::string(make_request(request)->view());
+}
+
+HelperRequest a_request() {
+  return {.store = "pbs", .host = "", .token_id = kId, .secret = kSecret};
+}
+
+// What comes back for these bytes, sent by this user.
+std::string exchange(const std::function<void()> &become_other,
+                     const std::string &bytes, bool end = true) {
+  Pipe answer;
+  const pid_t child = start_child([&] {
+    become_other();
+    const int fd = connect_to_socket();
+    if (send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0) {
+      return 1;
+    }
+    if (end) {
+      shutdown(fd, SHUT_WR);
+    }
+    std::array<char, 1024> part{};
+    for (ssize_t count = 0;
+         (count = recv(fd, part.data(), part.size(), 0)) > 0;) {
+      if (write(answer.writer(), part.data(), static_cast<std::size_t>(count)) <
+          0) {
+        return 1;
+      }
+    }
+    return 0;
+  });
+  std::string text = answer.read_all();
+  wait_for(child);
+  return text;
+}
+
+std::optional<Reply> reply_in(const std::string &bytes) {
+  const auto answer = parse_answer(bytes);
+  return answer ? std::optional(answer->reply) : std::nullopt;
+}
+
+void request_of_a_member_is_answered(void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  HelperRequest request = a_request();
+  assert_true(reply_in(exchange(become_member, request_bytes(request))) ==
+              Reply::kMatch);
+  // It need not be the end.
+  assert_true(reply_in(exchange(become_member, request_bytes(request),
+                                /*end=*/false)) == Reply::kMatch);
+  request.secret = kWrongSecret;
+  assert_true(reply_in(exchange(become_member, request_bytes(request))) ==
+              Reply::kWrongSecret);
+  request.command = HelperCommand::kRotate;
+  request.secret = kSecret;
+  assert_true(reply_in(exchange(become_member, request_bytes(request))) ==
+              Reply::kNotPermitted);
+  request.store = "nosuch";
+  assert_true(reply_in(exchange(become_member, request_bytes(request))) ==
+              Reply::kNotPermitted);
+  assert_text_equal(read_file(kShadow), shadow_of({{kId, kHash}}));
+}
+
+void request_that_is_none_is_refused(void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  const std::string good = request_bytes(a_request());
+  for (std::size_t size = 0; size < good.size(); size += 5) {
+    const auto reply = reply_in(exchange(become_member, good.substr(0, size)));
+    assert_true(reply == Reply::kUnavailable);
+  }
+  for (const std::string &bytes :
+       {std::string(12, '\0'), std::string(10000, 'a'), std::string("verify\n"),
+        "x" + good}) {
+    const auto reply = reply_in(exchange(become_member, bytes));
+    // A connection that breaks, or a refusal.
+    assert_true(!reply || reply == Reply::kUnavailable);
+  }
+  // The number of every command there might be.
+  for (int number = 0; number < 256; ++number) {
+    if (number < 1 || number > 3) {
+      std::string bytes = good;
+      bytes[kRequestHead] = static_cast<char>(number);
+      if (number % 16 == 4 || number == 0) {
+        assert_true(reply_in(exchange([] {}, bytes)) == Reply::kUnavailable);
+      }
+    }
+  }
+  assert_text_equal(read_file(kShadow), shadow_of({{kId, kHash}}));
+}
+
+// Whoever connects and says nothing, or a byte a second, is sent away.
+void request_that_does_not_arrive_ends_after_5_seconds(void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  const int silent = connect_to_socket();
+  const int slow = connect_to_socket();
+  const std::string bytes = request_bytes(a_request());
+  const std::time_t before = std::time(nullptr);
+  std::size_t sent = 0;
+  for (std::array<char, 512> answer{};;) {
+    if (send(slow, &bytes[sent++], 1, MSG_NOSIGNAL) < 0) {
+      break;
+    }
+    if (recv(slow, answer.data(), answer.size(), MSG_DONTWAIT) > 0) {
+      break;
+    }
+    usleep(500'000);
+    assert_true(std::time(nullptr) - before < 30);
+  }
+  assert_true(sent < bytes.size());
+  std::array<char, 512> answer{};
+  const ssize_t size = recv(silent, answer.data(), answer.size(), 0);
+  assert_true(size > 8);
+  assert_true(
+      reply_in(std::string(answer.data(), static_cast<std::size_t>(size))) ==
+      Reply::kUnavailable);
+  close(silent);
+  close(slow);
+}
+
+// --- serve, as a command
+
+void serve_is_for_root_and_for_sockets(void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  const Outcome member = run({.path = setuid_helper(),
+                              .arguments = {"serve"},
+                              .input = request_bytes(a_request()),
+                              .prepare = become_member});
+  assert_int_equal(member.status, 3);
+  assert_text_equal(member.out, "");
+  const Outcome on_a_pipe = run_helper({"serve"}, request_bytes(a_request()));
+  assert_int_equal(on_a_pipe.status, 4);
+  assert_text_equal(on_a_pipe.out, "");
+  assert_true(on_a_pipe.err.starts_with("pbstoken-helper: "));
+}
+
+// A member's own socket pair makes nobody root: the caller is who started it.
+void reply_mode_judges_by_the_real_uid(void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  const auto answer_of = [](const std::vector<std::string> &arguments,
+                            const std::function<void()> &who) {
+    return reply_in(run({.path = setuid_helper(),
+                         .arguments = arguments,
+                         .input = kSecret,
+                         .prepare = who})
+                        .out);
+  };
+  const auto stranger = [] { become(kMember, {}); };
+  assert_true(answer_of({"--reply=1", "verify", kId}, become_member) ==
+              Reply::kMatch);
+  assert_true(answer_of({"--reply=1", "verify", kId}, stranger) ==
+              Reply::kNotPermitted);
+  assert_true(
+      answer_of({"--reply=1", "--config=/etc/pbstoken/pbs.conf", "verify", kId},
+                become_member) == Reply::kNotPermitted);
+  for (const char *command : {"generate", "set", "delete", "rotate"}) {
+    assert_true(answer_of({"--reply=1", command, kId}, become_member) ==
+                Reply::kNotPermitted);
+  }
+  assert_true(answer_of({"--reply=1", "flush"}, become_member) ==
+              Reply::kNotPermitted);
+  // Not even root gets any other command that way.
+  assert_true(answer_of({"--reply=1", "delete", kId}, [] {}) ==
+              Reply::kUnavailable);
+  assert_text_equal(read_file(kShadow), shadow_of({{kId, kHash}}));
+}
+
+// --- the units
+
+void units_are_what_systemd_understands(void ** /*state*/) {
+  const std::string directory = scratch("units");
+  std::filesystem::create_directories(directory);
+  const std::string source = read_file(built("pbstoken-helper@.service"));
+  const std::size_t program = source.find("ExecStart=") + 10;
+  // The program is not installed here.
+  write_file(directory + "/pbstoken-helper@.service",
+             source.substr(0, program) + "/bin/true" +
+                 source.substr(source.find(" serve", program)));
+  const auto units = std::filesystem::path(__FILE__).parent_path() / "../..";
+  std::filesystem::copy_file(units / "helper/pbstoken-helper.socket",
+                             directory + "/pbstoken-helper.socket",
+                             std::filesystem::copy_options::overwrite_existing);
+  const Outcome outcome =
+      run({.path = "/usr/bin/systemd-analyze",
+           .arguments = {"verify", "--man=no",
+                         directory + "/pbstoken-helper.socket",
+                         directory + "/pbstoken-helper@1.service"}});
+  assert_text_equal(outcome.err, "");
+  assert_int_equal(outcome.status, 0);
+}
+
+}  // namespace
+}  // namespace pbstoken
+
+int main() {
+  using namespace pbstoken;
+  const CMUnitTest tests[] = {
+      SOCKET_TEST(no_new_privs_with_the_socket_gets_every_answer),
+      SOCKET_TEST(no_new_privs_hits_need_no_socket),
+      SOCKET_TEST(no_new_privs_and_nocache_is_passed_on),
+      SOCKET_TEST(stranger_is_refused_by_the_socket),
+      SOCKET_TEST(program_that_cannot_serve_is_replaced_by_the_socket),
+      SOCKET_TEST(config_option_is_never_served_by_the_socket),
+      SOCKET_TEST(socket_of_somebody_else_is_not_trusted),
+      SOCKET_TEST(connection_that_breaks_is_no_success),
+      SOCKET_TEST(request_of_a_member_is_answered),
+      SOCKET_TEST(request_that_is_none_is_refused),
+      SOCKET_TEST(request_that_does_not_arrive_ends_after_5_seconds),
+      MEMBER_TEST(serve_is_for_root_and_for_sockets),
+      MEMBER_TEST(reply_mode_judges_by_the_real_uid),
+      MEMBER_TEST(units_are_what_systemd_understands),
+  };
+  const CMUnitTest log_tests[] = {
+      SOCKET_TEST(log_without_the_socket_says_what_is_missing),
+  };
+  const int failed =
+      cmocka_run_group_tests_name("socket", tests, nullptr, nullptr);
+  return failed + cmocka_run_group_tests_name("socket_log", log_tests,
+                                              replace_dev, restore_dev);
+}
