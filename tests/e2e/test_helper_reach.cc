@@ -149,8 +149,9 @@ pid_t wait_for_lock_holder() {
 // holds the lock, and cannot go on for some seconds.
 class StuckRotation {
  public:
-  explicit StuckRotation(const std::function<void()> &prepare = {})
-      : pid_(start({.person = kMember,
+  explicit StuckRotation(const std::function<void()> &prepare = {},
+                         const Person &person = kMember)
+      : pid_(start({.person = person,
                     .arguments = {"rotate", kId},
                     .in = input_.reader(),
                     .out = output_.writer(),
@@ -225,6 +226,17 @@ void holder_has_no_descriptor_of_the_caller(void ** /*state*/) {
   }
 }
 
+// Else a message could land in the next file that is opened.  As root, for whom
+// libc does not see to it, as it does for setuid programs.
+void holder_has_three_standard_descriptors(void ** /*state*/) {
+  const StuckRotation rotation([] { close(STDERR_FILENO); }, kRoot);
+  const pid_t pid = rotation.holder();
+  rotation.freeze();
+  const std::string fds = "/proc/" + std::to_string(pid) + "/fd/";
+  assert_text_equal(std::filesystem::read_symlink(fds + "2").string(),
+                    "/dev/null");
+}
+
 // What slows a process down, and outlives execve(2).
 void be_slow() {
   const sched_param normal = {};
@@ -272,7 +284,8 @@ void holder_has_limits_of_its_own(void ** /*state*/) {
                        : resource == RLIMIT_STACK ? 128 * 1024
                        : resource == RLIMIT_AS || resource == RLIMIT_DATA
                            ? 16 << 20
-                           : 0;
+                       : resource == RLIMIT_CPU ? 1
+                                                : 0;
       prlimit(0, static_cast<__rlimit_resource>(resource), &limit, nullptr);
     }
   });
@@ -342,6 +355,32 @@ void caller_cannot_touch_the_holder(void ** /*state*/) {
   // It ends by itself, and nothing was rotated.
   assert_int_equal(rotation.wait(), 4);
   assert_nothing_rotated();
+}
+
+// Who holds nothing may be ended, and neither ignores nor blocks that because
+// its caller does.
+void waiting_for_input_can_be_ended(void ** /*state*/) {
+  const auto ignore = [] { signal(SIGTERM, SIG_IGN); };
+  const auto block = [] {
+    sigset_t all{};
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, nullptr);
+  };
+  for (const std::function<void()> &prepare :
+       {std::function<void()>(ignore), std::function<void()>(block)}) {
+    Pipe input;
+    const pid_t pid = start({.person = kMember,
+                             .arguments = {"verify", kId},
+                             .in = input.reader(),
+                             .prepare = prepare});
+    // It has become root, and does not read before that.
+    assert_true(comes_true([&] {
+      return proc_status(pid, "Uid") == "0\t0\t0\t0" &&
+             proc_status(pid, "Umask") == "0077";
+    }));
+    kill(pid, SIGTERM);
+    assert_int_equal(wait_for(pid), 128 + SIGTERM);
+  }
 }
 
 // --- what its caller can make it wait for
@@ -606,9 +645,11 @@ int main() {
   const CMUnitTest tests[] = {
       FRESH_TEST(holder_is_root_with_little_left),
       FRESH_TEST(holder_has_no_descriptor_of_the_caller),
+      FRESH_TEST(holder_has_three_standard_descriptors),
       FRESH_TEST(holder_is_not_slowed_down),
       FRESH_TEST(holder_has_limits_of_its_own),
       FRESH_TEST(caller_cannot_touch_the_holder),
+      FRESH_TEST(waiting_for_input_can_be_ended),
       FRESH_TEST(writer_waits_for_a_full_pipe_in_vain_but_not_for_ever),
       FRESH_TEST(writer_waits_for_a_raced_pipe_in_vain_but_not_for_ever),
       FRESH_TEST(writer_waits_for_no_input_and_no_message),
