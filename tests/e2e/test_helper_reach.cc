@@ -2,7 +2,6 @@
 // Once it holds the store's lock the helper is out of its caller's reach, and
 // whatever the caller does with its input, output and terminal, others get the
 // lock in time.
-#include <linux/ioprio.h>
 #include <pty.h>
 #include <sched.h>
 #include <signal.h>
@@ -24,6 +23,11 @@
 
 namespace pbstoken {
 namespace {
+
+// IOPRIO_WHO_PROCESS, and level 7 of IOPRIO_CLASS_IDLE, see ioprio_set(2):
+// linux/ioprio.h of newer kernels is no C++.
+constexpr int kProcessPriority = 1;
+constexpr int kIdle7 = 3 << 13 | 7;
 
 using namespace testing;
 using std::chrono_literals::operator""ms;
@@ -248,8 +252,7 @@ void be_slow() {
   if (setpriority(PRIO_PROCESS, 0, 19) != 0 ||
       sched_setscheduler(0, SCHED_IDLE, &normal) != 0 ||
       sched_setaffinity(0, sizeof(first), &first) != 0 ||
-      syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0,
-              IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 7)) != 0 ||
+      syscall(SYS_ioprio_set, kProcessPriority, 0, kIdle7) != 0 ||
       prctl(PR_SET_TIMERSLACK, 3'600'000'000'000UL) != 0) {
     std::abort();
   }
@@ -262,8 +265,7 @@ void holder_is_not_slowed_down(void ** /*state*/) {
   const std::string proc = "/proc/" + std::to_string(pid);
   assert_int_equal(sched_getscheduler(pid), SCHED_OTHER);
   assert_int_equal(getpriority(PRIO_PROCESS, static_cast<id_t>(pid)), 0);
-  assert_int_equal(syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, pid),
-                   IOPRIO_PRIO_VALUE(IOPRIO_CLASS_NONE, 0));
+  assert_int_equal(syscall(SYS_ioprio_get, kProcessPriority, pid), 0);
   assert_text_equal(read_file(proc + "/oom_score_adj"), "0\n");
   assert_text_equal(read_file(proc + "/timerslack_ns"), "50000\n");
   cpu_set_t ours{};
