@@ -179,7 +179,9 @@ class Writer {
       return claim.error();
     }
     const auto renamed = temporary->rename_into_place();
-    if (renamed) {
+    // Also for whoever left the number that was taken over: he may have died
+    // between his rename and this.
+    if (renamed || (*claim && (*claim)->took_over())) {
       announced_ = static_cast<bool>(bump_version_word(store_.version_cache));
     }
     // Nobody takes over while we hold the lock, unless somebody has exchanged

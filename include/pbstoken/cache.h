@@ -154,6 +154,9 @@ class Cache::WriteClaim {
   WriteClaim(ShmAttachment attachment, GenerationClaim claim)
       : attachment_(std::move(attachment)), claim_(claim) {}
 
+  // See GenerationClaim.
+  [[nodiscard]] bool took_over() const { return claim_.took_over(); }
+
   // Right after the rename.  False if the word was no longer ours.
   bool end() { return claim_.end(); }
 

@@ -104,6 +104,34 @@ void death_between_rename_and_word_is_made_up_for(void **state) {
   assert_int_equal(word(scene), 1);
 }
 
+// Even by a writer who cannot rename: he ends the number that would have told
+// the next one.
+void death_is_made_up_for_by_a_writer_who_fails(void **state) {
+  Scene &scene = scene_in(state);
+  follow_a_page(&scene);
+  Verifier verifier(scene.store, load_crypt);
+  assert_text_equal(verdict(&verifier, kId, kSecret), "match");
+  const Process writer([&] {
+    std::function<void()> die = [] { raise(SIGKILL); };
+    testing::after_rename = &die;
+    static_cast<void>(scene.set(kId, kOther, kOtherHash));
+  });
+  static_cast<void>(writer.wait());
+  assert_int_equal(word(scene), 0);
+  std::function<void()> take_temporary_away = [&scene] {
+    for (const auto &entry :
+         std::filesystem::directory_iterator(scene.directory())) {
+      if (entry.path().filename().string().starts_with("token.tmp_")) {
+        std::filesystem::remove(entry.path());
+      }
+    }
+  };
+  testing::before_rename = &take_temporary_away;
+  assert_false(scene.set(kOtherId, kOther, kOtherHash));
+  assert_int_equal(word(scene), 1);
+  assert_text_equal(verdict(&verifier, kId, kSecret), "mismatch");
+}
+
 void member_who_may_not_read_the_word_goes_by_the_ttl(void **state) {
   Scene &scene = scene_in(state);
   follow_a_page(&scene);
@@ -127,6 +155,7 @@ int main() {
       with_hooks(count_without_a_change_costs_no_hash),
       with_hooks(set_tells_upstream_once),
       with_hooks(death_between_rename_and_word_is_made_up_for),
+      with_hooks(death_is_made_up_for_by_a_writer_who_fails),
       with_hooks(member_who_may_not_read_the_word_goes_by_the_ttl),
   };
   return cmocka_run_group_tests_name("cache, version word", tests, nullptr,
