@@ -5,6 +5,8 @@
 # make check      builds with both compilers, runs every test
 # make soak       the tests that go on at random, each for SOAK_SECONDS=60 (a
 #                 quarter of an hour in all), and their figures
+# make model      every order of steps of the cache's protocol, and mutants of
+#                 it: a quarter of an hour, and 4 GB of memory
 # make lint       clang-format, clang-tidy, cppcheck, shellcheck, mandoc
 # make install    DESTDIR= PREFIX= SYSCONFDIR= PAMDIR= UNITDIR=
 # make check-services   that real services take tokens, and end them
@@ -13,8 +15,8 @@
 # make check-package   that it can be rebuilt to the same bytes, and installed,
 #                 upgraded, removed and purged in a Debian of its own
 #
-# demo, check, soak, check-services, bench-nginx, lint, deb and check-package
-# install the packages that they need.
+# demo, check, soak, model, check-services, bench-nginx, lint, deb and
+# check-package install the packages that they need.
 
 # --- what an administrator may choose
 
@@ -51,6 +53,7 @@ TEST_PACKAGES = $(UNIT_TEST_PACKAGES) bash-completion clang clang-format \
 SERVICE_PACKAGES = apache2 curl dovecot-imapd iproute2 libapache2-mod-authnz-pam \
   libnginx-mod-http-auth-pam nginx openssh-client openssh-server postgresql \
   sasl2-bin sudo systemd util-linux
+MODEL_PACKAGES = gcc spin
 DEB_PACKAGES = build-essential debhelper lintian $(UNIT_TEST_PACKAGES)
 PACKAGE_TEST_PACKAGES = debootstrap util-linux
 
@@ -237,6 +240,12 @@ soak: test-packages
 	  $(SUDO) env SOAK_SECONDS=$(SOAK_SECONDS) tests/scratch $$test || exit 1; \
 	done
 
+model-packages:
+	$(call install_packages,$(MODEL_PACKAGES))
+
+model: model-packages
+	tests/model/run
+
 # Services of Debian's, each on what looks to it like a host of its own.
 SERVICE_TESTS = $(wildcard tests/services/test_*)
 
@@ -297,7 +306,8 @@ TEST_SOURCES = $(wildcard tests/*.cc tests/e2e/*.cc)
 FORMATTED = $(SOURCES) $(TEST_SOURCES) \
   $(wildcard include/pbstoken/*.h pam_pbstoken/*.h helper/*.h tests/*.h \
   tests/e2e/*.h)
-SCRIPTS = tests/run tests/scratch tests/demo tests/package .ci/run \
+SCRIPTS = tests/run tests/scratch tests/demo tests/package tests/model/run \
+  .ci/run \
   $(wildcard tests/services/*) tests/bench/nginx \
   $(wildcard debian/*.postinst debian/*.prerm debian/*.postrm) \
   debian/tests/authenticate helper/pbstoken-helper.bash-completion
@@ -320,7 +330,8 @@ clean:
 
 .PHONY: all build-packages test-packages demo-packages service-packages \
   deb-packages package-test-packages tests check-units e2e-tests check soak \
-  check-services bench-nginx check-package demo lint install deb clean
+  check-services bench-nginx check-package demo model model-packages lint \
+  install deb clean
 .SECONDARY:
 
 -include $(shell find $(BUILD) -path $(DEB) -prune -o \

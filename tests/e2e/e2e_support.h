@@ -64,9 +64,16 @@ inline std::string scratch(std::string_view name) {
 }
 
 // What the Makefile has built, beside these tests.
+// Asked for at the start: in another mount namespace, below another root, the
+// link has the path that the kernel sees.
+inline const std::filesystem::path build_directory =
+    std::filesystem::read_symlink("/proc/self/exe")
+        .parent_path()
+        .parent_path()
+        .parent_path();
+
 inline std::string built(std::string_view name) {
-  const auto self = std::filesystem::read_symlink("/proc/self/exe");
-  return self.parent_path().parent_path().parent_path() / name;
+  return build_directory / name;
 }
 
 inline std::string module_path() {
