@@ -49,12 +49,17 @@ struct CommandRight {
   bool rotating_member;  // and where the store has member_rotate?
 };
 
-constexpr std::array<CommandRight, 7> kCommands = {{
+constexpr std::array<CommandRight, 12> kCommands = {{
     {"generate", Command::kGenerate, false, false},
     {"set", Command::kSet, false, false},
     {"delete", Command::kDelete, false, false},
     {"rotate", Command::kRotate, false, true},
     {"verify", Command::kVerify, true, true},
+    {"account", Command::kAccount, true, true},
+    {"list", Command::kList, false, false},
+    {"check", Command::kCheck, false, false},
+    {"retire", Command::kRetire, false, false},
+    {"serve", Command::kServe, false, false},
     {"status", Command::kStatus, false, false},
     {"flush", Command::kFlush, false, false},
 }};

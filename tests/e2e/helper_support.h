@@ -45,6 +45,18 @@ inline void configure_groups(const std::string &more = {}) {
             "\nadmin_group = " + std::to_string(kAdminGroup) + "\n" + more);
 }
 
+// Accounts for both tokens, as upstream writes them.
+inline void write_user_cfg() {
+  constexpr const char *kPath = "/etc/proxmox-backup/user.cfg";
+  write_file(kPath,
+             std::string("user: john@pbs\n\ntoken: ") + kId +
+                 "\n\nuser: root@pam\n\ntoken: " + kOldId + "\n",
+             0640);
+  if (chown(kPath, kBackup, kBackup) != 0) {
+    fail_msg("cannot give %s away", kPath);
+  }
+}
+
 struct Person {
   const char *name;
   uid_t uid = kNobody;

@@ -75,13 +75,17 @@ struct NamedCommand {
   bool writes_shadow;  // and what is beside it
 };
 
-constexpr std::array<NamedCommand, 7> kCommands = {{
+constexpr std::array<NamedCommand, 11> kCommands = {{
     {"generate", Command::kGenerate, true, true},
     {"set", Command::kSet, true, true},
     {"delete", Command::kDelete, true, true},
     {"rotate", Command::kRotate, true, true},
     {"verify", Command::kVerify, true, false},
+    {"account", Command::kAccount, true, false},
     {"flush", Command::kFlush, true, false},
+    {"retire", Command::kRetire, true, false},
+    {"list", Command::kList, false, false},
+    {"check", Command::kCheck, false, false},
     {"status", Command::kStatus, false, false},
 }};
 

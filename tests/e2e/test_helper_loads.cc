@@ -103,6 +103,7 @@ int fresh_host(void **state) {
              groups + "verifiers:x:54321:nobody\n" + "admins:x:54322:nobody\n");
   configure("verify_group = verifiers\nadmin_group = admins\n");
   write_shadow({{kId, kHash}, {kOldId, kOldHash}});
+  write_user_cfg();
   install_helper();
   return 0;
 }
@@ -137,15 +138,19 @@ std::string trace_of(const std::string &user, const Traced &traced) {
   return read_file(log);
 }
 
-const std::array<Traced, 8> kTraced = {{
+const std::array<Traced, 12> kTraced = {{
     {{"verify", kId}, 0},
     {{"verify", "no@pbs!t"}, 5},
     {{"rotate", kId}, 0},
     {{"set", kId}, 0},
     {{"generate", kOldId}, 0},
     {{"delete", kOldId}, 0},
+    {{"account", kId}, 0},
+    {{"list"}, 0},
     {{"status"}, 0},
     {{"flush"}, 0},
+    {{"check"}, 0},
+    {{"retire"}, 0},
 }};
 
 // In the words of acceptance, and what each of them comes with.

@@ -29,12 +29,16 @@ struct Task {
   bool for_members;  // with member_rotate
 };
 
-const std::array<Task, 7> kTasks = {{
+const std::array<Task, 11> kTasks = {{
     {{"generate", kId}, false, true, true, false},
     {{"set", kId}, true, false, true, false},
     {{"delete", kId}, false, false, true, false},
     {{"rotate", kId}, true, true, true, true},
     {{"verify", kId}, true, false, false, true},
+    {{"account", kId}, false, false, false, true},
+    {{"list"}, false, true, false, false},
+    {{"check"}, false, false, false, false},
+    {{"retire"}, false, true, false, false},
     {{"status"}, false, true, false, false},
     {{"flush"}, false, false, false, false},
 }};
@@ -287,7 +291,7 @@ struct Cell {
   }
 };
 
-const Tokens kTokens = {{kOldId, kOldHash}, {kId, kHash}};
+const Tokens kTokens = {{kOldId, kHash}, {kId, kHash}};
 
 // The members in their order, the changed one last.
 void assert_file(const Cell &cell, bool is_changed) {
@@ -296,12 +300,11 @@ void assert_file(const Cell &cell, bool is_changed) {
   const bool is_whole =
       !is_changed ? text == shadow_of(kTokens)
       : cell.task.arguments[0] == "delete"
-          ? text == shadow_of({{kOldId, kOldHash}})
+          ? text == shadow_of({{kOldId, kHash}})
           : text != shadow_of(kTokens) && parse_json(text).MemberCount() == 2 &&
-                text.starts_with(shadow_of({{kOldId, kOldHash}})
+                text.starts_with(shadow_of({{kOldId, kHash}})
                                      .substr(0, std::strlen(kOldId) +
-                                                    std::strlen(kOldHash) +
-                                                    6)) &&
+                                                    std::strlen(kHash) + 6)) &&
                 std::string(parse_json(text)[kId].GetString())
                     .starts_with("$y$j9T$");
   if (!is_whole || status.st_mode != (S_IFREG | 0640) ||
@@ -311,7 +314,7 @@ void assert_file(const Cell &cell, bool is_changed) {
   }
   auto names = names_in(kDirectory);
   names.erase("token.shadow.lock");
-  if (names != std::set<std::string>{"token.shadow"}) {
+  if (names != std::set<std::string>({"token.shadow", "user.cfg"})) {
     fail_msg("%s: litter", cell.name().c_str());
   }
 }
@@ -347,6 +350,7 @@ int fresh_host(void ** /*state*/) {
     return -1;
   }
   configure_groups("member_rotate = yes\ncache_ttl = 0\n");
+  write_user_cfg();
   install_helper();
   std::filesystem::create_directories(scratch("open"));
   chmod(scratch("open").c_str(), 01777);

@@ -17,14 +17,18 @@ namespace {
 using namespace testing;
 
 // With an id that is there, so that each of them could do something.
-const std::array<std::vector<std::string>, 7> kEveryCommand = {{
+const std::array<std::vector<std::string>, 11> kEveryCommand = {{
     {"generate", kId},
     {"set", kId},
     {"delete", kId},
     {"rotate", kId},
     {"verify", kId},
+    {"account", kId},
+    {"list"},
     {"status"},
     {"flush"},
+    {"check"},
+    {"retire"},
 }};
 
 int fresh_host(void **state) {
@@ -35,6 +39,7 @@ int fresh_host(void **state) {
   write_file("/etc/group", groups);
   configure_groups();
   write_shadow({{kId, kHash}, {kOldId, kOldHash}});
+  write_user_cfg();
   return 0;
 }
 
@@ -59,7 +64,8 @@ void assert_refused_everything(const Person &person) {
                    std::string(person.name) + ", " + arguments[0]);
   }
   assert_untouched();
-  assert_true(names_in(kDirectory) == std::set<std::string>{"token.shadow"});
+  assert_true(names_in(kDirectory) ==
+              std::set<std::string>({"token.shadow", "user.cfg"}));
   assert_true(status_json()["id"].IsNull());
 }
 
@@ -231,11 +237,16 @@ const std::array<Person, 4> kMembers = {{
     {.name = "service", .uid = 33, .gid = 33, .groups = {0, kVerifyGroup}},
 }};
 
-void member_may_verify_and_nothing_else(void ** /*state*/) {
+void member_may_verify_and_ask_for_accounts_and_nothing_else(
+    void ** /*state*/) {
   for (const Person &person : kMembers) {
     assert_answers(person, {{{"verify", kId}, kSecret, 0},
                             {{"verify", kId}, kWrongSecret, 1},
                             {{"verify", "no@pbs!t"}, kSecret, 5},
+                            {{"account", kId}, "", 0},
+                            {{"list"}, "", 3},
+                            {{"check"}, "", 3},
+                            {{"retire"}, "", 3},
                             {{"rotate", kId}, kSecret, 3},
                             {{"rotate", kId}, kWrongSecret, 3},
                             {{"generate", kId}, "", 3},
@@ -295,7 +306,10 @@ void admin_may_do_everything(void ** /*state*/) {
                             {{"set", kId}, kWrongSecret, 0},
                             {{"verify", kId}, kWrongSecret, 0},
                             {{"generate", kId}, "", 0},
+                            {{"account", kId}, "", 0},
+                            {{"list"}, "", 0},
                             {{"status"}, "", 0},
+                            {{"retire"}, "", 0},
                             {{"flush"}, "", 0},
                             {{"delete", kId}, "", 0},
                             {{"delete", kId}, "", 5}});
@@ -436,7 +450,7 @@ int main() {
       FRESH_TEST(config_option_is_refused_to_all_but_root),
       FRESH_TEST(store_that_is_not_there_is_refused),
       FRESH_TEST(bad_configuration_is_quoted_to_root_alone),
-      FRESH_TEST(member_may_verify_and_nothing_else),
+      FRESH_TEST(member_may_verify_and_ask_for_accounts_and_nothing_else),
       FRESH_TEST(member_may_rotate_where_the_store_says_so),
       FRESH_TEST(member_fills_the_cache),
       FRESH_TEST(admin_may_do_everything),

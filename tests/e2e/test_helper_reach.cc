@@ -381,6 +381,7 @@ void waiting_for_input_can_be_ended(void ** /*state*/) {
              proc_status(pid, "Umask") == "0077";
     }));
     kill(pid, SIGTERM);
+    input.close_writer();  // too late to matter, unless the signal does not
     assert_int_equal(wait_for(pid), 128 + SIGTERM);
   }
 }
