@@ -220,15 +220,17 @@ VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full \
 # As many compilers at once as there are processors, unless make was told.
 PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
-check: test-packages
-	$(MAKE) $(PARALLEL) WERROR=1 all tests e2e-tests
+check: test-packages host-packages
+	$(MAKE) $(PARALLEL) WERROR=1 all tests e2e-tests host-programs
 	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(BUILD)/clang CXX=clang++ all
 	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(SANITIZED) CXX=clang++ tests \
 	  SANITIZE='$(SANITIZERS)'
 	tests/run -j "$$(nproc)" $(UNIT_TESTS) \
 	  $(patsubst $(BUILD)/%,$(SANITIZED)/%,$(UNIT_TESTS)) \
 	  -p '$(VALGRIND)' $(UNIT_TESTS) \
-	  -p '$(SUDO) tests/scratch' $(E2E_TESTS)
+	  -p '$(SUDO) tests/scratch' $(E2E_TESTS) \
+	  -p 'env BUILD=$(BUILD)' $(HOST_TESTS_UNPRIVILEGED) \
+	  -p '$(IN_SCRATCH)' $(HOST_TESTS)
 
 # What check runs for some seconds and some thousand random moments, for as
 # long as one likes.  Their output is for people: it has the figures.
@@ -257,8 +259,13 @@ HOST_CXXFLAGS = -std=c++20 -O1 -g -Wall -Wextra -Wshadow \
   $(if $(WERROR),-Werror) -Itests/hosts
 HOST_PROGRAMS = $(patsubst tests/hosts/%.c,$(HOSTS)/%,\
   $(wildcard tests/hosts/host_*.c)) $(HOSTS)/host_runtime \
-  $(HOSTS)/host_runtime_libcxx $(HOSTS)/host_runtime_both $(HOSTS)/pam_bad.so
-HOST_TESTS = $(wildcard tests/hosts/test_*)
+  $(HOSTS)/host_runtime_libcxx $(HOSTS)/host_runtime_both $(HOSTS)/pam_bad.so \
+  $(HOSTS)/answer $(HOSTS)/images $(HOSTS)/secret_paths \
+  $(HOSTS)/secret_paths_leaky
+HOST_TESTS_UNPRIVILEGED = tests/hosts/test_secret_paths \
+  tests/hosts/test_hardening
+HOST_TESTS = $(filter-out $(HOST_TESTS_UNPRIVILEGED),\
+  $(wildcard tests/hosts/test_*))
 IN_SCRATCH = $(SUDO) env BUILD=$(BUILD) tests/scratch
 
 $(HOSTS)/host.o: tests/hosts/host.c tests/hosts/host.h
@@ -270,6 +277,10 @@ $(HOSTS)/host_%: tests/hosts/host_%.c tests/hosts/host.h $(HOSTS)/host.o
 
 # Its functions are to be found by everybody.
 $(HOSTS)/host_symbols: HOST_FLAGS = -rdynamic -fno-builtin
+
+$(HOSTS)/answer $(HOSTS)/images: $(HOSTS)/%: tests/hosts/%.c
+	@mkdir -p $(@D)
+	$(CC) $(HOST_CFLAGS) -o $@ $< -lpam
 
 $(HOSTS)/pam_bad.so: tests/hosts/pam_bad.c
 	@mkdir -p $(@D)
@@ -284,6 +295,23 @@ $(HOSTS)/host_runtime_libcxx $(HOSTS)/host_runtime_both: \
   HOST_CXX = clang++ -stdlib=libc++
 $(HOSTS)/host_runtime_both: \
   HOST_RUNTIME = -Wl,--no-as-needed -l:libstdc++.so.6
+
+# As other tests in C++, with the core; every call of CRYPTO_memcmp
+# and strlen is seen.
+$(HOSTS)/%.o: tests/hosts/%.cc
+	@mkdir -p $(@D)
+	$(CXX) $(ALL_CXXFLAGS) $(TEST_CXXFLAGS) -Itests -c -o $@ $<
+
+$(HOSTS)/secret_paths: $(HOSTS)/secret_paths.o $(CORE)
+	$(CXX) -pie -Wl,--wrap=CRYPTO_memcmp,--wrap=strlen -o $@ $^ -l:libcrypto.a -lcmocka
+
+# A mutant of what compares: in front of the core, whose own are left out.
+$(HOSTS)/leaky/%.o: pam_pbstoken/%.cc Makefile
+	@mkdir -p $(@D)
+	$(CXX) $(ALL_CXXFLAGS) -DCRYPTO_memcmp=memcmp -c -o $@ $<
+$(HOSTS)/secret_paths_leaky: $(HOSTS)/secret_paths.o \
+    $(HOSTS)/leaky/segment.o $(HOSTS)/leaky/stored_hash.o $(CORE)
+	$(CXX) -pie -Wl,--wrap=CRYPTO_memcmp,--wrap=strlen -o $@ $^ -l:libcrypto.a -lcmocka
 
 host-packages: test-packages
 	$(call install_packages,$(HOST_PACKAGES))
@@ -349,9 +377,9 @@ SOURCES = $(MODULE_SOURCES) $(CORE_SOURCES) $(HELPER_SOURCES)
 TEST_SOURCES = $(wildcard tests/*.cc tests/e2e/*.cc)
 FORMATTED = $(SOURCES) $(TEST_SOURCES) \
   $(wildcard include/pbstoken/*.h pam_pbstoken/*.h helper/*.h tests/*.h \
-  tests/e2e/*.h)
+  tests/e2e/*.h tests/hosts/*.h tests/hosts/*.c tests/hosts/*.cc)
 SCRIPTS = tests/run tests/scratch tests/demo tests/package tests/model/run \
-  .ci/run \
+  .ci/run $(filter-out %.c %.cc %.h %.md %/expected,$(wildcard tests/hosts/*)) \
   $(wildcard tests/services/*) tests/bench/nginx \
   $(wildcard debian/*.postinst debian/*.prerm debian/*.postrm) \
   debian/tests/authenticate helper/pbstoken-helper.bash-completion
