@@ -54,7 +54,7 @@ SERVICE_PACKAGES = apache2 curl dovecot-imapd iproute2 libapache2-mod-authnz-pam
   libnginx-mod-http-auth-pam nginx openssh-client openssh-server postgresql \
   sasl2-bin sudo systemd util-linux
 MODEL_PACKAGES = gcc spin
-HOST_PACKAGES = clang devscripts gcc gdb libc++-dev libc++abi-dev lld valgrind
+HOST_PACKAGES = clang devscripts gcc gdb libc++-dev libc++abi-dev lld llvm valgrind
 DEB_PACKAGES = build-essential debhelper lintian $(UNIT_TEST_PACKAGES)
 PACKAGE_TEST_PACKAGES = debootstrap util-linux
 
@@ -230,7 +230,8 @@ check: test-packages host-packages
 	  -p '$(VALGRIND)' $(UNIT_TESTS) \
 	  -p '$(SUDO) tests/scratch' $(E2E_TESTS) \
 	  -p 'env BUILD=$(BUILD)' $(HOST_TESTS_UNPRIVILEGED) \
-	  -p '$(IN_SCRATCH)' $(HOST_TESTS)
+	  -p '$(SUDO) env BUILD=$(BUILD) WIPES=$(BUILD)/clang tests/scratch' \
+	  $(HOST_TESTS)
 
 # What check runs for some seconds and some thousand random moments, for as
 # long as one likes.  Their output is for people: it has the figures.
@@ -313,10 +314,36 @@ $(HOSTS)/secret_paths_leaky: $(HOSTS)/secret_paths.o \
     $(HOSTS)/leaky/segment.o $(HOSTS)/leaky/stored_hash.o $(CORE)
 	$(CXX) -pie -Wl,--wrap=CRYPTO_memcmp,--wrap=strlen -o $@ $^ -l:libcrypto.a -lcmocka
 
+# Measured as it is installed.
+$(HOSTS)/timing: tests/hosts/timing.cc $(CORE)
+	@mkdir -p $(@D)
+	$(CXX) -std=c++20 $(HOST_CXXFLAGS) -Iinclude -O2 -o $@ $< $(CORE) \
+	  -l:libcrypto.a
+
 host-packages: test-packages
 	$(call install_packages,$(HOST_PACKAGES))
 
 host-programs: $(HOST_PROGRAMS)
+
+TIMING_SAMPLES = 200000
+timing: host-packages
+	$(MAKE) WERROR=1 all $(HOSTS)/timing
+	$(IN_SCRATCH) tests/hosts/time $(TIMING_SAMPLES)
+
+# What check does with all of that, and at length: one cycle after another, and
+# what the compilers make of the wipes when they see all of a program.
+CYCLES = 1000000
+hosts: host-packages
+	$(MAKE) $(PARALLEL) WERROR=1 all host-programs
+	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(BUILD)/clang CXX=clang++ all
+	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(BUILD)/gcc-lto \
+	  CXXFLAGS='-O2 -g -flto=auto' all
+	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(BUILD)/clang-lto CXX=clang++ \
+	  AR=llvm-ar CXXFLAGS='-O2 -g -flto' LDFLAGS=-fuse-ld=lld all
+	tests/run -p 'env BUILD=$(BUILD)' $(HOST_TESTS_UNPRIVILEGED) \
+	  -p '$(SUDO) env BUILD=$(BUILD) WIPES=$(BUILD)/clang:$(BUILD)/gcc-lto:$(BUILD)/clang-lto tests/scratch' \
+	  $(HOST_TESTS)
+	$(IN_SCRATCH) tests/hosts/cycles $(CYCLES)
 
 # Services of Debian's, each on what looks to it like a host of its own.
 SERVICE_TESTS = $(wildcard tests/services/test_*)
@@ -402,7 +429,7 @@ clean:
 
 .PHONY: all build-packages test-packages demo-packages service-packages \
   deb-packages package-test-packages tests check-units e2e-tests check soak \
-  check-services bench-nginx check-package demo model model-packages lint \
+  check-services bench-nginx check-package demo model model-packages hosts timing host-packages host-programs lint \
   install deb clean
 .SECONDARY:
 
