@@ -7,6 +7,10 @@
 #                 quarter of an hour in all), and their figures
 # make model      every order of steps of the cache's protocol, and mutants of
 #                 it: a quarter of an hour, and 4 GB of memory
+# make hosts      hosts of all kinds, each with CYCLES=1000000 of pam_start to
+#                 pam_end, and what is left of secrets: half an hour
+# make timing     what the time of an answer tells, as a table
+# make analyze    gcc -fanalyzer and clang's static analyzer: some minutes
 # make lint       clang-format, clang-tidy, cppcheck, shellcheck, mandoc
 # make install    DESTDIR= PREFIX= SYSCONFDIR= PAMDIR= UNITDIR=
 # make check-services   that real services take tokens, and end them
@@ -15,8 +19,8 @@
 # make check-package   that it can be rebuilt to the same bytes, and installed,
 #                 upgraded, removed and purged in a Debian of its own
 #
-# demo, check, soak, model, check-services, bench-nginx, lint, deb and
-# check-package install the packages that they need.
+# demo, check, soak, model, hosts, timing, analyze, check-services, bench-nginx,
+# lint, deb and check-package install the packages that they need.
 
 # --- what an administrator may choose
 
