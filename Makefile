@@ -325,12 +325,16 @@ host-packages: test-packages
 
 host-programs: $(HOST_PROGRAMS)
 
-# What takes too long for lint; a finding fails it.
+# What takes too long for lint; a finding fails it.  Of gcc 12, which knows C,
+# two kinds are left out: what std::optional holds, or a function has returned, is
+# uninitialised to it (Memcheck and clang say of what really is), and what
+# std::unique_ptr owns has leaked.
 ANALYZED = printf '%s\n' $(SOURCES) | xargs -P "$$(nproc)" -I FILE
 analyze: test-packages
 	$(ANALYZED) clang++ --analyze --analyzer-output text \
 	  -Xclang -analyzer-werror $(LANGUAGE) $(BUILT_IN) -Iinclude FILE
 	$(ANALYZED) g++ $(LANGUAGE) $(BUILT_IN) -Iinclude -O1 -fanalyzer -Werror \
+	  -Wno-analyzer-use-of-uninitialized-value -Wno-analyzer-malloc-leak \
 	  -c -o /dev/null FILE
 
 TIMING_SAMPLES = 200000
