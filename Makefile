@@ -291,13 +291,16 @@ $(HOSTS)/pam_bad.so: tests/hosts/pam_bad.c
 	@mkdir -p $(@D)
 	$(CC) $(HOST_CFLAGS) -fPIC -shared -o $@ $< -lpam
 
-$(HOSTS)/host_runtime $(HOSTS)/host_runtime_libcxx $(HOSTS)/host_runtime_both: \
-    tests/hosts/host_runtime.cc tests/hosts/host.h $(HOSTS)/host.o
-	$(HOST_CXX) $(HOST_CXXFLAGS) -o $@ $< $(HOSTS)/host.o -lpam -lpthread \
-	  $(HOST_RUNTIME)
-$(HOSTS)/host_runtime: HOST_CXX = g++
+$(HOSTS)/host_runtime: tests/hosts/host_runtime.cc tests/hosts/host.h \
+    $(HOSTS)/host.o
+	g++ $(HOST_CXXFLAGS) -o $@ $< $(HOSTS)/host.o -lpam -lpthread
+
+$(HOSTS)/runtime_libcxx.o: tests/hosts/host_runtime.cc tests/hosts/host.h
+	@mkdir -p $(@D)
+	clang++ -stdlib=libc++ $(HOST_CXXFLAGS) -c -o $@ $<
 $(HOSTS)/host_runtime_libcxx $(HOSTS)/host_runtime_both: \
-  HOST_CXX = clang++ -stdlib=libc++
+    $(HOSTS)/runtime_libcxx.o $(HOSTS)/host.o
+	clang++ -stdlib=libc++ -o $@ $^ -lpam -lpthread $(HOST_RUNTIME)
 $(HOSTS)/host_runtime_both: \
   HOST_RUNTIME = -Wl,--no-as-needed -l:libstdc++.so.6
 
