@@ -31,8 +31,9 @@ COMPLETIONDIR = $(PREFIX)/share/bash-completion/completions
 EXAMPLESDIR = $(PREFIX)/share/doc/libpam-pbstoken/examples
 
 CXX = g++
-# In the environment, too, which is how a packager gives them.
-CXXFLAGS ?= -O2 -g
+# In the environment, too, which is how a packager gives them.  For size: the
+# module is mapped by every host, and what takes time is in libraries.
+CXXFLAGS ?= -Os -g
 CPPFLAGS ?=
 LDFLAGS ?=
 WERROR =
