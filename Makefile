@@ -55,6 +55,7 @@ SERVICE_PACKAGES = apache2 curl dovecot-imapd iproute2 libapache2-mod-authnz-pam
   libnginx-mod-http-auth-pam nginx openssh-client openssh-server postgresql \
   sasl2-bin sudo systemd util-linux
 MODEL_PACKAGES = gcc spin
+HOST_PACKAGES = clang devscripts gcc gdb libc++-dev libc++abi-dev lld valgrind
 DEB_PACKAGES = build-essential debhelper lintian $(UNIT_TEST_PACKAGES)
 PACKAGE_TEST_PACKAGES = debootstrap util-linux
 
@@ -246,6 +247,49 @@ model-packages:
 
 model: model-packages
 	tests/model/run
+
+# --- hosts of all kinds, what they are left with, and how long it takes
+
+# Programs in C, and one in C++ with each of two runtimes, and with both.
+HOSTS = $(BUILD)/tests/hosts
+HOST_CFLAGS = -std=gnu11 -O1 -g -Wall -Wextra -Wshadow $(if $(WERROR),-Werror) \
+  -Itests/hosts
+HOST_CXXFLAGS = -std=c++20 -O1 -g -Wall -Wextra -Wshadow \
+  $(if $(WERROR),-Werror) -Itests/hosts
+HOST_PROGRAMS = $(patsubst tests/hosts/%.c,$(HOSTS)/%,\
+  $(wildcard tests/hosts/host_*.c)) $(HOSTS)/host_runtime \
+  $(HOSTS)/host_runtime_libcxx $(HOSTS)/host_runtime_both $(HOSTS)/pam_bad.so
+HOST_TESTS = $(wildcard tests/hosts/test_*)
+IN_SCRATCH = $(SUDO) env BUILD=$(BUILD) tests/scratch
+
+$(HOSTS)/host.o: tests/hosts/host.c tests/hosts/host.h
+	@mkdir -p $(@D)
+	$(CC) $(HOST_CFLAGS) -c -o $@ $<
+
+$(HOSTS)/host_%: tests/hosts/host_%.c tests/hosts/host.h $(HOSTS)/host.o
+	$(CC) $(HOST_CFLAGS) $(HOST_FLAGS) -o $@ $< $(HOSTS)/host.o -lpam -lpthread -lm
+
+# Its functions are to be found by everybody.
+$(HOSTS)/host_symbols: HOST_FLAGS = -rdynamic -fno-builtin
+
+$(HOSTS)/pam_bad.so: tests/hosts/pam_bad.c
+	@mkdir -p $(@D)
+	$(CC) $(HOST_CFLAGS) -fPIC -shared -o $@ $< -lpam
+
+$(HOSTS)/host_runtime $(HOSTS)/host_runtime_libcxx $(HOSTS)/host_runtime_both: \
+    tests/hosts/host_runtime.cc tests/hosts/host.h $(HOSTS)/host.o
+	$(HOST_CXX) $(HOST_CXXFLAGS) -o $@ $< $(HOSTS)/host.o -lpam -lpthread \
+	  $(HOST_RUNTIME)
+$(HOSTS)/host_runtime: HOST_CXX = g++
+$(HOSTS)/host_runtime_libcxx $(HOSTS)/host_runtime_both: \
+  HOST_CXX = clang++ -stdlib=libc++
+$(HOSTS)/host_runtime_both: \
+  HOST_RUNTIME = -Wl,--no-as-needed -l:libstdc++.so.6
+
+host-packages: test-packages
+	$(call install_packages,$(HOST_PACKAGES))
+
+host-programs: $(HOST_PROGRAMS)
 
 # Services of Debian's, each on what looks to it like a host of its own.
 SERVICE_TESTS = $(wildcard tests/services/test_*)

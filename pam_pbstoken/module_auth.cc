@@ -6,6 +6,7 @@
 #include "module_account.h"
 #include "module_authtok.h"
 #include "module_call.h"
+#include "module_cancel.h"
 #include "module_credentials.h"
 #include "module_log.h"
 #include "module_options.h"
@@ -154,6 +155,7 @@ int authenticate(pam_handle_t *pamh, std::span<const char *const> argv) {
   if (const int status = current_user(pamh, &user); status != PAM_SUCCESS) {
     return status;
   }
+  const NotCancellable from_here_on;
   Credentials credentials;
   Source source = Source::kFile;
   Meaning meaning = find_credentials(*options, user, password, &credentials);
