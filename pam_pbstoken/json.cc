@@ -66,6 +66,23 @@ std::string_view view(const char *text, rapidjson::SizeType size) {
   return {text, size};
 }
 
+// RapidJSON takes the escape of a low surrogate that stands alone, and decodes
+// it to bytes that are no UTF-8.  The text itself was found to be UTF-8, where
+// this byte does nothing but lead.
+bool has_surrogate(std::string_view text) {
+  constexpr char kLead = '\xed';
+  constexpr unsigned char kFirstOfSurrogates = 0xa0;
+  for (std::size_t at = text.find(kLead); at != std::string_view::npos;
+       at = text.find(kLead, at + 1)) {
+    const std::string_view next = slice(text, at + 1, 1);
+    if (!next.empty() &&
+        static_cast<unsigned char>(next.front()) >= kFirstOfSurrogates) {
+      return true;
+    }
+  }
+  return false;
+}
+
 // Reports the members of the outermost object, and where they stood.
 class MemberHandler {
  public:
@@ -84,6 +101,10 @@ class MemberHandler {
   }
 
   bool String(const char *text, rapidjson::SizeType size, bool) {
+    if (has_surrogate(view(text, size))) {
+      lone_surrogate_ = true;
+      return false;
+    }
     if (depth_ == 1) {
       member_.value = view(text, size);
       member_.is_string = true;
@@ -92,6 +113,10 @@ class MemberHandler {
   }
 
   bool Key(const char *text, rapidjson::SizeType size, bool) {
+    if (has_surrogate(view(text, size))) {
+      lone_surrogate_ = true;
+      return false;
+    }
     if (depth_ == 1) {
       member_ = JsonMember{};
       member_.name = view(text, size);
@@ -107,6 +132,7 @@ class MemberHandler {
 
   [[nodiscard]] bool wrong_root() const { return wrong_root_; }
   [[nodiscard]] bool too_deep() const { return too_deep_; }
+  [[nodiscard]] bool lone_surrogate() const { return lone_surrogate_; }
 
  private:
   bool scalar(bool allowed_as_root) {
@@ -161,6 +187,7 @@ class MemberHandler {
   std::size_t depth_ = 0;
   bool wrong_root_ = false;
   bool too_deep_ = false;
+  bool lone_surrogate_ = false;
 };
 
 Error malformed(const InPlaceStream &stream, std::size_t offset,
@@ -214,6 +241,10 @@ Result<void> parse_json_members(std::span<char> text, const PathText &path,
   }
   if (handler.too_deep()) {
     return malformed(stream, offset, "nested too deeply", path);
+  }
+  if (handler.lone_surrogate()) {
+    return malformed(stream, offset, "an escape of half a surrogate pair",
+                     path);
   }
   if (parsed.Code() == rapidjson::kParseErrorTermination) {
     return plain_error(Errc::kNoMemory, "cannot read", path.view(),

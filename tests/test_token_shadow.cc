@@ -82,7 +82,7 @@ struct Malformed {
 };
 
 void parse_malformed_is_refused_with_its_place(void ** /*state*/) {
-  const std::array<Malformed, 19> all = {{
+  const std::array<Malformed, 22> all = {{
       {"", ":1:1:"},
       {" ", ":1:2:"},
       {"[]", ":1:1:"},
@@ -100,6 +100,9 @@ void parse_malformed_is_refused_with_its_place(void ** /*state*/) {
       {"{'a':'b'}", ":1:2:"},
       {"{\"a\":\"\xff\"}", ":1:7:"},
       {"{\"a\":\"\xed\xa0\x80\"}", ":1:7:"},
+      {R"({"a":"\ud800"})", ":1:7:"},
+      {R"({"a":"\udc00"})", ":1:14:"},
+      {R"({"a":[{"\udfff":1}]})", ":1:16:"},
       {std::string("{\"a\":\"b\"}\0{}", 12), ":1:10:"},
       {std::string("{\"a\"\0:\"b\"}", 10), ":1:5:"},
   }};
