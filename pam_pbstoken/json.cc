@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pbstoken/json.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -81,6 +82,24 @@ bool has_surrogate(std::string_view text) {
     }
   }
   return false;
+}
+
+// How many bytes the character has that this byte leads.
+std::size_t length_by_lead(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+}
+
+// Where the text ends in the middle of a character, which RapidJSON would look
+// for behind the NUL byte; the size of the text if it does not.
+std::size_t find_cut_character(std::string_view text) {
+  for (std::size_t left = 1; left <= 3 && left <= text.size(); ++left) {
+    const std::size_t at = text.size() - left;
+    if (length_by_lead(text[at]) > left) {
+      return at;
+    }
+  }
+  return text.size();
 }
 
 // Reports the members of the outermost object, and where they stood.
@@ -200,6 +219,18 @@ Error malformed(const InPlaceStream &stream, std::size_t offset,
   return error;
 }
 
+Error cut_character(std::string_view text, std::size_t at,
+                    const PathText &path) {
+  Error error = plain_error(Errc::kMalformed, "malformed JSON", path.view(),
+                            "a character is cut off");
+  const std::string_view before = slice(text, 0, at);
+  error.line = 1 + static_cast<std::uint64_t>(
+                       std::count(before.begin(), before.end(), '\n'));
+  // npos + 1 is 0: the first line.
+  error.column = at - (before.rfind('\n') + 1) + 1;
+  return error;
+}
+
 // Writes into a Buffer, and remembers that it could not.
 class BufferStream {
  public:
@@ -223,6 +254,10 @@ Result<void> parse_json_members(std::span<char> text, const PathText &path,
                               rapidjson::kParseValidateEncodingFlag;
   using Utf8 = rapidjson::UTF8<>;
   using Reader = rapidjson::GenericReader<Utf8, Utf8, FixedAllocator>;
+  const std::string_view whole(text.data(), text.size());
+  if (const std::size_t at = find_cut_character(whole); at != whole.size()) {
+    return cut_character(whole, at, path);
+  }
   FixedAllocator allocator;
   Reader reader(&allocator, FixedAllocator::kSize);
   InPlaceStream stream(text.data());
