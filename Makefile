@@ -7,6 +7,7 @@
 #                 quarter of an hour in all), and their figures
 # make model      every order of steps of the cache's protocol, and mutants of
 #                 it: a quarter of an hour, and 4 GB of memory
+# make fuzz       every fuzzer for FUZZ_SECONDS=60, see tests/fuzz/README.md
 # make lint       clang-format, clang-tidy, cppcheck, shellcheck, mandoc
 # make install    DESTDIR= PREFIX= SYSCONFDIR= PAMDIR= UNITDIR=
 # make check-services   that real services take tokens, and end them
@@ -15,7 +16,7 @@
 # make check-package   that it can be rebuilt to the same bytes, and installed,
 #                 upgraded, removed and purged in a Debian of its own
 #
-# demo, check, soak, model, check-services, bench-nginx, lint, deb and
+# demo, check, soak, model, fuzz, check-services, bench-nginx, lint, deb and
 # check-package install the packages that they need.
 
 # --- what an administrator may choose
@@ -56,6 +57,7 @@ SERVICE_PACKAGES = apache2 curl dovecot-imapd iproute2 libapache2-mod-authnz-pam
   sasl2-bin sudo systemd util-linux
 MODEL_PACKAGES = gcc spin
 HOST_PACKAGES = clang devscripts gcc gdb libc++-dev libc++abi-dev lld valgrind
+FUZZ_PACKAGES = clang libclang-rt-dev libsimdjson-dev util-linux
 DEB_PACKAGES = build-essential debhelper lintian $(UNIT_TEST_PACKAGES)
 PACKAGE_TEST_PACKAGES = debootstrap util-linux
 
@@ -180,7 +182,8 @@ demo-packages:
 	$(call install_packages,$(BUILD_PACKAGES) $(DEMO_PACKAGES))
 
 test-packages:
-	$(call install_packages,$(BUILD_PACKAGES) $(DEMO_PACKAGES) $(TEST_PACKAGES))
+	$(call install_packages,$(BUILD_PACKAGES) $(DEMO_PACKAGES) \
+	  $(TEST_PACKAGES) $(FUZZ_PACKAGES))
 
 # Unit tests: tests/test_SUBJECT.cc, no root needed.  They are linked with all
 # of the core, of the module but its entry points, and of the helper but its
@@ -291,6 +294,40 @@ host-packages: test-packages
 
 host-programs: $(HOST_PROGRAMS)
 
+# Fuzzers: tests/fuzz/fuzz_SUBJECT.cc, and what finds of theirs became of, in
+# tests/fuzz/corpus/SUBJECT, which check replays.  Those that need root, and a
+# namespace, are here by name.
+FUZZ_SECONDS = 60
+FUZZ_SUBJECTS = $(patsubst tests/fuzz/fuzz_%.cc,%,$(wildcard tests/fuzz/fuzz_*.cc))
+FUZZ_AS_ROOT = module
+FUZZ_SHARED = $(BUILD)/tests/fuzz/second_reader.o
+FUZZ_LIBRARIES = -l:libcrypto.a -lsimdjson -lcrypt -lpam -ldl
+FUZZERS = $(FUZZ_SUBJECTS:%=$(BUILD)/tests/fuzz/fuzz_%)
+REPLAYS = $(FUZZ_SUBJECTS:%=$(BUILD)/tests/fuzz/replay_%)
+REPLAYS_AS_ROOT = $(FUZZ_AS_ROOT:%=$(BUILD)/tests/fuzz/replay_%)
+
+$(FUZZERS): %: %.o $(FUZZ_SHARED) $(TESTED)
+	$(CXX) -pie $(SANITIZE) -fsanitize=fuzzer $(LDFLAGS) -rdynamic -o $@ $< \
+	  $(FUZZ_SHARED) $(TESTED) $(FUZZ_LIBRARIES)
+
+$(REPLAYS): $(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o \
+    $(BUILD)/tests/fuzz/replay.o $(FUZZ_SHARED) $(TESTED)
+	$(CXX) -pie $(SANITIZE) $(LDFLAGS) -rdynamic -o $@ $(filter %.o %.a,$^) \
+	  $(FUZZ_LIBRARIES)
+
+fuzzers: $(FUZZERS)
+replays: $(REPLAYS)
+
+# Instrumented and sanitized, in a build of their own, by which no other is
+# slowed down.
+fuzz: test-packages
+	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(BUILD)/fuzz CXX=clang++ \
+	  CXXFLAGS='-O1 -g' TEST_CXXFLAGS= \
+	  SANITIZE='-fsanitize=fuzzer-no-link $(SANITIZERS)' fuzzers
+	for subject in $(FUZZ_SUBJECTS); do \
+	  tests/fuzz/run $(BUILD)/fuzz $$subject $(FUZZ_SECONDS) || exit 1; \
+	done
+
 # Services of Debian's, each on what looks to it like a host of its own.
 SERVICE_TESTS = $(wildcard tests/services/test_*)
 
@@ -347,10 +384,10 @@ check-package: deb package-test-packages
 # --- linting
 
 SOURCES = $(MODULE_SOURCES) $(CORE_SOURCES) $(HELPER_SOURCES)
-TEST_SOURCES = $(wildcard tests/*.cc tests/e2e/*.cc)
+TEST_SOURCES = $(wildcard tests/*.cc tests/e2e/*.cc tests/fuzz/*.cc)
 FORMATTED = $(SOURCES) $(TEST_SOURCES) \
   $(wildcard include/pbstoken/*.h pam_pbstoken/*.h helper/*.h tests/*.h \
-  tests/e2e/*.h)
+  tests/e2e/*.h tests/fuzz/*.h)
 SCRIPTS = tests/run tests/scratch tests/demo tests/package tests/model/run \
   .ci/run \
   $(wildcard tests/services/*) tests/bench/nginx \
