@@ -10,6 +10,8 @@
 # make lint       clang-format, clang-tidy, cppcheck, shellcheck, mandoc
 # make install    DESTDIR= PREFIX= SYSCONFDIR= PAMDIR= UNITDIR=
 # make check-services   that real services take tokens, and end them
+# make bench      what a cached token costs beside pam_permit and others; some
+#                 of it with PARTS="transaction core"
 # make bench-nginx what nginx serves with tokens, and without
 # make deb        the Debian package, under build/deb, and lintian's word on it
 # make check-package   that it can be rebuilt to the same bytes, and installed,
@@ -246,6 +248,38 @@ model-packages:
 model: model-packages
 	tests/model/run
 
+# --- benchmarks
+
+# What takes its turn beside pam_permit and others; see tests/bench/README.md.
+BENCH_PACKAGES = apache2-utils gnuplot-nox libpam-pwdfile strace valgrind
+BENCH_PARTS = transaction core
+PARTS = $(BENCH_PARTS)
+bench_parts = $(subst $(comma), ,$(PARTS))
+comma = ,
+BENCH_PROGRAMS = $(patsubst tests/bench/%.cc,$(BUILD)/tests/bench/%,\
+  $(wildcard tests/bench/*.cc))
+# The core, which these have inside; the others map what a small daemon maps.
+BENCH_CORE_PROGRAMS = $(patsubst %,$(BUILD)/tests/bench/%,core)
+
+$(BUILD)/tests/bench/%.o: tests/bench/%.cc Makefile
+	@mkdir -p $(@D)
+	$(CXX) $(ALL_CXXFLAGS) -DPBSTOKEN_MULTIARCH='"$(MULTIARCH)"' -c -o $@ $<
+
+$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o
+	$(CXX) -pie -static-libstdc++ -static-libgcc $(LDFLAGS) -o $@ $< -lpam
+
+$(BENCH_CORE_PROGRAMS): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(CORE)
+	$(CXX) -pie $(LDFLAGS) -o $@ $< $(CORE) -l:libcrypto.a -lcrypt
+
+bench-packages: build-packages
+	$(call install_packages,$(BENCH_PACKAGES))
+
+bench-programs: all $(BENCH_PROGRAMS)
+
+bench: bench-packages
+	$(MAKE) bench-programs
+	$(SUDO) tests/bench/run $(BUILD) $(bench_parts)
+
 # Services of Debian's, each on what looks to it like a host of its own.
 SERVICE_TESTS = $(wildcard tests/services/test_*)
 
@@ -330,7 +364,7 @@ clean:
 
 .PHONY: all build-packages test-packages demo-packages service-packages \
   deb-packages package-test-packages tests check-units e2e-tests check soak \
-  check-services bench-nginx check-package demo model model-packages lint \
+  check-services bench bench-packages bench-programs bench-nginx check-package demo model model-packages lint \
   install deb clean
 .SECONDARY:
 
