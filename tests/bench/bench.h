@@ -36,6 +36,15 @@ inline double now_ns() {
          static_cast<double>(now.tv_nsec);
 }
 
+// The value at this share of the sorted ones.
+inline double quantile(std::vector<double> *values, double share) {
+  require(!values->empty());
+  const auto at = static_cast<std::ptrdiff_t>(
+      share * static_cast<double>(values->size() - 1) + 0.5);
+  std::nth_element(values->begin(), values->begin() + at, values->end());
+  return (*values)[static_cast<std::size_t>(at)];
+}
+
 // How long one call takes, in ns, by so many in a row.
 template <typename Call>
 double time_of(int calls, Call call) {
@@ -44,6 +53,18 @@ double time_of(int calls, Call call) {
     call();
   }
   return (now_ns() - start) / calls;
+}
+
+// How long one call takes, in ns: the median of so many, for calls that are
+// long beside a look at the clock.  Of those that somebody else's turn on the
+// processor fell into, few are in the middle.
+template <typename Call>
+double typical_time_of(int calls, Call call) {
+  std::vector<double> times;
+  for (int i = 0; i < calls; ++i) {
+    times.push_back(time_of(1, call));
+  }
+  return quantile(&times, 0.5);
 }
 
 // $ROUNDS: more for less noise, fewer for a first look.
@@ -60,15 +81,6 @@ struct Spread {
   double high = 0;  // and a tenth above
   std::size_t rounds = 0;
 };
-
-// The value at this share of the sorted ones.
-inline double quantile(std::vector<double> *values, double share) {
-  require(!values->empty());
-  const auto at = static_cast<std::ptrdiff_t>(
-      share * static_cast<double>(values->size() - 1) + 0.5);
-  std::nth_element(values->begin(), values->begin() + at, values->end());
-  return (*values)[static_cast<std::size_t>(at)];
-}
 
 inline Spread spread_of(std::vector<double> values) {
   return {.median = quantile(&values, 0.5),

@@ -33,7 +33,7 @@ void miss(int tokens, const Goal &goal) {
   enum { kMiss, kHash };
   const int calls = tokens <= 1000 ? 5 : 1;
   const Rounds took(rounds_for(tokens),
-                    {[&] { return time_of(calls, miss_once); },
+                    {[&] { return typical_time_of(calls, miss_once); },
                      [] { return time_of(5, hash_alone); }});
   row(4,
       "miss in the core with " + std::to_string(tokens) + " tokens - its hash",

@@ -25,10 +25,10 @@ void hit_whatever_the_size() {
   accept_once(&one);
   accept_once(&many);
   const auto transactions = [](const char *service) {
-    return [=] { return time_of(20, [=] { transact(service); }); };
+    return [=] { return typical_time_of(20, [=] { transact(service); }); };
   };
   const auto calls_on = [](Handle *handle) {
-    return [=] { return time_of(100, [=] { accept_once(handle); }); };
+    return [=] { return typical_time_of(100, [=] { accept_once(handle); }); };
   };
   const Rounds took(rounds(), {transactions("one"), transactions("many"),
                                calls_on(&one), calls_on(&many)});
@@ -79,11 +79,12 @@ void misses(const std::string &figure, const Goal &goal) {
   const Crypt crypt = load_crypt();
   enum { kMissed, kPermit };
   const Rounds took(
-      rounds(), {[&] {
-                   return time_of(5, [&] { miss_on(&handle); }) -
-                          hash_alone(crypt);
-                 },
-                 [&] { return time_of(5, [&] { accept_once(&permit); }); }});
+      rounds(),
+      {[&] {
+         return typical_time_of(5, [&] { miss_on(&handle); }) -
+                hash_alone(crypt);
+       },
+       [&] { return typical_time_of(5, [&] { accept_once(&permit); }); }});
   row(4, figure, "us", took.difference(kMissed, kPermit, kMicrosecond), goal);
 }
 
@@ -125,11 +126,11 @@ void bare_helpers() {
   const Rounds took(
       rounds(),
       {[&] {
-         return time_of(2, [&] {
+         return typical_time_of(3, [&] {
            run({path.c_str(), "--store=cached", "verify", "--", kId}, kSecret);
          });
        },
-       [&] { return time_of(2, [&] { run({"/bin/true"}); }); }});
+       [&] { return typical_time_of(3, [&] { run({"/bin/true"}); }); }});
   row(4, "a run of the helper for a member; secret cached", "us",
       took.of(kHelper, kMicrosecond));
   row(4, "a run of /bin/true", "us", took.of(kTrue, kMicrosecond));

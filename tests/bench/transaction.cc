@@ -9,18 +9,19 @@ namespace pbstoken::bench {
 namespace {
 
 Rounds::Contestant transactions(const char *service, int calls) {
-  return [=] { return time_of(calls, [=] { transact(service); }); };
+  return [=] { return typical_time_of(calls, [=] { transact(service); }); };
 }
 
 Rounds::Contestant calls_on(Handle *handle, int calls) {
-  return [=] { return time_of(calls, [=] { accept_once(handle); }); };
+  return [=] { return typical_time_of(calls, [=] { accept_once(handle); }); };
 }
 
 // From fork(2) until it has been waited for: a service that forks for each
 // connection and has loaded no module itself.
 Rounds::Contestant children(const char *service, int calls) {
   return [=] {
-    return time_of(calls, [=] { in_child([=] { transact(service); }); });
+    return typical_time_of(calls,
+                           [=] { in_child([=] { transact(service); }); });
   };
 }
 
@@ -53,7 +54,7 @@ void one_handle() {
 
 void fresh_children(const char *what) {
   enum { kPermit, kCached };
-  const Rounds took(rounds(), {children("permit", 3), children("cached", 3)});
+  const Rounds took(rounds(), {children("permit", 5), children("cached", 5)});
   row(1, std::string("fresh child ") + what + ": pam_permit", "us",
       took.of(kPermit, kMicrosecond));
   row(1, std::string("fresh child ") + what + ": cached / pam_permit", "ratio",
