@@ -33,8 +33,8 @@ void miss(int tokens, const Goal &goal) {
   enum { kMiss, kHash };
   const int calls = tokens <= 1000 ? 5 : 1;
   const Rounds took(rounds_for(tokens),
-                    {[&] { return typical_time_of(calls, miss_once); },
-                     [] { return time_of(5, hash_alone); }});
+                    {[&] { return cpu_time_of(calls, miss_once); },
+                     [] { return cpu_time_of(5, hash_alone); }});
   row(4,
       "miss in the core with " + std::to_string(tokens) + " tokens - its hash",
       "us", took.difference(kMiss, kHash, kMicrosecond), goal);
@@ -44,7 +44,7 @@ void rebind(int tokens, const Goal &goal) {
   Changing changing("rebind" + std::to_string(tokens), tokens);
   const Rounds took(rounds_for(tokens), {[&] {
                       changing.change();
-                      return time_of(1, [&] { changing.look(); });
+                      return cpu_time_of(1, [&] { changing.look(); });
                     }});
   row(4,
       "first look after a change of " + std::to_string(tokens) + " tokens; " +

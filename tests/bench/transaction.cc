@@ -16,6 +16,14 @@ Rounds::Contestant calls_on(Handle *handle, int calls) {
   return [=] { return typical_time_of(calls, [=] { accept_once(handle); }); };
 }
 
+Rounds::Contestant cpu_of_transactions(const char *service, int calls) {
+  return [=] { return cpu_time_of(calls, [=] { transact(service); }); };
+}
+
+Rounds::Contestant cpu_of_calls_on(Handle *handle, int calls) {
+  return [=] { return cpu_time_of(calls, [=] { accept_once(handle); }); };
+}
+
 // From fork(2) until it has been waited for: a service that forks for each
 // connection and has loaded no module itself.
 Rounds::Contestant children(const char *service, int calls) {
@@ -46,6 +54,7 @@ void one_handle() {
   const Rounds took(rounds(), {calls_on(&permit, 100), calls_on(&cached, 100),
                                calls_on(&word, 100)});
   row(1, "one handle: pam_permit", "us", took.of(kPermit, kMicrosecond));
+  row(1, "one handle: cached", "us", took.of(kCached, kMicrosecond));
   row(1, "one handle: cached - pam_permit", "us",
       took.difference(kCached, kPermit, kMicrosecond), at_most(1.0));
   row(1, "one handle: cached and upstream's word - pam_permit", "us",
@@ -66,10 +75,16 @@ void beside_hashes() {
   Handle cached = kept("cached");
   Handle pwdfile = kept("pwdfile");
   Handle unix_handle = kept("unix");
-  const Rounds took(rounds(),
-                    {transactions("cached", 10), calls_on(&cached, 100),
-                     transactions("pwdfile", 1), calls_on(&pwdfile, 1),
-                     transactions("unix", 1), calls_on(&unix_handle, 1)});
+  const Rounds took(
+      rounds(),
+      {cpu_of_transactions("cached", 10), cpu_of_calls_on(&cached, 100),
+       cpu_of_transactions("pwdfile", 1), cpu_of_calls_on(&pwdfile, 1),
+       cpu_of_transactions("unix", 1), cpu_of_calls_on(&unix_handle, 1)});
+  row(2, "transaction: pam_pwdfile", "us", took.of(kPwdfile, kMicrosecond));
+  row(2, "transaction: pam_unix", "us", took.of(kUnix, kMicrosecond));
+  row(2, "one handle: pam_pwdfile", "us",
+      took.of(kPwdfileHandle, kMicrosecond));
+  row(2, "one handle: pam_unix", "us", took.of(kUnixHandle, kMicrosecond));
   row(2, "transaction: pam_pwdfile / cached", "ratio",
       took.ratio(kPwdfile, kCached), at_least(120));
   row(2, "one handle: pam_pwdfile / cached", "ratio",
