@@ -16,6 +16,8 @@ Rounds::Contestant calls_on(Handle *handle, int calls) {
   return [=] { return typical_time_of(calls, [=] { accept_once(handle); }); };
 }
 
+// Of those that hash, beside the clock on the wall for ours: whoever is
+// favoured by that, it is not us.
 Rounds::Contestant cpu_of_transactions(const char *service, int calls) {
   return [=] { return cpu_time_of(calls, [=] { transact(service); }); };
 }
@@ -77,7 +79,7 @@ void beside_hashes() {
   Handle unix_handle = kept("unix");
   const Rounds took(
       rounds(),
-      {cpu_of_transactions("cached", 10), cpu_of_calls_on(&cached, 100),
+      {transactions("cached", 10), calls_on(&cached, 100),
        cpu_of_transactions("pwdfile", 1), cpu_of_calls_on(&pwdfile, 1),
        cpu_of_transactions("unix", 1), cpu_of_calls_on(&unix_handle, 1)});
   row(2, "transaction: pam_pwdfile", "us", took.of(kPwdfile, kMicrosecond));
