@@ -11,13 +11,16 @@
 # make lint       clang-format, clang-tidy, cppcheck, shellcheck, mandoc
 # make install    DESTDIR= PREFIX= SYSCONFDIR= PAMDIR= UNITDIR=
 # make check-services   that real services take tokens, and end them
-# make bench-nginx what nginx serves with tokens, and without
+# make bench      what a cached token costs beside pam_permit and others; some
+#                 of it with PARTS="transaction core"
+# make bench-compare   the instructions of the paths that matter, beside those
+#                 of the last time that somebody accepted them
 # make deb        the Debian package, under build/deb, and lintian's word on it
 # make check-package   that it can be rebuilt to the same bytes, and installed,
 #                 upgraded, removed and purged in a Debian of its own
 #
-# demo, check, soak, model, fuzz, check-services, bench-nginx, lint, deb and
-# check-package install the packages that they need.
+# demo, check, soak, model, fuzz, check-services, bench, bench-compare, lint, deb
+# and check-package install the packages that they need.
 
 # --- what an administrator may choose
 
@@ -327,6 +330,43 @@ fuzz: test-packages
 	for subject in $(FUZZ_SUBJECTS); do \
 	  tests/fuzz/run $(BUILD)/fuzz $$subject $(FUZZ_SECONDS) || exit 1; \
 	done
+# --- benchmarks
+
+# What takes its turn beside pam_permit and others; see tests/bench/README.md.
+BENCH_PACKAGES = apache2-utils gnuplot-nox libpam-pwdfile strace valgrind
+BENCH_PARTS = transaction core processes files miss flood memory web
+PARTS = $(BENCH_PARTS)
+bench_parts = $(subst $(comma), ,$(PARTS))
+comma = ,
+BENCH_PROGRAMS = $(patsubst tests/bench/%.cc,$(BUILD)/tests/bench/%,\
+  $(wildcard tests/bench/*.cc))
+# The core, which these have inside; the others map what a small daemon maps.
+BENCH_CORE_PROGRAMS = $(patsubst %,$(BUILD)/tests/bench/%,core files counted)
+
+$(BUILD)/tests/bench/%.o: tests/bench/%.cc Makefile
+	@mkdir -p $(@D)
+	$(CXX) $(ALL_CXXFLAGS) -DPBSTOKEN_MULTIARCH='"$(MULTIARCH)"' -c -o $@ $<
+
+$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o
+	$(CXX) -pie -static-libstdc++ -static-libgcc $(LDFLAGS) -o $@ $< -lpam
+
+$(BENCH_CORE_PROGRAMS): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(CORE)
+	$(CXX) -pie $(LDFLAGS) -o $@ $< $(CORE) -l:libcrypto.a -lcrypt
+
+bench-packages: service-packages
+	$(call install_packages,$(BENCH_PACKAGES))
+
+bench-programs: all $(BENCH_PROGRAMS)
+
+bench: bench-packages
+	$(MAKE) bench-programs
+	$(SUDO) tests/bench/run $(BUILD) $(bench_parts)
+
+# Fails where a change costs instructions.  Where it is worth them:
+# cp build/bench/instructions tests/bench/
+bench-compare: bench-packages
+	$(MAKE) bench-programs
+	$(SUDO) tests/scratch tests/bench/count $(BUILD) $(CXX)
 
 # Services of Debian's, each on what looks to it like a host of its own.
 SERVICE_TESTS = $(wildcard tests/services/test_*)
@@ -337,11 +377,6 @@ service-packages: build-packages
 check-services: service-packages
 	$(MAKE) WERROR=1 all
 	tests/run -p '$(SUDO) tests/scratch tests/services/host' $(SERVICE_TESTS)
-
-bench-nginx: service-packages
-	$(call install_packages,apache2-utils libpam-pwdfile)
-	$(MAKE) all
-	$(SUDO) tests/scratch tests/services/host tests/bench/nginx
 
 demo: demo-packages
 	@$(MAKE) --silent all
@@ -388,9 +423,14 @@ TEST_SOURCES = $(wildcard tests/*.cc tests/e2e/*.cc tests/fuzz/*.cc)
 FORMATTED = $(SOURCES) $(TEST_SOURCES) \
   $(wildcard include/pbstoken/*.h pam_pbstoken/*.h helper/*.h tests/*.h \
   tests/e2e/*.h tests/fuzz/*.h)
+TEST_SOURCES = $(wildcard tests/*.cc tests/e2e/*.cc tests/bench/*.cc)
+FORMATTED = $(SOURCES) $(TEST_SOURCES) \
+  $(wildcard include/pbstoken/*.h pam_pbstoken/*.h helper/*.h tests/*.h \
+  tests/e2e/*.h tests/bench/*.h)
 SCRIPTS = tests/run tests/scratch tests/demo tests/package tests/model/run \
   .ci/run \
-  $(wildcard tests/services/*) tests/bench/nginx \
+  $(wildcard tests/services/*) tests/bench/run tests/bench/web \
+  tests/bench/chart tests/bench/count \
   $(wildcard debian/*.postinst debian/*.prerm debian/*.postrm) \
   debian/tests/authenticate helper/pbstoken-helper.bash-completion
 
@@ -412,8 +452,8 @@ clean:
 
 .PHONY: all build-packages test-packages demo-packages service-packages \
   deb-packages package-test-packages tests check-units e2e-tests check soak \
-  check-services bench-nginx check-package demo model model-packages lint \
-  install deb clean
+  check-services bench bench-compare bench-packages bench-programs \
+  check-package demo model model-packages lint install deb clean
 .SECONDARY:
 
 -include $(shell find $(BUILD) -path $(DEB) -prune -o \
