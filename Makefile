@@ -432,7 +432,7 @@ check-package: deb package-test-packages
 	for package in $(DEB)/*.deb; do \
 	  cmp $$package $(DEB)/again/in/another/place/$${package##*/} || exit 1; \
 	done
-	$(SUDO) tests/package tests/check-readme tests/coverage $(DEB)/libpam-pbstoken_*.deb
+	$(SUDO) tests/package $(DEB)/libpam-pbstoken_*.deb
 
 # --- linting
 
@@ -445,7 +445,8 @@ TEST_SOURCES = $(wildcard tests/*.cc tests/e2e/*.cc tests/bench/*.cc)
 FORMATTED = $(SOURCES) $(TEST_SOURCES) \
   $(wildcard include/pbstoken/*.h pam_pbstoken/*.h helper/*.h tests/*.h \
   tests/e2e/*.h tests/bench/*.h)
-SCRIPTS = tests/run tests/scratch tests/demo tests/package tests/model/run \
+SCRIPTS = tests/run tests/scratch tests/demo tests/check-readme tests/coverage \
+  tests/package tests/model/run \
   .ci/run \
   $(wildcard tests/services/*) tests/bench/run tests/bench/web \
   tests/bench/chart tests/bench/count \
@@ -472,7 +473,8 @@ clean:
 .PHONY: all build-packages test-packages demo-packages service-packages \
   deb-packages package-test-packages tests check-units e2e-tests check soak \
   check-services bench bench-compare bench-packages bench-programs \
-  check-package demo model model-packages coverage coverage-packages lint install deb clean
+  check-package demo model model-packages coverage coverage-packages lint \
+  install deb clean
 .SECONDARY:
 
 -include $(shell find $(BUILD) -path $(DEB) -prune -o \
