@@ -232,12 +232,14 @@ PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 check: test-packages
 	$(MAKE) $(PARALLEL) WERROR=1 all tests e2e-tests
 	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(BUILD)/clang CXX=clang++ all
-	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(SANITIZED) CXX=clang++ tests \
+	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(SANITIZED) CXX=clang++ tests replays \
 	  SANITIZE='$(SANITIZERS)'
 	tests/run -j "$$(nproc)" $(UNIT_TESTS) \
-	  $(patsubst $(BUILD)/%,$(SANITIZED)/%,$(UNIT_TESTS)) \
+	  $(patsubst $(BUILD)/%,$(SANITIZED)/%,$(UNIT_TESTS) \
+	    $(filter-out $(REPLAYS_AS_ROOT),$(REPLAYS))) \
 	  -p '$(VALGRIND)' $(UNIT_TESTS) \
-	  -p '$(SUDO) tests/scratch' $(E2E_TESTS)
+	  -p '$(SUDO) tests/scratch' $(E2E_TESTS) \
+	  $(patsubst $(BUILD)/%,$(SANITIZED)/%,$(REPLAYS_AS_ROOT))
 
 # What check runs for some seconds and some thousand random moments, for as
 # long as one likes.  Their output is for people: it has the figures.
@@ -317,6 +319,8 @@ host-programs: $(HOST_PROGRAMS)
 
 # Fuzzers: tests/fuzz/fuzz_SUBJECT.cc, and what finds of theirs became of, in
 # tests/fuzz/corpus/SUBJECT, which check replays.  Those that need root, and a
+# Fuzzers: tests/fuzz/fuzz_SUBJECT.cc, their seeds and what they once found in
+# tests/fuzz/corpus/SUBJECT, which check replays.  Those that take root, and a
 # namespace, are here by name.
 FUZZ_SECONDS = 60
 FUZZ_SUBJECTS = $(patsubst tests/fuzz/fuzz_%.cc,%,$(wildcard tests/fuzz/fuzz_*.cc))
@@ -341,9 +345,12 @@ replays: $(REPLAYS)
 
 # Instrumented and sanitized, in a build of their own, by which no other is
 # slowed down.
-fuzz: test-packages
+fuzz-packages: build-packages
+	$(call install_packages,$(FUZZ_PACKAGES))
+
+fuzz: fuzz-packages
 	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(BUILD)/fuzz CXX=clang++ \
-	  CXXFLAGS='-O1 -g' TEST_CXXFLAGS= \
+	  CXXFLAGS='-O2 -g' TEST_CXXFLAGS= \
 	  SANITIZE='-fsanitize=fuzzer-no-link $(SANITIZERS)' fuzzers
 	for subject in $(FUZZ_SUBJECTS); do \
 	  tests/fuzz/run $(BUILD)/fuzz $$subject $(FUZZ_SECONDS) || exit 1; \
@@ -447,6 +454,7 @@ FORMATTED = $(SOURCES) $(TEST_SOURCES) \
   tests/e2e/*.h tests/bench/*.h)
 SCRIPTS = tests/run tests/scratch tests/demo tests/check-readme tests/coverage \
   tests/package tests/model/run \
+SCRIPTS = tests/run tests/scratch tests/demo tests/package tests/model/run tests/fuzz/run \
   .ci/run \
   $(wildcard tests/services/*) tests/bench/run tests/bench/web \
   tests/bench/chart tests/bench/count \
@@ -474,6 +482,8 @@ clean:
   deb-packages package-test-packages tests check-units e2e-tests check soak \
   check-services bench bench-compare bench-packages bench-programs \
   check-package demo model model-packages coverage coverage-packages lint \
+  check-services bench-nginx check-package demo model model-packages fuzz \
+  fuzz-packages fuzzers replays lint \
   install deb clean
 .SECONDARY:
 

@@ -136,7 +136,8 @@ void make_host() {
   require(geteuid() == 0 && std::getenv("SCRATCH") != nullptr,
           "it runs as root under tests/scratch");
   std::filesystem::create_directories(stacks());
-  write_file(stacks() + "/other", "auth required pam_deny.so\n");
+  // libpam wants one, and loads what it names each time.
+  write_file(stacks() + "/other", "auth required /fuzz/pam_pbstoken.so\n");
   for (unsigned i = 0; i < kServices.size(); ++i) {
     const std::string rest = std::string(" required /fuzz/pam_pbstoken.so ") +
                              "store=" + name_of(i) + " helper=/nonexistent " +
@@ -569,6 +570,14 @@ extern "C" void *fuzz_dlopen(const char *path, int flags) {
   const bool is_module =
       path != nullptr && std::string_view(path) == "/fuzz/pam_pbstoken.so";
   return next(is_module ? nullptr : path, flags);
+}
+
+// As on a kernel without it: libpam's own system calls are most of them, else.
+extern "C" [[gnu::visibility("default"), gnu::used]] int
+fuzz_audit_open() __asm__("audit_open");
+extern "C" int fuzz_audit_open() {
+  errno = EPROTONOSUPPORT;
+  return -1;
 }
 
 // No helper is ever started: what a caller who may not read the file gets is

@@ -50,8 +50,8 @@ class World {
   World()
       : shape_(SegmentShape::for_slots(16)),
         bytes_(static_cast<std::byte *>(
-            std::aligned_alloc(kSlotsOffset, 2 * kSlotsOffset))) {
-    require(shape_.size() <= 2 * kSlotsOffset, "the segment is a small one");
+            std::aligned_alloc(alignof(SegmentHeader), shape_.size()))) {
+    require(bytes_ != nullptr, "there is memory, and not a byte more");
   }
 
   void play(Input input) {
@@ -65,7 +65,7 @@ class World {
 
  private:
   void start() {
-    std::memset(bytes_, 0, 2 * kSlotsOffset);
+    std::memset(bytes_, 0, size());
     SegmentOrigin origin{};
     std::memcpy(origin.path.data(), kShadow.c_str(), kShadow.view().size());
     require(WritableSegment::format(bytes_, shape_, origin, kUsers),
@@ -252,9 +252,12 @@ class World {
 
   void spoil_header(Input *input) {
     truth_.is_disturbed = true;
-    const std::size_t word = input->take_byte() % 16;
+    // The counts of buckets above all, which say where the slots are.
+    const std::size_t word = input->take_choice(2) == 0
+                                 ? input->take_byte() % 16
+                                 : 8 + input->take_choice(3);
     words()[word] = input->take_choice(2) == 0
-                        ? input->take_byte()
+                        ? input->take_choice(16)
                         : words()[word] << (input->take_byte() % 64);
   }
 

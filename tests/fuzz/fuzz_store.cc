@@ -65,9 +65,10 @@ void require_bounds(const Store &store) {
           "numbers are within their bounds");
   for (const Principal *one : {&store.file_owner, &store.file_group,
                                &store.verify_group, &store.admin_group}) {
-    require(!one->name.truncated() &&
-                one->name.view().find('\0') == std::string_view::npos &&
-                one->id != 0xffffffff,
+    // A number counts, however it was written.
+    require(one->id ? *one->id != 0xffffffff
+                    : !one->name.truncated() &&
+                          one->name.view().find('\0') == std::string_view::npos,
             "a user or group is whole, and none that means nobody");
   }
 }

@@ -59,6 +59,11 @@ std::string crypt_directly(const std::string &secret,
   return hash == nullptr || hash[0] == '*' ? std::string() : hash;
 }
 
+// Of what stands behind the last '$'.
+std::size_t tail_size(const std::string &hash) {
+  return hash.size() - hash.rfind('$');
+}
+
 void test(const std::string &secret, const std::string &stored) {
   Secret phrase;
   require(phrase.assign(secret), "the secret is not too long");
@@ -87,6 +92,8 @@ void test(const std::string &secret, const std::string &stored) {
           "what matches for libcrypt, and nothing else, matches");
   if (check && *check == HashCheck::kMismatch) {
     require(!direct.empty(), "a mismatch was computed to its end");
+    require(stored[0] != '$' || tail_size(stored) == tail_size(direct),
+            "what is cut off is no mismatch");
   }
 }
 

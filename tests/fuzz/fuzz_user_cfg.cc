@@ -116,6 +116,31 @@ void require_verdict(const UserCfg &cfg, const TokenId &id) {
   }
 }
 
+bool is_plain(const std::string &line) {
+  return std::all_of(line.begin(), line.end(), [](char c) {
+    return c == '\t' || (c >= ' ' && c <= '~');
+  });
+}
+
+// What a section says it says once.  Lines with other blanks are left out.
+void require_every_property_counts(const std::string &text) {
+  bool in_section = false;
+  for (std::size_t start = 0; start < text.size();) {
+    const std::size_t end = std::min(text.find('\n', start), text.size());
+    const std::string line = text.substr(start, end - start);
+    start = end + 1;
+    const bool is_blank = line.find_first_not_of(" \t") == std::string::npos;
+    if (!is_plain(line) || is_blank) {
+      in_section = in_section && !is_blank && is_plain(line);
+    } else if (line[0] != ' ' && line[0] != '\t') {
+      in_section = true;
+    } else if (in_section) {
+      require(!parse(text.substr(0, end) + "\n" + line),
+              "no property is given twice");
+    }
+  }
+}
+
 void test_accepted(std::string_view text, const UserCfg &cfg) {
   require_sorted_sections(cfg.users(), false);
   require_sorted_sections(cfg.tokens(), true);
@@ -132,6 +157,7 @@ void test_accepted(std::string_view text, const UserCfg &cfg) {
   }
   require_same(cfg, written(cfg), "what is written anew means the same");
   const std::string whole(text);
+  require_every_property_counts(whole);
   require_same(cfg, whole + "\n\n" + whole, "twice is as once");
   require_same(cfg, "\n \n" + whole + "\n\n", "blank lines do not matter");
   if (text.find('\r') == std::string_view::npos) {
