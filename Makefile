@@ -63,6 +63,7 @@ MODEL_PACKAGES = gcc spin
 COVERAGE_PACKAGES = clang libclang-rt-dev llvm
 HOST_PACKAGES = clang devscripts gcc gdb libc++-dev libc++abi-dev lld valgrind
 FUZZ_PACKAGES = clang libclang-rt-dev libsimdjson-dev util-linux
+HOST_PACKAGES = clang devscripts gcc gdb libc++-dev libc++abi-dev lld llvm valgrind
 DEB_PACKAGES = build-essential debhelper lintian $(UNIT_TEST_PACKAGES)
 PACKAGE_TEST_PACKAGES = debootstrap util-linux
 
@@ -229,8 +230,8 @@ VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full \
 # As many compilers at once as there are processors, unless make was told.
 PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
-check: test-packages
-	$(MAKE) $(PARALLEL) WERROR=1 all tests e2e-tests
+check: test-packages host-packages
+	$(MAKE) $(PARALLEL) WERROR=1 all tests e2e-tests host-programs
 	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(BUILD)/clang CXX=clang++ all
 	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(SANITIZED) CXX=clang++ tests replays \
 	  SANITIZE='$(SANITIZERS)'
@@ -240,6 +241,9 @@ check: test-packages
 	  -p '$(VALGRIND)' $(UNIT_TESTS) \
 	  -p '$(SUDO) tests/scratch' $(E2E_TESTS) \
 	  $(patsubst $(BUILD)/%,$(SANITIZED)/%,$(REPLAYS_AS_ROOT))
+	  -p 'env BUILD=$(BUILD)' $(HOST_TESTS_UNPRIVILEGED) \
+	  -p '$(SUDO) env BUILD=$(BUILD) WIPES=$(BUILD)/clang tests/scratch' \
+	  $(HOST_TESTS)
 
 # What check runs for some seconds and some thousand random moments, for as
 # long as one likes.  Their output is for people: it has the figures.
@@ -284,8 +288,13 @@ HOST_CXXFLAGS = -std=c++20 -O1 -g -Wall -Wextra -Wshadow \
   $(if $(WERROR),-Werror) -Itests/hosts
 HOST_PROGRAMS = $(patsubst tests/hosts/%.c,$(HOSTS)/%,\
   $(wildcard tests/hosts/host_*.c)) $(HOSTS)/host_runtime \
-  $(HOSTS)/host_runtime_libcxx $(HOSTS)/host_runtime_both $(HOSTS)/pam_bad.so
-HOST_TESTS = $(wildcard tests/hosts/test_*)
+  $(HOSTS)/host_runtime_libcxx $(HOSTS)/host_runtime_both $(HOSTS)/pam_bad.so \
+  $(HOSTS)/answer $(HOSTS)/images $(HOSTS)/secret_paths \
+  $(HOSTS)/secret_paths_leaky
+HOST_TESTS_UNPRIVILEGED = tests/hosts/test_secret_paths \
+  tests/hosts/test_hardening
+HOST_TESTS = $(filter-out $(HOST_TESTS_UNPRIVILEGED),\
+  $(wildcard tests/hosts/test_*))
 IN_SCRATCH = $(SUDO) env BUILD=$(BUILD) tests/scratch
 
 $(HOSTS)/host.o: tests/hosts/host.c tests/hosts/host.h
@@ -297,6 +306,10 @@ $(HOSTS)/host_%: tests/hosts/host_%.c tests/hosts/host.h $(HOSTS)/host.o
 
 # Its functions are to be found by everybody.
 $(HOSTS)/host_symbols: HOST_FLAGS = -rdynamic -fno-builtin
+
+$(HOSTS)/answer $(HOSTS)/images: $(HOSTS)/%: tests/hosts/%.c
+	@mkdir -p $(@D)
+	$(CC) $(HOST_CFLAGS) -o $@ $< -lpam
 
 $(HOSTS)/pam_bad.so: tests/hosts/pam_bad.c
 	@mkdir -p $(@D)
@@ -311,6 +324,29 @@ $(HOSTS)/host_runtime_libcxx $(HOSTS)/host_runtime_both: \
   HOST_CXX = clang++ -stdlib=libc++
 $(HOSTS)/host_runtime_both: \
   HOST_RUNTIME = -Wl,--no-as-needed -l:libstdc++.so.6
+
+# As other tests in C++, with the core; every call of CRYPTO_memcmp
+# and strlen is seen.
+$(HOSTS)/%.o: tests/hosts/%.cc
+	@mkdir -p $(@D)
+	$(CXX) $(ALL_CXXFLAGS) $(TEST_CXXFLAGS) -Itests -c -o $@ $<
+
+$(HOSTS)/secret_paths: $(HOSTS)/secret_paths.o $(CORE)
+	$(CXX) -pie -Wl,--wrap=CRYPTO_memcmp,--wrap=strlen -o $@ $^ -l:libcrypto.a -lcmocka
+
+# A mutant of what compares: in front of the core, whose own are left out.
+$(HOSTS)/leaky/%.o: pam_pbstoken/%.cc Makefile
+	@mkdir -p $(@D)
+	$(CXX) $(ALL_CXXFLAGS) -DCRYPTO_memcmp=memcmp -c -o $@ $<
+$(HOSTS)/secret_paths_leaky: $(HOSTS)/secret_paths.o \
+    $(HOSTS)/leaky/segment.o $(HOSTS)/leaky/stored_hash.o $(CORE)
+	$(CXX) -pie -Wl,--wrap=CRYPTO_memcmp,--wrap=strlen -o $@ $^ -l:libcrypto.a -lcmocka
+
+# Measured as it is installed.
+$(HOSTS)/timing: tests/hosts/timing.cc $(CORE)
+	@mkdir -p $(@D)
+	$(CXX) -std=c++20 $(HOST_CXXFLAGS) -Iinclude -O2 -o $@ $< $(CORE) \
+	  -l:libcrypto.a
 
 host-packages: test-packages
 	$(call install_packages,$(HOST_PACKAGES))
@@ -392,6 +428,25 @@ bench: bench-packages
 bench-compare: bench-packages
 	$(MAKE) bench-programs
 	$(SUDO) tests/scratch tests/bench/count $(BUILD) $(CXX)
+TIMING_SAMPLES = 200000
+timing: host-packages
+	$(MAKE) WERROR=1 all $(HOSTS)/timing
+	$(IN_SCRATCH) tests/hosts/time $(TIMING_SAMPLES)
+
+# What check does with all of that, and at length: one cycle after another, and
+# what the compilers make of the wipes when they see all of a program.
+CYCLES = 1000000
+hosts: host-packages
+	$(MAKE) $(PARALLEL) WERROR=1 all host-programs
+	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(BUILD)/clang CXX=clang++ all
+	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(BUILD)/gcc-lto \
+	  CXXFLAGS='-O2 -g -flto=auto' all
+	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(BUILD)/clang-lto CXX=clang++ \
+	  AR=llvm-ar CXXFLAGS='-O2 -g -flto' LDFLAGS=-fuse-ld=lld all
+	tests/run -p 'env BUILD=$(BUILD)' $(HOST_TESTS_UNPRIVILEGED) \
+	  -p '$(SUDO) env BUILD=$(BUILD) WIPES=$(BUILD)/clang:$(BUILD)/gcc-lto:$(BUILD)/clang-lto tests/scratch' \
+	  $(HOST_TESTS)
+	$(IN_SCRATCH) tests/hosts/cycles $(CYCLES)
 
 # Services of Debian's, each on what looks to it like a host of its own.
 SERVICE_TESTS = $(wildcard tests/services/test_*)
@@ -458,6 +513,10 @@ SCRIPTS = tests/run tests/scratch tests/demo tests/package tests/model/run tests
   .ci/run \
   $(wildcard tests/services/*) tests/bench/run tests/bench/web \
   tests/bench/chart tests/bench/count \
+  tests/e2e/*.h tests/hosts/*.h tests/hosts/*.c tests/hosts/*.cc)
+SCRIPTS = tests/run tests/scratch tests/demo tests/package tests/model/run \
+  .ci/run $(filter-out %.c %.cc %.h %.md %/expected,$(wildcard tests/hosts/*)) \
+  $(wildcard tests/services/*) tests/bench/nginx \
   $(wildcard debian/*.postinst debian/*.prerm debian/*.postrm) \
   debian/tests/authenticate helper/pbstoken-helper.bash-completion
 
@@ -484,6 +543,7 @@ clean:
   check-package demo model model-packages coverage coverage-packages lint \
   check-services bench-nginx check-package demo model model-packages fuzz \
   fuzz-packages fuzzers replays lint \
+  check-services bench-nginx check-package demo model model-packages hosts timing host-packages host-programs lint \
   install deb clean
 .SECONDARY:
 

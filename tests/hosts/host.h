@@ -8,7 +8,8 @@
  * authenticates (else who started the program); HOST_EXPECTED, a file, says
  * which codes a case may have for the runs with the label HOST_LABEL, other
  * than PAM_SUCCESS for the right secret and PAM_AUTH_ERR for the wrong one;
- * HOST_CASE is the only case to run.
+ * HOST_CASE is the only case to run; HOST_PATIENCE is how many seconds a case
+ * may take, 60 if it is not set.
  *
  * A case is a child of the program, so that it may do to itself what it likes.
  * It is not ok if a secret was answered otherwise than is expected, a wrong one

@@ -20,9 +20,9 @@
 enum { kLooks = 10 };
 
 struct size {
-  size_t in_use; /* bytes of the heap */
-  long resident; /* KiB */
-  long own;      /* KiB that no other process shares */
+  size_t in_use;  /* bytes of the heap */
+  long resident;  /* KiB */
+  long anonymous; /* KiB */
   int mappings;
   int attachments; /* of System V shared memory */
 };
@@ -47,7 +47,7 @@ static struct size look(void) {
     text[used] = '\0';
     if (i == 0) {
       size.resident = number_after(text, "\nRss:");
-      size.own = number_after(text, "\nPrivate_Dirty:");
+      size.anonymous = number_after(text, "\nAnonymous:");
       continue;
     }
     for (const char *at = text; (at = strchr(at, '\n')) != NULL; ++at) {
@@ -63,15 +63,17 @@ static struct size look(void) {
 
 static void print_size(long done, const struct size *size) {
   printf(
-      "# %8ld cycles: %7ld KiB resident, %6ld KiB its own, %8zu bytes in use, "
+      "# %8ld cycles: %7ld KiB resident, %6ld KiB anonymous, %8zu bytes in "
+      "use, "
       "%d mappings, %d attachments\n",
-      done, size->resident, size->own, size->in_use, size->mappings,
+      done, size->resident, size->anonymous, size->in_use, size->mappings,
       size->attachments);
 }
 
 static bool is_more(const struct size *now, const struct size *before) {
   return now->in_use > before->in_use || now->resident > before->resident ||
-         now->own > before->own || now->mappings != before->mappings ||
+         now->anonymous > before->anonymous ||
+         now->mappings != before->mappings ||
          now->attachments != before->attachments;
 }
 
