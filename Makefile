@@ -7,6 +7,7 @@
 #                 quarter of an hour in all), and their figures
 # make model      every order of steps of the cache's protocol, and mutants of
 #                 it: a quarter of an hour, and 4 GB of memory
+# make fuzz       every fuzzer for FUZZ_SECONDS=60, see tests/fuzz/README.md
 # make lint       clang-format, clang-tidy, cppcheck, shellcheck, mandoc
 # make install    DESTDIR= PREFIX= SYSCONFDIR= PAMDIR= UNITDIR=
 # make check-services   that real services take tokens, and end them
@@ -18,8 +19,8 @@
 # make check-package   that it can be rebuilt to the same bytes, and installed,
 #                 upgraded, removed and purged in a Debian of its own
 #
-# demo, check, soak, model, check-services, bench, bench-compare, lint, deb and
-# check-package install the packages that they need.
+# demo, check, soak, model, fuzz, check-services, bench, bench-compare, lint, deb
+# and check-package install the packages that they need.
 
 # --- what an administrator may choose
 
@@ -34,8 +35,9 @@ COMPLETIONDIR = $(PREFIX)/share/bash-completion/completions
 EXAMPLESDIR = $(PREFIX)/share/doc/libpam-pbstoken/examples
 
 CXX = g++
-# In the environment, too, which is how a packager gives them.
-CXXFLAGS ?= -O2 -g
+# In the environment, too, which is how a packager gives them.  For size: the
+# module is mapped by every host, and what takes time is in libraries.
+CXXFLAGS ?= -Os -g
 CPPFLAGS ?=
 LDFLAGS ?=
 WERROR =
@@ -57,6 +59,8 @@ SERVICE_PACKAGES = apache2 curl dovecot-imapd iproute2 libapache2-mod-authnz-pam
   libnginx-mod-http-auth-pam nginx openssh-client openssh-server postgresql \
   sasl2-bin sudo systemd util-linux
 MODEL_PACKAGES = gcc spin
+HOST_PACKAGES = clang devscripts gcc gdb libc++-dev libc++abi-dev lld valgrind
+FUZZ_PACKAGES = clang libclang-rt-dev libsimdjson-dev util-linux
 DEB_PACKAGES = build-essential debhelper lintian $(UNIT_TEST_PACKAGES)
 PACKAGE_TEST_PACKAGES = debootstrap util-linux
 
@@ -181,7 +185,8 @@ demo-packages:
 	$(call install_packages,$(BUILD_PACKAGES) $(DEMO_PACKAGES))
 
 test-packages:
-	$(call install_packages,$(BUILD_PACKAGES) $(DEMO_PACKAGES) $(TEST_PACKAGES))
+	$(call install_packages,$(BUILD_PACKAGES) $(DEMO_PACKAGES) \
+	  $(TEST_PACKAGES) $(FUZZ_PACKAGES))
 
 # Unit tests: tests/test_SUBJECT.cc, no root needed.  They are linked with all
 # of the core, of the module but its entry points, and of the helper but its
@@ -249,6 +254,82 @@ model-packages:
 model: model-packages
 	tests/model/run
 
+# --- hosts of all kinds, what they are left with, and how long it takes
+
+# Programs in C, and one in C++ with each of two runtimes, and with both.
+HOSTS = $(BUILD)/tests/hosts
+HOST_CFLAGS = -std=gnu11 -O1 -g -Wall -Wextra -Wshadow $(if $(WERROR),-Werror) \
+  -Itests/hosts
+HOST_CXXFLAGS = -std=c++20 -O1 -g -Wall -Wextra -Wshadow \
+  $(if $(WERROR),-Werror) -Itests/hosts
+HOST_PROGRAMS = $(patsubst tests/hosts/%.c,$(HOSTS)/%,\
+  $(wildcard tests/hosts/host_*.c)) $(HOSTS)/host_runtime \
+  $(HOSTS)/host_runtime_libcxx $(HOSTS)/host_runtime_both $(HOSTS)/pam_bad.so
+HOST_TESTS = $(wildcard tests/hosts/test_*)
+IN_SCRATCH = $(SUDO) env BUILD=$(BUILD) tests/scratch
+
+$(HOSTS)/host.o: tests/hosts/host.c tests/hosts/host.h
+	@mkdir -p $(@D)
+	$(CC) $(HOST_CFLAGS) -c -o $@ $<
+
+$(HOSTS)/host_%: tests/hosts/host_%.c tests/hosts/host.h $(HOSTS)/host.o
+	$(CC) $(HOST_CFLAGS) $(HOST_FLAGS) -o $@ $< $(HOSTS)/host.o -lpam -lpthread -lm
+
+# Its functions are to be found by everybody.
+$(HOSTS)/host_symbols: HOST_FLAGS = -rdynamic -fno-builtin
+
+$(HOSTS)/pam_bad.so: tests/hosts/pam_bad.c
+	@mkdir -p $(@D)
+	$(CC) $(HOST_CFLAGS) -fPIC -shared -o $@ $< -lpam
+
+$(HOSTS)/host_runtime $(HOSTS)/host_runtime_libcxx $(HOSTS)/host_runtime_both: \
+    tests/hosts/host_runtime.cc tests/hosts/host.h $(HOSTS)/host.o
+	$(HOST_CXX) $(HOST_CXXFLAGS) -o $@ $< $(HOSTS)/host.o -lpam -lpthread \
+	  $(HOST_RUNTIME)
+$(HOSTS)/host_runtime: HOST_CXX = g++
+$(HOSTS)/host_runtime_libcxx $(HOSTS)/host_runtime_both: \
+  HOST_CXX = clang++ -stdlib=libc++
+$(HOSTS)/host_runtime_both: \
+  HOST_RUNTIME = -Wl,--no-as-needed -l:libstdc++.so.6
+
+host-packages: test-packages
+	$(call install_packages,$(HOST_PACKAGES))
+
+host-programs: $(HOST_PROGRAMS)
+
+# Fuzzers: tests/fuzz/fuzz_SUBJECT.cc, and what finds of theirs became of, in
+# tests/fuzz/corpus/SUBJECT, which check replays.  Those that need root, and a
+# namespace, are here by name.
+FUZZ_SECONDS = 60
+FUZZ_SUBJECTS = $(patsubst tests/fuzz/fuzz_%.cc,%,$(wildcard tests/fuzz/fuzz_*.cc))
+FUZZ_AS_ROOT = module
+FUZZ_SHARED = $(BUILD)/tests/fuzz/second_reader.o
+FUZZ_LIBRARIES = -l:libcrypto.a -lsimdjson -lcrypt -lpam -ldl
+FUZZERS = $(FUZZ_SUBJECTS:%=$(BUILD)/tests/fuzz/fuzz_%)
+REPLAYS = $(FUZZ_SUBJECTS:%=$(BUILD)/tests/fuzz/replay_%)
+REPLAYS_AS_ROOT = $(FUZZ_AS_ROOT:%=$(BUILD)/tests/fuzz/replay_%)
+
+$(FUZZERS): %: %.o $(FUZZ_SHARED) $(TESTED)
+	$(CXX) -pie $(SANITIZE) -fsanitize=fuzzer $(LDFLAGS) -rdynamic -o $@ $< \
+	  $(FUZZ_SHARED) $(TESTED) $(FUZZ_LIBRARIES)
+
+$(REPLAYS): $(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o \
+    $(BUILD)/tests/fuzz/replay.o $(FUZZ_SHARED) $(TESTED)
+	$(CXX) -pie $(SANITIZE) $(LDFLAGS) -rdynamic -o $@ $(filter %.o %.a,$^) \
+	  $(FUZZ_LIBRARIES)
+
+fuzzers: $(FUZZERS)
+replays: $(REPLAYS)
+
+# Instrumented and sanitized, in a build of their own, by which no other is
+# slowed down.
+fuzz: test-packages
+	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(BUILD)/fuzz CXX=clang++ \
+	  CXXFLAGS='-O1 -g' TEST_CXXFLAGS= \
+	  SANITIZE='-fsanitize=fuzzer-no-link $(SANITIZERS)' fuzzers
+	for subject in $(FUZZ_SUBJECTS); do \
+	  tests/fuzz/run $(BUILD)/fuzz $$subject $(FUZZ_SECONDS) || exit 1; \
+	done
 # --- benchmarks
 
 # What takes its turn beside pam_permit and others; see tests/bench/README.md.
@@ -338,6 +419,10 @@ check-package: deb package-test-packages
 # --- linting
 
 SOURCES = $(MODULE_SOURCES) $(CORE_SOURCES) $(HELPER_SOURCES)
+TEST_SOURCES = $(wildcard tests/*.cc tests/e2e/*.cc tests/fuzz/*.cc)
+FORMATTED = $(SOURCES) $(TEST_SOURCES) \
+  $(wildcard include/pbstoken/*.h pam_pbstoken/*.h helper/*.h tests/*.h \
+  tests/e2e/*.h tests/fuzz/*.h)
 TEST_SOURCES = $(wildcard tests/*.cc tests/e2e/*.cc tests/bench/*.cc)
 FORMATTED = $(SOURCES) $(TEST_SOURCES) \
   $(wildcard include/pbstoken/*.h pam_pbstoken/*.h helper/*.h tests/*.h \

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <optional>
 
+#include "module_cancel.h"
 #include "module_log.h"
 #include "module_verify.h"
 
@@ -88,6 +89,7 @@ Meaning judge_account(const pam_handle_t *pamh, const ModuleOptions &options,
 }
 
 int manage_account(pam_handle_t *pamh, std::span<const char *const> argv) {
+  const NotCancellable here;
   const auto options = usable_options(pamh, argv, kCannotVerify);
   if (!options) {
     return PAM_SERVICE_ERR;

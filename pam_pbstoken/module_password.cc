@@ -5,6 +5,7 @@
 
 #include "module_authtok.h"
 #include "module_call.h"
+#include "module_cancel.h"
 #include "module_credentials.h"
 #include "module_helper.h"
 #include "module_log.h"
@@ -51,6 +52,7 @@ int get_credentials(pam_handle_t *pamh, const ModuleOptions &options,
       status != PAM_SUCCESS) {
     return status;
   }
+  const NotCancellable from_here_on;
   std::string_view user;
   if (const int status = get_user(pamh, options, &user);
       status != PAM_SUCCESS) {
@@ -78,6 +80,7 @@ int check(pam_handle_t *pamh, const ModuleOptions &options) {
       status != PAM_SUCCESS) {
     return status;
   }
+  const NotCancellable from_here_on;
   const TokenId &id = credentials.id;
   const auto verification =
       verify(pamh, options, *session, id, credentials.secret);
@@ -129,6 +132,8 @@ int update(pam_handle_t *pamh, ModuleOptions options) {
       status != PAM_SUCCESS) {
     return status;
   }
+  // What is shown here is shown to its end: the helper waits meanwhile.
+  const NotCancellable from_here_on;
   const TokenId &id = credentials.id;
   if (!is_acceptable_secret(credentials.secret)) {
     return refused(pamh, id, {Verdict::kUnacceptableSecret, Source::kFile});

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <new>
 
+#include "module_cancel.h"
 #include "module_crypt.h"
 
 namespace pbstoken {
@@ -32,6 +33,7 @@ Session::Session(const Store &settings)
 
 Result<Session *> open_session(pam_handle_t *pamh,
                                const ModuleOptions &options) {
+  const NotCancellable here;
   const PathText path = options.config.empty()
                             ? configuration_path(options.store.view())
                             : options.config;

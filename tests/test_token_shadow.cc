@@ -82,7 +82,7 @@ struct Malformed {
 };
 
 void parse_malformed_is_refused_with_its_place(void ** /*state*/) {
-  const std::array<Malformed, 19> all = {{
+  const std::array<Malformed, 25> all = {{
       {"", ":1:1:"},
       {" ", ":1:2:"},
       {"[]", ":1:1:"},
@@ -100,6 +100,13 @@ void parse_malformed_is_refused_with_its_place(void ** /*state*/) {
       {"{'a':'b'}", ":1:2:"},
       {"{\"a\":\"\xff\"}", ":1:7:"},
       {"{\"a\":\"\xed\xa0\x80\"}", ":1:7:"},
+      // Behind these would be looked for the rest of a character.
+      {"{\"a\":\"\xe0", ":1:7:"},
+      {"{\n\"a\":\"\xf0\x90\x80", ":2:6:"},
+      {"\xc3", ":1:1:"},
+      {R"({"a":"\ud800"})", ":1:7:"},
+      {R"({"a":"\udc00"})", ":1:14:"},
+      {R"({"a":[{"\udfff":1}]})", ":1:16:"},
       {std::string("{\"a\":\"b\"}\0{}", 12), ":1:10:"},
       {std::string("{\"a\"\0:\"b\"}", 10), ":1:5:"},
   }};
