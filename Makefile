@@ -8,6 +8,7 @@
 # make model      every order of steps of the cache's protocol, and mutants of
 #                 it: a quarter of an hour, and 4 GB of memory
 # make fuzz       every fuzzer for FUZZ_SECONDS=60, see tests/fuzz/README.md
+# make coverage   what the tests reach, by line and branch: tests/coverage.md
 # make lint       clang-format, clang-tidy, cppcheck, shellcheck, mandoc
 # make install    DESTDIR= PREFIX= SYSCONFDIR= PAMDIR= UNITDIR=
 # make check-services   that real services take tokens, and end them
@@ -19,8 +20,8 @@
 # make check-package   that it can be rebuilt to the same bytes, and installed,
 #                 upgraded, removed and purged in a Debian of its own
 #
-# demo, check, soak, model, fuzz, check-services, bench, bench-compare, lint, deb
-# and check-package install the packages that they need.
+# demo, check, soak, model, fuzz, coverage, check-services, bench, bench-compare,
+# lint, deb and check-package install the packages that they need.
 
 # --- what an administrator may choose
 
@@ -59,6 +60,7 @@ SERVICE_PACKAGES = apache2 curl dovecot-imapd iproute2 libapache2-mod-authnz-pam
   libnginx-mod-http-auth-pam nginx openssh-client openssh-server postgresql \
   sasl2-bin sudo systemd util-linux
 MODEL_PACKAGES = gcc spin
+COVERAGE_PACKAGES = clang libclang-rt-dev llvm
 HOST_PACKAGES = clang devscripts gcc gdb libc++-dev libc++abi-dev lld valgrind
 FUZZ_PACKAGES = clang libclang-rt-dev libsimdjson-dev util-linux
 DEB_PACKAGES = build-essential debhelper lintian $(UNIT_TEST_PACKAGES)
@@ -254,6 +256,22 @@ model-packages:
 model: model-packages
 	tests/model/run
 
+# What is measured is what is tested, in a build of its own, with counters that
+# outlive the process (see tests/coverage); the tests themselves are not.
+COVERAGE = $(BUILD)/coverage
+COUNTED = -fprofile-instr-generate=$(abspath $(COVERAGE))/profile/%m%c.profraw
+
+coverage-packages: test-packages
+	$(call install_packages,$(COVERAGE_PACKAGES))
+
+coverage: coverage-packages
+	mkdir -p $(COVERAGE)/profile
+	$(MAKE) $(PARALLEL) BUILD=$(COVERAGE) CXX=clang++ SANITIZE='$(COUNTED)' \
+	  CPPFLAGS='-fcoverage-mapping -mllvm -runtime-counter-relocation' \
+	  LDFLAGS='$(COUNTED) -Wl,-u,atexit' TEST_CXXFLAGS='$(TEST_CXXFLAGS) \
+	  -fno-profile-instr-generate -fno-coverage-mapping' all tests e2e-tests
+	$(SUDO) tests/coverage $(COVERAGE)
+
 # --- hosts of all kinds, what they are left with, and how long it takes
 
 # Programs in C, and one in C++ with each of two runtimes, and with both.
@@ -427,7 +445,8 @@ TEST_SOURCES = $(wildcard tests/*.cc tests/e2e/*.cc tests/bench/*.cc)
 FORMATTED = $(SOURCES) $(TEST_SOURCES) \
   $(wildcard include/pbstoken/*.h pam_pbstoken/*.h helper/*.h tests/*.h \
   tests/e2e/*.h tests/bench/*.h)
-SCRIPTS = tests/run tests/scratch tests/demo tests/package tests/model/run \
+SCRIPTS = tests/run tests/scratch tests/demo tests/check-readme tests/coverage \
+  tests/package tests/model/run \
   .ci/run \
   $(wildcard tests/services/*) tests/bench/run tests/bench/web \
   tests/bench/chart tests/bench/count \
@@ -445,6 +464,7 @@ lint: test-packages
 	  --inline-suppr --error-exitcode=1 --std=c++20 -Iinclude \
 	  --suppress=missingIncludeSystem pam_pbstoken helper
 	shellcheck $(SCRIPTS)
+	tests/check-readme
 	mandoc -T lint -W warning $(MANUALS)
 
 clean:
@@ -453,7 +473,8 @@ clean:
 .PHONY: all build-packages test-packages demo-packages service-packages \
   deb-packages package-test-packages tests check-units e2e-tests check soak \
   check-services bench bench-compare bench-packages bench-programs \
-  check-package demo model model-packages lint install deb clean
+  check-package demo model model-packages coverage coverage-packages lint \
+  install deb clean
 .SECONDARY:
 
 -include $(shell find $(BUILD) -path $(DEB) -prune -o \

@@ -177,6 +177,18 @@ void read_what_is_no_regular_file_is_refused_at_once(void **state) {
   }
 }
 
+void read_too_large_a_file_is_refused(void **state) {
+  const auto *dir = static_cast<TempDir *>(*state);
+  const std::string path = dir->write("token.shadow", "{}");
+  for (const std::size_t size : {kMaxShadowSize + 1, std::size_t{1} << 30U}) {
+    std::filesystem::resize_file(path, size);  // takes no room on the disk
+    const auto shadow = TokenShadow::read(PathText(path));
+    assert_false(static_cast<bool>(shadow));
+    assert_true(shadow.error().code == Errc::kMalformed);
+    assert_int_equal(shadow.error().line, 0);
+  }
+}
+
 }  // namespace
 }  // namespace pbstoken
 
@@ -200,6 +212,8 @@ int main() {
       cmocka_unit_test_setup_teardown(
           read_what_is_no_regular_file_is_refused_at_once, make_temp_dir,
           remove_temp_dir),
+      cmocka_unit_test_setup_teardown(read_too_large_a_file_is_refused,
+                                      make_temp_dir, remove_temp_dir),
   };
   return cmocka_run_group_tests_name("token_shadow", tests, nullptr, nullptr);
 }
