@@ -61,9 +61,6 @@ SERVICE_PACKAGES = apache2 curl dovecot-imapd iproute2 libapache2-mod-authnz-pam
   sasl2-bin sudo systemd util-linux
 MODEL_PACKAGES = gcc spin
 COVERAGE_PACKAGES = clang libclang-rt-dev llvm
-HOST_PACKAGES = clang devscripts gcc gdb libc++-dev libc++abi-dev lld valgrind
-FUZZ_PACKAGES = clang libclang-rt-dev libsimdjson-dev util-linux
-HOST_PACKAGES = clang devscripts gcc gdb libc++-dev libc++abi-dev lld llvm valgrind
 DEB_PACKAGES = build-essential debhelper lintian $(UNIT_TEST_PACKAGES)
 PACKAGE_TEST_PACKAGES = debootstrap util-linux
 
@@ -230,7 +227,7 @@ VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full \
 # As many compilers at once as there are processors, unless make was told.
 PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
-check: test-packages host-packages
+check: test-packages fuzz-packages host-packages
 	$(MAKE) $(PARALLEL) WERROR=1 all tests e2e-tests host-programs
 	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(BUILD)/clang CXX=clang++ all
 	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(SANITIZED) CXX=clang++ tests replays \
@@ -240,7 +237,7 @@ check: test-packages host-packages
 	    $(filter-out $(REPLAYS_AS_ROOT),$(REPLAYS))) \
 	  -p '$(VALGRIND)' $(UNIT_TESTS) \
 	  -p '$(SUDO) tests/scratch' $(E2E_TESTS) \
-	  $(patsubst $(BUILD)/%,$(SANITIZED)/%,$(REPLAYS_AS_ROOT))
+	  $(patsubst $(BUILD)/%,$(SANITIZED)/%,$(REPLAYS_AS_ROOT)) \
 	  -p 'env BUILD=$(BUILD)' $(HOST_TESTS_UNPRIVILEGED) \
 	  -p '$(SUDO) env BUILD=$(BUILD) WIPES=$(BUILD)/clang tests/scratch' \
 	  $(HOST_TESTS)
@@ -278,175 +275,7 @@ coverage: coverage-packages
 	  -fno-profile-instr-generate -fno-coverage-mapping' all tests e2e-tests
 	$(SUDO) tests/coverage $(COVERAGE)
 
-# --- hosts of all kinds, what they are left with, and how long it takes
-
-# Programs in C, and one in C++ with each of two runtimes, and with both.
-HOSTS = $(BUILD)/tests/hosts
-HOST_CFLAGS = -std=gnu11 -O1 -g -Wall -Wextra -Wshadow $(if $(WERROR),-Werror) \
-  -Itests/hosts
-HOST_CXXFLAGS = -std=c++20 -O1 -g -Wall -Wextra -Wshadow \
-  $(if $(WERROR),-Werror) -Itests/hosts
-HOST_PROGRAMS = $(patsubst tests/hosts/%.c,$(HOSTS)/%,\
-  $(wildcard tests/hosts/host_*.c)) $(HOSTS)/host_runtime \
-  $(HOSTS)/host_runtime_libcxx $(HOSTS)/host_runtime_both $(HOSTS)/pam_bad.so \
-  $(HOSTS)/answer $(HOSTS)/images $(HOSTS)/secret_paths \
-  $(HOSTS)/secret_paths_leaky
-HOST_TESTS_UNPRIVILEGED = tests/hosts/test_secret_paths \
-  tests/hosts/test_hardening
-HOST_TESTS = $(filter-out $(HOST_TESTS_UNPRIVILEGED),\
-  $(wildcard tests/hosts/test_*))
-IN_SCRATCH = $(SUDO) env BUILD=$(BUILD) tests/scratch
-
-$(HOSTS)/host.o: tests/hosts/host.c tests/hosts/host.h
-	@mkdir -p $(@D)
-	$(CC) $(HOST_CFLAGS) -c -o $@ $<
-
-$(HOSTS)/host_%: tests/hosts/host_%.c tests/hosts/host.h $(HOSTS)/host.o
-	$(CC) $(HOST_CFLAGS) $(HOST_FLAGS) -o $@ $< $(HOSTS)/host.o -lpam -lpthread -lm
-
-# Its functions are to be found by everybody.
-$(HOSTS)/host_symbols: HOST_FLAGS = -rdynamic -fno-builtin
-
-$(HOSTS)/answer $(HOSTS)/images: $(HOSTS)/%: tests/hosts/%.c
-	@mkdir -p $(@D)
-	$(CC) $(HOST_CFLAGS) -o $@ $< -lpam
-
-$(HOSTS)/pam_bad.so: tests/hosts/pam_bad.c
-	@mkdir -p $(@D)
-	$(CC) $(HOST_CFLAGS) -fPIC -shared -o $@ $< -lpam
-
-$(HOSTS)/host_runtime $(HOSTS)/host_runtime_libcxx $(HOSTS)/host_runtime_both: \
-    tests/hosts/host_runtime.cc tests/hosts/host.h $(HOSTS)/host.o
-	$(HOST_CXX) $(HOST_CXXFLAGS) -o $@ $< $(HOSTS)/host.o -lpam -lpthread \
-	  $(HOST_RUNTIME)
-$(HOSTS)/host_runtime: HOST_CXX = g++
-$(HOSTS)/host_runtime_libcxx $(HOSTS)/host_runtime_both: \
-  HOST_CXX = clang++ -stdlib=libc++
-$(HOSTS)/host_runtime_both: \
-  HOST_RUNTIME = -Wl,--no-as-needed -l:libstdc++.so.6
-
-# As other tests in C++, with the core; every call of CRYPTO_memcmp
-# and strlen is seen.
-$(HOSTS)/%.o: tests/hosts/%.cc
-	@mkdir -p $(@D)
-	$(CXX) $(ALL_CXXFLAGS) $(TEST_CXXFLAGS) -Itests -c -o $@ $<
-
-$(HOSTS)/secret_paths: $(HOSTS)/secret_paths.o $(CORE)
-	$(CXX) -pie -Wl,--wrap=CRYPTO_memcmp,--wrap=strlen -o $@ $^ -l:libcrypto.a -lcmocka
-
-# A mutant of what compares: in front of the core, whose own are left out.
-$(HOSTS)/leaky/%.o: pam_pbstoken/%.cc Makefile
-	@mkdir -p $(@D)
-	$(CXX) $(ALL_CXXFLAGS) -DCRYPTO_memcmp=memcmp -c -o $@ $<
-$(HOSTS)/secret_paths_leaky: $(HOSTS)/secret_paths.o \
-    $(HOSTS)/leaky/segment.o $(HOSTS)/leaky/stored_hash.o $(CORE)
-	$(CXX) -pie -Wl,--wrap=CRYPTO_memcmp,--wrap=strlen -o $@ $^ -l:libcrypto.a -lcmocka
-
-# Measured as it is installed.
-$(HOSTS)/timing: tests/hosts/timing.cc $(CORE)
-	@mkdir -p $(@D)
-	$(CXX) -std=c++20 $(HOST_CXXFLAGS) -Iinclude -O2 -o $@ $< $(CORE) \
-	  -l:libcrypto.a
-
-host-packages: test-packages
-	$(call install_packages,$(HOST_PACKAGES))
-
-host-programs: $(HOST_PROGRAMS)
-
-# Fuzzers: tests/fuzz/fuzz_SUBJECT.cc, and what finds of theirs became of, in
-# tests/fuzz/corpus/SUBJECT, which check replays.  Those that need root, and a
-# Fuzzers: tests/fuzz/fuzz_SUBJECT.cc, their seeds and what they once found in
-# tests/fuzz/corpus/SUBJECT, which check replays.  Those that take root, and a
-# namespace, are here by name.
-FUZZ_SECONDS = 60
-FUZZ_SUBJECTS = $(patsubst tests/fuzz/fuzz_%.cc,%,$(wildcard tests/fuzz/fuzz_*.cc))
-FUZZ_AS_ROOT = module
-FUZZ_SHARED = $(BUILD)/tests/fuzz/second_reader.o
-FUZZ_LIBRARIES = -l:libcrypto.a -lsimdjson -lcrypt -lpam -ldl
-FUZZERS = $(FUZZ_SUBJECTS:%=$(BUILD)/tests/fuzz/fuzz_%)
-REPLAYS = $(FUZZ_SUBJECTS:%=$(BUILD)/tests/fuzz/replay_%)
-REPLAYS_AS_ROOT = $(FUZZ_AS_ROOT:%=$(BUILD)/tests/fuzz/replay_%)
-
-$(FUZZERS): %: %.o $(FUZZ_SHARED) $(TESTED)
-	$(CXX) -pie $(SANITIZE) -fsanitize=fuzzer $(LDFLAGS) -rdynamic -o $@ $< \
-	  $(FUZZ_SHARED) $(TESTED) $(FUZZ_LIBRARIES)
-
-$(REPLAYS): $(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o \
-    $(BUILD)/tests/fuzz/replay.o $(FUZZ_SHARED) $(TESTED)
-	$(CXX) -pie $(SANITIZE) $(LDFLAGS) -rdynamic -o $@ $(filter %.o %.a,$^) \
-	  $(FUZZ_LIBRARIES)
-
-fuzzers: $(FUZZERS)
-replays: $(REPLAYS)
-
-# Instrumented and sanitized, in a build of their own, by which no other is
-# slowed down.
-fuzz-packages: build-packages
-	$(call install_packages,$(FUZZ_PACKAGES))
-
-fuzz: fuzz-packages
-	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(BUILD)/fuzz CXX=clang++ \
-	  CXXFLAGS='-O2 -g' TEST_CXXFLAGS= \
-	  SANITIZE='-fsanitize=fuzzer-no-link $(SANITIZERS)' fuzzers
-	for subject in $(FUZZ_SUBJECTS); do \
-	  tests/fuzz/run $(BUILD)/fuzz $$subject $(FUZZ_SECONDS) || exit 1; \
-	done
-# --- benchmarks
-
-# What takes its turn beside pam_permit and others; see tests/bench/README.md.
-BENCH_PACKAGES = apache2-utils gnuplot-nox libpam-pwdfile strace valgrind
-BENCH_PARTS = transaction core processes files miss flood memory web
-PARTS = $(BENCH_PARTS)
-bench_parts = $(subst $(comma), ,$(PARTS))
-comma = ,
-BENCH_PROGRAMS = $(patsubst tests/bench/%.cc,$(BUILD)/tests/bench/%,\
-  $(wildcard tests/bench/*.cc))
-# The core, which these have inside; the others map what a small daemon maps.
-BENCH_CORE_PROGRAMS = $(patsubst %,$(BUILD)/tests/bench/%,core files counted)
-
-$(BUILD)/tests/bench/%.o: tests/bench/%.cc Makefile
-	@mkdir -p $(@D)
-	$(CXX) $(ALL_CXXFLAGS) -DPBSTOKEN_MULTIARCH='"$(MULTIARCH)"' -c -o $@ $<
-
-$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o
-	$(CXX) -pie -static-libstdc++ -static-libgcc $(LDFLAGS) -o $@ $< -lpam
-
-$(BENCH_CORE_PROGRAMS): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(CORE)
-	$(CXX) -pie $(LDFLAGS) -o $@ $< $(CORE) -l:libcrypto.a -lcrypt
-
-bench-packages: service-packages
-	$(call install_packages,$(BENCH_PACKAGES))
-
-bench-programs: all $(BENCH_PROGRAMS)
-
-bench: bench-packages
-	$(MAKE) bench-programs
-	$(SUDO) tests/bench/run $(BUILD) $(bench_parts)
-
-# Fails where a change costs instructions.  Where it is worth them:
-# cp build/bench/instructions tests/bench/
-bench-compare: bench-packages
-	$(MAKE) bench-programs
-	$(SUDO) tests/scratch tests/bench/count $(BUILD) $(CXX)
-TIMING_SAMPLES = 200000
-timing: host-packages
-	$(MAKE) WERROR=1 all $(HOSTS)/timing
-	$(IN_SCRATCH) tests/hosts/time $(TIMING_SAMPLES)
-
-# What check does with all of that, and at length: one cycle after another, and
-# what the compilers make of the wipes when they see all of a program.
-CYCLES = 1000000
-hosts: host-packages
-	$(MAKE) $(PARALLEL) WERROR=1 all host-programs
-	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(BUILD)/clang CXX=clang++ all
-	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(BUILD)/gcc-lto \
-	  CXXFLAGS='-O2 -g -flto=auto' all
-	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(BUILD)/clang-lto CXX=clang++ \
-	  AR=llvm-ar CXXFLAGS='-O2 -g -flto' LDFLAGS=-fuse-ld=lld all
-	tests/run -p 'env BUILD=$(BUILD)' $(HOST_TESTS_UNPRIVILEGED) \
-	  -p '$(SUDO) env BUILD=$(BUILD) WIPES=$(BUILD)/clang:$(BUILD)/gcc-lto:$(BUILD)/clang-lto tests/scratch' \
-	  $(HOST_TESTS)
-	$(IN_SCRATCH) tests/hosts/cycles $(CYCLES)
+include $(wildcard tests/*/*.mk)
 
 # Services of Debian's, each on what looks to it like a host of its own.
 SERVICE_TESTS = $(wildcard tests/services/test_*)
@@ -499,24 +328,14 @@ check-package: deb package-test-packages
 # --- linting
 
 SOURCES = $(MODULE_SOURCES) $(CORE_SOURCES) $(HELPER_SOURCES)
-TEST_SOURCES = $(wildcard tests/*.cc tests/e2e/*.cc tests/fuzz/*.cc)
+TEST_SOURCES = $(wildcard tests/*.cc tests/e2e/*.cc)
 FORMATTED = $(SOURCES) $(TEST_SOURCES) \
   $(wildcard include/pbstoken/*.h pam_pbstoken/*.h helper/*.h tests/*.h \
-  tests/e2e/*.h tests/fuzz/*.h)
-TEST_SOURCES = $(wildcard tests/*.cc tests/e2e/*.cc tests/bench/*.cc)
-FORMATTED = $(SOURCES) $(TEST_SOURCES) \
-  $(wildcard include/pbstoken/*.h pam_pbstoken/*.h helper/*.h tests/*.h \
-  tests/e2e/*.h tests/bench/*.h)
-SCRIPTS = tests/run tests/scratch tests/demo tests/check-readme tests/coverage \
-  tests/package tests/model/run \
-SCRIPTS = tests/run tests/scratch tests/demo tests/package tests/model/run tests/fuzz/run \
-  .ci/run \
-  $(wildcard tests/services/*) tests/bench/run tests/bench/web \
-  tests/bench/chart tests/bench/count \
-  tests/e2e/*.h tests/hosts/*.h tests/hosts/*.c tests/hosts/*.cc)
-SCRIPTS = tests/run tests/scratch tests/demo tests/package tests/model/run \
-  .ci/run $(filter-out %.c %.cc %.h %.md %/expected,$(wildcard tests/hosts/*)) \
-  $(wildcard tests/services/*) tests/bench/nginx \
+  tests/e2e/*.h $(foreach part,bench fuzz hosts,tests/$(part)/*.c \
+  tests/$(part)/*.cc tests/$(part)/*.h))
+# Those of tests/ are the files without a suffix, and those for bash.
+SCRIPTS = .ci/run $(shell find tests -type f '(' -name '*.bash' -o \
+  '!' -name '*.*' -size -64k -perm -u+x ')') \
   $(wildcard debian/*.postinst debian/*.prerm debian/*.postrm) \
   debian/tests/authenticate helper/pbstoken-helper.bash-completion
 
@@ -539,12 +358,8 @@ clean:
 
 .PHONY: all build-packages test-packages demo-packages service-packages \
   deb-packages package-test-packages tests check-units e2e-tests check soak \
-  check-services bench bench-compare bench-packages bench-programs \
-  check-package demo model model-packages coverage coverage-packages lint \
-  check-services bench-nginx check-package demo model model-packages fuzz \
-  fuzz-packages fuzzers replays lint \
-  check-services bench-nginx check-package demo model model-packages hosts timing host-packages host-programs lint \
-  install deb clean
+  model model-packages coverage coverage-packages check-services demo deb \
+  check-package lint install clean
 .SECONDARY:
 
 -include $(shell find $(BUILD) -path $(DEB) -prune -o \
