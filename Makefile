@@ -227,7 +227,7 @@ VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full \
 # As many compilers at once as there are processors, unless make was told.
 PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
-check: test-packages fuzz-packages host-packages
+check: test-packages host-packages
 	$(MAKE) $(PARALLEL) WERROR=1 all tests e2e-tests host-programs
 	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(BUILD)/clang CXX=clang++ all
 	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(SANITIZED) CXX=clang++ tests replays \
