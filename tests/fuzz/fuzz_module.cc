@@ -410,7 +410,7 @@ class Game {
                      .status = answer == 9 ? PAM_CONV_ERR : PAM_SUCCESS};
     arm(input);
     const int code = pam_authenticate(handle_, 0);
-    const bool disturbed = disarm();
+    const bool disturbed = end_disturbance();
     const char *variable = pam_getenv(handle_, "PBSTOKEN_ID");
     verified_ = nullptr;
     if (code == PAM_SUCCESS) {
@@ -459,6 +459,15 @@ class Game {
     require(static_cast<const char *>(user) ==
                 (service_.maps ? std::string("alice") : attempt.user),
             "the user is mapped, or not");
+  }
+
+  // Whether the last answer was disturbed.  That a file is not there is no
+  // failure but an answer, and may be remembered for cache_ttl.
+  bool end_disturbance() {
+    const bool failed = disarm();
+    seemed_gone_ = seemed_gone_ || (failed && failing.error == ENOENT &&
+                                    !service_.looks_every_time);
+    return failed || seemed_gone_;
   }
 
   // Of those that are never written no user.cfg knows anything.
@@ -522,7 +531,7 @@ class Game {
     }
     arm(input);
     const int code = pam_acct_mgmt(handle_, 0);
-    const bool disturbed = disarm();
+    const bool disturbed = end_disturbance();
     const std::string id = verified_ != nullptr ? verified_ : user_;
     const auto known = std::find(kIds.begin(), kIds.begin() + kTokens, id);
     const auto at = static_cast<std::size_t>(known - kIds.begin());
@@ -553,6 +562,7 @@ class Game {
   pam_handle_t *handle_ = nullptr;
   std::string user_;
   const char *verified_ = nullptr;
+  bool seemed_gone_ = false;  // a file, by a call that failed
   Conversation conversation_;
 };
 
