@@ -348,8 +348,8 @@ TEST_SOURCES = $(wildcard tests/*.cc tests/e2e/*.cc tests/fuzz/*.cc)
 FORMATTED = $(SOURCES) $(TEST_SOURCES) \
   $(wildcard include/pbstoken/*.h pam_pbstoken/*.h helper/*.h tests/*.h \
   tests/e2e/*.h tests/fuzz/*.h)
-SCRIPTS = tests/run tests/scratch tests/demo tests/package tests/model/run tests/fuzz/run \
-  .ci/run \
+SCRIPTS = tests/run tests/scratch tests/demo tests/package tests/model/run \
+  tests/fuzz/run .ci/run \
   $(wildcard tests/services/*) tests/bench/nginx \
   $(wildcard debian/*.postinst debian/*.prerm debian/*.postrm) \
   debian/tests/authenticate helper/pbstoken-helper.bash-completion
