@@ -9,6 +9,10 @@
 #                 it: a quarter of an hour, and 4 GB of memory
 # make fuzz       every fuzzer for FUZZ_SECONDS=60, see tests/fuzz/README.md
 # make coverage   what the tests reach, by line and branch: tests/coverage.md
+# make hosts      hosts of all kinds, each with CYCLES=1000000 of pam_start to
+#                 pam_end, and what is left of secrets: half an hour
+# make timing     what the time of an answer tells, as a table
+# make analyze    gcc -fanalyzer and clang's static analyzer: some minutes
 # make lint       clang-format, clang-tidy, cppcheck, shellcheck, mandoc
 # make install    DESTDIR= PREFIX= SYSCONFDIR= PAMDIR= UNITDIR=
 # make check-services   that real services take tokens, and end them
@@ -20,8 +24,7 @@
 # make check-package   that it can be rebuilt to the same bytes, and installed,
 #                 upgraded, removed and purged in a Debian of its own
 #
-# demo, check, soak, model, fuzz, coverage, check-services, bench, bench-compare,
-# lint, deb and check-package install the packages that they need.
+# Each of them but make and make install installs the packages that it needs.
 
 # --- what an administrator may choose
 

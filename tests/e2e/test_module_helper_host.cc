@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What a host that is not root notices of the helper: nothing, whatever it has
-// done to its signals, children, descriptors and stacks.
+// done to its signals and children.  (More hosts, for any module: tests/hosts.)
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
-#include <syslog.h>
 
 #include <atomic>
 #include <cstddef>
@@ -54,19 +52,6 @@ void assert_works(const std::function<void()> &prepare) {
 
 // --- children
 
-void sigchld_ignored_is_no_matter(void ** /*state*/) {
-  assert_works([] { signal(SIGCHLD, SIG_IGN); });
-}
-
-void children_not_kept_is_no_matter(void ** /*state*/) {
-  assert_works([] {
-    struct sigaction action {};
-    action.sa_handler = SIG_DFL;
-    action.sa_flags = SA_NOCLDWAIT;
-    sigaction(SIGCHLD, &action, nullptr);
-  });
-}
-
 // Then the status is still seen: it belongs to nobody else.
 void status_counts_although_sigchld_is_ignored(void ** /*state*/) {
   write_service_with_script(kMatchWord + "; exit 1", "nocache");
@@ -110,35 +95,6 @@ void host_gets_no_sigchld_and_no_child(void ** /*state*/) {
 
 std::atomic<bool> done = false;
 
-void *reap_any_child(void *options) {
-  while (!done) {
-    if (waitpid(-1, nullptr, *static_cast<int *>(options)) < 0) {
-      sched_yield();
-    }
-  }
-  return nullptr;
-}
-
-// A thread that takes every status it can get, of ordinary children or of all.
-void reaper_thread_is_no_matter(void ** /*state*/) {
-  for (int options : {0, __WALL}) {
-    assert_int_equal(
-        as_other(become_member, kId,
-                 [&](PamHandle &handle, Conversation &conversation) {
-                   pthread_t thread{};
-                   pthread_create(&thread, nullptr, reap_any_child, &options);
-                   int wrong = 0;
-                   for (int i = 0; i < 10 && wrong == 0; ++i) {
-                     wrong = authenticate_both_ways(handle, conversation);
-                   }
-                   done = true;
-                   pthread_join(thread, nullptr);
-                   return wrong;
-                 }),
-        0);
-  }
-}
-
 // As if somebody else always had been faster: for the module's own wait, which
 // is the one with __WCLONE, there is no child.
 void steal_every_status() {
@@ -180,76 +136,6 @@ void stolen_status_leaves_it_to_the_word(void ** /*state*/) {
   assert_pam(code_of("kill -9 $$"), PAM_AUTHINFO_UNAVAIL);
 }
 
-// --- descriptors
-
-std::string descriptors() {
-  std::string text;
-  for (int fd = 0; fd < 1024; ++fd) {
-    if (fcntl(fd, F_GETFD) >= 0) {
-      text += std::to_string(fd) + " ";
-    }
-  }
-  return text;
-}
-
-void standard_descriptors_closed_is_no_matter(void ** /*state*/) {
-  for (unsigned closed = 0; closed < 8; ++closed) {
-    assert_int_equal(
-        as_other(
-            [&] {
-              closelog();
-              for (int fd = 0; fd < 3; ++fd) {
-                if ((closed & (1U << static_cast<unsigned>(fd))) != 0) {
-                  close(fd);
-                }
-              }
-              become_member();
-            },
-            kId,
-            [](PamHandle &handle, Conversation &conversation) {
-              const std::string before = descriptors();
-              const int wrong = authenticate_both_ways(handle, conversation);
-              closelog();
-              return before == descriptors() ? wrong : 10;
-            }),
-        0);
-  }
-}
-
-// With any number of free ones, from none on: at worst an error.
-void few_descriptors_left_is_no_harm(void ** /*state*/) {
-  int successes = 0;
-  for (int left = 0; left < 8; ++left) {
-    const int code = as_other(
-        [&] {
-          closelog();
-          become_member();
-          std::vector<int> taken;
-          for (int fd = 0; fd >= 0;) {
-            fd = dup(STDERR_FILENO);
-            taken.push_back(fd);
-          }
-          taken.pop_back();
-          for (int i = 0; i < left; ++i) {
-            close(taken.at(taken.size() - 1 - static_cast<std::size_t>(i)));
-          }
-        },
-        kId,
-        [](PamHandle &handle, Conversation &conversation) {
-          conversation.answer = kOldSecret;
-          const std::string before = descriptors();
-          const int answer = handle.authenticate();
-          closelog();
-          return before == descriptors() ? answer : 100;
-        });
-    // libpam itself needs one, for the audit log.
-    assert_true(code == PAM_SUCCESS || code == PAM_AUTHINFO_UNAVAIL ||
-                code == PAM_SYSTEM_ERR);
-    successes += code == PAM_SUCCESS ? 1 : 0;
-  }
-  assert_true(successes > 0 && successes < 8);
-}
-
 // --- signals
 
 std::string signals() {
@@ -288,78 +174,7 @@ void host_keeps_its_signals(void ** /*state*/) {
                    0);
 }
 
-std::atomic<int> alarms = 0;
-
-void note_alarm(int /*number*/) {
-  ++alarms;
-}
-
-// Calls that a handler interrupts go on.
-void timer_of_the_host_is_no_matter(void ** /*state*/) {
-  assert_int_equal(as_other(
-                       [] {
-                         struct sigaction action {};
-                         action.sa_handler = note_alarm;  // and no SA_RESTART
-                         sigaction(SIGALRM, &action, nullptr);
-                         become_member();
-                       },
-                       kId,
-                       [](PamHandle &handle, Conversation &conversation) {
-                         itimerval often{};
-                         often.it_value.tv_usec = often.it_interval.tv_usec =
-                             500;
-                         setitimer(ITIMER_REAL, &often, nullptr);
-                         int wrong = 0;
-                         for (int i = 0; i < 10 && wrong == 0; ++i) {
-                           wrong = authenticate_both_ways(handle, conversation);
-                         }
-                         return alarms > 0 ? wrong : 10;
-                       }),
-                   0);
-}
-
-// --- threads and stacks
-
-constexpr std::size_t kSmallStack = std::size_t{64} * 1024;
-
-struct Guest {
-  Conversation conversation = {.answer = kOldSecret};
-  PamHandle handle = PamHandle(kService, kId, &conversation);
-};
-
-void *authenticate_some(void *guest) {
-  auto *mine = static_cast<Guest *>(guest);
-  for (int i = 0; i < 5; ++i) {
-    if (authenticate_both_ways(mine->handle, mine->conversation) != 0) {
-      return guest;
-    }
-  }
-  return nullptr;
-}
-
-// In a child: what does not fit the stack ends in a signal.
-void threads_on_small_stacks_are_no_matter(void ** /*state*/) {
-  assert_int_equal(in_child([] {
-                     std::array<Guest, 4> guests;
-                     become_member();
-                     pthread_attr_t small{};
-                     pthread_attr_init(&small);
-                     pthread_attr_setstacksize(&small, kSmallStack);
-                     std::array<pthread_t, 4> threads{};
-                     for (std::size_t i = 0; i < threads.size(); ++i) {
-                       pthread_create(&threads.at(i), &small, authenticate_some,
-                                      &guests.at(i));
-                     }
-                     int failed = 0;
-                     for (const pthread_t thread : threads) {
-                       void *bad = nullptr;
-                       pthread_join(thread, &bad);
-                       failed += bad != nullptr ? 1 : 0;
-                     }
-                     return failed;
-                   }),
-                   0);
-}
+// --- threads
 
 void *fork_all_the_time(void * /*unused*/) {
   while (!done) {
@@ -407,17 +222,10 @@ void children_of_other_threads_delay_nothing(void ** /*state*/) {
 int main() {
   using namespace pbstoken;
   const CMUnitTest tests[] = {
-      HOST_TEST(sigchld_ignored_is_no_matter),
-      HOST_TEST(children_not_kept_is_no_matter),
       HOST_TEST(status_counts_although_sigchld_is_ignored),
       HOST_TEST(host_gets_no_sigchld_and_no_child),
-      HOST_TEST(reaper_thread_is_no_matter),
       HOST_TEST(stolen_status_leaves_it_to_the_word),
-      HOST_TEST(standard_descriptors_closed_is_no_matter),
-      HOST_TEST(few_descriptors_left_is_no_harm),
       HOST_TEST(host_keeps_its_signals),
-      HOST_TEST(timer_of_the_host_is_no_matter),
-      HOST_TEST(threads_on_small_stacks_are_no_matter),
       HOST_TEST(children_of_other_threads_delay_nothing),
   };
   return cmocka_run_group_tests_name("module_helper_host", tests, nullptr,

@@ -9,6 +9,7 @@
 // Input: choices of service, account data and the first token.shadow, then
 // steps.  Under tests/scratch.
 #include <crypt.h>
+#include <fcntl.h>
 #include <security/pam_appl.h>
 #include <security/pam_modules.h>
 #include <sys/shm.h>
@@ -26,6 +27,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "failing_calls.h"
 #include "fuzz.h"
@@ -34,6 +36,7 @@
 #include "pbstoken/segment_layout.h"
 #include "pbstoken/stored_hash.h"
 #include "pbstoken/token_shadow.h"
+#include "pbstoken/unique_fd.h"
 #include "second_reader.h"
 #include "shadow_writer.h"
 
@@ -122,8 +125,13 @@ std::string stacks() {
   return std::string(std::getenv("SCRATCH")) + "/pam.d";
 }
 
+// In place, as an editor may do it.
 void write_file(const std::string &path, std::string_view text) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc) << text;
+  const UniqueFd file(
+      open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  require(file && write(file.get(), text.data(), text.size()) ==
+                      static_cast<ssize_t>(text.size()),
+          "a file can be written");
 }
 
 std::string read_file(const std::string &path) {
@@ -217,6 +225,15 @@ int converse(int count, const pam_message ** /*messages*/,
           "no secret and no hash is logged");
 }
 
+// One bit each.  Nothing here ever has as many open.
+unsigned open_descriptors() {
+  unsigned open = 0;
+  for (unsigned fd = 0; fd < 32; ++fd) {
+    open |= fcntl(static_cast<int>(fd), F_GETFD) < 0 ? 0 : 1U << fd;
+  }
+  return open;
+}
+
 class Game {
  public:
   explicit Game(unsigned number)
@@ -224,15 +241,12 @@ class Game {
 
   void play(Input *input) {
     start(input);
-    const int lowest = dup(STDIN_FILENO);
-    close(lowest);
+    const unsigned open = open_descriptors();
     while (!input->empty()) {
       step(input);
     }
     end_handle();
-    const int lowest_now = dup(STDIN_FILENO);
-    close(lowest_now);
-    require(lowest == lowest_now, "no descriptor is left");
+    require(open_descriptors() == open, "no descriptor is left");
     require_no_attachment();
   }
 
@@ -241,7 +255,10 @@ class Game {
     remove_segment(store_.shm_key);
     remove_segment(failures_key(store_));
     account_ = &kAccounts[input->take_choice(kAccounts.size())];
-    write_file(kUsers, account_->text);
+    static const Account *written = nullptr;  // it seldom is another one
+    if (std::exchange(written, account_) != account_) {
+      write_file(kUsers, account_->text);
+    }
     if (input->take_choice(8) == 7) {
       shadow_ = input->take_line();  // anything
       write_file(kShadow, shadow_);
@@ -410,7 +427,7 @@ class Game {
                      .status = answer == 9 ? PAM_CONV_ERR : PAM_SUCCESS};
     arm(input);
     const int code = pam_authenticate(handle_, 0);
-    const bool disturbed = disarm();
+    const bool disturbed = end_disturbance();
     const char *variable = pam_getenv(handle_, "PBSTOKEN_ID");
     verified_ = nullptr;
     if (code == PAM_SUCCESS) {
@@ -459,6 +476,15 @@ class Game {
     require(static_cast<const char *>(user) ==
                 (service_.maps ? std::string("alice") : attempt.user),
             "the user is mapped, or not");
+  }
+
+  // Whether the last answer was disturbed.  That a file is not there is no
+  // failure but an answer, and may be remembered for cache_ttl.
+  bool end_disturbance() {
+    const bool failed = disarm();
+    seemed_gone_ = seemed_gone_ || (failed && failing.error == ENOENT &&
+                                    !service_.looks_every_time);
+    return failed || seemed_gone_;
   }
 
   // Of those that are never written no user.cfg knows anything.
@@ -522,7 +548,7 @@ class Game {
     }
     arm(input);
     const int code = pam_acct_mgmt(handle_, 0);
-    const bool disturbed = disarm();
+    const bool disturbed = end_disturbance();
     const std::string id = verified_ != nullptr ? verified_ : user_;
     const auto known = std::find(kIds.begin(), kIds.begin() + kTokens, id);
     const auto at = static_cast<std::size_t>(known - kIds.begin());
@@ -553,6 +579,7 @@ class Game {
   pam_handle_t *handle_ = nullptr;
   std::string user_;
   const char *verified_ = nullptr;
+  bool seemed_gone_ = false;  // a file, by a call that failed
   Conversation conversation_;
 };
 
