@@ -88,6 +88,9 @@ class Workers {
       close(orders[1]);
       close(counts[0]);
       stay_on(number);
+      // All processors at once are not for us alone.
+      const sched_param ordinary{};
+      require(sched_setscheduler(0, SCHED_OTHER, &ordinary) == 0);
       serve(orders[0], counts[1], make());
     }
     close(orders[0]);
