@@ -7,6 +7,8 @@
 #                 quarter of an hour in all), and their figures
 # make model      every order of steps of the cache's protocol, and mutants of
 #                 it: a quarter of an hour, and 4 GB of memory
+# make fuzz       every fuzzer for FUZZ_SECONDS=60, see tests/fuzz/README.md
+# make coverage   what the tests reach, by line and branch: tests/coverage.md
 # make hosts      hosts of all kinds, each with CYCLES=1000000 of pam_start to
 #                 pam_end, and what is left of secrets: half an hour
 # make timing     what the time of an answer tells, as a table
@@ -14,13 +16,15 @@
 # make lint       clang-format, clang-tidy, cppcheck, shellcheck, mandoc
 # make install    DESTDIR= PREFIX= SYSCONFDIR= PAMDIR= UNITDIR=
 # make check-services   that real services take tokens, and end them
-# make bench-nginx what nginx serves with tokens, and without
+# make bench      what a cached token costs beside pam_permit and others; some
+#                 of it with PARTS="transaction core"
+# make bench-compare   the instructions of the paths that matter, beside those
+#                 of the last time that somebody accepted them
 # make deb        the Debian package, under build/deb, and lintian's word on it
 # make check-package   that it can be rebuilt to the same bytes, and installed,
 #                 upgraded, removed and purged in a Debian of its own
 #
-# demo, check, soak, model, hosts, timing, analyze, check-services, bench-nginx,
-# lint, deb and check-package install the packages that they need.
+# Each of them but make and make install installs the packages that it needs.
 
 # --- what an administrator may choose
 
@@ -35,8 +39,9 @@ COMPLETIONDIR = $(PREFIX)/share/bash-completion/completions
 EXAMPLESDIR = $(PREFIX)/share/doc/libpam-pbstoken/examples
 
 CXX = g++
-# In the environment, too, which is how a packager gives them.
-CXXFLAGS ?= -O2 -g
+# In the environment, too, which is how a packager gives them.  For size: the
+# module is mapped by every host, and what takes time is in libraries.
+CXXFLAGS ?= -Os -g
 CPPFLAGS ?=
 LDFLAGS ?=
 WERROR =
@@ -58,7 +63,7 @@ SERVICE_PACKAGES = apache2 curl dovecot-imapd iproute2 libapache2-mod-authnz-pam
   libnginx-mod-http-auth-pam nginx openssh-client openssh-server postgresql \
   sasl2-bin sudo systemd util-linux
 MODEL_PACKAGES = gcc spin
-HOST_PACKAGES = clang devscripts gcc gdb libc++-dev libc++abi-dev lld llvm valgrind
+COVERAGE_PACKAGES = clang libclang-rt-dev llvm
 DEB_PACKAGES = build-essential debhelper lintian $(UNIT_TEST_PACKAGES)
 PACKAGE_TEST_PACKAGES = debootstrap util-linux
 
@@ -183,7 +188,8 @@ demo-packages:
 	$(call install_packages,$(BUILD_PACKAGES) $(DEMO_PACKAGES))
 
 test-packages:
-	$(call install_packages,$(BUILD_PACKAGES) $(DEMO_PACKAGES) $(TEST_PACKAGES))
+	$(call install_packages,$(BUILD_PACKAGES) $(DEMO_PACKAGES) \
+	  $(TEST_PACKAGES) $(FUZZ_PACKAGES))
 
 # Unit tests: tests/test_SUBJECT.cc, no root needed.  They are linked with all
 # of the core, of the module but its entry points, and of the helper but its
@@ -227,12 +233,14 @@ PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 check: test-packages host-packages
 	$(MAKE) $(PARALLEL) WERROR=1 all tests e2e-tests host-programs
 	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(BUILD)/clang CXX=clang++ all
-	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(SANITIZED) CXX=clang++ tests \
+	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(SANITIZED) CXX=clang++ tests replays \
 	  SANITIZE='$(SANITIZERS)'
 	tests/run -j "$$(nproc)" $(UNIT_TESTS) \
-	  $(patsubst $(BUILD)/%,$(SANITIZED)/%,$(UNIT_TESTS)) \
+	  $(patsubst $(BUILD)/%,$(SANITIZED)/%,$(UNIT_TESTS) \
+	    $(filter-out $(REPLAYS_AS_ROOT),$(REPLAYS))) \
 	  -p '$(VALGRIND)' $(UNIT_TESTS) \
 	  -p '$(SUDO) tests/scratch' $(E2E_TESTS) \
+	  $(patsubst $(BUILD)/%,$(SANITIZED)/%,$(REPLAYS_AS_ROOT)) \
 	  -p 'env BUILD=$(BUILD)' $(HOST_TESTS_UNPRIVILEGED) \
 	  -p '$(SUDO) env BUILD=$(BUILD) WIPES=$(BUILD)/clang tests/scratch' \
 	  $(HOST_TESTS)
@@ -254,111 +262,23 @@ model-packages:
 model: model-packages
 	tests/model/run
 
-# --- hosts of all kinds, what they are left with, and how long it takes
+# What is measured is what is tested, in a build of its own, with counters that
+# outlive the process (see tests/coverage); the tests themselves are not.
+COVERAGE = $(BUILD)/coverage
+COUNTED = -fprofile-instr-generate=$(abspath $(COVERAGE))/profile/%m%c.profraw
 
-# Programs in C, and one in C++ with each of two runtimes, and with both.
-HOSTS = $(BUILD)/tests/hosts
-HOST_CFLAGS = -std=gnu11 -O1 -g -Wall -Wextra -Wshadow $(if $(WERROR),-Werror) \
-  -Itests/hosts
-HOST_CXXFLAGS = -std=c++20 -O1 -g -Wall -Wextra -Wshadow \
-  $(if $(WERROR),-Werror) -Itests/hosts
-HOST_PROGRAMS = $(patsubst tests/hosts/%.c,$(HOSTS)/%,\
-  $(wildcard tests/hosts/host_*.c)) $(HOSTS)/host_runtime \
-  $(HOSTS)/host_runtime_libcxx $(HOSTS)/host_runtime_both $(HOSTS)/pam_bad.so \
-  $(HOSTS)/answer $(HOSTS)/images $(HOSTS)/secret_paths \
-  $(HOSTS)/secret_paths_leaky
-HOST_TESTS_UNPRIVILEGED = tests/hosts/test_secret_paths \
-  tests/hosts/test_hardening
-HOST_TESTS = $(filter-out $(HOST_TESTS_UNPRIVILEGED),\
-  $(wildcard tests/hosts/test_*))
-IN_SCRATCH = $(SUDO) env BUILD=$(BUILD) tests/scratch
+coverage-packages: test-packages
+	$(call install_packages,$(COVERAGE_PACKAGES))
 
-$(HOSTS)/host.o: tests/hosts/host.c tests/hosts/host.h
-	@mkdir -p $(@D)
-	$(CC) $(HOST_CFLAGS) -c -o $@ $<
+coverage: coverage-packages
+	mkdir -p $(COVERAGE)/profile
+	$(MAKE) $(PARALLEL) BUILD=$(COVERAGE) CXX=clang++ SANITIZE='$(COUNTED)' \
+	  CPPFLAGS='-fcoverage-mapping -mllvm -runtime-counter-relocation' \
+	  LDFLAGS='$(COUNTED) -Wl,-u,atexit' TEST_CXXFLAGS='$(TEST_CXXFLAGS) \
+	  -fno-profile-instr-generate -fno-coverage-mapping' all tests e2e-tests
+	$(SUDO) tests/coverage $(COVERAGE)
 
-$(HOSTS)/host_%: tests/hosts/host_%.c tests/hosts/host.h $(HOSTS)/host.o
-	$(CC) $(HOST_CFLAGS) $(HOST_FLAGS) -o $@ $< $(HOSTS)/host.o -lpam -lpthread -lm
-
-# Its functions are to be found by everybody.
-$(HOSTS)/host_symbols: HOST_FLAGS = -rdynamic -fno-builtin
-
-$(HOSTS)/answer $(HOSTS)/images: $(HOSTS)/%: tests/hosts/%.c
-	@mkdir -p $(@D)
-	$(CC) $(HOST_CFLAGS) -o $@ $< -lpam
-
-$(HOSTS)/pam_bad.so: tests/hosts/pam_bad.c
-	@mkdir -p $(@D)
-	$(CC) $(HOST_CFLAGS) -fPIC -shared -o $@ $< -lpam
-
-$(HOSTS)/host_runtime: tests/hosts/host_runtime.cc tests/hosts/host.h \
-    $(HOSTS)/host.o
-	g++ $(HOST_CXXFLAGS) -o $@ $< $(HOSTS)/host.o -lpam -lpthread
-
-$(HOSTS)/runtime_libcxx.o: tests/hosts/host_runtime.cc tests/hosts/host.h
-	@mkdir -p $(@D)
-	clang++ -stdlib=libc++ $(HOST_CXXFLAGS) -c -o $@ $<
-$(HOSTS)/host_runtime_libcxx $(HOSTS)/host_runtime_both: \
-    $(HOSTS)/runtime_libcxx.o $(HOSTS)/host.o
-	clang++ -stdlib=libc++ -o $@ $^ -lpam -lpthread $(HOST_RUNTIME)
-$(HOSTS)/host_runtime_both: \
-  HOST_RUNTIME = -Wl,--no-as-needed -l:libstdc++.so.6
-
-# As other tests in C++, with the core; every call of CRYPTO_memcmp
-# and strlen is seen.
-$(HOSTS)/secret_paths: $(HOSTS)/secret_paths.o $(CORE)
-	$(CXX) -pie -Wl,--wrap=CRYPTO_memcmp,--wrap=strlen -o $@ $^ -l:libcrypto.a -lcmocka
-
-# A mutant of what compares: in front of the core, whose own are left out.
-$(HOSTS)/leaky/%.o: pam_pbstoken/%.cc Makefile
-	@mkdir -p $(@D)
-	$(CXX) $(ALL_CXXFLAGS) -DCRYPTO_memcmp=memcmp -c -o $@ $<
-$(HOSTS)/secret_paths_leaky: $(HOSTS)/secret_paths.o \
-    $(HOSTS)/leaky/segment.o $(HOSTS)/leaky/stored_hash.o $(CORE)
-	$(CXX) -pie -Wl,--wrap=CRYPTO_memcmp,--wrap=strlen -o $@ $^ -l:libcrypto.a -lcmocka
-
-# Measured as it is installed.
-$(HOSTS)/timing: tests/hosts/timing.cc $(CORE)
-	@mkdir -p $(@D)
-	$(CXX) -std=c++20 $(HOST_CXXFLAGS) -Iinclude -O2 -o $@ $< $(CORE) \
-	  -l:libcrypto.a
-
-host-packages: test-packages
-	$(call install_packages,$(HOST_PACKAGES))
-
-host-programs: $(HOST_PROGRAMS)
-
-# What takes too long for lint; a finding fails it.  Of gcc 12, which knows C,
-# two kinds are left out: what std::optional holds, or a function has returned, is
-# uninitialised to it (Memcheck and clang say of what really is), and what
-# std::unique_ptr owns has leaked.
-ANALYZED = printf '%s\n' $(SOURCES) | xargs -P "$$(nproc)" -I FILE
-analyze: test-packages
-	$(ANALYZED) clang++ --analyze --analyzer-output text \
-	  -Xclang -analyzer-werror $(LANGUAGE) $(BUILT_IN) -Iinclude FILE
-	$(ANALYZED) g++ $(LANGUAGE) $(BUILT_IN) -Iinclude -O1 -fanalyzer -Werror \
-	  -Wno-analyzer-use-of-uninitialized-value -Wno-analyzer-malloc-leak \
-	  -c -o /dev/null FILE
-
-TIMING_SAMPLES = 200000
-timing: host-packages
-	$(MAKE) WERROR=1 all $(HOSTS)/timing
-	$(IN_SCRATCH) tests/hosts/time $(TIMING_SAMPLES)
-
-# What check does with all of that, and at length: one cycle after another, and
-# what the compilers make of the wipes when they see all of a program.
-CYCLES = 1000000
-hosts: host-packages
-	$(MAKE) $(PARALLEL) WERROR=1 all host-programs
-	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(BUILD)/clang CXX=clang++ all
-	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(BUILD)/gcc-lto \
-	  CXXFLAGS='-O2 -g -flto=auto' all
-	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(BUILD)/clang-lto CXX=clang++ \
-	  AR=llvm-ar CXXFLAGS='-O2 -g -flto' LDFLAGS=-fuse-ld=lld all
-	tests/run -p 'env BUILD=$(BUILD)' $(HOST_TESTS_UNPRIVILEGED) \
-	  -p '$(SUDO) env BUILD=$(BUILD) WIPES=$(BUILD)/clang:$(BUILD)/gcc-lto:$(BUILD)/clang-lto tests/scratch' \
-	  $(HOST_TESTS)
-	$(IN_SCRATCH) tests/hosts/cycles $(CYCLES)
+include $(wildcard tests/*/*.mk)
 
 # Services of Debian's, each on what looks to it like a host of its own.
 SERVICE_TESTS = $(wildcard tests/services/test_*)
@@ -369,11 +289,6 @@ service-packages: build-packages
 check-services: service-packages
 	$(MAKE) WERROR=1 all
 	tests/run -p '$(SUDO) tests/scratch tests/services/host' $(SERVICE_TESTS)
-
-bench-nginx: service-packages
-	$(call install_packages,apache2-utils libpam-pwdfile)
-	$(MAKE) all
-	$(SUDO) tests/scratch tests/services/host tests/bench/nginx
 
 demo: demo-packages
 	@$(MAKE) --silent all
@@ -419,10 +334,11 @@ SOURCES = $(MODULE_SOURCES) $(CORE_SOURCES) $(HELPER_SOURCES)
 TEST_SOURCES = $(wildcard tests/*.cc tests/e2e/*.cc)
 FORMATTED = $(SOURCES) $(TEST_SOURCES) \
   $(wildcard include/pbstoken/*.h pam_pbstoken/*.h helper/*.h tests/*.h \
-  tests/e2e/*.h tests/hosts/*.h tests/hosts/*.c tests/hosts/*.cc)
-SCRIPTS = tests/run tests/scratch tests/demo tests/package tests/model/run \
-  .ci/run $(filter-out %.c %.cc %.h %.md %/expected,$(wildcard tests/hosts/*)) \
-  $(wildcard tests/services/*) tests/bench/nginx \
+  tests/e2e/*.h $(foreach part,bench fuzz hosts,tests/$(part)/*.c \
+  tests/$(part)/*.cc tests/$(part)/*.h))
+# Those of tests/ are the files without a suffix, and those for bash.
+SCRIPTS = .ci/run $(shell find tests -type f '(' -name '*.bash' -o \
+  '!' -name '*.*' -size -64k -perm -u+x ')') \
   $(wildcard debian/*.postinst debian/*.prerm debian/*.postrm) \
   debian/tests/authenticate helper/pbstoken-helper.bash-completion
 
@@ -437,15 +353,28 @@ lint: test-packages
 	  --inline-suppr --error-exitcode=1 --std=c++20 -Iinclude \
 	  --suppress=missingIncludeSystem pam_pbstoken helper
 	shellcheck $(SCRIPTS)
+	tests/check-readme
 	mandoc -T lint -W warning $(MANUALS)
+
+# What takes too long for lint; a finding fails it.  Of gcc 12, which knows C,
+# two kinds are left out: what std::optional holds, or a function has returned, is
+# uninitialised to it (Memcheck and clang say of what really is), and what
+# std::unique_ptr owns has leaked.
+ANALYZED = printf '%s\n' $(SOURCES) | xargs -P "$$(nproc)" -I FILE
+analyze: test-packages
+	$(ANALYZED) clang++ --analyze --analyzer-output text \
+	  -Xclang -analyzer-werror $(LANGUAGE) $(BUILT_IN) -Iinclude FILE
+	$(ANALYZED) g++ $(LANGUAGE) $(BUILT_IN) -Iinclude -O1 -fanalyzer -Werror \
+	  -Wno-analyzer-use-of-uninitialized-value -Wno-analyzer-malloc-leak \
+	  -c -o /dev/null FILE
 
 clean:
 	rm -rf $(BUILD)
 
 .PHONY: all build-packages test-packages demo-packages service-packages \
   deb-packages package-test-packages tests check-units e2e-tests check soak \
-  check-services bench-nginx check-package demo model model-packages hosts \
-  host-packages host-programs timing analyze lint install deb clean
+  model model-packages coverage coverage-packages check-services demo deb \
+  check-package lint analyze install clean
 .SECONDARY:
 
 -include $(shell find $(BUILD) -path $(DEB) -prune -o \

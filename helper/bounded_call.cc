@@ -10,7 +10,6 @@
 
 #include <array>
 #include <cerrno>
-#include <optional>
 
 #include "pbstoken/clock.h"
 #include "pbstoken/unique_fd.h"
@@ -49,8 +48,10 @@ bool set_alarm(unsigned seconds) {
   _exit(1);
 }
 
-// Nothing if there is none before the time is over.
-std::optional<int> read_answer(int answer_pipe, std::uint64_t deadline) {
+// What the child answers; ETIMEDOUT if the time is over before, EPIPE if it
+// ends without a word.
+int read_answer(int answer_pipe, std::uint64_t child_end,
+                std::uint64_t deadline) {
   pollfd answering = {.fd = answer_pipe, .events = POLLIN, .revents = 0};
   while (true) {
     const std::uint64_t now = boottime_now();
@@ -61,12 +62,16 @@ std::optional<int> read_answer(int answer_pipe, std::uint64_t deadline) {
     if (ready < 0 && errno == EINTR) {
       continue;
     }
-    int answer = 0;
-    if (ready <= 0 || read(answer_pipe, &answer, sizeof(answer)) !=
-                          static_cast<ssize_t>(sizeof(answer))) {
-      return std::nullopt;
+    if (ready <= 0) {
+      return ready == 0 ? ETIMEDOUT : errno;
     }
-    return answer;
+    int answer = 0;
+    if (read(answer_pipe, &answer, sizeof(answer)) ==
+        static_cast<ssize_t>(sizeof(answer))) {
+      return answer;
+    }
+    // It has been ended by its alarm, or by somebody else.
+    return boottime_now() >= child_end ? ETIMEDOUT : EPIPE;
   }
 }
 
@@ -80,8 +85,8 @@ bool call_within(unsigned seconds, bool (*function)(const void *context),
   }
   const UniqueFd reader(ends[0]);
   UniqueFd writer(ends[1]);
-  const std::uint64_t deadline =
-      boottime_now() + (seconds + 1) * kNanosecondsPerSecond;
+  const std::uint64_t child_end =
+      boottime_now() + seconds * kNanosecondsPerSecond;
   const pid_t child = fork();
   if (child < 0) {
     return false;
@@ -90,10 +95,11 @@ bool call_within(unsigned seconds, bool (*function)(const void *context),
     call(writer.get(), seconds, function, context);
   }
   writer = UniqueFd();
-  const auto answer = read_answer(reader.get(), deadline);
+  const int answer =
+      read_answer(reader.get(), child_end, child_end + kNanosecondsPerSecond);
   // Not waited for: closing what it has open may take as long as it likes.
   static_cast<void>(waitpid(child, nullptr, WNOHANG));
-  errno = answer.value_or(ETIMEDOUT);
+  errno = answer;
   return answer == 0;
 }
 

@@ -19,7 +19,7 @@ namespace {
 // That token.shadow is missing is no problem: then there are no tokens.
 void check_token_shadow(const Store &store, AccessCheck *access,
                         Problems *problems) {
-  const auto place = find_place(store.token_shadow, Trust::kAny);
+  const auto place = find_place(store.token_shadow);
   if (!place && place.error().code == Errc::kNotFound) {
     problems->add(store.token_shadow.view(), "its directory is not there");
     return;

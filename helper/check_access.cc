@@ -91,8 +91,7 @@ void AccessCheck::check_directories(const PathText &path) {
   while (end != std::string_view::npos) {
     const std::string_view directory = slice(path.view(), 0, end);
     end = path.view().find('/', end + 1);
-    const auto place =
-        find_place(PathText(slice(path.view(), 0, end)), Trust::kAny);
+    const auto place = find_place(PathText(slice(path.view(), 0, end)));
     struct stat status {};
     // What cannot be walked cannot be opened either, and is added then.
     if (!place || fstat(place->directory.get(), &status) != 0) {

@@ -68,7 +68,7 @@ void Landlock::allow(const PathText &path, FileRights rights, bool is_file) {
   if (!rules_ || path.empty()) {
     return;
   }
-  auto place = find_place(path, Trust::kAny);
+  auto place = find_place(path);
   if (!place) {
     return;
   }

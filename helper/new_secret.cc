@@ -47,7 +47,10 @@ Result<void> make_secret(Secret *out_secret) {
     return file.error();
   }
   struct statfs system {};
-  if (fstatfs(file->get(), &system) != 0 || system.f_type != PROC_SUPER_MAGIC) {
+  if (fstatfs(file->get(), &system) != 0) {
+    return system_error("cannot stat", path.view());
+  }
+  if (system.f_type != PROC_SUPER_MAGIC) {
     return plain_error(Errc::kUnsafe, "cannot use", path.view(),
                        "it is not the kernel's");
   }

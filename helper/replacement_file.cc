@@ -52,7 +52,7 @@ bool copy_label(int from, int to) {
 }  // namespace
 
 Result<Place> open_place(const PathText &path) {
-  auto at = find_place(path, Trust::kAny);
+  auto at = find_place(path);
   if (!at) {
     return at.error();
   }

@@ -41,9 +41,7 @@ bool is_used_up(const Segment &segment) {
 
 }  // namespace
 
-Cache::Cache(const Store &store)
-    : store_(store),
-      follows_versions_(read_version_words(store.version_cache).has_value()) {
+Cache::Cache(const Store &store) : store_(store) {
   attach();
 }
 
@@ -105,10 +103,8 @@ std::optional<std::uint64_t> Cache::generation_in_force(Watched file) {
   if (segment == nullptr) {
     return std::nullopt;
   }
-  const Moment moment = {
-      .versions = follows_versions_ ? read_version_words(store_.version_cache)
-                                    : std::nullopt,
-      .now = boottime_now()};
+  const auto versions = this->versions();
+  const Moment moment = {.versions = versions, .now = boottime_now()};
   const std::uint64_t generation = segment->generation(file);
   if (!is_in_force(generation)) {
     return std::nullopt;
@@ -123,6 +119,18 @@ std::optional<std::uint64_t> Cache::generation_in_force(Watched file) {
   }
   stale = false;
   return generation;
+}
+
+// Upstream's words; where there were none at first, nobody looks again.
+std::optional<VersionWords> Cache::versions() {
+  if (follows_versions_ == false) {
+    return std::nullopt;
+  }
+  const auto words = read_version_words(store_.version_cache);
+  if (!follows_versions_) {
+    follows_versions_ = words.has_value();
+  }
+  return words;
 }
 
 bool Cache::find_unchanged(Watched file, const Stamp &stamp,

@@ -12,6 +12,11 @@ namespace pbstoken {
 
 namespace {
 
+constexpr const char *kNotAbsolute = "not an absolute path";
+constexpr const char *kNoFile = "not the path of a file";
+constexpr const char *kNoDirectory =
+    "a component is a symbolic link or no directory";
+
 constexpr int kOpenFlags =
     O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK;
 
@@ -21,6 +26,55 @@ Error unsafe(const PathText &path, const char *why) {
 
 bool is_root_only(const struct stat &status) {
   return status.st_uid == 0 && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+// Opens a regular file and looks at it.
+Result<UniqueFd> open_file(int directory, const char *name,
+                           const PathText &path, struct stat *out_status) {
+  UniqueFd file(openat(directory, name, kOpenFlags));
+  if (!file) {
+    // A symbolic link is not followed; a socket cannot be opened at all.
+    return errno == ELOOP || errno == ENXIO
+               ? unsafe(path, "not a regular file")
+               : system_error("cannot open", path.view());
+  }
+  if (fstat(file.get(), out_status) != 0) {
+    return system_error("cannot stat", path.view());
+  }
+  if (!S_ISREG(out_status->st_mode)) {
+    return unsafe(path, "not a regular file");
+  }
+  return file;
+}
+
+// Each directory of the path is root's, and nobody else may write it.  So
+// nobody else can exchange what has been looked at, from the topmost one down,
+// before the file is opened by its path.
+Result<void> trust_directories(const PathText &path) {
+  const std::string_view all = path.view();
+  if (!all.starts_with('/')) {
+    return unsafe(path, kNotAbsolute);
+  }
+  if (all.ends_with('/')) {
+    return unsafe(path, kNoFile);
+  }
+  for (std::size_t end = 0; end != std::string_view::npos;
+       end = all.find('/', end + 1)) {
+    const PathText directory(end == 0 ? "/" : slice(all, 0, end));
+    struct stat status {};
+    if (lstat(directory.c_str(), &status) != 0) {
+      return errno == ELOOP || errno == ENOTDIR
+                 ? unsafe(path, kNoDirectory)
+                 : system_error("cannot open", path.view());
+    }
+    if (!S_ISDIR(status.st_mode)) {
+      return unsafe(path, kNoDirectory);
+    }
+    if (!is_root_only(status)) {
+      return unsafe(path, "a directory above it is not root's alone");
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -44,20 +98,13 @@ Result<FileIdentity> look_at(const PathText &path) {
   return identity_of(status);
 }
 
-Result<FilePlace> find_place(const PathText &path, Trust trust) {
+Result<FilePlace> find_place(const PathText &path) {
   if (!path.view().starts_with('/')) {
-    return unsafe(path, "not an absolute path");
+    return unsafe(path, kNotAbsolute);
   }
   UniqueFd directory(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
   std::string_view rest = path.view();
   while (directory) {
-    struct stat status {};
-    if (fstat(directory.get(), &status) != 0) {
-      return system_error("cannot stat a directory of", path.view());
-    }
-    if (trust == Trust::kRootOnly && !is_root_only(status)) {
-      return unsafe(path, "a directory above it is not root's alone");
-    }
     while (rest.starts_with('/')) {
       rest.remove_prefix(1);
     }
@@ -68,7 +115,7 @@ Result<FilePlace> find_place(const PathText &path, Trust trust) {
       break;
     }
     if (component.empty()) {
-      return unsafe(path, "not the path of a file");
+      return unsafe(path, kNoFile);
     }
     if (end == std::string_view::npos) {
       return FilePlace{std::move(directory), component};
@@ -78,30 +125,17 @@ Result<FilePlace> find_place(const PathText &path, Trust trust) {
                                 O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   }
   return errno == ELOOP || errno == ENOTDIR
-             ? unsafe(path, "a component is a symbolic link or no directory")
+             ? unsafe(path, kNoDirectory)
              : system_error("cannot open", path.view());
 }
 
 Result<UniqueFd> open_regular_at(const FilePlace &place, const PathText &path) {
-  UniqueFd file(openat(place.directory.get(), place.name.c_str(), kOpenFlags));
-  if (!file) {
-    // A symbolic link is not followed; a socket cannot be opened at all.
-    return errno == ELOOP || errno == ENXIO
-               ? unsafe(path, "not a regular file")
-               : system_error("cannot open", path.view());
-  }
   struct stat status {};
-  if (fstat(file.get(), &status) != 0) {
-    return system_error("cannot stat", path.view());
-  }
-  if (!S_ISREG(status.st_mode)) {
-    return unsafe(path, "not a regular file");
-  }
-  return file;
+  return open_file(place.directory.get(), place.name.c_str(), path, &status);
 }
 
 Result<UniqueFd> open_regular(const PathText &path) {
-  const auto place = find_place(path, Trust::kAny);
+  const auto place = find_place(path);
   if (!place) {
     return place.error();
   }
@@ -109,13 +143,12 @@ Result<UniqueFd> open_regular(const PathText &path) {
 }
 
 Result<UniqueFd> open_trusted(const PathText &path) {
-  const auto place = find_place(path, Trust::kRootOnly);
-  if (!place) {
-    return place.error();
+  if (const auto trusted = trust_directories(path); !trusted) {
+    return trusted.error();
   }
-  auto file = open_regular_at(*place, path);
   struct stat status {};
-  if (file && (fstat(file->get(), &status) != 0 || !is_root_only(status))) {
+  auto file = open_file(AT_FDCWD, path.c_str(), path, &status);
+  if (file && !is_root_only(status)) {
     return unsafe(path, "others than root may change it");
   }
   return file;

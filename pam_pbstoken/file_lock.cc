@@ -52,7 +52,7 @@ Result<void> create(const Store &store, const FilePlace &place) {
 }
 
 Result<UniqueFd> open_or_create(const Store &store) {
-  const auto place = find_place(store.lock_file, Trust::kAny);
+  const auto place = find_place(store.lock_file);
   if (!place) {
     return place.error();
   }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pbstoken/hmac.h"
 
-#include <cstring>
-
 #include "pbstoken/wipe.h"
 
 namespace pbstoken {
@@ -36,33 +34,20 @@ HmacKey::~HmacKey() {
   wipe(&outer_, sizeof(outer_));
 }
 
-Hmac::Hmac(const HmacKey &key, char label) : key_(key), state_(key.inner_) {
-  SHA256_Update(&state_, &label, sizeof(label));
-}
-
-// The state has the last bytes of the message in clear.
-Hmac::~Hmac() {
-  wipe(&state_, sizeof(state_));
-}
-
-Hmac &Hmac::add(std::string_view field) {
-  const std::uint64_t size = field.size();
-  SHA256_Update(&state_, &size, sizeof(size));
-  SHA256_Update(&state_, field.data(), field.size());
-  return *this;
-}
-
-Hmac &Hmac::add(std::span<const std::uint64_t> numbers) {
-  SHA256_Update(&state_, numbers.data(), numbers.size_bytes());
-  return *this;
-}
-
-Digest Hmac::finish() {
+Digest HmacKey::digest_of(std::span<const unsigned char> head,
+                          std::span<const std::string_view> texts) const {
   std::array<unsigned char, SHA256_DIGEST_LENGTH> bytes{};
-  SHA256_Final(bytes.data(), &state_);
-  state_ = key_.outer_;
-  SHA256_Update(&state_, bytes.data(), bytes.size());
-  SHA256_Final(bytes.data(), &state_);
+  SHA256_CTX state = inner_;
+  SHA256_Update(&state, head.data(), head.size());
+  for (const std::string_view text : texts) {
+    SHA256_Update(&state, text.data(), text.size());
+  }
+  SHA256_Final(bytes.data(), &state);
+  // It has the last bytes of the message in clear.
+  wipe(&state, sizeof(state));
+  state = outer_;
+  SHA256_Update(&state, bytes.data(), bytes.size());
+  SHA256_Final(bytes.data(), &state);
   Digest digest{};
   static_assert(sizeof(digest) == sizeof(bytes));
   std::memcpy(digest.data(), bytes.data(), bytes.size());

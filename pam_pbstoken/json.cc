@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pbstoken/json.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -66,6 +67,41 @@ std::string_view view(const char *text, rapidjson::SizeType size) {
   return {text, size};
 }
 
+// RapidJSON takes the escape of a low surrogate that stands alone, and decodes
+// it to bytes that are no UTF-8.  The text itself was found to be UTF-8, where
+// this byte does nothing but lead.
+bool has_surrogate(std::string_view text) {
+  constexpr char kLead = '\xed';
+  constexpr unsigned char kFirstOfSurrogates = 0xa0;
+  for (std::size_t at = text.find(kLead); at != std::string_view::npos;
+       at = text.find(kLead, at + 1)) {
+    const std::string_view next = slice(text, at + 1, 1);
+    if (!next.empty() &&
+        static_cast<unsigned char>(next.front()) >= kFirstOfSurrogates) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// How many bytes the character has that this byte leads.
+std::size_t length_by_lead(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+}
+
+// Where the text ends in the middle of a character, which RapidJSON would look
+// for behind the NUL byte; the size of the text if it does not.
+std::size_t find_cut_character(std::string_view text) {
+  for (std::size_t left = 1; left <= 3 && left <= text.size(); ++left) {
+    const std::size_t at = text.size() - left;
+    if (length_by_lead(text[at]) > left) {
+      return at;
+    }
+  }
+  return text.size();
+}
+
 // Reports the members of the outermost object, and where they stood.
 class MemberHandler {
  public:
@@ -84,6 +120,10 @@ class MemberHandler {
   }
 
   bool String(const char *text, rapidjson::SizeType size, bool) {
+    if (has_surrogate(view(text, size))) {
+      lone_surrogate_ = true;
+      return false;
+    }
     if (depth_ == 1) {
       member_.value = view(text, size);
       member_.is_string = true;
@@ -92,6 +132,10 @@ class MemberHandler {
   }
 
   bool Key(const char *text, rapidjson::SizeType size, bool) {
+    if (has_surrogate(view(text, size))) {
+      lone_surrogate_ = true;
+      return false;
+    }
     if (depth_ == 1) {
       member_ = JsonMember{};
       member_.name = view(text, size);
@@ -107,6 +151,7 @@ class MemberHandler {
 
   [[nodiscard]] bool wrong_root() const { return wrong_root_; }
   [[nodiscard]] bool too_deep() const { return too_deep_; }
+  [[nodiscard]] bool lone_surrogate() const { return lone_surrogate_; }
 
  private:
   bool scalar(bool allowed_as_root) {
@@ -161,6 +206,7 @@ class MemberHandler {
   std::size_t depth_ = 0;
   bool wrong_root_ = false;
   bool too_deep_ = false;
+  bool lone_surrogate_ = false;
 };
 
 Error malformed(const InPlaceStream &stream, std::size_t offset,
@@ -170,6 +216,18 @@ Error malformed(const InPlaceStream &stream, std::size_t offset,
   error.line = stream.line;
   error.column =
       offset >= stream.line_start ? offset - stream.line_start + 1 : 0;
+  return error;
+}
+
+Error cut_character(std::string_view text, std::size_t at,
+                    const PathText &path) {
+  Error error = plain_error(Errc::kMalformed, "malformed JSON", path.view(),
+                            "a character is cut off");
+  const std::string_view before = slice(text, 0, at);
+  error.line = 1 + static_cast<std::uint64_t>(
+                       std::count(before.begin(), before.end(), '\n'));
+  // npos + 1 is 0: the first line.
+  error.column = at - (before.rfind('\n') + 1) + 1;
   return error;
 }
 
@@ -196,6 +254,10 @@ Result<void> parse_json_members(std::span<char> text, const PathText &path,
                               rapidjson::kParseValidateEncodingFlag;
   using Utf8 = rapidjson::UTF8<>;
   using Reader = rapidjson::GenericReader<Utf8, Utf8, FixedAllocator>;
+  const std::string_view whole(text.data(), text.size());
+  if (const std::size_t at = find_cut_character(whole); at != whole.size()) {
+    return cut_character(whole, at, path);
+  }
   FixedAllocator allocator;
   Reader reader(&allocator, FixedAllocator::kSize);
   InPlaceStream stream(text.data());
@@ -214,6 +276,10 @@ Result<void> parse_json_members(std::span<char> text, const PathText &path,
   }
   if (handler.too_deep()) {
     return malformed(stream, offset, "nested too deeply", path);
+  }
+  if (handler.lone_surrogate()) {
+    return malformed(stream, offset, "an escape of half a surrogate pair",
+                     path);
   }
   if (parsed.Code() == rapidjson::kParseErrorTermination) {
     return plain_error(Errc::kNoMemory, "cannot read", path.view(),

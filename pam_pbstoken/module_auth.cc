@@ -117,21 +117,13 @@ int accept(pam_handle_t *pamh, const ModuleOptions &options, const TokenId &id,
   return PAM_SUCCESS;
 }
 
-Meaning decide(pam_handle_t *pamh, const ModuleOptions &options,
-               std::string_view user, const char *password,
-               Credentials *credentials, Source *out_source) {
-  Meaning meaning = find_credentials(options, user, password, credentials);
-  if (meaning.code != PAM_SUCCESS) {
-    return meaning;
-  }
-  const auto session = open_session(pamh, options);
-  if (!session) {
-    log_broken(pamh, kCannotVerify, session.error());
-    return {pam_code(session.error()), {}};
-  }
-  meaning = check_secret(pamh, options, *session, *credentials, out_source);
+Meaning decide(const pam_handle_t *pamh, const ModuleOptions &options,
+               Session *session, const Credentials &credentials,
+               Source *out_source) {
+  const Meaning meaning =
+      check_secret(pamh, options, session, credentials, out_source);
   return meaning.code == PAM_SUCCESS
-             ? admit(pamh, options, *session, credentials->id)
+             ? admit(pamh, options, session, credentials.id)
              : meaning;
 }
 
@@ -149,7 +141,8 @@ int authenticate(pam_handle_t *pamh, std::span<const char *const> argv) {
     return status;
   }
   // Nobody is asked for a secret that could not be verified.
-  if (const auto session = open_session(pamh, *options); !session) {
+  const auto session = open_session(pamh, *options);
+  if (!session) {
     log_broken(pamh, kCannotVerify, session.error());
     return pam_code(session.error());
   }
@@ -159,15 +152,16 @@ int authenticate(pam_handle_t *pamh, std::span<const char *const> argv) {
     return status;
   }
   // Again: the conversation may have given the handle another user name.
-  if (const int status = get_user(pamh, *options, &user);
-      status != PAM_SUCCESS) {
+  if (const int status = current_user(pamh, &user); status != PAM_SUCCESS) {
     return status;
   }
   const NotCancellable from_here_on;
   Credentials credentials;
   Source source = Source::kFile;
-  const Meaning meaning =
-      decide(pamh, *options, user, password, &credentials, &source);
+  Meaning meaning = find_credentials(*options, user, password, &credentials);
+  if (meaning.code == PAM_SUCCESS) {
+    meaning = decide(pamh, *options, *session, credentials, &source);
+  }
   if (!meaning.reason.empty()) {
     log_failure(pamh, credentials.id.text, meaning.reason);
   }

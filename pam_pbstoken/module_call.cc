@@ -25,16 +25,22 @@ std::optional<ModuleOptions> usable_options(const pam_handle_t *pamh,
   return *options;
 }
 
+int current_user(pam_handle_t *pamh, std::string_view *out_user) {
+  const char *user = nullptr;
+  const int status = pam_get_user(pamh, &user, nullptr);
+  if (status == PAM_SUCCESS) {
+    *out_user = user;
+  }
+  return status;
+}
+
 int get_user(pam_handle_t *pamh, const ModuleOptions &options,
              std::string_view *out_user) {
-  const char *user = nullptr;
-  if (const int status = pam_get_user(pamh, &user, nullptr);
-      status != PAM_SUCCESS) {
+  if (const int status = current_user(pamh, out_user); status != PAM_SUCCESS) {
     return status;
   }
-  *out_user = user;
-  return options.combined || parse_token_id(user) ? PAM_SUCCESS
-                                                  : PAM_USER_UNKNOWN;
+  return options.combined || parse_token_id(*out_user) ? PAM_SUCCESS
+                                                       : PAM_USER_UNKNOWN;
 }
 
 int pam_code(const Error &error) {

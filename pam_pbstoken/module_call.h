@@ -26,7 +26,10 @@ std::optional<ModuleOptions> usable_options(const pam_handle_t *pamh,
                                             std::span<const char *const> argv,
                                             const char *what);
 
-// The user name, where there can be a token id.  Without `combined` it is that;
+// The user name that the handle has now.
+int current_user(pam_handle_t *pamh, std::string_view *out_user);
+
+// The same, where there can be a token id.  Without `combined` it is that;
 // one that is none is not ours: PAM_USER_UNKNOWN, no question is asked, nothing
 // is logged.
 int get_user(pam_handle_t *pamh, const ModuleOptions &options,

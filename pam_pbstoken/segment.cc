@@ -25,6 +25,9 @@ constexpr char kStampLabel = 's';
 constexpr char kUserCfgStampLabel = 'u';
 constexpr char kAccountLabel = 'a';
 
+constexpr std::array<std::uint64_t, 0> kNoNumbers = {};
+constexpr std::array<std::string_view, 0> kNoTexts = {};
+
 // How often a stamp that somebody is just storing is loaded again.
 constexpr int kStampAttempts = 3;
 
@@ -209,8 +212,8 @@ CheckedStamp Segment::checked(const Stamp &stamp, Watched file) const {
       stamp.has_version, stamp.version};
   const char label =
       file == Watched::kTokenShadow ? kStampLabel : kUserCfgStampLabel;
-  const Digest digest = Hmac(key_, label).add(words).finish();
-  return {.stamp = stamp, .check = {digest[0], digest[1]}};
+  const Digest check = hmac(key_, label, words, kNoTexts);
+  return {.stamp = stamp, .check = {check[0], check[1]}};
 }
 
 std::optional<Stamp> Segment::stamp(Watched file) {
@@ -227,40 +230,36 @@ std::optional<Stamp> Segment::stamp(Watched file) {
 }
 
 Segment::Place Segment::place_of(std::string_view token_id) const {
-  const Digest digest = Hmac(key_, kPlaceLabel).add(token_id).finish();
+  const Digest place =
+      hmac(key_, kPlaceLabel, kNoNumbers, std::array{token_id});
   // A tag of 0 marks the slots that were never used.
-  return {.hash = digest[0], .tag = digest[1] | 1U};
+  return {.hash = place[0], .tag = place[1] | 1U};
 }
 
 Binding Segment::binding_of(std::string_view token_id,
                             std::string_view stored_hash) const {
-  const Digest digest =
-      Hmac(key_, kBindingLabel).add(token_id).add(stored_hash).finish();
-  return {digest[0], digest[1], digest[2]};
+  const Digest binding =
+      hmac(key_, kBindingLabel, kNoNumbers, std::array{token_id, stored_hash});
+  return {binding[0], binding[1], binding[2]};
 }
 
 FactDigest Segment::fact_digest(Fact part, std::string_view token_id,
                                 const Binding &binding,
                                 std::string_view secret) const {
-  const Digest digest =
-      Hmac(key_, part == Fact::kMatch ? kMatchLabel : kMismatchLabel)
-          .add(token_id)
-          .add(binding)
-          .add(secret)
-          .finish();
-  return {digest[0], digest[1]};
+  const char label = part == Fact::kMatch ? kMatchLabel : kMismatchLabel;
+  const Digest fact = hmac(key_, label, binding, std::array{token_id, secret});
+  return {fact[0], fact[1]};
 }
 
 std::uint64_t Segment::check_of(Fact part, const Binding &binding,
                                 const FactDigest &fact,
                                 std::uint64_t generation) const {
-  // 49 bytes with the label: one block for the inner hash.
+  const char label =
+      part == Fact::kMatch ? kMatchCheckLabel : kMismatchCheckLabel;
+  // 49 bytes with the label: one block.
   const std::array<std::uint64_t, 6> numbers = {
       binding[0], binding[1], binding[2], fact[0], fact[1], generation};
-  return Hmac(key_,
-              part == Fact::kMatch ? kMatchCheckLabel : kMismatchCheckLabel)
-      .add(numbers)
-      .finish()[0];
+  return hmac(key_, label, numbers, kNoTexts)[0];
 }
 
 bool Segment::is_whole(Fact part, const Slot &slot) const {
@@ -271,7 +270,7 @@ Digest Segment::account_check(std::string_view token_id,
                               const AccountSlot &slot) const {
   const std::array<std::uint64_t, 4> numbers = {slot.tag, slot.generation,
                                                 slot.status, slot.expires};
-  return Hmac(key_, kAccountLabel).add(numbers).add(token_id).finish();
+  return hmac(key_, kAccountLabel, numbers, std::array{token_id});
 }
 
 const Bucket *Segment::bucket(Fact part, const Place &place) const {

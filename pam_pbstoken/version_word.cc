@@ -93,7 +93,7 @@ Result<void> bump_version_word(const PathText &path) {
   if (path.empty()) {
     return {};
   }
-  const auto place = find_place(path, Trust::kAny);
+  const auto place = find_place(path);
   if (!place) {
     const Errc code = place.error().code;
     return code == Errc::kNotFound || code == Errc::kUnsafe

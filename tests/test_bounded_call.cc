@@ -49,8 +49,10 @@ void call_of_a_child_that_dies_is_false_at_once(void ** /*state*/) {
     return true;
   };
   assert_false(call_within(kLong, die, nullptr));
+  assert_int_equal(errno, EPIPE);
   const auto leave = [](const void * /*context*/) -> bool { _exit(0); };
   assert_false(call_within(kLong, leave, nullptr));
+  assert_int_equal(errno, EPIPE);
   assert_true(boottime_now() - start < kLong * kNanosecondsPerSecond);
 }
 

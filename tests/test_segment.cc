@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "pbstoken/generation.h"
@@ -116,6 +118,31 @@ void find_other_id_or_secret_misses(void **state) {
   }
 }
 
+// However long they are, nothing is cut off before it counts.
+void find_last_byte_of_long_ids_and_secrets_counts(void **state) {
+  const MemorySegment &segment = segment_in(state);
+  for (const std::size_t size :
+       {1U, 8U, 55U, 56U, 63U, 64U, 65U, 72U, 73U, 128U, 511U, 65536U}) {
+    const Claimant known = {.id = std::string(size, 'i'),
+                            .secret = std::string(size, 's'),
+                            .stored = kMatch.stored};
+    segment.insert(known, 4);
+    assert_true(segment.in_force(known, 4) == Fact::kMatch);
+    for (std::string Claimant::*const field :
+         {&Claimant::id, &Claimant::secret}) {
+      for (const int change : {-1, 0, 1}) {  // one shorter, other, one longer
+        Claimant other = known;
+        (other.*field).resize(size + static_cast<std::size_t>(change), 'x');
+        if (change == 0) {
+          (other.*field).back() = 'x';
+        }
+        assert_false(segment.in_force(other, 4).has_value());
+        assert_false(segment.fact(other).has_value());
+      }
+    }
+  }
+}
+
 void find_fact_other_stored_hash_misses(void **state) {
   const MemorySegment &segment = segment_in(state);
   segment.insert(kMatch, 4);
@@ -221,6 +248,31 @@ void insert_into_full_bucket_evicts_and_never_lies(void **state) {
             .has_value());
   }
   assert_int_equal(found, 2 * kWays);
+}
+
+// Into which bucket an id goes when nothing else is there.
+std::size_t bucket_of(const MemorySegment &segment, const std::string &id) {
+  segment.clear_slots();
+  Claimant claimant = kMatch;
+  claimant.id = id;
+  const Slot *slot = segment.insert_first(claimant, 4);
+  return static_cast<std::size_t>(slot - segment.slots().data()) / kWays;
+}
+
+// Nobody can choose ids that drive a token out, without the key.
+void insert_ids_of_one_bucket_are_spread_under_another_key(void **state) {
+  const MemorySegment &first = segment_in(state);
+  const MemorySegment second;
+  const std::size_t bucket = bucket_of(first, kMatch.id);
+  std::set<std::size_t> buckets;
+  for (int i = 0, found = 0; found < 40; ++i) {
+    const std::string id = "u" + std::to_string(i) + "@pbs!t";
+    if (bucket_of(first, id) == bucket) {
+      ++found;
+      buckets.insert(bucket_of(second, id));
+    }
+  }
+  assert_true(buckets.size() > 1);
 }
 
 void insert_flood_of_mismatches_evicts_no_match(void **state) {
@@ -411,6 +463,7 @@ int main() {
       with_segment(find_in_an_empty_segment_misses),
       with_segment(find_in_force_other_generation_misses),
       with_segment(find_other_id_or_secret_misses),
+      with_segment(find_last_byte_of_long_ids_and_secrets_counts),
       with_segment(find_fact_other_stored_hash_misses),
       with_segment(insert_fact_alone_is_never_in_force),
       with_smallest_segment(insert_rotated_token_uses_its_one_slot),
@@ -418,6 +471,7 @@ int main() {
       with_smallest_segment(
           insert_into_full_bucket_takes_what_is_out_of_force_first),
       with_smallest_segment(insert_into_full_bucket_evicts_and_never_lies),
+      with_segment(insert_ids_of_one_bucket_are_spread_under_another_key),
       with_segment(insert_flood_of_mismatches_evicts_no_match),
       with_segment(insert_late_leaves_what_is_in_force),
       with_segment(insert_over_what_is_out_of_force_replaces_it),

@@ -82,7 +82,7 @@ struct Malformed {
 };
 
 void parse_malformed_is_refused_with_its_place(void ** /*state*/) {
-  const std::array<Malformed, 19> all = {{
+  const std::array<Malformed, 25> all = {{
       {"", ":1:1:"},
       {" ", ":1:2:"},
       {"[]", ":1:1:"},
@@ -100,6 +100,13 @@ void parse_malformed_is_refused_with_its_place(void ** /*state*/) {
       {"{'a':'b'}", ":1:2:"},
       {"{\"a\":\"\xff\"}", ":1:7:"},
       {"{\"a\":\"\xed\xa0\x80\"}", ":1:7:"},
+      // Behind these would be looked for the rest of a character.
+      {"{\"a\":\"\xe0", ":1:7:"},
+      {"{\n\"a\":\"\xf0\x90\x80", ":2:6:"},
+      {"\xc3", ":1:1:"},
+      {R"({"a":"\ud800"})", ":1:7:"},
+      {R"({"a":"\udc00"})", ":1:14:"},
+      {R"({"a":[{"\udfff":1}]})", ":1:16:"},
       {std::string("{\"a\":\"b\"}\0{}", 12), ":1:10:"},
       {std::string("{\"a\"\0:\"b\"}", 10), ":1:5:"},
   }};
@@ -170,6 +177,18 @@ void read_what_is_no_regular_file_is_refused_at_once(void **state) {
   }
 }
 
+void read_too_large_a_file_is_refused(void **state) {
+  const auto *dir = static_cast<TempDir *>(*state);
+  const std::string path = dir->write("token.shadow", "{}");
+  for (const std::size_t size : {kMaxShadowSize + 1, std::size_t{1} << 30U}) {
+    std::filesystem::resize_file(path, size);  // takes no room on the disk
+    const auto shadow = TokenShadow::read(PathText(path));
+    assert_false(static_cast<bool>(shadow));
+    assert_true(shadow.error().code == Errc::kMalformed);
+    assert_int_equal(shadow.error().line, 0);
+  }
+}
+
 }  // namespace
 }  // namespace pbstoken
 
@@ -193,6 +212,8 @@ int main() {
       cmocka_unit_test_setup_teardown(
           read_what_is_no_regular_file_is_refused_at_once, make_temp_dir,
           remove_temp_dir),
+      cmocka_unit_test_setup_teardown(read_too_large_a_file_is_refused,
+                                      make_temp_dir, remove_temp_dir),
   };
   return cmocka_run_group_tests_name("token_shadow", tests, nullptr, nullptr);
 }

@@ -132,6 +132,7 @@ class Cache {
   Attached attach_fresh();
   [[nodiscard]] bool is_orphan() const;
   std::optional<std::uint64_t> generation_in_force(Watched file);
+  std::optional<VersionWords> versions();
   bool find_unchanged(Watched file, const Stamp &stamp, const Moment &moment);
   Result<std::optional<WriteClaim>> claim_named(const FileLock &lock);
   [[nodiscard]] Segment *segment_of(Watched file);
@@ -144,8 +145,8 @@ class Cache {
   std::optional<Segment> segment_;  // valid while attachment_ is
   // What the look_ups found: bindings are to be renewed.
   std::array<bool, kWatchedFiles> stale_{};
-  // Whether upstream's words were readable when this object was made.
-  bool follows_versions_;
+  // Whether upstream's words were readable at the first look_up.
+  std::optional<bool> follows_versions_;
 };
 
 // A generation that was claimed for a rename, and the attachment it lives in.

@@ -45,23 +45,18 @@ struct FilePlace {
   FixedText<NAME_MAX> name;
 };
 
-enum class Trust : std::uint8_t {
-  kAny,
-  kRootOnly  // every directory is root's, and nobody else may write it
-};
-
 // Walks there component by component, following no symbolic link: whoever
 // owns a directory on the way must not lead root elsewhere.  kUnsafe if there
-// is one, or a directory is not as wanted.
-Result<FilePlace> find_place(const PathText &path, Trust trust);
+// is one.
+Result<FilePlace> find_place(const PathText &path);
 
 // Opens a regular file for reading, by way of find_place().  kNotFound if it is
 // not there, kUnsafe if it is no regular file.
 Result<UniqueFd> open_regular(const PathText &path);
 Result<UniqueFd> open_regular_at(const FilePlace &place, const PathText &path);
 
-// The same for a file that must be root's alone to change, like every directory
-// above it; else kUnsafe.
+// Opens one that must be root's alone to change, like every directory above it;
+// else kUnsafe.
 Result<UniqueFd> open_trusted(const PathText &path);
 
 // The whole content, followed by one NUL byte that is not counted.  More than

@@ -2,10 +2,10 @@
 // HMAC-SHA-256 (RFC 2104, FIPS 180-4) over unambiguous messages.
 //
 // The compression is OpenSSL's.  Its SHA256_* calls are used because they let
-// the two key blocks be hashed once (a hit computes two digests and nothing
-// else), need no memory and cannot fail; EVP_MAC costs several times as much
-// and loads providers.  They are linked statically and hidden, so that a host
-// that brings functions of the same names cannot replace them.
+// the two key blocks be hashed once, need no memory and cannot fail; EVP_MAC
+// costs several times as much and loads providers.  They are linked statically
+// and hidden, so that a host that brings functions of the same names cannot
+// replace them.
 #ifndef PBSTOKEN_HMAC_H_
 #define PBSTOKEN_HMAC_H_
 
@@ -15,6 +15,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string_view>
 
@@ -35,31 +36,38 @@ class HmacKey {
   HmacKey &operator=(const HmacKey &) = default;
   ~HmacKey();
 
+  // Of head and the texts, one after the other as they are.
+  [[nodiscard]] Digest digest_of(std::span<const unsigned char> head,
+                                 std::span<const std::string_view> texts) const;
+
  private:
-  friend class Hmac;
   SHA256_CTX inner_;
   SHA256_CTX outer_;
 };
 
-// One message: a label that says what is digested, and so which fields follow.
-// A text is preceded by its length and a number has always 8 bytes, so that no
-// two lists of fields are one message.
-class Hmac {
- public:
-  Hmac(const HmacKey &key, char label);
-  Hmac(const Hmac &) = delete;
-  Hmac &operator=(const Hmac &) = delete;
-  ~Hmac();
-
-  Hmac &add(std::string_view field);
-  // As many numbers as the label always has at this place.
-  Hmac &add(std::span<const std::uint64_t> numbers);
-  Digest finish();
-
- private:
-  const HmacKey &key_;
-  SHA256_CTX state_;
-};
+// Of a label, which says what is digested and so how many numbers and texts
+// follow: the numbers, 8 bytes each, then the lengths of the texts, then the
+// texts.  So no two lists of fields are one message.
+template <std::size_t kNumbers, std::size_t kTexts>
+Digest hmac(const HmacKey &key, char label,
+            const std::array<std::uint64_t, kNumbers> &numbers,
+            const std::array<std::string_view, kTexts> &texts) {
+  constexpr std::size_t kWord = sizeof(std::uint64_t);
+  std::array<unsigned char, 1 + kWord *(kNumbers + kTexts)> head{};
+  unsigned char *end = head.data();
+  *end++ = static_cast<unsigned char>(label);
+  const auto put = [&end](std::uint64_t word) {
+    std::memcpy(end, &word, kWord);
+    end += kWord;
+  };
+  for (const std::uint64_t number : numbers) {
+    put(number);
+  }
+  for (const std::string_view text : texts) {
+    put(text.size());
+  }
+  return key.digest_of(head, texts);
+}
 
 }  // namespace pbstoken
 

@@ -34,8 +34,18 @@ std::string_view take_escaped(std::string_view *rest, Escape *place);
 template <std::size_t kCapacity>
 class FixedText {
  public:
-  FixedText() = default;
-  explicit FixedText(std::string_view text) { append(text); }
+  // Bytes behind the NUL are never looked at, nor copied.
+  FixedText() { clear(); }
+  explicit FixedText(std::string_view text) : FixedText() { append(text); }
+  FixedText(const FixedText &other) { *this = other; }
+  FixedText &operator=(const FixedText &other) {
+    if (this != &other) {
+      size_ = text::append(bytes_.data(), 0, kCapacity, other.view());
+      truncated_ = other.truncated_;
+    }
+    return *this;
+  }
+  ~FixedText() = default;
 
   FixedText &append(std::string_view text) {
     const std::size_t size =
@@ -62,8 +72,8 @@ class FixedText {
   }
 
   void clear() {
-    size_ = 0;
     bytes_[0] = '\0';
+    size_ = 0;
     truncated_ = false;
   }
 
@@ -73,9 +83,9 @@ class FixedText {
   [[nodiscard]] bool truncated() const { return truncated_; }
 
  private:
-  std::array<char, kCapacity + 1> bytes_{};
-  std::size_t size_ = 0;
-  bool truncated_ = false;
+  std::array<char, kCapacity + 1> bytes_;
+  std::size_t size_;
+  bool truncated_;
 };
 
 // The part of text from position `from` on, at most `count` bytes; what lies

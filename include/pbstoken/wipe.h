@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Wiping and comparing secret bytes, both by OpenSSL.
+// Wiping secret bytes, by the C library, and comparing them, by OpenSSL.
 #ifndef PBSTOKEN_WIPE_H_
 #define PBSTOKEN_WIPE_H_
 
 #include <openssl/crypto.h>
+#include <string.h>
 
 #include <cstddef>
 #include <string_view>
@@ -12,7 +13,7 @@ namespace pbstoken {
 
 // Overwrites size bytes in a way that no compiler removes.
 inline void wipe(void *bytes, std::size_t size) {
-  OPENSSL_cleanse(bytes, size);
+  explicit_bzero(bytes, size);
 }
 
 // Equal length and content; the time depends on the lengths alone.

@@ -1,15 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the long tests share: how long they go on, random numbers that can be
-// had again, memory that processes share, and an account of who waited.
-//
-// SOAK_SECONDS in the environment makes each of them go on for so long, and
-// for its usual count at least; `make soak` sets it.  STRESS_SEED repeats a
-// run's random choices, as far as the scheduler lets it.
+// What the long tests of the cache share: a token that changes, and an account
+// of who waited.
 #ifndef PBSTOKEN_TESTS_E2E_STRESS_SUPPORT_H_
 #define PBSTOKEN_TESTS_E2E_STRESS_SUPPORT_H_
 
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/sem.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -19,106 +13,14 @@
 #include <cstdint>
 #include <cstdlib>
 #include <ctime>
-#include <new>
-#include <random>
 #include <string>
 #include <vector>
 
 #include "e2e/cache_support.h"
+#include "e2e/soak_support.h"
 #include "pbstoken/cache.h"
-#include "pbstoken/clock.h"
 
 namespace pbstoken::testing {
-
-// --- for how long, and by which choices
-
-inline std::uint64_t number_in_environment(const char *name) {
-  const char *text = std::getenv(name);
-  return text == nullptr ? 0 : std::strtoull(text, nullptr, 10);
-}
-
-// 0: this is no soak.
-inline std::uint64_t soak_seconds() {
-  return number_in_environment("SOAK_SECONDS");
-}
-
-// `for (Rounds rounds(n); rounds.next();)`: n times, and on for as long as a
-// soak goes.
-class Rounds {
- public:
-  explicit Rounds(int at_least)
-      : at_least_(at_least),
-        end_(boottime_now() + soak_seconds() * kNanosecondsPerSecond) {}
-
-  bool next() { return ++number_ < at_least_ || boottime_now() < end_; }
-  // From 0 on.
-  [[nodiscard]] int number() const { return number_; }
-
- private:
-  int at_least_;
-  std::uint64_t end_;
-  int number_ = -1;
-};
-
-inline std::uint64_t seed() {
-  static const std::uint64_t chosen = [] {
-    const std::uint64_t given = number_in_environment("STRESS_SEED");
-    return given != 0 ? given : std::uint64_t{std::random_device{}()};
-  }();
-  return chosen;
-}
-
-inline int print_seed(void ** /*state*/) {
-  print_message("STRESS_SEED=%ju\n", static_cast<uintmax_t>(seed()));
-  return 0;
-}
-
-using Random = std::mt19937_64;
-
-inline std::uint64_t below(std::uint64_t limit, Random *random) {
-  return (*random)() % limit;
-}
-
-// Without a system call that would give the processor away.
-inline void spin(std::uint64_t nanoseconds) {
-  const std::uint64_t end = boottime_now() + nanoseconds;
-  while (boottime_now() < end) {
-  }
-}
-
-// --- memory that processes share
-
-// Owned by a fixture or a test; all zero at first.
-template <typename T>
-class Shared {
- public:
-  Shared()
-      : page_(mmap(nullptr, sizeof(T), PROT_READ | PROT_WRITE,
-                   MAP_SHARED | MAP_ANONYMOUS, -1, 0)) {
-    if (page_ == MAP_FAILED) {
-      std::abort();
-    }
-    new (page_) T{};
-  }
-  Shared(const Shared &) = delete;
-  Shared &operator=(const Shared &) = delete;
-  ~Shared() { munmap(page_, sizeof(T)); }
-
-  T *operator->() const { return static_cast<T *>(page_); }
-  T &operator*() const { return *static_cast<T *>(page_); }
-
- private:
-  void *page_;
-};
-
-// A process that hangs is to fail its test, not to stop the run, and none is to
-// outlive the test that started it.  Again after a change of uid, which takes
-// that back.
-inline void limit_life() {
-  constexpr unsigned kHangs = 300;
-  alarm(kHangs + static_cast<unsigned>(soak_seconds()));
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-}
 
 inline int make_stress_scene(void **state) {
   alarm(0);
@@ -134,11 +36,6 @@ inline int make_stress_scene(void **state) {
 // --- a token that changes while others verify
 
 inline const std::string kRotatedId = "john@pbs!client1";
-
-// Its secrets.
-inline std::string numbered(int number) {
-  return "5b5d4a3e-8f6c-4f0a-9a57-3f1f6f9d2c" + std::to_string(number);
-}
 
 // Every so many changes the token is deleted, and set again by the next one;
 // the others are rotations.

@@ -279,6 +279,27 @@ void set_is_effective_at_once_whatever_the_ttl(void **state) {
   assert_text_equal(answer(&verifier, kId, kSecret), "mismatch (segment)");
 }
 
+// What was wrong may be right now: that it was is remembered of the old hash.
+void known_mismatch_that_becomes_the_secret_matches_at_once(void **state) {
+  Scene &scene = scene_in(state);
+  scene.store.cache_ttl = kLong;
+  for (const bool by_hand : {false, true}) {
+    scene.replace({{kId, kHash}});
+    scene.remove_segment();
+    Verifier verifier(scene.store, load_crypt);
+    assert_text_equal(answer(&verifier, kId, kOther), "mismatch (hash)");
+    assert_text_equal(answer(&verifier, kId, kOther), "mismatch (segment)");
+    if (by_hand) {
+      scene.replace({{kId, kOtherHash}});
+      advance_seconds(kLong);
+    } else {
+      in_child([&] { testing::require(scene.set(kId, kOther, kOtherHash)); });
+    }
+    assert_text_equal(verdict(&verifier, kId, kOther), "match");
+    assert_text_equal(verdict(&verifier, kId, kSecret), "mismatch");
+  }
+}
+
 void set_without_a_segment_makes_one(void **state) {
   Scene &scene = scene_in(state);
   assert_true(scene.set(kId, kSecret, kHash));
@@ -306,6 +327,7 @@ int main() {
       with_hooks(unreadable_kind_of_file_is_an_error),
       with_hooks(same_size_edits_with_times_restored_are_all_seen),
       with_hooks(set_is_effective_at_once_whatever_the_ttl),
+      with_hooks(known_mismatch_that_becomes_the_secret_matches_at_once),
       with_hooks(set_without_a_segment_makes_one),
   };
   return cmocka_run_group_tests_name("cache", tests, nullptr, nullptr);

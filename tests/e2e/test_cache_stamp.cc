@@ -164,6 +164,26 @@ void stamp_in_the_future_is_expired(void **state) {
   assert_text_equal(verdict(&verifier, kId, kOther), "match");
 }
 
+// Somebody sets the clock: the TTL is neither over by that nor without an end.
+void stamp_lasts_its_ttl_whatever_the_wall_clock_says(void **state) {
+  Scene &scene = scene_in(state);
+  scene.store.cache_ttl = kLong;
+  constexpr std::uint64_t kYear = 365 * 24 * kLong * kNanosecondsPerSecond;
+  for (const std::uint64_t step : {kYear, -kYear}) {
+    ahead = {};
+    scene.replace({{kId, kHash}});
+    scene.remove_segment();
+    Verifier verifier(scene.store, load_crypt);
+    assert_text_equal(verdict(&verifier, kId, kSecret), "match");
+    scene.replace({{kId, kOtherHash}});
+    ahead.realtime += step;
+    assert_text_equal(answer(&verifier, kId, kSecret), "match (segment)");
+    ahead.boottime += kLong * kNanosecondsPerSecond;
+    assert_text_equal(verdict(&verifier, kId, kSecret), "mismatch");
+    assert_text_equal(verdict(&verifier, kId, kOther), "match");
+  }
+}
+
 void stamp_of_another_generation_does_not_count(void **state) {
   Scene &scene = scene_in(state);
   scene.store.cache_ttl = kLong;
@@ -242,6 +262,7 @@ int main() {
       with_hooks(stamp_of_a_file_changed_just_now_is_not_renewed),
       with_hooks(stamp_of_a_file_changed_in_the_future_is_racy),
       with_hooks(stamp_in_the_future_is_expired),
+      with_hooks(stamp_lasts_its_ttl_whatever_the_wall_clock_says),
       with_hooks(stamp_of_another_generation_does_not_count),
       with_hooks(look_up_while_a_writer_comes_and_goes_finds_nothing),
       with_hooks(insert_of_what_was_read_before_a_change_is_not_in_force),

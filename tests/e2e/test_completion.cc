@@ -10,7 +10,10 @@ namespace {
 
 using namespace testing;
 
-constexpr const char *kPrompt = "@ready> ";
+// bash counts its commands there, since readline prints a prompt more than
+// once.
+constexpr const char *kPrompt = "@ready \\#> ";
+constexpr const char *kQuotePrompt = "@quote> ";
 
 // In the place of the helper: runs `list` to list, else notes its arguments,
 // each in a line of its own.
@@ -49,24 +52,25 @@ int completion_host(void **state) {
   write_file(scratch("bashrc"),
              "PATH=" + scratch("bin") + ":$PATH\n" +
                  "bind 'set enable-bracketed-paste off'\n" +
-                 ". helper/pbstoken-helper.bash-completion\n" +
-                 // The second, too: a quote that was left open must not hang.
-                 "PS1='" + kPrompt + "' PS2=$PS1\n");
+                 ". helper/pbstoken-helper.bash-completion\n" + "PS1='" +
+                 kPrompt + "' PS2='" + kQuotePrompt + "'\n");
   return 0;
 }
 
-// Reads what the shell says, until it waits for the next line.
-std::string read_to_prompt(int terminal) {
+// Reads what the shell says, until it waits for its command of this number, or
+// for the end of a quote that was left open.
+void read_to_prompt(int terminal, std::size_t number) {
+  const std::string prompt = "@ready " + std::to_string(number) + "> ";
   std::string said;
   std::array<char, 4096> part{};
-  while (!said.ends_with(kPrompt)) {
+  while (said.find(prompt) == std::string::npos &&
+         said.find(kQuotePrompt) == std::string::npos) {
     const ssize_t count = read(terminal, part.data(), part.size());
     if (count <= 0) {
       break;
     }
     said.append(part.data(), static_cast<std::size_t>(count));
   }
-  return said;
 }
 
 // The arguments that the helper gets from a line typed so, with its tabs.
@@ -86,13 +90,14 @@ std::string typed_after(const std::vector<std::string> &before,
   }
   auto lines = before;
   lines.push_back(line);
+  std::size_t number = 1;
   for (const std::string &input : lines) {
-    read_to_prompt(terminal);
+    read_to_prompt(terminal, number++);
     if (write(terminal, (input + "\n").data(), input.size() + 1) < 0) {
       break;
     }
   }
-  read_to_prompt(terminal);
+  read_to_prompt(terminal, number);
   close(terminal);
   wait_for(shell);
   return read_file(scratch("arguments"));

@@ -4,11 +4,15 @@
 // said to be done that is not.
 #include <linux/capability.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/sysmacros.h>
 
+#include <atomic>
+
 #include "faults_support.h"
+#include "helper_support.h"
 
 namespace pbstoken {
 namespace {
@@ -385,6 +389,119 @@ void change_beside_other_planted_files_works(void ** /*state*/) {
   }
 }
 
+// --- what somebody moves about meanwhile
+
+// Of the user who owns the directory: everything there is something else all
+// the time, and names that were in use are taken.
+[[noreturn]] void swap_places(std::atomic<int> *swaps) {
+  become({.name = "backup", .uid = kBackup, .gid = kBackup});
+  const std::string victim = scratch("victim");
+  const auto swap_for_link = [&victim](const std::string &path) {
+    unlink(path.c_str());
+    static_cast<void>(symlink(victim.c_str(), path.c_str()));
+  };
+  std::string used = std::string(kDirectory) + "/token.tmp_";
+  while (true) {
+    for (const char *path : {kShadow, kLock}) {
+      for (const std::string &name : names_in(kDirectory)) {
+        if (name.starts_with("token.tmp_")) {
+          used = std::string(kDirectory) + "/" + name;
+        }
+      }
+      swap_for_link(used);
+      swap_for_link(path);
+      usleep(200);
+      unlink(path);
+      const UniqueFd file(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0640));
+      static_cast<void>(write(file.get(), "{}", 2));
+      usleep(2000);
+    }
+    ++*swaps;
+  }
+}
+
+void change_while_places_are_swapped_reaches_no_other_file(void ** /*state*/) {
+  constexpr const char *kContent = R"({"victim@pbs!t":"x"})";
+  const std::string victim = scratch("victim");
+  write_file(victim, kContent, 0666);
+  assert_int_equal(chmod(victim.c_str(), 0666), 0);
+  const struct stat before = status_of(victim);
+  auto *swaps = static_cast<std::atomic<int> *>(
+      mmap(nullptr, sizeof(std::atomic<int>), PROT_READ | PROT_WRITE,
+           MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  const pid_t swapping = start_child([&]() -> int { swap_places(swaps); });
+  int done = 0;
+  int refused = 0;
+  for (int i = 0; i < 400 && (done == 0 || refused < 20); ++i) {
+    for (const char *command : {"set", "delete"}) {
+      const Outcome outcome = run_helper({command, kId}, kSecret);
+      if (outcome.status == 4) {
+        ++refused;
+      } else {
+        assert_true(outcome.status == 0 || outcome.status == 5);
+        ++done;
+      }
+    }
+  }
+  kill(swapping, SIGKILL);
+  wait_for(swapping);
+  assert_true(done > 0 && refused > 0 && *swaps > 0);
+  munmap(swaps, sizeof(std::atomic<int>));
+  const struct stat now = status_of(victim);
+  assert_text_equal(read_file(victim), kContent);
+  assert_true(now.st_ino == before.st_ino && now.st_mode == before.st_mode &&
+              now.st_uid == before.st_uid && now.st_gid == before.st_gid);
+  assert_int_equal(now.st_ctim.tv_nsec, before.st_ctim.tv_nsec);
+}
+
+// --- what somebody locks who may only read
+
+void locks_of_a_stranger_hold_up_nobody(void ** /*state*/) {
+  make_shadow(text_before(kSet));
+  std::filesystem::remove(kLock);
+  assert_int_equal(run_helper({"set", kId}, kSecret).status, 0);
+  // As somebody may have set them who wants others to read.
+  assert_int_equal(chmod(kDirectory, 0755), 0);
+  assert_int_equal(chmod(kShadow, 0644), 0);
+  Pipe held;
+  const pid_t holder = start_child([&] {
+    become(kStranger);
+    std::string locked;
+    for (const std::string &path :
+         {std::string(kShadow), std::string(kLock), std::string(kDirectory),
+          helper_path(), std::string("/etc/pbstoken"),
+          std::string("/etc/group"), std::string("/etc/passwd")}) {
+      const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+      struct flock all {};
+      all.l_type = F_RDLCK;
+      if (file >= 0 && flock(file, LOCK_EX | LOCK_NB) == 0 &&
+          fcntl(file, F_SETLK, &all) == 0) {
+        locked += path + "\n";
+      }
+    }
+    if (write(held.writer(), locked.data(), locked.size()) < 0) {
+      return 1;
+    }
+    held.close_writer();
+    return pause();
+  });
+  const std::string locked = held.read_all();
+  assert_true(locked.starts_with(std::string(kShadow) + "\n"));
+  assert_true(locked.find(kLock) == std::string::npos);
+  for (const auto &[command, secret] : {std::pair{"verify", kSecret},
+                                        {"set", kNewSecret},
+                                        {"verify", kNewSecret},
+                                        {"rotate", kNewSecret},
+                                        {"flush", ""}}) {
+    const Outcome outcome = std::string_view(command) == "flush"
+                                ? run_helper({command})
+                                : run_helper({command, kId}, secret);
+    assert_status(outcome, 0, command);
+  }
+  kill(holder, SIGKILL);
+  wait_for(holder);
+}
+
 }  // namespace
 }  // namespace pbstoken
 
@@ -409,6 +526,8 @@ int main() {
       E2E_TEST(change_planted_file_or_lock_is_exit_4),
       E2E_TEST(change_planted_directory_is_exit_4),
       E2E_TEST(change_beside_other_planted_files_works),
+      E2E_TEST(change_while_places_are_swapped_reaches_no_other_file),
+      E2E_TEST(locks_of_a_stranger_hold_up_nobody),
   };
   return cmocka_run_group_tests_name("helper_faults_places", tests, nullptr,
                                      nullptr);

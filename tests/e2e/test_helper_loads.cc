@@ -181,6 +181,7 @@ void helper_opens_what_it_is_known_to_open(void ** /*state*/) {
       "/etc/group",
       "/etc/ld.so.cache",
       "/etc/passwd",
+      "/etc/pbstoken/pbs.conf",
       "/proc/self/oom_score_adj",
       "/run/proxmox-backup/shmem/config-versions",
       "/sys/devices/system/cpu/online",
