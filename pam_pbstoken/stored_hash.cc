@@ -7,6 +7,8 @@
 #include <array>
 #include <cstdlib>
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include "pbstoken/text.h"
 #include "pbstoken/wipe.h"
@@ -104,6 +106,28 @@ struct CryptDataDeleter {
 };
 using CryptData = std::unique_ptr<crypt_data, CryptDataDeleter>;
 
+// Nothing where libcrypt makes none: an error is of our own memory.
+Result<std::optional<Buffer>> compute(CryptFunction crypt, const Secret &secret,
+                                      const char *setting) {
+  const CryptData data(
+      static_cast<crypt_data *>(std::calloc(1, sizeof(crypt_data))));
+  if (!data) {
+    return no_memory("cannot hash");
+  }
+  const char *computed = crypt(secret.c_str(), setting, data.get(),
+                               static_cast<int>(sizeof(crypt_data)));
+  // crypt_rn(3) gives a null pointer on failure, its older relatives a text
+  // that starts with '*'.
+  if (computed == nullptr || computed[0] == '*') {
+    return std::optional<Buffer>();
+  }
+  Buffer hash;
+  if (!hash.append(computed)) {
+    return no_memory("cannot hash");
+  }
+  return std::optional<Buffer>(std::move(hash));
+}
+
 }  // namespace
 
 std::string_view hash_method(std::string_view stored) {
@@ -132,21 +156,16 @@ std::string_view hash_method(std::string_view stored) {
 
 Result<Buffer> compute_hash(CryptFunction crypt, const Secret &secret,
                             const char *setting) {
-  const CryptData data(
-      static_cast<crypt_data *>(std::calloc(1, sizeof(crypt_data))));
-  if (!data) {
+  auto computed = compute(crypt, secret, setting);
+  if (!computed) {
+    return computed.error();
+  }
+  // The setting is well formed, so what is left is the memory that the method
+  // needs (libxcrypt says EINVAL for that, too).
+  if (!*computed) {
     return no_memory("cannot hash");
   }
-  const char *computed = crypt(secret.c_str(), setting, data.get(),
-                               static_cast<int>(sizeof(crypt_data)));
-  Buffer hash;
-  // crypt_rn(3) gives a null pointer on failure, its older relatives a text
-  // that starts with '*'.  The setting is well formed, so what is left is the
-  // memory that the method needs (libxcrypt says EINVAL for that, too).
-  if (computed == nullptr || computed[0] == '*' || !hash.append(computed)) {
-    return no_memory("cannot hash");
-  }
-  return hash;
+  return std::move(**computed);
 }
 
 Result<HashCheck> check_secret(CryptFunction crypt, const Secret &secret,
@@ -160,15 +179,18 @@ Result<HashCheck> check_secret(CryptFunction crypt, const Secret &secret,
   if (!setting.append(stored) || !setting.terminate()) {
     return no_memory("cannot hash");
   }
-  const auto computed = compute_hash(crypt, secret, setting.data());
+  const auto computed = compute(crypt, secret, setting.data());
   if (!computed) {
+    return computed.error();
+  }
+  if (!*computed) {
     // What needs no memory has failed for impossible parameters.
     if (!needs_memory(method)) {
       return HashCheck::kUnusable;
     }
-    return computed.error();
+    return no_memory("cannot hash");
   }
-  return equal_in_constant_time(computed->view(), stored)
+  return equal_in_constant_time((*computed)->view(), stored)
              ? HashCheck::kMatch
              : HashCheck::kMismatch;
 }

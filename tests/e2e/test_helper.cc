@@ -305,6 +305,28 @@ void verify_answers_by_exit_status(void ** /*state*/) {
   assert_status({"verify", "other@pbs!t"}, kSecret, 5);
 }
 
+void account_answers_by_exit_status_and_says_why(void ** /*state*/) {
+  write_file("/etc/proxmox-backup/user.cfg",
+             "user: john@pbs\n\ntoken: john@pbs!on\n\ntoken: john@pbs!off\n"
+             "\tenable 0\n\ntoken: john@pbs!old\n\texpire 1\n\n"
+             "user: jane@pbs\n\tenable 0\n\ntoken: jane@pbs!t\n\n",
+             0640);
+  for (const auto &[id, status, said] :
+       {std::tuple{"john@pbs!on", 0, ""},
+        {"john@pbs!off", 1, "the token is disabled"},
+        {"john@pbs!old", 1, "has expired"},
+        {"jane@pbs!t", 1, "the user is disabled"},
+        {"john@pbs!other", 1, "no section for the token"},
+        {"nobody@pbs!t", 1, "no section for the user"}}) {
+    const Outcome outcome = run_helper({"account", id});
+    assert_int_equal(outcome.status, status);
+    assert_true(outcome.err.empty() == (status == 0));
+    assert_true(outcome.err.find(said) != std::string::npos);
+  }
+  configure("user_cfg =\n");
+  assert_status({"account", "john@pbs!off"}, "", 0);
+}
+
 void verify_fills_the_cache(void ** /*state*/) {
   write_shadow({{kId, kHash}});
   assert_status({"verify", kId}, kSecret, 0);
@@ -462,6 +484,7 @@ int main() {
       PAM_TEST(rotate_right_secret_prints_a_new_one),
       PAM_TEST(rotate_old_secret_is_refused_by_who_had_it_cached),
       PAM_TEST(verify_answers_by_exit_status),
+      PAM_TEST(account_answers_by_exit_status_and_says_why),
       PAM_TEST(verify_fills_the_cache),
       PAM_TEST(status_has_every_member),
       PAM_TEST(status_segment_is_the_verify_groups_to_read),

@@ -392,7 +392,7 @@ void change_beside_other_planted_files_works(void ** /*state*/) {
 // --- what somebody moves about meanwhile
 
 // Of the user who owns the directory: everything there is something else all
-// the time.
+// the time, and names that were in use are taken.
 [[noreturn]] void swap_places(std::atomic<int> *swaps) {
   become({.name = "backup", .uid = kBackup, .gid = kBackup});
   const std::string victim = scratch("victim");
@@ -400,13 +400,15 @@ void change_beside_other_planted_files_works(void ** /*state*/) {
     unlink(path.c_str());
     static_cast<void>(symlink(victim.c_str(), path.c_str()));
   };
+  std::string used = std::string(kDirectory) + "/token.tmp_";
   while (true) {
-    for (const std::string &name : names_in(kDirectory)) {
-      if (name.starts_with("token.tmp_")) {
-        swap_for_link(std::string(kDirectory) + "/" + name);
-      }
-    }
     for (const char *path : {kShadow, kLock}) {
+      for (const std::string &name : names_in(kDirectory)) {
+        if (name.starts_with("token.tmp_")) {
+          used = std::string(kDirectory) + "/" + name;
+        }
+      }
+      swap_for_link(used);
       swap_for_link(path);
       usleep(200);
       unlink(path);

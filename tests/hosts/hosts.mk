@@ -53,10 +53,6 @@ $(HOSTS)/host_runtime_both: \
 
 # As other tests in C++, with the core; every call of CRYPTO_memcmp
 # and strlen is seen.
-$(HOSTS)/%.o: tests/hosts/%.cc
-	@mkdir -p $(@D)
-	$(CXX) $(ALL_CXXFLAGS) $(TEST_CXXFLAGS) -Itests -c -o $@ $<
-
 $(HOSTS)/secret_paths: $(HOSTS)/secret_paths.o $(CORE)
 	$(CXX) -pie -Wl,--wrap=CRYPTO_memcmp,--wrap=strlen -o $@ $^ -l:libcrypto.a -lcmocka
 

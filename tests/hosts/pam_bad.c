@@ -35,7 +35,7 @@ static void leave_daemon(void) {
   const pid_t child = fork();
   if (child == 0) {
     if (fork() == 0) {
-      sleep(5);
+      sleep(15);
     }
     _exit(0);
   }
