@@ -272,7 +272,8 @@ coverage-packages: test-packages
 
 coverage: coverage-packages
 	mkdir -p $(COVERAGE)/profile
-	$(MAKE) $(PARALLEL) BUILD=$(COVERAGE) CXX=clang++ SANITIZE='$(COUNTED)' \
+	$(MAKE) $(PARALLEL) BUILD=$(COVERAGE) CXX=clang++ CXXFLAGS='-O1 -g' \
+	  SANITIZE='$(COUNTED)' \
 	  CPPFLAGS='-fcoverage-mapping -mllvm -runtime-counter-relocation' \
 	  LDFLAGS='$(COUNTED) -Wl,-u,atexit' TEST_CXXFLAGS='$(TEST_CXXFLAGS) \
 	  -fno-profile-instr-generate -fno-coverage-mapping' all tests e2e-tests
