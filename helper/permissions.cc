@@ -55,7 +55,7 @@ Result<bool> permits(const Caller &caller, const Store &store,
   if (caller.uid == 0) {
     return true;
   }
-  const auto admin = is_member(caller, store.admin_group);
+  auto admin = is_member(caller, store.admin_group);
   if (!admin || *admin || !is_for_members(store, command)) {
     return admin;
   }

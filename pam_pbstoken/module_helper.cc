@@ -174,7 +174,7 @@ Result<HelperAnswer> HelperDialogue::ask(const HelperRequest &request) {
   if (!may_gain_privileges()) {
     return ask_socket(request, "no_new_privs is set and", kHelperSocket);
   }
-  const auto answer = ask_program(request);
+  auto answer = ask_program(request);
   if (!answer || (answer->reply != Reply::kNotStarted &&
                   answer->reply != Reply::kNotSetuid)) {
     return answer;

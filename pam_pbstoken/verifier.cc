@@ -140,7 +140,7 @@ Result<Verification> Verifier::hash_through_gate(const Snapshot &snapshot,
     counters_.count(Event::kThrottled);
     return Verification{Verdict::kThrottled, Source::kFile};
   }
-  const auto computed = hash(request->secret, stored);
+  auto computed = hash(request->secret, stored);
   // Only a hash that was computed to its end is a fact.
   if (computed && computed->source == Source::kHash) {
     const bool match = computed->verdict == Verdict::kMatch;
