@@ -51,11 +51,11 @@ int teardown(void **state) {
   return remove_scene(state);
 }
 
-// A secret that nobody has tried before.
+// A secret that nobody has tried before, long enough to be remembered.
 std::string fresh_secret() {
   static int count = 0;
-  return "0c1e9a55-19f2-4d0e-8d3c-" + std::to_string(getpid()) + "-" +
-         std::to_string(++count);
+  return "0c1e9a55-19f2-4d0e-8d3c-000000000000-" + std::to_string(getpid()) +
+         "-" + std::to_string(++count);
 }
 
 std::string try_as(Verifier *verifier, const std::string &id,
