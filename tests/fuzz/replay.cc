@@ -14,9 +14,24 @@
 
 namespace {
 
+// What printf(1) makes of \0NNN, in octal.
+std::string unescaped(const std::string &text) {
+  std::string bytes;
+  for (std::size_t i = 0; i < text.size() && text[i] != '\n'; ++i) {
+    if (text[i] != '\\') {
+      bytes += text[i];
+      continue;
+    }
+    bytes += static_cast<char>(std::stoi(text.substr(i + 1, 4), nullptr, 8));
+    i += 4;
+  }
+  return bytes;
+}
+
 std::string content_of(const std::filesystem::path &path) {
   std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
+  const std::string content{std::istreambuf_iterator<char>(file), {}};
+  return path.extension() == ".escaped" ? unescaped(content) : content;
 }
 
 // On the heap, and of exactly that size: what reads beyond it is found.
