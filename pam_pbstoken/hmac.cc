@@ -22,6 +22,13 @@ void start(SHA256_CTX *state, const HmacKeyBytes &key, unsigned char pad) {
   wipe(block.data(), block.size());
 }
 
+// The state has the last bytes of the message in clear.
+void finish(SHA256_CTX *state, Digest *out_digest) {
+  static_assert(sizeof(Digest) == SHA256_DIGEST_LENGTH);
+  SHA256_Final(reinterpret_cast<unsigned char *>(out_digest->data()), state);
+  wipe(state, sizeof(*state));
+}
+
 }  // namespace
 
 HmacKey::HmacKey(const HmacKeyBytes &key) {
@@ -34,23 +41,24 @@ HmacKey::~HmacKey() {
   wipe(&outer_, sizeof(outer_));
 }
 
-Digest HmacKey::digest_of(std::span<const unsigned char> head,
-                          std::span<const std::string_view> texts) const {
-  std::array<unsigned char, SHA256_DIGEST_LENGTH> bytes{};
+Digest HmacKey::inner_digest_of(std::span<const unsigned char> head,
+                                std::span<const std::string_view> texts) const {
+  Digest digest{};
   SHA256_CTX state = inner_;
   SHA256_Update(&state, head.data(), head.size());
   for (const std::string_view text : texts) {
     SHA256_Update(&state, text.data(), text.size());
   }
-  SHA256_Final(bytes.data(), &state);
-  // It has the last bytes of the message in clear.
-  wipe(&state, sizeof(state));
-  state = outer_;
-  SHA256_Update(&state, bytes.data(), bytes.size());
-  SHA256_Final(bytes.data(), &state);
-  Digest digest{};
-  static_assert(sizeof(digest) == sizeof(bytes));
-  std::memcpy(digest.data(), bytes.data(), bytes.size());
+  finish(&state, &digest);
+  return digest;
+}
+
+Digest HmacKey::digest_of(std::span<const unsigned char> head,
+                          std::span<const std::string_view> texts) const {
+  Digest digest = inner_digest_of(head, texts);
+  SHA256_CTX state = outer_;
+  SHA256_Update(&state, digest.data(), sizeof(digest));
+  finish(&state, &digest);
   return digest;
 }
 
