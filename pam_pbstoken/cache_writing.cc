@@ -11,15 +11,6 @@
 
 namespace pbstoken {
 
-namespace {
-
-// The 'racy git' rule.  A file whose ctime lies less than this before the
-// moment at which it was read may change again within the same tick of the
-// file system's clock and look the same.
-constexpr std::uint64_t kRacyWindow = 2 * kNanosecondsPerSecond;
-
-}  // namespace
-
 std::optional<Writing> attach_for_writing(int id, const Store &store) {
   auto attachment = ShmAttachment::attach(id, Access::kWrite);
   if (!attachment) {
@@ -83,7 +74,7 @@ Result<SnapshotOf<File>> reread(Writing *writing, GenerationClaim *claim,
   }
   rebind_all(segment, *file, claim->next());
   const FileIdentity &identity = file->identity();
-  const bool racy = identity.changed + kRacyWindow > wall;
+  const bool racy = identity.is_racy(wall);
   if (claim->is_ours()) {
     Stamp stamp = {.generation = claim->next(),
                    .time = now,

@@ -47,36 +47,6 @@ Result<UniqueFd> open_file(int directory, const char *name,
   return file;
 }
 
-// Each directory of the path is root's, and nobody else may write it.  So
-// nobody else can exchange what has been looked at, from the topmost one down,
-// before the file is opened by its path.
-Result<void> trust_directories(const PathText &path) {
-  const std::string_view all = path.view();
-  if (!all.starts_with('/')) {
-    return unsafe(path, kNotAbsolute);
-  }
-  if (all.ends_with('/')) {
-    return unsafe(path, kNoFile);
-  }
-  for (std::size_t end = 0; end != std::string_view::npos;
-       end = all.find('/', end + 1)) {
-    const PathText directory(end == 0 ? "/" : slice(all, 0, end));
-    struct stat status {};
-    if (lstat(directory.c_str(), &status) != 0) {
-      return errno == ELOOP || errno == ENOTDIR
-                 ? unsafe(path, kNoDirectory)
-                 : system_error("cannot open", path.view());
-    }
-    if (!S_ISDIR(status.st_mode)) {
-      return unsafe(path, kNoDirectory);
-    }
-    if (!is_root_only(status)) {
-      return unsafe(path, "a directory above it is not root's alone");
-    }
-  }
-  return {};
-}
-
 }  // namespace
 
 FileIdentity identity_of(const struct stat &status) {
@@ -140,6 +110,36 @@ Result<UniqueFd> open_regular(const PathText &path) {
     return place.error();
   }
   return open_regular_at(*place, path);
+}
+
+// Each directory of the path is root's, and nobody else may write it.  So
+// nobody else can exchange what has been looked at, from the topmost one down,
+// before the file is opened by its path.
+Result<void> trust_directories(const PathText &path) {
+  const std::string_view all = path.view();
+  if (!all.starts_with('/')) {
+    return unsafe(path, kNotAbsolute);
+  }
+  if (all.ends_with('/')) {
+    return unsafe(path, kNoFile);
+  }
+  for (std::size_t end = 0; end != std::string_view::npos;
+       end = all.find('/', end + 1)) {
+    const PathText directory(end == 0 ? "/" : slice(all, 0, end));
+    struct stat status {};
+    if (lstat(directory.c_str(), &status) != 0) {
+      return errno == ELOOP || errno == ENOTDIR
+                 ? unsafe(path, kNoDirectory)
+                 : system_error("cannot open", path.view());
+    }
+    if (!S_ISDIR(status.st_mode)) {
+      return unsafe(path, kNoDirectory);
+    }
+    if (!is_root_only(status)) {
+      return unsafe(path, "a directory above it is not root's alone");
+    }
+  }
+  return {};
 }
 
 Result<UniqueFd> open_trusted(const PathText &path) {

@@ -6,6 +6,7 @@
 
 #include "module_cancel.h"
 #include "module_crypt.h"
+#include "module_store.h"
 
 namespace pbstoken {
 
@@ -44,16 +45,17 @@ Result<Session *> open_session(pam_handle_t *pamh,
     // Ours to change: libpam's const only says that it does not look inside.
     return static_cast<Session *>(const_cast<void *>(existing));
   }
-  auto store = load_store(options.store.view(), path);
-  if (!store) {
-    return store.error();
+  Store store;
+  if (const auto recalled = recall_store(options.store.view(), path, &store);
+      !recalled) {
+    return recalled.error();
   }
-  store->cache = store->cache && !options.nocache;
+  store.cache = store.cache && !options.nocache;
   void *place = std::malloc(sizeof(Session));
   if (place == nullptr) {
     return no_memory("cannot open the store");
   }
-  auto *session = new (place) Session(*store);
+  auto *session = new (place) Session(store);
   if (pam_set_data(pamh, name.c_str(), session, free_session) != PAM_SUCCESS) {
     free_session(pamh, session, 0);
     return no_memory("cannot open the store");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What one PAM handle remembers of one store: its configuration, read once,
+// What one PAM handle remembers of one store: its configuration as it was then,
 // and the way to the segment.  libpam owns it (pam_set_data(3)) and frees it
 // in pam_end(3).
 #ifndef PBSTOKEN_MODULE_SESSION_H_

@@ -233,8 +233,8 @@ Segment::Place Segment::place_of(std::string_view token_id) const {
   // Which bucket it is decides nothing, but who could foresee it might fill
   // another token's.
   const std::array texts = {token_id};
-  const Digest place = key_.inner_digest_of(
-      message_head(kPlaceLabel, kNoNumbers, texts), texts);
+  const Digest place =
+      key_.inner_digest_of(message_head(kPlaceLabel, kNoNumbers, texts), texts);
   // A tag of 0 marks the slots that were never used.
   return {.hash = place[0], .tag = place[1] | 1U};
 }

@@ -84,7 +84,8 @@ template <typename Find>
 Problem set_principal(Principal *out_principal, std::string_view value,
                       Find find, Problem unknown) {
   *out_principal = {.name = FixedText<32>(value),
-                    .id = parse_number(value, 10, kMaxId)};
+                    .id = parse_number(value, 10, kMaxId),
+                    .was_looked_up = false};
   if (out_principal->id) {
     return nullptr;
   }
@@ -99,6 +100,7 @@ Problem set_principal(Principal *out_principal, std::string_view value,
     return unknown;
   }
   out_principal->id = *found;
+  out_principal->was_looked_up = true;
   return nullptr;
 }
 

@@ -15,6 +15,7 @@
 #include <cstdint>
 
 #include "pbstoken/buffer.h"
+#include "pbstoken/clock.h"
 #include "pbstoken/result.h"
 #include "pbstoken/unique_fd.h"
 
@@ -30,6 +31,14 @@ struct FileIdentity {
   std::uint64_t changed = 0;
 
   bool operator==(const FileIdentity &) const = default;
+
+  // Whether the file, seen at this time of the wall clock, may change once more
+  // within the same tick of the file system's clock, and look the same: the
+  // 'racy git' rule.
+  [[nodiscard]] bool is_racy(std::uint64_t now) const {
+    constexpr std::uint64_t kWindow = 2 * kNanosecondsPerSecond;
+    return changed + kWindow > now;
+  }
 };
 
 FileIdentity identity_of(const struct stat &status);
@@ -54,6 +63,9 @@ Result<FilePlace> find_place(const PathText &path);
 // not there, kUnsafe if it is no regular file.
 Result<UniqueFd> open_regular(const PathText &path);
 Result<UniqueFd> open_regular_at(const FilePlace &place, const PathText &path);
+
+// kUnsafe if a directory of the path is not root's alone to change, or none.
+Result<void> trust_directories(const PathText &path);
 
 // Opens one that must be root's alone to change, like every directory above it;
 // else kUnsafe.

@@ -25,6 +25,7 @@ constexpr std::string_view kDefaultStore = "pbs";
 struct Principal {
   FixedText<32> name;
   std::optional<std::uint32_t> id;
+  bool was_looked_up = false;  // the id, when the name was given
 
   // No name and no number: nobody.
   [[nodiscard]] bool is_nobody() const { return name.empty() && !id; }

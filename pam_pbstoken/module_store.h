@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The configuration of a store, read once as long as its file stays the same:
+// a service makes a PAM handle for each request.
+#ifndef PBSTOKEN_MODULE_STORE_H_
+#define PBSTOKEN_MODULE_STORE_H_
+
+#include <string_view>
+
+#include "pbstoken/result.h"
+#include "pbstoken/store.h"
+
+namespace pbstoken {
+
+// As load_store(), but from what this process remembers where that is as good:
+// the same file unchanged, in directories that are still root's alone.
+Result<void> recall_store(std::string_view name, const PathText &path,
+                          Store *out_store);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_MODULE_STORE_H_
