@@ -317,8 +317,8 @@ void change_leaves_no_new_authtok_to_other_modules(void ** /*state*/) {
 
 void change_by_a_helper_that_lies_is_an_error(void ** /*state*/) {
   const std::string match = shell_print(word_text(Reply::kMatch));
-  const std::string offer =
-      shell_print(word_text(Reply::kOffer) + kWrongSecret + "\n");
+  const std::string offered = word_text(Reply::kOffer) + kWrongSecret + "\n";
+  const std::string offer = shell_print(offered);
   const std::string done = shell_print(word_text(Reply::kDone));
   const auto script = [&](const std::string &rotate) {
     // Verifies, whatever it is asked; and then this.
@@ -337,7 +337,7 @@ void change_by_a_helper_that_lies_is_an_error(void ** /*state*/) {
       "It is not known whether the secret was changed: try both.";
   // Never offered.
   for (const std::string &rotate :
-       {done, match, std::string("exit 0"), offer + "; " + offer,
+       {done, match, std::string("exit 0"), shell_print(offered + offered),
         shell_print(word_text(Reply::kOffer) + "\n"),
         shell_print(word_text(Reply::kOffer) + "\x1b[2J\n")}) {
     const Change change = script(rotate);
