@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pbstoken/hmac.h"
 
+#if defined(__x86_64__) && __has_include(<sys/platform/x86.h>)
+#define PBSTOKEN_KNOWS_PROCESSOR
+#if defined(__clang__)
+#define _Bool bool  // NOLINT: the header has C's word, which g++ knows, too
+#endif
+#include <sys/platform/x86.h>
+#endif
+
 #include "pbstoken/wipe.h"
 
 namespace pbstoken {
@@ -22,11 +30,9 @@ void start(SHA256_CTX *state, const HmacKeyBytes &key, unsigned char pad) {
   wipe(block.data(), block.size());
 }
 
-// The state has the last bytes of the message in clear.
 void finish(SHA256_CTX *state, Digest *out_digest) {
   static_assert(sizeof(Digest) == SHA256_DIGEST_LENGTH);
   SHA256_Final(reinterpret_cast<unsigned char *>(out_digest->data()), state);
-  wipe(state, sizeof(*state));
 }
 
 }  // namespace
@@ -50,6 +56,8 @@ Digest HmacKey::inner_digest_of(std::span<const unsigned char> head,
     SHA256_Update(&state, text.data(), text.size());
   }
   finish(&state, &digest);
+  // It has had the message in clear.
+  wipe(&state, sizeof(state));
   return digest;
 }
 
@@ -63,3 +71,35 @@ Digest HmacKey::digest_of(std::span<const unsigned char> head,
 }
 
 }  // namespace pbstoken
+
+#ifdef PBSTOKEN_KNOWS_PROCESSOR
+
+// What the processor can do.  libcrypto's constructor asks by six or seven
+// CPUID instructions, each of which takes some 5 us where a hypervisor has to
+// answer: more than all else of a hit in a process that has just been started.
+// The C library has asked before.
+//
+// This stands in for the constructor's function.  What it fills in is
+// documented, see OPENSSL_ia32cap(3): of CPUID's leaf 1 EDX and ECX, of leaf 7
+// EBX and ECX.  With nothing in it SHA-256 takes what every processor can do.
+// Weak: libcrypto's own is taken where something else needs the object that it
+// is in.
+extern "C" {
+
+extern std::uint32_t OPENSSL_ia32cap_P[4];
+
+[[gnu::weak]] void OPENSSL_cpuid_setup() {
+  const auto bit_of = [](unsigned feature) {
+    constexpr unsigned kRegister = 32;
+    return x86_cpu_active(feature) ? std::uint32_t{1} << (feature % kRegister)
+                                   : 0;
+  };
+  // No more than SHA-256 asks for.
+  OPENSSL_ia32cap_P[1] = bit_of(x86_cpu_SSSE3) | bit_of(x86_cpu_AVX);
+  OPENSSL_ia32cap_P[2] = bit_of(x86_cpu_BMI1) | bit_of(x86_cpu_AVX2) |
+                         bit_of(x86_cpu_BMI2) | bit_of(x86_cpu_SHA);
+}
+
+}  // extern "C"
+
+#endif

@@ -72,8 +72,8 @@ Result<void> recall_store(std::string_view name, const PathText &path,
                           Store *out_store) {
   const std::uint64_t now = realtime_now();
   const auto before = look_at(path);
-  if (before && trust_directories(path) &&
-      find(name, path, *before, out_store)) {
+  if (the_remembered.load(std::memory_order_relaxed) != nullptr && before &&
+      trust_directories(path) && find(name, path, *before, out_store)) {
     return {};
   }
   const auto store = load_store(name, path);

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <span>
 
 #include "pbstoken/generation.h"
 #include "pbstoken/ipc.h"
@@ -55,6 +56,17 @@ void store_slot(Slot *slot, const Slot &value) {
   store_relaxed(&slot->fact[0], value.fact[0]);
   store_relaxed(&slot->fact[1], value.fact[1]);
   store_relaxed(&slot->check, value.check);
+}
+
+// Slots fill from the front, and none is ever emptied: behind the first that
+// was never used there is nothing to be found.
+template <typename Slots>
+auto used(Slots &bucket) {
+  std::size_t count = 0;
+  while (count < kWays && load_relaxed(&bucket[count].tag) != 0) {
+    ++count;
+  }
+  return std::span(bucket).first(count);
 }
 
 AccountSlot load_account(const AccountSlot &slot) {
@@ -297,7 +309,7 @@ std::optional<Fact> Segment::find(std::string_view token_id,
                                   const Binding *binding) const {
   const Place place = place_of(token_id);
   for (const Fact part : {Fact::kMatch, Fact::kMismatch}) {
-    for (const Slot &shared : *bucket(part, place)) {
+    for (const Slot &shared : used(*bucket(part, place))) {
       if (load_relaxed(&shared.tag) != place.tag) {
         continue;
       }
@@ -331,7 +343,7 @@ std::optional<Fact> Segment::find_fact(std::string_view token_id,
 std::optional<AccountVerdict> Segment::find_account(
     std::string_view token_id, std::uint64_t generation) const {
   const Place place = place_of(token_id);
-  for (const AccountSlot &shared : *account_bucket(place)) {
+  for (const AccountSlot &shared : used(*account_bucket(place))) {
     if (load_relaxed(&shared.tag) != place.tag) {
       continue;
     }
@@ -348,7 +360,7 @@ std::optional<AccountVerdict> Segment::find_account(
 bool Segment::has_slot(std::string_view token_id) const {
   const Place place = place_of(token_id);
   for (const Fact part : {Fact::kMatch, Fact::kMismatch}) {
-    for (const Slot &shared : *bucket(part, place)) {
+    for (const Slot &shared : used(*bucket(part, place))) {
       if (load_relaxed(&shared.tag) == place.tag) {
         return true;
       }
@@ -479,7 +491,7 @@ void WritableSegment::rebind(std::string_view token_id,
   const Place place = place_of(token_id);
   std::optional<Binding> binding;  // made when the first slot asks for it
   for (const Fact part : {Fact::kMatch, Fact::kMismatch}) {
-    for (Slot &shared : *writable(bucket(part, place))) {
+    for (Slot &shared : used(*writable(bucket(part, place)))) {
       if (load_relaxed(&shared.tag) != place.tag) {
         continue;
       }
@@ -559,7 +571,7 @@ void WritableSegment::rebind_account(std::string_view token_id,
                                      const AccountVerdict &verdict,
                                      std::uint64_t generation) {
   const Place place = place_of(token_id);
-  for (AccountSlot &shared : *writable(account_bucket(place))) {
+  for (AccountSlot &shared : used(*writable(account_bucket(place)))) {
     if (load_relaxed(&shared.tag) == place.tag &&
         !is_later_account(shared, token_id, generation)) {
       store_account(&shared, place.tag, token_id, verdict, generation);

@@ -234,7 +234,7 @@ void find_slot_copied_into_the_other_part_misses(void **state) {
     }
     assert_unknown(segment, known);
     segment.clear_slots();
-    segment.part(known.fact)[3] = slot;
+    segment.part(known.fact)[0] = slot;
     assert_true(segment.in_force(known, kNow) == known.fact);
   }
 }
