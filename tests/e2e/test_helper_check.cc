@@ -454,6 +454,19 @@ void check_held_lock_names_the_holder(void ** /*state*/) {
   assert_problems({});
 }
 
+// Who is in no process namespace that the helper sees has no number there.
+void check_held_lock_of_an_unseen_holder_is_named(void ** /*state*/) {
+  const pid_t holder = hold_lock(LOCK_EX);
+  const Outcome outcome = run({.path = "/usr/bin/unshare",
+                               .arguments = {"--pid", "--fork", "--mount-proc",
+                                             helper_path(), "check"}});
+  end(holder);
+  assert_text_equal(outcome.out, std::string(kLock) +
+                                     ": held for more than a second by "
+                                     "somebody: nobody can write meanwhile\n");
+  assert_int_equal(outcome.status, 1);
+}
+
 void check_lock_of_a_reader_is_no_problem(void ** /*state*/) {
   const pid_t holder = hold_lock(LOCK_SH);
   const Outcome outcome = run_helper({"check"});
@@ -639,6 +652,14 @@ void check_segment_of_another_directory_is_named(void ** /*state*/) {
   std::filesystem::remove_all("/etc/old-store");
 }
 
+// The segment outlives it, and nobody can tell whether it is the store's.
+void check_segment_without_the_directory_is_no_other_problem(
+    void ** /*state*/) {
+  make_segment();
+  std::filesystem::remove_all(kDirectory);
+  assert_problems({std::string(kShadow) + ": its directory is not there"});
+}
+
 // --- upstream's counters
 
 void check_version_cache_without_magic_is_named(void ** /*state*/) {
@@ -755,6 +776,7 @@ int main() {
       E2E_TEST(check_bad_configuration_is_exit_4),
       E2E_TEST(check_defaults_that_etc_does_not_know_are_named),
       E2E_TEST(check_held_lock_names_the_holder),
+      E2E_TEST(check_held_lock_of_an_unseen_holder_is_named),
       E2E_TEST(check_lock_of_a_reader_is_no_problem),
       E2E_TEST(check_lock_that_comes_free_is_no_problem),
       E2E_TEST(check_stale_temporary_files_are_named),
@@ -765,6 +787,7 @@ int main() {
       E2E_TEST(check_segment_of_a_newer_version_is_named),
       E2E_TEST(check_segment_of_another_file_is_named),
       E2E_TEST(check_segment_of_another_directory_is_named),
+      E2E_TEST(check_segment_without_the_directory_is_no_other_problem),
       E2E_TEST(check_version_cache_without_magic_is_named),
       E2E_TEST(check_json_has_every_member),
       E2E_TEST(check_that_cannot_look_is_exit_4),

@@ -556,6 +556,54 @@ void terminal_ctrl_c_at_the_question_ends_it(void ** /*state*/) {
   assert_false(std::filesystem::exists(kLock));
 }
 
+void terminal_ctrl_c_at_either_question_sets_nothing(void ** /*state*/) {
+  for (const bool at_first : {true, false}) {
+    OnTerminal helper(kAdmin, {"set", kId});
+    helper.wait_for_text("New secret: ");
+    if (!at_first) {
+      helper.type(std::string(kWrongSecret) + "\n");
+      helper.wait_for_text("Again: ");
+    }
+    assert_true(comes_true([&] { return !helper.echoes(); }));
+    helper.type("\x03");
+    assert_int_equal(helper.wait(), 128 + SIGINT);
+    assert_false(std::filesystem::exists(kLock));
+  }
+  assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
+}
+
+// Ctrl-D ends what is typed, without a newline: once after it, to hand it over,
+// and once more.
+void terminal_ctrl_d_ends_the_secret(void ** /*state*/) {
+  for (const auto &[secret, status] : std::vector<std::pair<std::string, int>>{
+           {kSecret, 0}, {kWrongSecret, 1}, {"", 1}}) {
+    OnTerminal helper(kMember, {"verify", kId});
+    helper.wait_for_text("Current secret: ");
+    assert_true(comes_true([&] { return !helper.echoes(); }));
+    helper.type(secret + (secret.empty() ? "\x04" : "\x04\x04"));
+    assert_int_equal(helper.wait(), status);
+  }
+}
+
+// A question that nobody can see is not asked.
+void terminal_without_messages_is_exit_4(void ** /*state*/) {
+  int master = -1;
+  int slave = -1;
+  assert_int_equal(openpty(&master, &slave, nullptr, nullptr, nullptr), 0);
+  const int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+  assert_int_equal(wait_for(start({.person = kMember,
+                                   .arguments = {"verify", kId},
+                                   .in = slave,
+                                   .err = full})),
+                   4);
+  termios settings{};
+  tcgetattr(master, &settings);
+  assert_true((settings.c_lflag & ECHO) != 0);
+  for (const int fd : {full, slave, master}) {
+    close(fd);
+  }
+}
+
 // The signal goes to who stayed behind, and from there to who waits.
 void terminal_ctrl_c_ends_the_wait_for_the_lock(void ** /*state*/) {
   const int lock = open(kLock, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
@@ -637,6 +685,47 @@ void terminal_of_others_is_left_alone(void ** /*state*/) {
   assert_true((settings.c_lflag & ECHO) != 0);
 }
 
+// One that nobody can bring to the front is not stopped for ever: its shell has
+// ended, and has left it in the background.
+void terminal_of_an_orphan_is_exit_4(void ** /*state*/) {
+  int master = -1;
+  int slave = -1;
+  assert_int_equal(openpty(&master, &slave, nullptr, nullptr, nullptr), 0);
+  assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+  Pipe messages;
+  const pid_t leader = start_child([&] {
+    setsid();
+    ioctl(slave, TIOCSCTTY, 0);
+    wait_for(start_child([&] {
+      Pipe shell;
+      start({.person = kMember,
+             .arguments = {"verify", kId},
+             .in = slave,
+             .err = messages.writer(),
+             .prepare = [&] {
+               setpgid(0, 0);
+               shell.read_all();  // to its end
+             }});
+      return 0;
+    }));
+    pause();
+    return 0;
+  });
+  // Ours, now: of no other session than its own group's.
+  int status = -1;
+  assert_int_not_equal(waitpid(-1, &status, WUNTRACED), leader);
+  prctl(PR_SET_CHILD_SUBREAPER, 0);
+  kill(leader, SIGKILL);
+  wait_for(leader);
+  close(slave);
+  close(master);
+  assert_true(WIFEXITED(status));
+  assert_int_equal(WEXITSTATUS(status), 4);
+  assert_text_equal(messages.read_all(),
+                    "pbstoken-helper: cannot read the secret from standard "
+                    "input: Input/output error\n");
+}
+
 #define FRESH_TEST(name) \
   cmocka_unit_test_setup_teardown(name, fresh_host, leave_nobody)
 
@@ -659,10 +748,14 @@ int main() {
       FRESH_TEST(terminal_asks_for_a_secret_without_echo),
       FRESH_TEST(terminal_asks_twice_for_a_new_secret),
       FRESH_TEST(terminal_ctrl_c_at_the_question_ends_it),
+      FRESH_TEST(terminal_ctrl_c_at_either_question_sets_nothing),
+      FRESH_TEST(terminal_ctrl_d_ends_the_secret),
+      FRESH_TEST(terminal_without_messages_is_exit_4),
       FRESH_TEST(terminal_ctrl_c_ends_the_wait_for_the_lock),
       FRESH_TEST(terminal_does_not_stop_the_holder),
       FRESH_TEST(terminal_exit_status_is_the_childs),
       FRESH_TEST(terminal_of_others_is_left_alone),
+      FRESH_TEST(terminal_of_an_orphan_is_exit_4),
   };
   return cmocka_run_group_tests_name("helper_reach", tests, nullptr, nullptr);
 }
