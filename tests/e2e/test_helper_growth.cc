@@ -275,6 +275,23 @@ void offer_is_sent_whole_or_not(void ** /*state*/) {
   });
 }
 
+// --- what is received
+
+void request_is_received_whole_or_not(void ** /*state*/) {
+  sweep_all_lengths("request", [](const std::string &text) {
+    return [text](std::string *out) {
+      Buffer received;
+      if (!received.append(text) ||
+          !receive_exactly(kAcknowledgement.size(), ~std::uint64_t{0},
+                           &received)) {
+        return false;
+      }
+      *out = received.view();
+      return true;
+    };
+  });
+}
+
 }  // namespace
 }  // namespace pbstoken
 
@@ -289,6 +306,7 @@ int main() {
       E2E_TEST(changed_text_is_whole_or_none),
       E2E_TEST(answer_is_sent_whole_or_not),
       E2E_TEST(offer_is_sent_whole_or_not),
+      E2E_TEST(request_is_received_whole_or_not),
   };
   return cmocka_run_group_tests_name("helper_growth", tests, nullptr, nullptr);
 }

@@ -84,6 +84,8 @@ class FullPipe {
   }
 
   [[nodiscard]] int writer() const { return pipe_.writer(); }
+  // All that comes, until nobody else has its writing end.
+  std::string drain() { return pipe_.read_all(); }
 
  private:
   Pipe pipe_;
@@ -447,6 +449,63 @@ void writer_waits_for_no_input_and_no_message(void ** /*state*/) {
   assert_nothing_rotated();
 }
 
+// --- what happens to the file while a writer waits
+
+// The helper's exit status, where something is done between the moment at which
+// it has read token.shadow and the one at which it looks again; and the new
+// secret that it has printed.
+struct Generated {
+  int status;
+  std::string secret;
+};
+
+Generated generate_while(const std::function<void(pid_t holder)> &act) {
+  FullPipe full;
+  const pid_t writer = start({.person = kAdmin,
+                              .arguments = {"generate", "new@pbs!t"},
+                              .out = full.writer()});
+  const pid_t holder = wait_for_lock_holder();
+  assert_true(comes_true([] {
+    return names_in(kDirectory).size() > 1 &&
+           names_in(kDirectory).rbegin()->starts_with("token.tmp_");
+  }));
+  act(holder);
+  const std::string printed = full.drain();
+  const Generated generated = {
+      .status = wait_for(writer),
+      .secret = printed.substr(printed.size() - 37, 36)};
+  for (const std::string &name : names_in(kDirectory)) {
+    assert_false(name.starts_with("token.tmp_"));
+  }
+  return generated;
+}
+
+void writer_whose_file_goes_meanwhile_makes_a_new_one(void ** /*state*/) {
+  const Generated generated =
+      generate_while([](pid_t) { std::filesystem::remove(kShadow); });
+  assert_int_equal(generated.status, 0);
+  assert_pam(authenticate("new@pbs!t", generated.secret), PAM_SUCCESS);
+  assert_pam(authenticate(kId, kSecret), PAM_USER_UNKNOWN);
+}
+
+void writer_whose_file_comes_meanwhile_keeps_it(void ** /*state*/) {
+  std::filesystem::remove(kShadow);
+  const Generated generated = generate_while([](pid_t) {
+    write_shadow({{kId, kHash}, {kOldId, kOldHash}});
+  });
+  assert_int_equal(generated.status, 0);
+  assert_pam(authenticate("new@pbs!t", generated.secret), PAM_SUCCESS);
+  assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
+}
+
+// Whoever has ended it takes what it has shown for nothing.
+void writer_that_is_ended_before_the_change_makes_none(void ** /*state*/) {
+  const Generated generated =
+      generate_while([](pid_t holder) { kill(holder, SIGTERM); });
+  assert_int_equal(generated.status, 128 + SIGTERM);
+  assert_nothing_rotated();
+}
+
 // --- terminals
 
 // The helper as a shell starts it: the leader of its process group, on a
@@ -604,6 +663,31 @@ void terminal_without_messages_is_exit_4(void ** /*state*/) {
   }
 }
 
+// No end of a session, only of the terminal: what was typed so far does not
+// count.
+void terminal_that_goes_away_sets_nothing(void ** /*state*/) {
+  int master = -1;
+  int slave = -1;
+  assert_int_equal(openpty(&master, &slave, nullptr, nullptr, nullptr), 0);
+  fcntl(master, F_SETFD, FD_CLOEXEC);
+  Pipe messages;
+  const pid_t helper = start({.person = kAdmin,
+                              .arguments = {"set", kId},
+                              .in = slave,
+                              .err = messages.writer()});
+  close(slave);
+  std::array<char, 64> question{};
+  assert_true(read(messages.reader(), question.data(), question.size()) > 0);
+  assert_text_equal(question.data(), "New secret: ");
+  assert_int_equal(write(master, kWrongSecret, 36), 36);
+  close(master);
+  assert_int_equal(wait_for(helper), 4);
+  assert_true(messages.read_all().ends_with(
+      "pbstoken-helper: cannot read the secret from standard input: "
+      "Input/output error\n"));
+  assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
+}
+
 // The signal goes to who stayed behind, and from there to who waits.
 void terminal_ctrl_c_ends_the_wait_for_the_lock(void ** /*state*/) {
   const int lock = open(kLock, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
@@ -685,9 +769,9 @@ void terminal_of_others_is_left_alone(void ** /*state*/) {
   assert_true((settings.c_lflag & ECHO) != 0);
 }
 
-// One that nobody can bring to the front is not stopped for ever: its shell has
-// ended, and has left it in the background.
-void terminal_of_an_orphan_is_exit_4(void ** /*state*/) {
+// As a shell leaves it behind that has ended: in the background, where nobody
+// can bring it to the front.
+Outcome run_as_orphan(const Person &person, const std::string &command) {
   int master = -1;
   int slave = -1;
   assert_int_equal(openpty(&master, &slave, nullptr, nullptr, nullptr), 0);
@@ -698,8 +782,8 @@ void terminal_of_an_orphan_is_exit_4(void ** /*state*/) {
     ioctl(slave, TIOCSCTTY, 0);
     wait_for(start_child([&] {
       Pipe shell;
-      start({.person = kMember,
-             .arguments = {"verify", kId},
+      start({.person = person,
+             .arguments = {command, kId},
              .in = slave,
              .err = messages.writer(),
              .prepare = [&] {
@@ -711,7 +795,7 @@ void terminal_of_an_orphan_is_exit_4(void ** /*state*/) {
     pause();
     return 0;
   });
-  // Ours, now: of no other session than its own group's.
+  // It is our child now, and we are of another session.
   int status = -1;
   assert_int_not_equal(waitpid(-1, &status, WUNTRACED), leader);
   prctl(PR_SET_CHILD_SUBREAPER, 0);
@@ -719,11 +803,21 @@ void terminal_of_an_orphan_is_exit_4(void ** /*state*/) {
   wait_for(leader);
   close(slave);
   close(master);
-  assert_true(WIFEXITED(status));
-  assert_int_equal(WEXITSTATUS(status), 4);
-  assert_text_equal(messages.read_all(),
-                    "pbstoken-helper: cannot read the secret from standard "
-                    "input: Input/output error\n");
+  return {.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
+          .out = {},
+          .err = messages.read_all()};
+}
+
+// It is not stopped, for ever.
+void terminal_of_an_orphan_is_exit_4(void ** /*state*/) {
+  for (const auto &[person, command] :
+       {std::pair{kMember, "verify"}, {kAdmin, "set"}}) {
+    const Outcome outcome = run_as_orphan(person, command);
+    assert_int_equal(outcome.status, 4);
+    assert_text_equal(outcome.err,
+                      "pbstoken-helper: cannot read the secret from standard "
+                      "input: Input/output error\n");
+  }
 }
 
 #define FRESH_TEST(name) \
@@ -745,12 +839,16 @@ int main() {
       FRESH_TEST(writer_waits_for_a_full_pipe_in_vain_but_not_for_ever),
       FRESH_TEST(writer_waits_for_a_raced_pipe_in_vain_but_not_for_ever),
       FRESH_TEST(writer_waits_for_no_input_and_no_message),
+      FRESH_TEST(writer_whose_file_goes_meanwhile_makes_a_new_one),
+      FRESH_TEST(writer_whose_file_comes_meanwhile_keeps_it),
+      FRESH_TEST(writer_that_is_ended_before_the_change_makes_none),
       FRESH_TEST(terminal_asks_for_a_secret_without_echo),
       FRESH_TEST(terminal_asks_twice_for_a_new_secret),
       FRESH_TEST(terminal_ctrl_c_at_the_question_ends_it),
       FRESH_TEST(terminal_ctrl_c_at_either_question_sets_nothing),
       FRESH_TEST(terminal_ctrl_d_ends_the_secret),
       FRESH_TEST(terminal_without_messages_is_exit_4),
+      FRESH_TEST(terminal_that_goes_away_sets_nothing),
       FRESH_TEST(terminal_ctrl_c_ends_the_wait_for_the_lock),
       FRESH_TEST(terminal_does_not_stop_the_holder),
       FRESH_TEST(terminal_exit_status_is_the_childs),

@@ -576,6 +576,24 @@ void reply_mode_judges_by_the_real_uid(void ** /*state*/) {
   }
   assert_true(answer_of({"--reply=1", "flush"}, become_member) ==
               Reply::kNotPermitted);
+  // What is wrong with a configuration root is told alone.
+  configure("hunter2\n");
+  for (const auto &[who, expected] :
+       {std::pair<std::function<void()>, std::string>{
+            [] {},
+            "/etc/pbstoken/pbs.conf:1: hunter2: not a 'key = value' line"},
+        {become_member,
+         "cannot use the store's configuration: root is told why"}}) {
+    const Outcome outcome = run({.path = setuid_helper(),
+                                 .arguments = {"--reply=1", "verify", kId},
+                                 .input = kSecret,
+                                 .prepare = who});
+    const auto answer = parse_answer(outcome.out);
+    assert_true(answer && answer->reply == Reply::kUnavailable);
+    assert_text_equal(answer->text, expected);
+    assert_int_equal(outcome.status, 4);
+  }
+  configure("");
   // Not even root gets any other command that way.
   assert_true(answer_of({"--reply=1", "delete", kId}, [] {}) ==
               Reply::kUnavailable);
