@@ -412,7 +412,7 @@ void writer_waits_for_a_raced_pipe_in_vain_but_not_for_ever(void ** /*state*/) {
   const pid_t tracer = start_child([&] {
     dup2(output.writer(), STDOUT_FILENO);
     execl("/usr/bin/strace", "strace", "-f", "-o", trace.c_str(), "-e",
-          "trace=poll,ppoll,write", "-e", "inject=write:delay_enter=2000000",
+          "trace=poll,ppoll,write", "-e", "inject=write:delay_enter=1000000",
           helper().c_str(), "generate", kId, nullptr);
     return 126;
   });
