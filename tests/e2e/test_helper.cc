@@ -337,7 +337,7 @@ void verify_too_many_wrong_secrets_is_exit_6(void ** /*state*/) {
 }
 
 void account_answers_by_exit_status_and_says_why(void ** /*state*/) {
-  write_file("/etc/proxmox-backup/user.cfg",
+  write_file(kUserCfg,
              "user: john@pbs\n\ntoken: john@pbs!on\n\ntoken: john@pbs!off\n"
              "\tenable 0\n\ntoken: john@pbs!old\n\texpire 1\n\n"
              "user: jane@pbs\n\tenable 0\n\ntoken: jane@pbs!t\n\n",

@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "e2e_support.h"
+#include "helper_support.h"
 #include "pbstoken/segment_layout.h"
 
 namespace pbstoken {
@@ -14,7 +14,6 @@ namespace {
 
 using namespace testing;
 
-constexpr const char *kUserCfg = "/etc/proxmox-backup/user.cfg";
 constexpr const char *kAccounts =
     "user: john@pbs\n\ntoken: john@pbs!client1\n\ntoken: root@pam!old\n";
 
@@ -734,10 +733,7 @@ void check_that_cannot_look_is_exit_4(void ** /*state*/) {
 }
 
 void check_by_nobody_is_exit_3(void ** /*state*/) {
-  const std::string path = scratch("installed-helper");
-  std::filesystem::remove(path);
-  std::filesystem::copy_file(helper_path(), path);
-  chmod(path.c_str(), 04755);
+  const std::string path = install_helper();
   write_file(kShadow, "{", 0640);
   const Outcome outcome =
       run({.path = path, .arguments = {"check"}, .prepare = become_nobody});

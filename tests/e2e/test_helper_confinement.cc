@@ -29,7 +29,6 @@ namespace {
 
 using namespace testing;
 
-constexpr const char *kUserCfg = "/etc/proxmox-backup/user.cfg";
 constexpr const char *kVersions = "/etc/proxmox-backup-versions/versions";
 constexpr const char *kNeighbour = "/etc/proxmox-backup/neighbour";
 

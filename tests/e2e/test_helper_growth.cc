@@ -25,7 +25,6 @@ using namespace testing;
 constexpr Fault kNoMemory = {"out of memory once", ENOMEM, true, false};
 constexpr std::array<OutputFormat, 3> kFormats = {
     OutputFormat::kText, OutputFormat::kJson, OutputFormat::kJsonPretty};
-constexpr const char *kUserCfg = "/etc/proxmox-backup/user.cfg";
 
 // What is none of it in JSON.
 constexpr std::string_view kNoObjects = "[]\n";

@@ -4,14 +4,12 @@
 #include <ctime>
 #include <random>
 
-#include "e2e_support.h"
+#include "helper_support.h"
 
 namespace pbstoken {
 namespace {
 
 using namespace testing;
-
-constexpr const char *kUserCfg = "/etc/proxmox-backup/user.cfg";
 
 // One of each kind.
 constexpr const char *kAccounts = R"(user: john@pbs
@@ -278,10 +276,7 @@ void list_of_bad_files_is_exit_4(void ** /*state*/) {
 }
 
 void list_by_nobody_is_exit_3(void ** /*state*/) {
-  const std::string path = scratch("installed-helper");
-  std::filesystem::remove(path);
-  std::filesystem::copy_file(helper_path(), path);
-  chmod(path.c_str(), 04755);
+  const std::string path = install_helper();
   const Outcome outcome =
       run({.path = path, .arguments = {"list"}, .prepare = become_nobody});
   assert_int_equal(outcome.status, 3);
