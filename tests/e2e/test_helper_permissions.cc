@@ -417,17 +417,19 @@ void helper_without_the_setuid_bit_is_exit_4(void ** /*state*/) {
       assert_text_equal(outcome.out, "");
     }
   }
-  // Nor does a setuid program lend its own.
-  assert_exit(run({.path = helper,
-                   .arguments = {"verify", kId},
-                   .input = kSecret,
-                   .prepare =
-                       [] {
-                         if (setresuid(kNobody, 0, 0) != 0) {
-                           std::abort();
-                         }
-                       }}),
-              4, "another's");
+  // Nor does a setuid program lend its own, whosever the file is.
+  for (const uid_t owner : {uid_t{0}, kBackup}) {
+    assert_exit(run({.path = install_helper(owner, 0755),
+                     .arguments = {"verify", kId},
+                     .input = kSecret,
+                     .prepare =
+                         [] {
+                           if (setresuid(kNobody, 0, 0) != 0) {
+                             std::abort();
+                           }
+                         }}),
+                4, "another's");
+  }
 }
 
 void helper_under_no_new_privs_is_exit_4(void ** /*state*/) {
