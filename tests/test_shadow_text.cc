@@ -413,6 +413,57 @@ void change_malformed_text_gives_nothing(void ** /*state*/) {
   }
 }
 
+// --- the proof of a change
+
+void prove_what_was_made_is_proven(void ** /*state*/) {
+  for (const char *text : {"null", R"({"a@pbs!t":"OLD","b@pbs!t":"x"})",
+                           R"({"b@pbs!t":"x","c@pbs!t":"y"})"}) {
+    const Buffer before = terminated(text);
+    for (const auto &hash : {std::optional<std::string_view>("NEW"),
+                             std::optional<std::string_view>()}) {
+      const auto changed = change_shadow_text(&before, kPath, kId, hash);
+      assert_true(changed &&
+                  prove_change(&before, changed->text, kPath, kId, hash));
+    }
+  }
+}
+
+// A text that is whatever it should not be must not take the place of the file.
+void prove_another_change_is_refused(void ** /*state*/) {
+  const Buffer before =
+      terminated(R"({"a@pbs!t":"OLD","b@pbs!t":"x","c@pbs!t":"y"})");
+  const std::vector<const char *> all = {
+      // The token's: none, the old one, another one, a foreign value.
+      R"({"b@pbs!t":"x","c@pbs!t":"y"})",
+      R"({"a@pbs!t":"OLD","b@pbs!t":"x","c@pbs!t":"y"})",
+      R"({"b@pbs!t":"x","c@pbs!t":"y","a@pbs!t":"NEW2"})",
+      R"({"b@pbs!t":"x","c@pbs!t":"y","a@pbs!t":7})",
+      // The others': one is lost, changed, exchanged, renamed, or too many.
+      R"({"b@pbs!t":"x","a@pbs!t":"NEW"})",
+      R"({"c@pbs!t":"y","a@pbs!t":"NEW"})",
+      R"({"a@pbs!t":"NEW"})",
+      R"({"b@pbs!t":"x","c@pbs!t":"z","a@pbs!t":"NEW"})",
+      R"({"c@pbs!t":"y","b@pbs!t":"x","a@pbs!t":"NEW"})",
+      R"({"b@pbs!t":"x","d@pbs!t":"y","a@pbs!t":"NEW"})",
+      R"({"b@pbs!t":"x","c@pbs!t":"y","d@pbs!t":"z","a@pbs!t":"NEW"})",
+      // And no text at all.
+      R"({"b@pbs!t":"x","c@pbs!t":"y","a@pbs!t":"NEW")",
+      "",
+  };
+  for (const char *text : all) {
+    const auto proven =
+        prove_change(&before, terminated(text), kPath, kId, "NEW");
+    if (proven) {
+      fail_msg("proven: %s", text);
+    }
+    assert_true(proven.error().code == Errc::kMalformed);
+  }
+  // Of a token that is to be gone.
+  assert_false(static_cast<bool>(prove_change(
+      &before, terminated(R"({"b@pbs!t":"x","c@pbs!t":"y","a@pbs!t":"y"})"),
+      kPath, kId, std::nullopt)));
+}
+
 void change_deep_nesting_is_kept_up_to_the_limit(void ** /*state*/) {
   for (const std::size_t depth : {10U, 127U}) {
     const std::string member =
@@ -449,6 +500,8 @@ int main() {
       cmocka_unit_test(set_id_is_escaped_where_json_asks_for_it),
       cmocka_unit_test(set_result_parses_to_the_expected_map),
       cmocka_unit_test(change_malformed_text_gives_nothing),
+      cmocka_unit_test(prove_what_was_made_is_proven),
+      cmocka_unit_test(prove_another_change_is_refused),
       cmocka_unit_test(change_deep_nesting_is_kept_up_to_the_limit),
   };
   return cmocka_run_group_tests_name("shadow_text", tests, nullptr, nullptr);

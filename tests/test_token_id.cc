@@ -10,6 +10,7 @@
 namespace pbstoken {
 namespace {
 
+using testing::next_code_point;
 using testing::utf8;
 
 std::string repeat(std::string_view text, std::size_t count) {
@@ -118,8 +119,8 @@ bool is_forbidden(char32_t c) {
 }
 
 void parse_every_character_in_user_name_is_judged(void ** /*state*/) {
-  for (char32_t c = 0; c <= 0x10ffff; ++c) {
-    if (c == 0xd800) {
+  for (char32_t c = 0; c <= 0x10ffff; c = next_code_point(c)) {
+    if (c >= 0xd800 && c < 0xe000) {
       c = 0xe000;  // the surrogates have a test of their own
     }
     const std::string text = "j" + utf8(c) + "@pbs!t";
@@ -264,7 +265,7 @@ void parse_last_at_and_last_mark_are_the_borders(void ** /*state*/) {
 }
 
 void parse_very_long_ids_are_read(void ** /*state*/) {
-  constexpr std::size_t kMany = 1 << 20;
+  constexpr std::size_t kMany = 1 << 17;  // longer than any place of ours
   assert_token({repeat("u", kMany), "pbs", "t"});
   assert_token({repeat("ü", kMany), "pbs", "t"});
   assert_token({repeat("@", kMany), "pbs", "t"});

@@ -55,6 +55,7 @@ constexpr uid_t kNobody = 65534;
 constexpr const char *kDirectory = "/etc/proxmox-backup";
 constexpr const char *kShadow = "/etc/proxmox-backup/token.shadow";
 constexpr const char *kLock = "/etc/proxmox-backup/token.shadow.lock";
+constexpr const char *kUserCfg = "/etc/proxmox-backup/user.cfg";
 constexpr const char *kConfiguration = "/etc/pbstoken/pbs.conf";
 
 // --- where things are

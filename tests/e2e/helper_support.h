@@ -47,13 +47,12 @@ inline void configure_groups(const std::string &more = {}) {
 
 // Accounts for both tokens, as upstream writes them.
 inline void write_user_cfg() {
-  constexpr const char *kPath = "/etc/proxmox-backup/user.cfg";
-  write_file(kPath,
+  write_file(kUserCfg,
              std::string("user: john@pbs\n\ntoken: ") + kId +
                  "\n\nuser: root@pam\n\ntoken: " + kOldId + "\n",
              0640);
-  if (chown(kPath, kBackup, kBackup) != 0) {
-    fail_msg("cannot give %s away", kPath);
+  if (chown(kUserCfg, kBackup, kBackup) != 0) {
+    fail_msg("cannot give %s away", kUserCfg);
   }
 }
 

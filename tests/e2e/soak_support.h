@@ -15,9 +15,11 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
+#include <fstream>
 #include <new>
 #include <random>
 #include <string>
+#include <string_view>
 
 #include "pbstoken/clock.h"
 #include "support.h"
@@ -104,6 +106,30 @@ class Shared {
  private:
   void *page_;
 };
+
+// --- memory of a process
+
+// A line of /proc/self/status, in KiB.
+inline std::uint64_t memory_of_this_process(std::string_view name) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with(name)) {
+      return std::strtoull(line.c_str() + line.find(':') + 1, nullptr, 10);
+    }
+  }
+  return 0;
+}
+
+// Starts this program once more, without the lists of freed chunks that
+// malloc(3) keeps for each thread and that mallinfo2(3) takes for used ones.
+inline void count_every_free_byte(char **argv) {
+  constexpr const char *kName = "GLIBC_TUNABLES";
+  if (std::getenv(kName) == nullptr) {
+    setenv(kName, "glibc.malloc.tcache_count=0", 1);
+    execv("/proc/self/exe", argv);
+    std::abort();
+  }
+}
 
 // A process that hangs is to fail its test, not to stop the run, and none is to
 // outlive the test that started it.  Again after a change of uid, which takes

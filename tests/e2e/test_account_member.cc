@@ -4,6 +4,7 @@
 // known.
 #include <ctime>
 
+#include "e2e_accounts.h"
 #include "e2e_member.h"
 
 namespace pbstoken {
@@ -11,29 +12,7 @@ namespace {
 
 using namespace testing;
 
-constexpr const char *kUsers = "/etc/proxmox-backup/user.cfg";
 constexpr const char *kPamService = "/etc/pam.d/pbstoken-test";
-
-const std::string kExample =
-    "user: john@pbs\n\tcomment An example\n\n"
-    "token: john@pbs!client1\n\n"
-    "token: john@pbs!off\n\tenable false\n\n"
-    "token: john@pbs!gone\n\texpire 1700000000\n\n"
-    "user: locked@pbs\n\tenable 0\n\n"
-    "token: locked@pbs!t1\n\tenable true\n\n"
-    "token: ghost@pbs!t1\n\n"
-    "token: root@pam!old\n\texpire 0\n";
-
-struct Row {
-  const char *id;
-  int code;
-};
-constexpr Row kRows[] = {
-    {"john@pbs!client1", PAM_SUCCESS},    {"root@pam!old", PAM_SUCCESS},
-    {"john@pbs!off", PAM_PERM_DENIED},    {"john@pbs!gone", PAM_ACCT_EXPIRED},
-    {"locked@pbs!t1", PAM_PERM_DENIED},   {"ghost@pbs!t1", PAM_USER_UNKNOWN},
-    {"john@pbs!other", PAM_USER_UNKNOWN},
-};
 
 // The module where everybody gets to it.
 std::string installed_module() {
@@ -41,8 +20,8 @@ std::string installed_module() {
 }
 
 void write_users(const std::string &text) {
-  write_file(kUsers, text, 0640);
-  assert_int_equal(chown(kUsers, 0, kBackup), 0);
+  write_file(kUserCfg, text, 0640);
+  assert_int_equal(chown(kUserCfg, 0, kBackup), 0);
 }
 
 int setup(void **state) {
@@ -53,11 +32,11 @@ int setup(void **state) {
                              std::filesystem::copy_options::overwrite_existing);
   chmod(installed_module().c_str(), 0755);
   Tokens tokens;
-  for (const Row &row : kRows) {
+  for (const AccountRow &row : kAccountRows) {
     tokens.emplace_back(row.id, kOldHash);
   }
   write_shadow(tokens);
-  write_users(kExample);
+  write_users(kAccounts);
   return 0;
 }
 
@@ -81,7 +60,7 @@ Outcome pamtester(const Who &who, const std::string &id,
               .prepare = who});
 }
 
-void assert_answer(const Outcome &outcome, const Row &row) {
+void assert_answer(const Outcome &outcome, const AccountRow &row) {
   const bool right =
       row.code == PAM_SUCCESS
           ? outcome.status == 0
@@ -100,7 +79,7 @@ void assert_every_row(const std::string &operation) {
     configure(configuration);
     remove_segments();
     for (int round = 0; round < 2; ++round) {
-      for (const Row &row : kRows) {
+      for (const AccountRow &row : kAccountRows) {
         // Each first with a segment that the other has filled.
         const bool member_first = round == 0;
         assert_answer(pamtester(member_first ? become_member : as_root, row.id,
@@ -117,7 +96,8 @@ void assert_every_row(const std::string &operation) {
 void member_may_not_read_user_cfg(void ** /*state*/) {
   assert_int_equal(in_child([] {
                      become_member();
-                     return open(kUsers, O_RDONLY | O_CLOEXEC) < 0 ? errno : 0;
+                     return open(kUserCfg, O_RDONLY | O_CLOEXEC) < 0 ? errno
+                                                                     : 0;
                    }),
                    EACCES);
 }
@@ -130,7 +110,7 @@ void acct_mgmt_gives_upstreams_answer_for_every_row(void ** /*state*/) {
 void check_account_gives_the_same_answers_in_auth(void ** /*state*/) {
   write_services(setuid_helper(), "check_account");
   assert_every_row("authenticate");
-  for (const Row &row : kRows) {
+  for (const AccountRow &row : kAccountRows) {
     assert_answer(pamtester(become_member, row.id, "authenticate", kSecret),
                   {row.id, PAM_AUTH_ERR});
   }

@@ -116,7 +116,7 @@ void fail2ban_every_refusal_is_found_with_its_host(void ** /*state*/) {
 }
 
 void fail2ban_account_refusals_are_found(void ** /*state*/) {
-  write_file("/etc/proxmox-backup/user.cfg",
+  write_file(kUserCfg,
              std::string("user: john@pbs\n\ntoken: ") + kId + "\n\tenable 0\n");
   write_stack(kService, {auth_line("required", "check_account"),
                          "account required " + module_path()});

@@ -88,6 +88,14 @@ void help_is_exit_0(void ** /*state*/) {
   }
 }
 
+void help_that_nobody_can_read_is_exit_4(void ** /*state*/) {
+  const Outcome outcome =
+      run({.path = helper_path(), .arguments = {"--help"}, .prepare = [] {
+             dup2(open("/dev/full", O_WRONLY | O_CLOEXEC), STDOUT_FILENO);
+           }});
+  assert_int_equal(outcome.status, 4);
+}
+
 void generate_id_of_64_characters_is_written(void ** /*state*/) {
   // Characters, not bytes.
   std::string id;
@@ -305,8 +313,31 @@ void verify_answers_by_exit_status(void ** /*state*/) {
   assert_status({"verify", "other@pbs!t"}, kSecret, 5);
 }
 
+void verify_too_many_wrong_secrets_is_exit_6(void ** /*state*/) {
+  configure("fail_limit = 2\n");
+  write_shadow({{kId, kHash}});
+  const auto verify = [](const std::string &host, const std::string &secret) {
+    return run_helper({"--rhost", host, "verify", kId}, secret);
+  };
+  for (const char *wrong : {"wrong 1", "wrong 2"}) {
+    assert_int_equal(verify("192.0.2.1", wrong).status, 1);
+  }
+  const Outcome outcome = verify("192.0.2.1", "wrong 3");
+  assert_int_equal(outcome.status, 6);
+  assert_text_equal(outcome.err,
+                    "pbstoken-helper: too many wrong secrets, wait a while\n");
+  assert_int_equal(counter("hashes"), 2);
+  // Of that host; and to rotate is no way round.
+  assert_int_equal(verify("192.0.2.2", "wrong 3").status, 1);
+  const Outcome rotated =
+      run_helper({"--rhost", "192.0.2.1", "rotate", kId}, "wrong 4");
+  assert_int_equal(rotated.status, 6);
+  assert_text_equal(rotated.out, "");
+  assert_int_equal(counter("hashes"), 3);
+}
+
 void account_answers_by_exit_status_and_says_why(void ** /*state*/) {
-  write_file("/etc/proxmox-backup/user.cfg",
+  write_file(kUserCfg,
              "user: john@pbs\n\ntoken: john@pbs!on\n\ntoken: john@pbs!off\n"
              "\tenable 0\n\ntoken: john@pbs!old\n\texpire 1\n\n"
              "user: jane@pbs\n\tenable 0\n\ntoken: jane@pbs!t\n\n",
@@ -467,6 +498,7 @@ int main() {
   const CMUnitTest tests[] = {
       PAM_TEST(usage_error_is_exit_2),
       PAM_TEST(help_is_exit_0),
+      PAM_TEST(help_that_nobody_can_read_is_exit_4),
       PAM_TEST(generate_id_of_64_characters_is_written),
       PAM_TEST(verify_and_delete_longer_ids_of_others_work),
       PAM_TEST(generate_id_that_looks_like_an_option_works),
@@ -484,6 +516,7 @@ int main() {
       PAM_TEST(rotate_right_secret_prints_a_new_one),
       PAM_TEST(rotate_old_secret_is_refused_by_who_had_it_cached),
       PAM_TEST(verify_answers_by_exit_status),
+      PAM_TEST(verify_too_many_wrong_secrets_is_exit_6),
       PAM_TEST(account_answers_by_exit_status_and_says_why),
       PAM_TEST(verify_fills_the_cache),
       PAM_TEST(status_has_every_member),

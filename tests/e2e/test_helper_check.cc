@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "e2e_support.h"
+#include "helper_support.h"
 #include "pbstoken/segment_layout.h"
 
 namespace pbstoken {
@@ -14,7 +14,6 @@ namespace {
 
 using namespace testing;
 
-constexpr const char *kUserCfg = "/etc/proxmox-backup/user.cfg";
 constexpr const char *kAccounts =
     "user: john@pbs\n\ntoken: john@pbs!client1\n\ntoken: root@pam!old\n";
 
@@ -454,6 +453,19 @@ void check_held_lock_names_the_holder(void ** /*state*/) {
   assert_problems({});
 }
 
+// Who is in no process namespace that the helper sees has no number there.
+void check_held_lock_of_an_unseen_holder_is_named(void ** /*state*/) {
+  const pid_t holder = hold_lock(LOCK_EX);
+  const Outcome outcome = run({.path = "/usr/bin/unshare",
+                               .arguments = {"--pid", "--fork", "--mount-proc",
+                                             helper_path(), "check"}});
+  end(holder);
+  assert_text_equal(outcome.out, std::string(kLock) +
+                                     ": held for more than a second by "
+                                     "somebody: nobody can write meanwhile\n");
+  assert_int_equal(outcome.status, 1);
+}
+
 void check_lock_of_a_reader_is_no_problem(void ** /*state*/) {
   const pid_t holder = hold_lock(LOCK_SH);
   const Outcome outcome = run_helper({"check"});
@@ -639,6 +651,14 @@ void check_segment_of_another_directory_is_named(void ** /*state*/) {
   std::filesystem::remove_all("/etc/old-store");
 }
 
+// The segment outlives it, and nobody can tell whether it is the store's.
+void check_segment_without_the_directory_is_no_other_problem(
+    void ** /*state*/) {
+  make_segment();
+  std::filesystem::remove_all(kDirectory);
+  assert_problems({std::string(kShadow) + ": its directory is not there"});
+}
+
 // --- upstream's counters
 
 void check_version_cache_without_magic_is_named(void ** /*state*/) {
@@ -713,10 +733,7 @@ void check_that_cannot_look_is_exit_4(void ** /*state*/) {
 }
 
 void check_by_nobody_is_exit_3(void ** /*state*/) {
-  const std::string path = scratch("installed-helper");
-  std::filesystem::remove(path);
-  std::filesystem::copy_file(helper_path(), path);
-  chmod(path.c_str(), 04755);
+  const std::string path = install_helper();
   write_file(kShadow, "{", 0640);
   const Outcome outcome =
       run({.path = path, .arguments = {"check"}, .prepare = become_nobody});
@@ -755,6 +772,7 @@ int main() {
       E2E_TEST(check_bad_configuration_is_exit_4),
       E2E_TEST(check_defaults_that_etc_does_not_know_are_named),
       E2E_TEST(check_held_lock_names_the_holder),
+      E2E_TEST(check_held_lock_of_an_unseen_holder_is_named),
       E2E_TEST(check_lock_of_a_reader_is_no_problem),
       E2E_TEST(check_lock_that_comes_free_is_no_problem),
       E2E_TEST(check_stale_temporary_files_are_named),
@@ -765,6 +783,7 @@ int main() {
       E2E_TEST(check_segment_of_a_newer_version_is_named),
       E2E_TEST(check_segment_of_another_file_is_named),
       E2E_TEST(check_segment_of_another_directory_is_named),
+      E2E_TEST(check_segment_without_the_directory_is_no_other_problem),
       E2E_TEST(check_version_cache_without_magic_is_named),
       E2E_TEST(check_json_has_every_member),
       E2E_TEST(check_that_cannot_look_is_exit_4),

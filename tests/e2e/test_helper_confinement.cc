@@ -29,7 +29,6 @@ namespace {
 
 using namespace testing;
 
-constexpr const char *kUserCfg = "/etc/proxmox-backup/user.cfg";
 constexpr const char *kVersions = "/etc/proxmox-backup-versions/versions";
 constexpr const char *kNeighbour = "/etc/proxmox-backup/neighbour";
 
@@ -363,9 +362,16 @@ void container_with_fewer_capabilities_is_no_failure(void ** /*state*/) {
 
 // --- what strangers have made under the store's keys
 
-void plant_under(const Store &store) {
+// given_to_root: as far as somebody can who has made it.
+void plant_under(const Store &store, bool given_to_root) {
   for (const key_t key : {store.shm_key, counters_key(store)}) {
-    if (shmget(key, 1 << 20, IPC_CREAT | IPC_EXCL | 0600) < 0) {
+    const int id = shmget(key, 1 << 20, IPC_CREAT | IPC_EXCL | 0600);
+    shmid_ds status{};
+    if (id < 0 || shmctl(id, IPC_STAT, &status) != 0) {
+      std::abort();
+    }
+    status.shm_perm.uid = given_to_root ? 0 : status.shm_perm.uid;
+    if (shmctl(id, IPC_SET, &status) != 0) {
       std::abort();
     }
   }
@@ -377,13 +383,20 @@ void plant_under(const Store &store) {
 void strangers_segments_give_way_to_roots(void ** /*state*/) {
   const Store store = the_store();
   const std::string helper = scratch("installed-helper");
-  for (const char *command : {"verify", "rotate", "set", "flush"}) {
+  // What was given to root goes with the first that would use it, and these use
+  // all of it.
+  for (const auto &[command, given_to_root] : {std::pair{"verify", false},
+                                               {"verify", true},
+                                               {"rotate", false},
+                                               {"rotate", true},
+                                               {"set", false},
+                                               {"flush", false}}) {
     remove_segments();
     semctl(semget(hash_gate_key(store), 0, 0), 0, IPC_RMID);
     write_shadow({{kId, kHash}});
-    assert_int_equal(in_child([&] {
+    assert_int_equal(in_child([&, given_to_root = given_to_root] {
                        become(kStranger);
-                       plant_under(store);
+                       plant_under(store, given_to_root);
                        return 0;
                      }),
                      0);

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The helper's list command.
+#include <algorithm>
 #include <ctime>
+#include <random>
 
-#include "e2e_support.h"
+#include "helper_support.h"
 
 namespace pbstoken {
 namespace {
 
 using namespace testing;
-
-constexpr const char *kUserCfg = "/etc/proxmox-backup/user.cfg";
 
 // One of each kind.
 constexpr const char *kAccounts = R"(user: john@pbs
@@ -110,6 +110,23 @@ void list_section_without_a_secret_is_marked(void ** /*state*/) {
                     "no-secret\n"
                     "root@pam!old      -       yes      never                 "
                     "no-secret\n");
+}
+
+// Whichever comes first.
+void list_merges_secrets_and_sections_by_id(void ** /*state*/) {
+  write_accounts(
+      "token: root@pam!a\n\ntoken: root@pam!c\n\ntoken: root@pam!d\n");
+  write_shadow({{"root@pam!e", kOldHash},
+                {"root@pam!d", kOldHash},
+                {"root@pam!b", kOldHash}});
+  assert_text_equal(
+      helper_output({"list"}),
+      "TOKENID     METHOD       ENABLED  EXPIRES  STATE       COMMENT\n"
+      "root@pam!a  -            yes      never    no-secret\n"
+      "root@pam!b  sha256crypt  -        -        no-section\n"
+      "root@pam!c  -            yes      never    no-secret\n"
+      "root@pam!d  sha256crypt  yes      never    active\n"
+      "root@pam!e  sha256crypt  -        -        no-section\n");
 }
 
 void list_of_nothing_is_a_title(void ** /*state*/) {
@@ -259,10 +276,7 @@ void list_of_bad_files_is_exit_4(void ** /*state*/) {
 }
 
 void list_by_nobody_is_exit_3(void ** /*state*/) {
-  const std::string path = scratch("installed-helper");
-  std::filesystem::remove(path);
-  std::filesystem::copy_file(helper_path(), path);
-  chmod(path.c_str(), 04755);
+  const std::string path = install_helper();
   const Outcome outcome =
       run({.path = path, .arguments = {"list"}, .prepare = become_nobody});
   assert_int_equal(outcome.status, 3);
@@ -287,9 +301,10 @@ void list_of_many_tokens_is_whole(void ** /*state*/) {
   std::string accounts = "user: u@pbs\n\n";
   for (int i = 0; i < kTokens; ++i) {
     const std::string id = "u@pbs!t" + std::to_string(100000 + i);
-    tokens.insert(tokens.begin() + i / 2, {id, kHash});
+    tokens.emplace_back(id, kHash);
     accounts += "token: " + id + "\n\n";
   }
+  std::shuffle(tokens.begin(), tokens.end(), std::minstd_rand(7));
   write_shadow(tokens);
   write_accounts(accounts);
   const std::string file = scratch("list");
@@ -311,6 +326,7 @@ int main() {
   const CMUnitTest tests[] = {
       E2E_TEST(list_table_shows_every_kind),
       E2E_TEST(list_section_without_a_secret_is_marked),
+      E2E_TEST(list_merges_secrets_and_sections_by_id),
       E2E_TEST(list_of_nothing_is_a_title),
       E2E_TEST(list_without_user_cfg_has_token_shadow_alone),
       E2E_TEST(list_leaves_out_what_is_no_token),

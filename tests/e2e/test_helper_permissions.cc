@@ -325,6 +325,28 @@ void admin_group_by_default_is_empty(void ** /*state*/) {
   }
 }
 
+void refusal_names_who_may(void ** /*state*/) {
+  const std::string helper = install_helper();
+  const auto refused = [&](const std::string &configuration,
+                           const std::string &command) {
+    configure(configuration);
+    return run_as(kStranger, helper, {command, kId}).err;
+  };
+  const std::string start = "pbstoken-helper: not permitted: only root";
+  const std::string end = " may do this\n";
+  const std::string nobody = "verify_group =\n";
+  const std::string both = "verify_group = 54321\nadmin_group = 54322\n";
+  assert_text_equal(refused(nobody, "verify"), start + end);
+  assert_text_equal(refused(nobody, "set"), start + end);
+  assert_text_equal(refused("", "verify"), start + " or group pbstoken" + end);
+  assert_text_equal(refused("", "rotate"), start + end);
+  assert_text_equal(refused(both, "set"), start + " or group 54322" + end);
+  assert_text_equal(refused(both, "account"),
+                    start + " or group 54322 or group 54321" + end);
+  assert_text_equal(refused(both + "member_rotate = yes\n", "rotate"),
+                    start + " or group 54322 or group 54321" + end);
+}
+
 // The default's group need not be there: then nobody is in it.
 void verify_group_by_default_may_be_missing(void ** /*state*/) {
   configure("");
@@ -385,19 +407,29 @@ void helper_that_others_may_change_is_exit_4(void ** /*state*/) {
 void helper_without_the_setuid_bit_is_exit_4(void ** /*state*/) {
   const std::string helper = install_helper(0, 0755);
   for (const Person &person : {kStranger, kMember, kAdmin}) {
-    assert_exit(run_as(person, helper, {"verify", kId}), 4, person.name);
+    for (const std::vector<std::string> &arguments :
+         {std::vector<std::string>{"verify", kId}, {"nosuch"}, {"--help"}}) {
+      const Outcome outcome = run_as(person, helper, arguments);
+      assert_exit(outcome, 4, person.name);
+      assert_text_equal(
+          outcome.err,
+          "pbstoken-helper: cannot run: not installed setuid root\n");
+      assert_text_equal(outcome.out, "");
+    }
   }
-  // Nor does a setuid program lend its own.
-  assert_exit(run({.path = helper,
-                   .arguments = {"verify", kId},
-                   .input = kSecret,
-                   .prepare =
-                       [] {
-                         if (setresuid(kNobody, 0, 0) != 0) {
-                           std::abort();
-                         }
-                       }}),
-              4, "another's");
+  // Nor does a setuid program lend its own, whosever the file is.
+  for (const uid_t owner : {uid_t{0}, kBackup}) {
+    assert_exit(run({.path = install_helper(owner, 0755),
+                     .arguments = {"verify", kId},
+                     .input = kSecret,
+                     .prepare =
+                         [] {
+                           if (setresuid(kNobody, 0, 0) != 0) {
+                             std::abort();
+                           }
+                         }}),
+                4, "another's");
+  }
 }
 
 void helper_under_no_new_privs_is_exit_4(void ** /*state*/) {
@@ -455,6 +487,7 @@ int main() {
       FRESH_TEST(member_fills_the_cache),
       FRESH_TEST(admin_may_do_everything),
       FRESH_TEST(admin_group_by_default_is_empty),
+      FRESH_TEST(refusal_names_who_may),
       FRESH_TEST(verify_group_by_default_may_be_missing),
       FRESH_TEST(groups_by_name_are_looked_up),
       FRESH_TEST(group_file_that_cannot_be_read_is_exit_4),

@@ -84,6 +84,8 @@ class FullPipe {
   }
 
   [[nodiscard]] int writer() const { return pipe_.writer(); }
+  // All that comes, until nobody else has its writing end.
+  std::string drain() { return pipe_.read_all(); }
 
  private:
   Pipe pipe_;
@@ -410,7 +412,7 @@ void writer_waits_for_a_raced_pipe_in_vain_but_not_for_ever(void ** /*state*/) {
   const pid_t tracer = start_child([&] {
     dup2(output.writer(), STDOUT_FILENO);
     execl("/usr/bin/strace", "strace", "-f", "-o", trace.c_str(), "-e",
-          "trace=poll,ppoll,write", "-e", "inject=write:delay_enter=2000000",
+          "trace=poll,ppoll,write", "-e", "inject=write:delay_enter=1000000",
           helper().c_str(), "generate", kId, nullptr);
     return 126;
   });
@@ -444,6 +446,63 @@ void writer_waits_for_no_input_and_no_message(void ** /*state*/) {
   wait_for(mute);
   input.close_writer();
   assert_int_equal(wait_for(silent), 1);
+  assert_nothing_rotated();
+}
+
+// --- what happens to the file while a writer waits
+
+// The helper's exit status, where something is done between the moment at which
+// it has read token.shadow and the one at which it looks again; and the new
+// secret that it has printed.
+struct Generated {
+  int status;
+  std::string secret;
+};
+
+Generated generate_while(const std::function<void(pid_t holder)> &act) {
+  FullPipe full;
+  const pid_t writer = start({.person = kAdmin,
+                              .arguments = {"generate", "new@pbs!t"},
+                              .out = full.writer()});
+  const pid_t holder = wait_for_lock_holder();
+  assert_true(comes_true([] {
+    return names_in(kDirectory).size() > 1 &&
+           names_in(kDirectory).rbegin()->starts_with("token.tmp_");
+  }));
+  act(holder);
+  const std::string printed = full.drain();
+  const Generated generated = {
+      .status = wait_for(writer),
+      .secret = printed.substr(printed.size() - 37, 36)};
+  for (const std::string &name : names_in(kDirectory)) {
+    assert_false(name.starts_with("token.tmp_"));
+  }
+  return generated;
+}
+
+void writer_whose_file_goes_meanwhile_makes_a_new_one(void ** /*state*/) {
+  const Generated generated =
+      generate_while([](pid_t) { std::filesystem::remove(kShadow); });
+  assert_int_equal(generated.status, 0);
+  assert_pam(authenticate("new@pbs!t", generated.secret), PAM_SUCCESS);
+  assert_pam(authenticate(kId, kSecret), PAM_USER_UNKNOWN);
+}
+
+void writer_whose_file_comes_meanwhile_keeps_it(void ** /*state*/) {
+  std::filesystem::remove(kShadow);
+  const Generated generated = generate_while([](pid_t) {
+    write_shadow({{kId, kHash}, {kOldId, kOldHash}});
+  });
+  assert_int_equal(generated.status, 0);
+  assert_pam(authenticate("new@pbs!t", generated.secret), PAM_SUCCESS);
+  assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
+}
+
+// Whoever has ended it takes what it has shown for nothing.
+void writer_that_is_ended_before_the_change_makes_none(void ** /*state*/) {
+  const Generated generated =
+      generate_while([](pid_t holder) { kill(holder, SIGTERM); });
+  assert_int_equal(generated.status, 128 + SIGTERM);
   assert_nothing_rotated();
 }
 
@@ -556,6 +615,79 @@ void terminal_ctrl_c_at_the_question_ends_it(void ** /*state*/) {
   assert_false(std::filesystem::exists(kLock));
 }
 
+void terminal_ctrl_c_at_either_question_sets_nothing(void ** /*state*/) {
+  for (const bool at_first : {true, false}) {
+    OnTerminal helper(kAdmin, {"set", kId});
+    helper.wait_for_text("New secret: ");
+    if (!at_first) {
+      helper.type(std::string(kWrongSecret) + "\n");
+      helper.wait_for_text("Again: ");
+    }
+    assert_true(comes_true([&] { return !helper.echoes(); }));
+    helper.type("\x03");
+    assert_int_equal(helper.wait(), 128 + SIGINT);
+    assert_false(std::filesystem::exists(kLock));
+  }
+  assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
+}
+
+// Ctrl-D ends what is typed, without a newline: once after it, to hand it over,
+// and once more.
+void terminal_ctrl_d_ends_the_secret(void ** /*state*/) {
+  for (const auto &[secret, status] : std::vector<std::pair<std::string, int>>{
+           {kSecret, 0}, {kWrongSecret, 1}, {"", 1}}) {
+    OnTerminal helper(kMember, {"verify", kId});
+    helper.wait_for_text("Current secret: ");
+    assert_true(comes_true([&] { return !helper.echoes(); }));
+    helper.type(secret + (secret.empty() ? "\x04" : "\x04\x04"));
+    assert_int_equal(helper.wait(), status);
+  }
+}
+
+// A question that nobody can see is not asked.
+void terminal_without_messages_is_exit_4(void ** /*state*/) {
+  int master = -1;
+  int slave = -1;
+  assert_int_equal(openpty(&master, &slave, nullptr, nullptr, nullptr), 0);
+  const int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+  assert_int_equal(wait_for(start({.person = kMember,
+                                   .arguments = {"verify", kId},
+                                   .in = slave,
+                                   .err = full})),
+                   4);
+  termios settings{};
+  tcgetattr(master, &settings);
+  assert_true((settings.c_lflag & ECHO) != 0);
+  for (const int fd : {full, slave, master}) {
+    close(fd);
+  }
+}
+
+// No end of a session, only of the terminal: what was typed so far does not
+// count.
+void terminal_that_goes_away_sets_nothing(void ** /*state*/) {
+  int master = -1;
+  int slave = -1;
+  assert_int_equal(openpty(&master, &slave, nullptr, nullptr, nullptr), 0);
+  fcntl(master, F_SETFD, FD_CLOEXEC);
+  Pipe messages;
+  const pid_t helper = start({.person = kAdmin,
+                              .arguments = {"set", kId},
+                              .in = slave,
+                              .err = messages.writer()});
+  close(slave);
+  std::array<char, 64> question{};
+  assert_true(read(messages.reader(), question.data(), question.size()) > 0);
+  assert_text_equal(question.data(), "New secret: ");
+  assert_int_equal(write(master, kWrongSecret, 36), 36);
+  close(master);
+  assert_int_equal(wait_for(helper), 4);
+  assert_true(messages.read_all().ends_with(
+      "pbstoken-helper: cannot read the secret from standard input: "
+      "Input/output error\n"));
+  assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
+}
+
 // The signal goes to who stayed behind, and from there to who waits.
 void terminal_ctrl_c_ends_the_wait_for_the_lock(void ** /*state*/) {
   const int lock = open(kLock, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
@@ -637,6 +769,57 @@ void terminal_of_others_is_left_alone(void ** /*state*/) {
   assert_true((settings.c_lflag & ECHO) != 0);
 }
 
+// As a shell leaves it behind that has ended: in the background, where nobody
+// can bring it to the front.
+Outcome run_as_orphan(const Person &person, const std::string &command) {
+  int master = -1;
+  int slave = -1;
+  assert_int_equal(openpty(&master, &slave, nullptr, nullptr, nullptr), 0);
+  assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+  Pipe messages;
+  const pid_t leader = start_child([&] {
+    setsid();
+    ioctl(slave, TIOCSCTTY, 0);
+    wait_for(start_child([&] {
+      Pipe shell;
+      start({.person = person,
+             .arguments = {command, kId},
+             .in = slave,
+             .err = messages.writer(),
+             .prepare = [&] {
+               setpgid(0, 0);
+               shell.read_all();  // to its end
+             }});
+      return 0;
+    }));
+    pause();
+    return 0;
+  });
+  // It is our child now, and we are of another session.
+  int status = -1;
+  assert_int_not_equal(waitpid(-1, &status, WUNTRACED), leader);
+  prctl(PR_SET_CHILD_SUBREAPER, 0);
+  kill(leader, SIGKILL);
+  wait_for(leader);
+  close(slave);
+  close(master);
+  return {.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
+          .out = {},
+          .err = messages.read_all()};
+}
+
+// It is not stopped, for ever.
+void terminal_of_an_orphan_is_exit_4(void ** /*state*/) {
+  for (const auto &[person, command] :
+       {std::pair{kMember, "verify"}, {kAdmin, "set"}}) {
+    const Outcome outcome = run_as_orphan(person, command);
+    assert_int_equal(outcome.status, 4);
+    assert_text_equal(outcome.err,
+                      "pbstoken-helper: cannot read the secret from standard "
+                      "input: Input/output error\n");
+  }
+}
+
 #define FRESH_TEST(name) \
   cmocka_unit_test_setup_teardown(name, fresh_host, leave_nobody)
 
@@ -656,13 +839,21 @@ int main() {
       FRESH_TEST(writer_waits_for_a_full_pipe_in_vain_but_not_for_ever),
       FRESH_TEST(writer_waits_for_a_raced_pipe_in_vain_but_not_for_ever),
       FRESH_TEST(writer_waits_for_no_input_and_no_message),
+      FRESH_TEST(writer_whose_file_goes_meanwhile_makes_a_new_one),
+      FRESH_TEST(writer_whose_file_comes_meanwhile_keeps_it),
+      FRESH_TEST(writer_that_is_ended_before_the_change_makes_none),
       FRESH_TEST(terminal_asks_for_a_secret_without_echo),
       FRESH_TEST(terminal_asks_twice_for_a_new_secret),
       FRESH_TEST(terminal_ctrl_c_at_the_question_ends_it),
+      FRESH_TEST(terminal_ctrl_c_at_either_question_sets_nothing),
+      FRESH_TEST(terminal_ctrl_d_ends_the_secret),
+      FRESH_TEST(terminal_without_messages_is_exit_4),
+      FRESH_TEST(terminal_that_goes_away_sets_nothing),
       FRESH_TEST(terminal_ctrl_c_ends_the_wait_for_the_lock),
       FRESH_TEST(terminal_does_not_stop_the_holder),
       FRESH_TEST(terminal_exit_status_is_the_childs),
       FRESH_TEST(terminal_of_others_is_left_alone),
+      FRESH_TEST(terminal_of_an_orphan_is_exit_4),
   };
   return cmocka_run_group_tests_name("helper_reach", tests, nullptr, nullptr);
 }

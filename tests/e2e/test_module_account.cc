@@ -2,6 +2,7 @@
 // The account rules, in account and in auth, and who the user is afterwards.
 #include <ctime>
 
+#include "e2e_accounts.h"
 #include "e2e_pam.h"
 
 namespace pbstoken {
@@ -9,31 +10,8 @@ namespace {
 
 using namespace testing;
 
-constexpr const char *kUsers = "/etc/proxmox-backup/user.cfg";
-
-const std::string kExample =
-    "user: john@pbs\n\tcomment An example\n\n"
-    "token: john@pbs!client1\n\n"
-    "token: john@pbs!off\n\tenable false\n\n"
-    "token: john@pbs!gone\n\texpire 1700000000\n\n"
-    "user: locked@pbs\n\tenable 0\n\n"
-    "token: locked@pbs!t1\n\tenable true\n\n"
-    "token: ghost@pbs!t1\n\n"
-    "token: root@pam!old\n\texpire 0\n";
-
-struct Row {
-  const char *id;
-  int code;
-};
-constexpr Row kRows[] = {
-    {"john@pbs!client1", PAM_SUCCESS},    {"root@pam!old", PAM_SUCCESS},
-    {"john@pbs!off", PAM_PERM_DENIED},    {"john@pbs!gone", PAM_ACCT_EXPIRED},
-    {"locked@pbs!t1", PAM_PERM_DENIED},   {"ghost@pbs!t1", PAM_USER_UNKNOWN},
-    {"john@pbs!other", PAM_USER_UNKNOWN},
-};
-
 void write_users(const std::string &text) {
-  write_file(kUsers, text);
+  write_file(kUserCfg, text);
 }
 
 // `auth` and `account` with the same options.
@@ -49,11 +27,11 @@ int setup(void **state) {
   }
   write_file("/etc/pbstoken/pbs.conf", "cache_ttl = 0\n");
   Tokens tokens;
-  for (const Row &row : kRows) {
+  for (const AccountRow &row : kAccountRows) {
     tokens.push_back({row.id, kHash});
   }
   write_shadow(tokens);
-  write_users(kExample);
+  write_users(kAccounts);
   write_both("");
   return 0;
 }
@@ -65,7 +43,7 @@ int manage(const std::string &user) {
 
 void account_gives_upstreams_answer_for_every_row(void ** /*state*/) {
   for (int round = 0; round < 2; ++round) {
-    for (const Row &row : kRows) {
+    for (const AccountRow &row : kAccountRows) {
       Conversation conversation = {.answer = kSecret};
       PamHandle handle(kService, row.id, &conversation);
       assert_pam(handle.authenticate(), PAM_SUCCESS);
@@ -78,7 +56,7 @@ void account_gives_upstreams_answer_for_every_row(void ** /*state*/) {
 
 void check_account_refuses_in_auth(void ** /*state*/) {
   write_both("check_account");
-  for (const Row &row : kRows) {
+  for (const AccountRow &row : kAccountRows) {
     assert_pam(authenticate(row.id, kSecret), row.code);
     // A wrong secret learns nothing of the rules.
     assert_pam(authenticate(row.id, kOldSecret), PAM_AUTH_ERR);
@@ -161,10 +139,10 @@ void user_cfg_that_cannot_be_read_is_unavailable(void ** /*state*/) {
     write_users(text);
     assert_pam(manage(kId), PAM_AUTHINFO_UNAVAIL);
   }
-  std::filesystem::remove(kUsers);
-  std::filesystem::create_directory(kUsers);
+  std::filesystem::remove(kUserCfg);
+  std::filesystem::create_directory(kUserCfg);
   assert_pam(manage(kId), PAM_AUTHINFO_UNAVAIL);
-  std::filesystem::remove(kUsers);
+  std::filesystem::remove(kUserCfg);
   assert_pam(manage(kId), PAM_USER_UNKNOWN);
   write_both("nosuchoption");
   assert_pam(manage(kId), PAM_SERVICE_ERR);

@@ -22,7 +22,6 @@ using namespace testing;
 // be: an unread configuration is no configuration.
 constexpr const char *kTokens = "/etc/proxmox-backup/sweep.shadow";
 constexpr const char *kUsers = "/etc/proxmox-backup/sweep.cfg";
-constexpr const char *kDefaultUsers = "/etc/proxmox-backup/user.cfg";
 constexpr const char *kDisabled = "john@pbs!off";
 constexpr const char *kEnabled = "john@pbs!client1";
 
@@ -53,7 +52,7 @@ int setup(void **state) {
   write_file(kUsers, kUsersText, 0640);
   const std::string wrong = crypt(kWrongSecret, "$5$rounds=1000$saltSALT");
   write_shadow({{kEnabled, wrong}, {kDisabled, hash}});
-  write_file(kDefaultUsers,
+  write_file(kUserCfg,
              "user: john@pbs\n\ntoken: john@pbs!client1\n\n"
              "token: john@pbs!off\n",
              0640);

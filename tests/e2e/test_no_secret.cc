@@ -15,8 +15,6 @@ namespace {
 
 using namespace testing;
 
-constexpr const char *kUsers = "/etc/proxmox-backup/user.cfg";
-
 // --- the service
 
 char *the_kept_answer = nullptr;
@@ -250,7 +248,7 @@ int setup(void **state) {
     std::filesystem::copy_file(std::filesystem::canonical(from), to);
     chmod(to.c_str(), 0755);
   }
-  write_file(kUsers, "user: john@pbs\n\ntoken: john@pbs!client1\n", 0640);
+  write_file(kUserCfg, "user: john@pbs\n\ntoken: john@pbs!client1\n", 0640);
   return 0;
 }
 

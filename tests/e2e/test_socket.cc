@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The helper's socket: for services whose setuid programs are none, and from
 // whoever else may connect.
+#include <sys/mount.h>
 #include <sys/time.h>
 
 #include <ctime>
@@ -277,6 +278,211 @@ void request_that_is_none_is_refused(void ** /*state*/) {
   assert_text_equal(read_file(kShadow), shadow_of({{kId, kHash}}));
 }
 
+std::string number_bytes(std::uint64_t number, std::size_t size) {
+  std::string bytes(size, '\0');
+  std::memcpy(bytes.data(), &number, size);
+  return bytes;
+}
+
+// The request as its fields are, which make_request() would refuse.
+std::string request_of_any_size(const HelperRequest &request) {
+  std::string body = number_bytes(static_cast<unsigned>(request.command), 1) +
+                     std::string(1, '\0');
+  for (const std::string_view field :
+       {request.store, request.host, request.token_id, request.secret}) {
+    body += number_bytes(field.size(), 2);
+    body += field;
+  }
+  return number_bytes(request_word(), 8) + number_bytes(body.size(), 4) + body;
+}
+
+void request_with_a_field_too_long_is_refused(void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  const HelperRequest good = a_request();
+  assert_text_equal(request_of_any_size(good), request_bytes(good));
+  const std::string host(kMaxRequestHost + 1, 'h');
+  const std::string id = std::string(kMaxRequestId - 5, 'u') + "@pbs!t";
+  const std::string secret(kMaxRequestSecret + 1, 's');
+  std::array<HelperRequest, 4> all = {good, good, good, good};
+  all[0].host = host;
+  all[1].token_id = id;
+  all[2].secret = secret;
+  all[3].store = "../pbs";
+  for (const HelperRequest &request : all) {
+    const std::string bytes =
+        exchange(become_member, request_of_any_size(request));
+    const auto answer = parse_answer(bytes);
+    assert_true(answer && answer->reply == Reply::kUnavailable);
+    assert_text_equal(answer->text,
+                      "cannot use the request: a field is not what it must be");
+  }
+  // One byte less, and it is answered.
+  HelperRequest longest = good;
+  longest.host = std::string_view(host).substr(1);
+  longest.secret = std::string_view(secret).substr(1);
+  assert_true(reply_in(exchange(become_member, request_of_any_size(longest))) ==
+              Reply::kUnacceptableSecret);
+}
+
+void store_without_user_cfg_has_no_account_checks(void ** /*state*/) {
+  configure("user_cfg =\n");
+  write_shadow({{kId, kHash}});
+  HelperRequest request = a_request();
+  assert_true(reply_in(exchange(become_member, request_bytes(request))) ==
+              Reply::kMatch);
+  request.command = HelperCommand::kAccount;
+  request.secret = "";
+  assert_true(reply_in(exchange(become_member, request_bytes(request))) ==
+              Reply::kNoUserCfg);
+}
+
+// --- rotation, by who connects himself
+
+HelperRequest a_rotation() {
+  HelperRequest request = a_request();
+  request.command = HelperCommand::kRotate;
+  return request;
+}
+
+struct Rotated {
+  std::optional<Reply> reply;
+  std::string offered;  // the new secret
+};
+
+// before: what happens between offer and acknowledgement.
+Rotated rotate_as_member(const std::function<void()> &before) {
+  Pipe offered;
+  Pipe answer;
+  Pipe go;
+  const pid_t client = start_child([&] {
+    become_member();
+    const int fd = connect_to_socket();
+    const std::string bytes = request_bytes(a_rotation());
+    if (send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0) {
+      return 1;
+    }
+    std::array<char, 512> part{};
+    ssize_t count = recv(fd, part.data(), part.size(), 0);
+    const auto offer = parse_offer(
+        {part.data(), static_cast<std::size_t>(count > 0 ? count : 0)});
+    if (!offer || write(offered.writer(), offer->data(), offer->size()) < 0) {
+      return 2;
+    }
+    offered.close_writer();
+    go.read_all();
+    send(fd, kAcknowledgement.data(), kAcknowledgement.size(), MSG_NOSIGNAL);
+    while ((count = recv(fd, part.data(), part.size(), 0)) > 0) {
+      if (write(answer.writer(), part.data(), static_cast<std::size_t>(count)) <
+          0) {
+        return 3;
+      }
+    }
+    return 0;
+  });
+  Rotated rotated;
+  rotated.offered = offered.read_all();
+  before();
+  go.close_writer();
+  rotated.reply = reply_in(answer.read_all());
+  assert_int_equal(wait_for(client), 0);
+  return rotated;
+}
+
+bool is_accepted(const std::string &secret) {
+  return run_helper({"verify", kId}, secret).status == 0;
+}
+
+void rotation_counts_when_it_is_acknowledged(void ** /*state*/) {
+  configure("member_rotate = yes\n");
+  write_shadow({{kId, kHash}});
+  const Rotated rotated = rotate_as_member([] {
+    assert_text_equal(read_file(kShadow), shadow_of({{kId, kHash}}));
+  });
+  assert_true(rotated.reply == Reply::kDone);
+  assert_int_equal(rotated.offered.size(), 36);
+  assert_true(is_accepted(rotated.offered));
+  assert_false(is_accepted(kSecret));
+}
+
+// Whoever goes away, with the offer read or not, has rotated nothing.
+void rotation_that_is_not_acknowledged_changes_nothing(void ** /*state*/) {
+  configure("member_rotate = yes\n");
+  write_shadow({{kId, kHash}});
+  for (const bool reads : {false, true}) {
+    const int status = in_child([&] {
+      become_member();
+      const int fd = connect_to_socket();
+      const std::string bytes = request_bytes(a_rotation());
+      send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      std::array<char, 512> part{};
+      return recv(fd, part.data(), part.size(), reads ? 0 : MSG_PEEK) > 8 ? 0
+                                                                          : 1;
+    });
+    assert_int_equal(status, 0);
+    // The next one is answered, and by then that has ended or ends like it.
+    assert_true(is_accepted(kSecret));
+    assert_text_equal(read_file(kShadow), shadow_of({{kId, kHash}}));
+  }
+}
+
+void rotation_of_what_is_changed_meanwhile_is_refused(void ** /*state*/) {
+  configure("member_rotate = yes\ncache_ttl = 0\n");
+  for (const auto &[text, expected] :
+       std::vector<std::pair<std::string, Reply>>{
+           {shadow_of({{kId, kOldHash}}), Reply::kChangedMeanwhile},
+           {"{}", Reply::kChangedMeanwhile},
+           {"{", Reply::kUnavailable}}) {
+    write_shadow({{kId, kHash}});
+    const Rotated rotated =
+        rotate_as_member([text = text] { write_file(kShadow, text, 0640); });
+    assert_true(rotated.reply == expected);
+    assert_text_equal(read_file(kShadow), text);
+  }
+}
+
+// The host's daemons cannot be told: where their page is, nothing is written.
+void rotation_that_cannot_be_announced_says_so(void ** /*state*/) {
+  const std::string directory = scratch("versions");
+  std::filesystem::create_directories(directory);
+  configure("member_rotate = yes\nversion_cache = " + directory + "/page\n");
+  write_shadow({{kId, kHash}});
+  std::string page = "\x19\xc6\xa8\xe6\x9a\x84\x8f\x83";
+  page.resize(4096);
+  write_file(directory + "/page", page, 0660);
+  const char *const at = directory.c_str();
+  assert_int_equal(mount(at, at, nullptr, MS_BIND, nullptr), 0);
+  assert_int_equal(
+      mount(nullptr, at, nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY, nullptr),
+      0);
+  const Rotated rotated = rotate_as_member([] {});
+  const Outcome set = run_helper({"set", kOldId}, kOldSecret);
+  umount(at);
+  assert_true(rotated.reply == Reply::kDoneNotDurably);
+  assert_true(is_accepted(rotated.offered));
+  assert_int_equal(set.status, 7);
+  assert_text_equal(set.err,
+                    "pbstoken-helper: token.shadow was changed, but the "
+                    "Proxmox daemons could not be told: they may take up to "
+                    "a minute to notice\n");
+}
+
+void rotation_that_cannot_begin_is_refused(void ** /*state*/) {
+  configure("member_rotate = yes\n");
+  const std::string id = std::string(60, 'u') + "@pbs!t";
+  write_shadow({{id, kHash}});
+  HelperRequest request = a_rotation();
+  request.token_id = id;
+  const std::string bytes = exchange(become_member, request_bytes(request));
+  const auto answer = parse_answer(bytes);
+  assert_true(answer && answer->reply == Reply::kUnavailable);
+  assert_text_equal(answer->text,
+                    "not an API token ID: longer than 64 characters");
+  write_file(kShadow, "{", 0640);
+  assert_true(reply_in(exchange(become_member, request_bytes(a_rotation()))) ==
+              Reply::kUnavailable);
+  assert_text_equal(read_file(kShadow), "{");
+}
+
 // Whoever connects and says nothing, or a byte a second, is sent away.
 void request_that_does_not_arrive_ends_after_5_seconds(void ** /*state*/) {
   write_shadow({{kId, kHash}});
@@ -320,6 +526,29 @@ void serve_is_for_root_and_for_sockets(void ** /*state*/) {
   assert_int_equal(on_a_pipe.status, 4);
   assert_text_equal(on_a_pipe.out, "");
   assert_true(on_a_pipe.err.starts_with("pbstoken-helper: "));
+  // Nor on a socket that nobody has connected to, that is not of this host, or
+  // whose messages are no stream.
+  std::array<int, 2> seqpacket{};
+  std::array<int, 2> datagram{};
+  assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, seqpacket.data()), 0);
+  assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, datagram.data()), 0);
+  for (const int fd :
+       {socket(AF_UNIX, SOCK_STREAM, 0), socket(AF_INET, SOCK_STREAM, 0),
+        seqpacket[0], datagram[0]}) {
+    const Outcome outcome =
+        run({.path = helper_path(), .arguments = {"serve"}, .prepare = [fd] {
+               dup2(fd, STDIN_FILENO);
+             }});
+    close(fd);
+    assert_int_equal(outcome.status, 4);
+    assert_text_equal(outcome.out, "");
+    assert_text_equal(outcome.err,
+                      "pbstoken-helper: cannot tell who is connected to "
+                      "standard input: not a connected AF_UNIX stream "
+                      "socket\n");
+  }
+  close(seqpacket[1]);
+  close(datagram[1]);
 }
 
 // A member's own socket pair makes nobody root: the caller is who started it.
@@ -347,6 +576,24 @@ void reply_mode_judges_by_the_real_uid(void ** /*state*/) {
   }
   assert_true(answer_of({"--reply=1", "flush"}, become_member) ==
               Reply::kNotPermitted);
+  // What is wrong with a configuration root is told alone.
+  configure("hunter2\n");
+  for (const auto &[who, expected] :
+       {std::pair<std::function<void()>, std::string>{
+            [] {},
+            "/etc/pbstoken/pbs.conf:1: hunter2: not a 'key = value' line"},
+        {become_member,
+         "cannot use the store's configuration: root is told why"}}) {
+    const Outcome outcome = run({.path = setuid_helper(),
+                                 .arguments = {"--reply=1", "verify", kId},
+                                 .input = kSecret,
+                                 .prepare = who});
+    const auto answer = parse_answer(outcome.out);
+    assert_true(answer && answer->reply == Reply::kUnavailable);
+    assert_text_equal(answer->text, expected);
+    assert_int_equal(outcome.status, 4);
+  }
+  configure("");
   // Not even root gets any other command that way.
   assert_true(answer_of({"--reply=1", "delete", kId}, [] {}) ==
               Reply::kUnavailable);
@@ -393,6 +640,13 @@ int main() {
       SOCKET_TEST(connection_that_breaks_is_no_success),
       SOCKET_TEST(request_of_a_member_is_answered),
       SOCKET_TEST(request_that_is_none_is_refused),
+      SOCKET_TEST(request_with_a_field_too_long_is_refused),
+      SOCKET_TEST(store_without_user_cfg_has_no_account_checks),
+      SOCKET_TEST(rotation_counts_when_it_is_acknowledged),
+      SOCKET_TEST(rotation_that_is_not_acknowledged_changes_nothing),
+      SOCKET_TEST(rotation_of_what_is_changed_meanwhile_is_refused),
+      SOCKET_TEST(rotation_that_cannot_be_announced_says_so),
+      SOCKET_TEST(rotation_that_cannot_begin_is_refused),
       SOCKET_TEST(request_that_does_not_arrive_ends_after_5_seconds),
       MEMBER_TEST(serve_is_for_root_and_for_sockets),
       MEMBER_TEST(reply_mode_judges_by_the_real_uid),

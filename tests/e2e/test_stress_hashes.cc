@@ -67,19 +67,6 @@ CryptFunction load_watched() {
   return watched_crypt;
 }
 
-// A line of /proc/self/status, in KiB.
-std::uint64_t memory_of_this_process(const char *name) {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.rfind(name, 0) == 0) {
-      std::uint64_t size = 0;
-      std::istringstream(line.substr(line.find(':') + 1)) >> size;
-      return size;
-    }
-  }
-  return 0;
-}
-
 int setup(void **state) {
   static const Shared<Board> shared;
   board = new (&*shared) Board{};
@@ -149,7 +136,7 @@ void flood_of_200_wrong_secrets_is_bounded_in_hashes_and_memory(void **state) {
   constexpr std::size_t kEach = 13;  // 208 in all
   wait_for(start_together(kProcesses, [&](std::size_t number) {
     Verifier verifier(scene.store, load_watched);
-    board->at_first[number] = memory_of_this_process("VmRSS");
+    board->at_first[number] = testing::memory_of_this_process("VmRSS");
     for (std::size_t i = 0; i < kEach; ++i) {
       const std::string said =
           verdict(&verifier, kId,
@@ -158,7 +145,7 @@ void flood_of_200_wrong_secrets_is_bounded_in_hashes_and_memory(void **state) {
       board->busy += said == "error" ? 1 : 0;
       require(said == "mismatch" || said == "error");
     }
-    board->at_most[number] = memory_of_this_process("VmHWM");
+    board->at_most[number] = testing::memory_of_this_process("VmHWM");
   }));
   assert_int_equal(board->all + board->busy, kProcesses * kEach);
   assert_in_range(board->most, 1, kPlaces);
