@@ -90,20 +90,20 @@ Meaning judge_account(const pam_handle_t *pamh, const ModuleOptions &options,
 
 int manage_account(pam_handle_t *pamh, std::span<const char *const> argv) {
   const NotCancellable here;
-  const auto options = usable_options(pamh, argv, kCannotVerify);
-  if (!options) {
+  ModuleOptions options;
+  if (!get_options(pamh, argv, kCannotVerify, &options)) {
     return PAM_SERVICE_ERR;
   }
   const auto id = token_of(pamh);
   if (!id) {
     return PAM_IGNORE;
   }
-  const auto session = open_session(pamh, *options);
+  const auto session = open_session(pamh, options);
   if (!session) {
     log_broken(pamh, kCannotVerify, session.error());
     return pam_code(session.error());
   }
-  const Meaning meaning = judge_account(pamh, *options, *session, *id);
+  const Meaning meaning = judge_account(pamh, options, *session, *id);
   if (!meaning.reason.empty()) {
     log_failure(pamh, id->text, meaning.reason);
   }

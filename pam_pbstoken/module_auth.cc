@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "module_auth.h"
 
+#include <cstring>
 #include <string_view>
 
 #include "module_account.h"
@@ -48,8 +49,11 @@ void forget_token_id(pam_handle_t *pamh) {
 
 // Who was verified, for account and for services that map the user name.
 bool publish_token_id(pam_handle_t *pamh, const TokenId &id) {
+  constexpr std::size_t kMore = 2;  // the '=' and the NUL
   Buffer variable;
-  return variable.append(kTokenIdVariable) && variable.append("=") &&
+  return variable.reserve(std::strlen(kTokenIdVariable) + id.text.size() +
+                          kMore) &&
+         variable.append(kTokenIdVariable) && variable.append("=") &&
          variable.append(id.text) && variable.terminate() &&
          pam_putenv(pamh, variable.data()) == PAM_SUCCESS &&
          remember_verified(pamh, id.text);
@@ -130,24 +134,24 @@ Meaning decide(const pam_handle_t *pamh, const ModuleOptions &options,
 }  // namespace
 
 int authenticate(pam_handle_t *pamh, std::span<const char *const> argv) {
-  const auto options = usable_options(pamh, argv, kCannotVerify);
-  if (!options) {
+  ModuleOptions options;
+  if (!get_options(pamh, argv, kCannotVerify, &options)) {
     return PAM_SERVICE_ERR;
   }
   forget_token_id(pamh);
   std::string_view user;
-  if (const int status = get_user(pamh, *options, &user);
+  if (const int status = get_user(pamh, options, &user);
       status != PAM_SUCCESS) {
     return status;
   }
   // Nobody is asked for a secret that could not be verified.
-  const auto session = open_session(pamh, *options);
+  const auto session = open_session(pamh, options);
   if (!session) {
     log_broken(pamh, kCannotVerify, session.error());
     return pam_code(session.error());
   }
   const char *password = nullptr;
-  if (const int status = get_authtok(pamh, *options, &password);
+  if (const int status = get_authtok(pamh, options, &password);
       status != PAM_SUCCESS) {
     return status;
   }
@@ -158,15 +162,15 @@ int authenticate(pam_handle_t *pamh, std::span<const char *const> argv) {
   const NotCancellable from_here_on;
   Credentials credentials;
   Source source = Source::kFile;
-  Meaning meaning = find_credentials(*options, user, password, &credentials);
+  Meaning meaning = find_credentials(options, user, password, &credentials);
   if (meaning.code == PAM_SUCCESS) {
-    meaning = decide(pamh, *options, *session, credentials, &source);
+    meaning = decide(pamh, options, *session, credentials, &source);
   }
   if (!meaning.reason.empty()) {
     log_failure(pamh, credentials.id.text, meaning.reason);
   }
   return meaning.code == PAM_SUCCESS
-             ? accept(pamh, *options, credentials.id, source)
+             ? accept(pamh, options, credentials.id, source)
              : meaning.code;
 }
 

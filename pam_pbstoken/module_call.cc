@@ -6,23 +6,21 @@
 
 namespace pbstoken {
 
-std::optional<ModuleOptions> usable_options(const pam_handle_t *pamh,
-                                            std::span<const char *const> argv,
-                                            const char *what) {
-  const auto options = parse_module_options(argv);
-  if (!options) {
-    log_broken(pamh, what, options.error());
-    return std::nullopt;
+bool get_options(const pam_handle_t *pamh, std::span<const char *const> argv,
+                 const char *what, ModuleOptions *out_options) {
+  if (const auto parsed = parse_module_options(argv, out_options); !parsed) {
+    log_broken(pamh, what, parsed.error());
+    return false;
   }
   // A caller whose privileges come from elsewhere must not choose the file
   // that says who is who.
-  if (!options->config.empty() && !is_root()) {
+  if (!out_options->config.empty() && !is_root()) {
     log_broken(pamh, what,
                plain_error(Errc::kBadConfiguration, "cannot use option",
                            "config=", "the effective uid is not 0"));
-    return std::nullopt;
+    return false;
   }
-  return *options;
+  return true;
 }
 
 int current_user(pam_handle_t *pamh, std::string_view *out_user) {

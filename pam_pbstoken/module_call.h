@@ -6,7 +6,6 @@
 
 #include <security/pam_modules.h>
 
-#include <optional>
 #include <span>
 #include <string_view>
 
@@ -20,11 +19,11 @@ namespace pbstoken {
 // What a failed call was about, in the log.
 constexpr const char *kCannotVerify = "cannot verify";
 
-// The options of a call; nothing, and a line in the log that begins with
-// `what`, if they cannot be used: PAM_SERVICE_ERR.
-std::optional<ModuleOptions> usable_options(const pam_handle_t *pamh,
-                                            std::span<const char *const> argv,
-                                            const char *what);
+// Sets *out_options, which are the defaults, to those of a call; false, and a
+// line in the log that begins with `what`, if they cannot be used:
+// PAM_SERVICE_ERR.
+bool get_options(const pam_handle_t *pamh, std::span<const char *const> argv,
+                 const char *what, ModuleOptions *out_options);
 
 // The user name that the handle has now.
 int current_user(pam_handle_t *pamh, std::string_view *out_user);

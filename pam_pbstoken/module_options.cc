@@ -103,34 +103,35 @@ Error option_error(std::string_view option, Problem problem) {
 }
 
 // What one option asks of the others.
-Result<ModuleOptions> complete(ModuleOptions options) {
-  const bool maps = !options.map_user.empty();
-  if (!options.realm.empty() && !options.combined && !maps) {
+Result<void> complete(ModuleOptions *options) {
+  const bool maps = !options->map_user.empty();
+  if (!options->realm.empty() && !options->combined && !maps) {
     return option_error("realm=", "needs combined or map_user=");
   }
   // Users of different realms may have one name.
-  if (options.maps_to_user_part() && options.realm.empty()) {
+  if (options->maps_to_user_part() && options->realm.empty()) {
     return option_error("map_user=user", "needs realm=");
   }
-  if (options.combined && options.realm.empty()) {
-    options.realm = FixedText<32>("pam");  // the host's own users
+  if (options->combined && options->realm.empty()) {
+    options->realm = FixedText<32>("pam");  // the host's own users
   }
   // Services that know the user by a name of his own may never call account
   // for the token.
-  options.check_account = options.check_account || options.combined || maps;
-  return options;
+  options->check_account = options->check_account || options->combined || maps;
+  return {};
 }
 
 }  // namespace
 
-Result<ModuleOptions> parse_module_options(std::span<const char *const> argv) {
-  ModuleOptions options;
+Result<void> parse_module_options(std::span<const char *const> argv,
+                                  ModuleOptions *out_options) {
   for (const std::string_view option : argv) {
-    if (const Problem problem = apply(&options, option); problem != nullptr) {
+    if (const Problem problem = apply(out_options, option);
+        problem != nullptr) {
       return option_error(option, problem);
     }
   }
-  return complete(options);
+  return complete(out_options);
 }
 
 }  // namespace pbstoken

@@ -35,9 +35,11 @@ struct ModuleOptions {
   }
 };
 
-// kBadConfiguration, naming the option, if one is unknown or malformed: a
-// misspelt option must not silently weaken a stack.
-Result<ModuleOptions> parse_module_options(std::span<const char *const> argv);
+// Sets *out_options, which are the defaults.  kBadConfiguration, naming the
+// option, if one is unknown or malformed: a misspelt option must not silently
+// weaken a stack.
+Result<void> parse_module_options(std::span<const char *const> argv,
+                                  ModuleOptions *out_options);
 
 }  // namespace pbstoken
 

@@ -166,12 +166,12 @@ int change_secret(pam_handle_t *pamh, int flags,
   const auto has = [flags](auto flag) {
     return (flags & static_cast<int>(flag)) != 0;
   };
-  const auto options = usable_options(pamh, argv, kCannotChange);
-  if (!options) {
+  ModuleOptions options;
+  if (!get_options(pamh, argv, kCannotChange, &options)) {
     return PAM_SERVICE_ERR;
   }
   std::string_view user;
-  if (const int status = get_user(pamh, *options, &user);
+  if (const int status = get_user(pamh, options, &user);
       status != PAM_SUCCESS) {
     return status;
   }
@@ -185,7 +185,7 @@ int change_secret(pam_handle_t *pamh, int flags,
                               "the new one could not be shown"),
                   PAM_AUTHTOK_ERR);
   }
-  return has(PAM_PRELIM_CHECK) ? check(pamh, *options) : update(pamh, *options);
+  return has(PAM_PRELIM_CHECK) ? check(pamh, options) : update(pamh, options);
 }
 
 }  // namespace pbstoken

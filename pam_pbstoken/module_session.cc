@@ -20,11 +20,11 @@ void free_session(pam_handle_t * /*pamh*/, void *data, int /*status*/) {
 
 // The options that make one session another.
 using DataName = FixedText<kMaxPath + 64>;
-DataName data_name(const ModuleOptions &options, const PathText &path) {
+DataName data_name(const ModuleOptions &options) {
   DataName name("pam_pbstoken ");
   return name.append(options.store.view())
       .append(options.nocache ? " nocache " : " ")
-      .append(path.view());
+      .append(options.config.view());
 }
 
 }  // namespace
@@ -35,16 +35,16 @@ Session::Session(const Store &settings)
 Result<Session *> open_session(pam_handle_t *pamh,
                                const ModuleOptions &options) {
   const NotCancellable here;
-  const PathText path = options.config.empty()
-                            ? configuration_path(options.store.view())
-                            : options.config;
-  const DataName name = data_name(options, path);
+  const DataName name = data_name(options);
   const void *existing = nullptr;
   if (pam_get_data(pamh, name.c_str(), &existing) == PAM_SUCCESS &&
       existing != nullptr) {
     // Ours to change: libpam's const only says that it does not look inside.
     return static_cast<Session *>(const_cast<void *>(existing));
   }
+  const PathText path = options.config.empty()
+                            ? configuration_path(options.store.view())
+                            : options.config;
   Store store;
   if (const auto recalled = recall_store(options.store.view(), path, &store);
       !recalled) {

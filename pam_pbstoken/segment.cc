@@ -309,7 +309,7 @@ std::optional<Fact> Segment::find(std::string_view token_id,
                                   const Binding *binding) const {
   const Place place = place_of(token_id);
   for (const Fact part : {Fact::kMatch, Fact::kMismatch}) {
-    for (const Slot &shared : used(*bucket(part, place))) {
+    for (const Slot &shared : *bucket(part, place)) {
       if (load_relaxed(&shared.tag) != place.tag) {
         continue;
       }

@@ -210,8 +210,9 @@ std::optional<ModuleOptions> take_options(std::string_view line) {
   add(kCombined[input.take_choice(kCombined.size())]);
   add(kRealm[input.take_choice(kRealm.size())]);
   add(kMap[input.take_choice(kMap.size())]);
-  const auto options = parse_module_options({argv.data(), argc});
-  return options ? std::optional(*options) : std::nullopt;
+  ModuleOptions options;
+  const auto parsed = parse_module_options({argv.data(), argc}, &options);
+  return parsed ? std::optional(options) : std::nullopt;
 }
 
 void test_credentials(const ModuleOptions &options, std::string_view user,
