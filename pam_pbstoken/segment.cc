@@ -470,6 +470,9 @@ void WritableSegment::insert(Fact fact, std::string_view token_id,
       best_rank = rank;
       best = &shared;
     }
+    if (slot.tag == 0) {
+      break;  // see used()
+    }
   }
   store_slot(best, {.tag = place.tag,
                     .generation = generation,
@@ -551,16 +554,14 @@ void WritableSegment::insert_account(std::string_view token_id,
   AccountSlot *best = &slots[0];
   for (AccountSlot &shared : slots) {
     const std::uint64_t tag = load_relaxed(&shared.tag);
-    if (tag == place.tag) {
-      if (is_later_account(shared, token_id, generation)) {
-        return;
-      }
+    if (tag == place.tag && is_later_account(shared, token_id, generation)) {
+      return;
+    }
+    if (tag == place.tag || tag == 0) {
       best = &shared;
       break;
     }
-    if (load_relaxed(&best->tag) != 0 &&
-        (tag == 0 ||
-         load_relaxed(&shared.generation) < load_relaxed(&best->generation))) {
+    if (load_relaxed(&shared.generation) < load_relaxed(&best->generation)) {
       best = &shared;
     }
   }

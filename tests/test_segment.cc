@@ -348,6 +348,23 @@ void rebind_other_stored_hash_drops_and_keeps_the_fact(void **state) {
   assert_true(segment.in_force(kOldMatch, 8) == Fact::kMatch);
 }
 
+// What was never used ends a bucket.  Damage may make such a slot in front of
+// one that is used.
+void insert_behind_a_gap_fills_it_and_rebind_finds_it(void **state) {
+  const MemorySegment &segment = segment_in(state);
+  for (const Claimant &known : {kMatch, kMismatch}) {
+    Claimant other = known;
+    other.id = "john@pbs!other";
+    segment.insert(other, 4);
+    segment.insert(known, 4);
+    segment.part(known.fact)[0].tag = 0;
+    segment.insert(known, 4);
+  }
+  segment.open().rebind(kId, kStored, 6);
+  assert_true(segment.in_force(kMatch, 6) == Fact::kMatch);
+  assert_true(segment.in_force(kMismatch, 6) == Fact::kMismatch);
+}
+
 void rebind_token_that_is_gone_is_not_carried_over(void **state) {
   const MemorySegment &segment = segment_in(state);
   const Claimant other = {"jane@pbs!t", kSecret, kStored, Fact::kMatch};
@@ -477,6 +494,7 @@ int main() {
       with_segment(insert_over_what_is_out_of_force_replaces_it),
       with_segment(rebind_same_stored_hash_carries_over),
       with_segment(rebind_other_stored_hash_drops_and_keeps_the_fact),
+      with_smallest_segment(insert_behind_a_gap_fills_it_and_rebind_finds_it),
       with_segment(rebind_token_that_is_gone_is_not_carried_over),
       with_segment(rebind_one_fact_alone_puts_it_in_force),
       with_segment(rebind_duplicate_names_last_one_counts),

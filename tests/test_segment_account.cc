@@ -147,6 +147,19 @@ void accounts_beyond_the_ways_push_out_the_oldest(void **state) {
   }
 }
 
+// What was never used ends a bucket.  Damage may make such a slot in front of
+// one that is used.
+void account_behind_a_gap_is_inserted_into_it(void **state) {
+  const MemorySegment &segment = segment_in(state);
+  segment.open().insert_account(kId + "0", kUntil, 4);
+  segment.open().insert_account(kId, kUntil, 4);
+  segment.accounts()[0].tag = 0;
+  segment.open().insert_account(kId, kDisabled, 4);
+  assert_true(segment.view().find_account(kId, 4) == kDisabled);
+  segment.open().rebind_account(kId, kUntil, 6);
+  assert_true(segment.view().find_account(kId, 6) == kUntil);
+}
+
 void accounts_have_a_generation_and_a_stamp_of_their_own(void **state) {
   const MemorySegment &segment = segment_in(state);
   WritableSegment writing = segment.open();
@@ -190,6 +203,7 @@ int main() {
       with_segment(account_inserted_late_leaves_what_is_newer),
       with_segment(rebind_account_changes_only_what_has_a_slot),
       with_smallest_segment(accounts_beyond_the_ways_push_out_the_oldest),
+      with_smallest_segment(account_behind_a_gap_is_inserted_into_it),
       with_segment(accounts_have_a_generation_and_a_stamp_of_their_own),
       with_segment(accounts_are_those_of_one_user_cfg),
   };

@@ -36,6 +36,8 @@ install_module() {
   # helper or does not; which is told both.
   echo 'cache_ttl = 3600' >/etc/pbstoken/pbs.conf
   warm_up
+  # A younger configuration is not remembered: memory would grow later.
+  sleep 2.1
   # libpam reads it with every other, and loads what it names.
   service other "auth required $module"
   service host "auth required $module helper=$helper quiet"
