@@ -5,7 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
+#include <charconv>
 #include <cstring>
+#include <string_view>
 
 #include "pbstoken/generation.h"
 #include "pbstoken/segment.h"
@@ -112,10 +115,21 @@ Result<void> fill(int id, const SegmentShape &shape,
   return {};
 }
 
+// The link's text, "time:[4026531834]", has the inode, too, for less than to
+// look at the namespace itself.  Without /proc every process here says 0, and
+// they share a clock.
 std::uint64_t time_namespace() {
-  struct stat status {};
-  // Without /proc every process here says 0, and they share a clock.
-  return stat("/proc/self/ns/time", &status) == 0 ? status.st_ino : 0;
+  constexpr std::string_view kPrefix = "time:[";
+  std::array<char, 64> text{};
+  const ssize_t size = readlink("/proc/self/ns/time", text.data(), text.size());
+  std::uint64_t inode = 0;
+  if (size > 0) {
+    const std::string_view link(text.data(), static_cast<std::size_t>(size));
+    const std::string_view number =
+        slice(link, link.starts_with(kPrefix) ? kPrefix.size() : link.size());
+    std::from_chars(number.data(), number.data() + number.size(), inode);
+  }
+  return inode;
 }
 
 }  // namespace

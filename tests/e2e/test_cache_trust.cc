@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Whose segment is believed, and who gets to see it.
+#include <linux/sched.h>
+#include <sched.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
 
@@ -222,6 +224,25 @@ void segment_of_another_directory_is_left_alone(void **state) {
   std::filesystem::remove_all(old);
 }
 
+// Stamps are times since boot, and boot was at another time there.
+void segment_of_another_time_namespace_is_left_alone(void **state) {
+  const Scene &scene = scene_in(state);
+  warm(scene);
+  const int id = *segment_id(scene.store);
+  in_child([&] {
+    require(unshare(CLONE_NEWTIME) == 0);
+    in_child([&] {
+      Verifier verifier(scene.store, load_crypt);
+      require(!verifier.cache().is_usable());
+      require_text_equal(answer(&verifier, kId, kSecret), "match (hash)");
+      require_text_equal(verdict(&verifier, kId, kWrong), "mismatch");
+    });
+  });
+  assert_true(segment_id(scene.store) == id);
+  Verifier verifier(scene.store, load_crypt);
+  assert_text_equal(answer(&verifier, kId, kSecret), "match (segment)");
+}
+
 void no_segment_to_be_had_gives_the_same_answers(void **state) {
   const Scene &scene = scene_in(state);
   const auto set_limit = [](const char *limit) {
@@ -409,6 +430,7 @@ int main() {
       with_store(segment_of_a_newer_version_is_left_alone),
       with_store(segment_of_an_older_version_is_retired_and_replaced),
       with_store(segment_of_another_directory_is_left_alone),
+      with_store(segment_of_another_time_namespace_is_left_alone),
       with_store(no_segment_to_be_had_gives_the_same_answers),
       with_store(attachment_of_root_is_read_only),
       with_store(attachment_is_not_inherited_by_a_child),
