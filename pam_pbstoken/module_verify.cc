@@ -48,15 +48,17 @@ Result<Verification> verify_by_helper(const pam_handle_t *pamh,
 Result<Verification> verify(const pam_handle_t *pamh,
                             const ModuleOptions &options, Session *session,
                             const TokenId &id, std::string_view secret) {
+  Verifier &verifier = session->verifier;
+  // Before any question who we are: that is a system call.
+  if (const auto known = verifier.verify_in_segment(id, secret); known) {
+    return *known;
+  }
   if (is_only_root()) {
-    auto verification = session->verifier.verify(
+    auto verification = verifier.verify_beyond_segment(
         id, secret, {.rhost = remote_host(pamh), .caller = {}});
     if (verification || !is_permission_error(verification.error())) {
       return verification;
     }
-  } else if (const auto known = session->verifier.verify_in_segment(id, secret);
-             known) {
-    return *known;
   }
   return verify_by_helper(pamh, options, id, secret);
 }
@@ -65,18 +67,18 @@ Result<Reply> ask_account(const pam_handle_t *pamh,
                           const ModuleOptions &options, Session *session,
                           const TokenId &id) {
   const std::uint64_t now = realtime_now() / kNanosecondsPerSecond;
+  Verifier &verifier = session->verifier;
+  if (const auto known = verifier.cache().look_up_account(id.text); known) {
+    return reply_of(*known, now);
+  }
   if (is_only_root()) {
-    const auto verdict = session->verifier.judge(id);
+    const auto verdict = verifier.judge_beyond_segment(id);
     if (verdict) {
       return reply_of(*verdict, now);
     }
     if (!is_permission_error(verdict.error())) {
       return verdict.error();
     }
-  } else if (const auto known =
-                 session->verifier.cache().look_up_account(id.text);
-             known) {
-    return reply_of(*known, now);
   }
   HelperDialogue dialogue(options);
   const auto answer =

@@ -33,6 +33,12 @@ Result<Verification> Verifier::verify(const TokenId &id,
   if (const auto known = verify_in_segment(id, secret); known) {
     return *known;
   }
+  return verify_beyond_segment(id, secret, client);
+}
+
+Result<Verification> Verifier::verify_beyond_segment(const TokenId &id,
+                                                     std::string_view secret,
+                                                     const Client &client) {
   Request request = {.id = id, .secret = secret, .client = client};
   auto snapshot = cache_.read_for_all();
   // Reading a large file costs as much as a hash, and any client can make up
@@ -185,6 +191,10 @@ Result<AccountVerdict> Verifier::judge(const TokenId &id) {
   if (const auto verdict = cache_.look_up_account(id.text); verdict) {
     return *verdict;
   }
+  return judge_beyond_segment(id);
+}
+
+Result<AccountVerdict> Verifier::judge_beyond_segment(const TokenId &id) {
   const auto snapshot = cache_.read<UserCfg>();
   if (!snapshot) {
     return snapshot.error();

@@ -65,6 +65,11 @@ class Verifier {
   std::optional<Verification> verify_in_segment(const TokenId &id,
                                                 std::string_view secret);
 
+  // The rest of it, for which that has just had no answer.
+  Result<Verification> verify_beyond_segment(const TokenId &id,
+                                             std::string_view secret,
+                                             const Client &client);
+
   // The same as verify(), but always against token.shadow as it is now;
   // *out_stored_hash becomes the stored hash that was compared with.
   Result<Verification> verify_in_file(const TokenId &id,
@@ -75,6 +80,9 @@ class Verifier {
   // What user.cfg says of the token, which was verified before; the store has a
   // user_cfg.
   Result<AccountVerdict> judge(const TokenId &id);
+
+  // The rest of it, for which Cache::look_up_account() has just had no answer.
+  Result<AccountVerdict> judge_beyond_segment(const TokenId &id);
 
   [[nodiscard]] Cache &cache() { return cache_; }
   [[nodiscard]] Counters &counters() { return counters_; }
