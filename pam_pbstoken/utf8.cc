@@ -7,8 +7,10 @@ namespace pbstoken {
 
 namespace {
 
-// What a lead byte announces: how many bytes the character has, and the
-// smallest code point that needs that many.
+constexpr char32_t kFirstBeyondAscii = 0x80;
+
+// What a lead byte beyond ASCII announces: how many bytes the character has,
+// and the smallest code point that needs that many.
 struct Lead {
   unsigned char mask;
   unsigned char pattern;
@@ -16,8 +18,7 @@ struct Lead {
   char32_t smallest;
 };
 
-constexpr std::array<Lead, 4> kLeads = {{
-    {0x80, 0x00, 1, 0x0},
+constexpr std::array<Lead, 3> kLeads = {{
     {0xe0, 0xc0, 2, 0x80},
     {0xf0, 0xe0, 3, 0x800},
     {0xf8, 0xf0, 4, 0x10000},
@@ -35,6 +36,10 @@ std::optional<char32_t> take_code_point(std::string_view *text) {
     return std::nullopt;
   }
   const auto first = static_cast<unsigned char>(text->front());
+  if (first < kFirstBeyondAscii) {
+    text->remove_prefix(1);
+    return first;
+  }
   for (const Lead &lead : kLeads) {
     if ((first & lead.mask) != lead.pattern) {
       continue;
@@ -71,9 +76,12 @@ std::size_t count_characters(std::string_view text) {
 
 // See PropList.txt of the Unicode Character Database.
 bool is_white_space(char32_t c) {
-  return (c >= 0x09 && c <= 0x0d) || c == 0x20 || c == 0x85 || c == 0xa0 ||
-         c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 ||
-         c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
+  if (c < kFirstBeyondAscii) {
+    return (c >= 0x09 && c <= 0x0d) || c == 0x20;
+  }
+  return c == 0x85 || c == 0xa0 || c == 0x1680 ||
+         (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 ||
+         c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
 }  // namespace pbstoken
