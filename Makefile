@@ -105,7 +105,7 @@ all: $(BUILD)/pam_pbstoken.so $(BUILD)/pbstoken-helper \
 
 # What is done to every byte of a request, or to every token of a large file,
 # is for speed where all else is for size.
-FAST = hmac json text utf8 token_id
+FAST = hmac json segment text utf8 token_id
 $(FAST:%=$(BUILD)/pam_pbstoken/%.o): SPEED = $(if $(filter -Os,$(CXXFLAGS)),-O2)
 
 $(BUILD)/%.o: %.cc Makefile

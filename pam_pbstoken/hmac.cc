@@ -30,7 +30,7 @@ void start(SHA256_CTX *state, const HmacKeyBytes &key, unsigned char pad) {
   wipe(block.data(), block.size());
 }
 
-void finish(SHA256_CTX *state, Digest *out_digest) {
+void finish_hash(SHA256_CTX *state, Digest *out_digest) {
   static_assert(sizeof(Digest) == SHA256_DIGEST_LENGTH);
   SHA256_Final(reinterpret_cast<unsigned char *>(out_digest->data()), state);
 }
@@ -47,27 +47,38 @@ HmacKey::~HmacKey() {
   wipe(&outer_, sizeof(outer_));
 }
 
-Digest HmacKey::inner_digest_of(std::span<const unsigned char> head,
-                                std::span<const std::string_view> texts) const {
+Digest HmacKey::finish(SHA256_CTX inner, std::span<const unsigned char> head,
+                       std::string_view text) const {
   Digest digest{};
-  SHA256_CTX state = inner_;
-  SHA256_Update(&state, head.data(), head.size());
-  for (const std::string_view text : texts) {
-    SHA256_Update(&state, text.data(), text.size());
-  }
-  finish(&state, &digest);
-  // It has had the message in clear.
-  wipe(&state, sizeof(state));
+  SHA256_Update(&inner, head.data(), head.size());
+  SHA256_Update(&inner, text.data(), text.size());
+  finish_hash(&inner, &digest);
+  // It has had the text in clear.
+  wipe(&inner, sizeof(inner));
+  SHA256_CTX outer = outer_;
+  SHA256_Update(&outer, digest.data(), sizeof(digest));
+  finish_hash(&outer, &digest);
   return digest;
 }
 
-Digest HmacKey::digest_of(std::span<const unsigned char> head,
-                          std::span<const std::string_view> texts) const {
-  Digest digest = inner_digest_of(head, texts);
-  SHA256_CTX state = outer_;
-  SHA256_Update(&state, digest.data(), sizeof(digest));
-  finish(&state, &digest);
-  return digest;
+HmacBeginning::HmacBeginning(const HmacKey &key, char label,
+                             std::string_view text)
+    : key_(key), inner_(key.inner_) {
+  constexpr std::array<unsigned char, SHA256_CBLOCK> kZeros{};
+  const std::uint64_t length = text.size();
+  SHA256_Update(&inner_, &label, sizeof(label));
+  SHA256_Update(&inner_, &length, sizeof(length));
+  SHA256_Update(&inner_, text.data(), text.size());
+  // num: bytes of a block that is not yet whole.
+  SHA256_Update(&inner_, kZeros.data(),
+                inner_.num == 0 ? 0 : kZeros.size() - inner_.num);
+}
+
+std::array<std::uint64_t, 2> HmacBeginning::state() const {
+  std::array<std::uint64_t, 2> words{};
+  static_assert(sizeof(words) <= sizeof(inner_.h));
+  std::memcpy(words.data(), inner_.h, sizeof(words));
+  return words;
 }
 
 }  // namespace pbstoken

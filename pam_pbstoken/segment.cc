@@ -16,7 +16,7 @@ namespace pbstoken {
 namespace {
 
 // Labels of the digests: one key, several uses.
-constexpr char kPlaceLabel = 'p';
+constexpr char kNameLabel = 'n';  // what those of a token id begin with
 constexpr char kBindingLabel = 'b';
 constexpr char kMatchLabel = 'm';
 constexpr char kMismatchLabel = 'x';
@@ -27,7 +27,6 @@ constexpr char kUserCfgStampLabel = 'u';
 constexpr char kAccountLabel = 'a';
 
 constexpr std::array<std::uint64_t, 0> kNoNumbers = {};
-constexpr std::array<std::string_view, 0> kNoTexts = {};
 
 // How often a stamp that somebody is just storing is loaded again.
 constexpr int kStampAttempts = 3;
@@ -35,14 +34,25 @@ constexpr int kStampAttempts = 3;
 // One part in so many is for mismatches, and comes on top.
 constexpr std::uint64_t kMismatchShare = 8;
 
+SlotDigest load_digest(const SlotDigest &shared) {
+  return {load_relaxed(&shared[0]), load_relaxed(&shared[1])};
+}
+
+void store_digest(SlotDigest *shared, const SlotDigest &value) {
+  store_relaxed(&(*shared)[0], value[0]);
+  store_relaxed(&(*shared)[1], value[1]);
+}
+
+SlotDigest cut(const Digest &digest) {
+  return {digest[0], digest[1]};
+}
+
 Slot load_slot(const Slot &slot) {
   return {.tag = load_relaxed(&slot.tag),
           .generation = load_relaxed(&slot.generation),
-          .binding = {load_relaxed(&slot.binding[0]),
-                      load_relaxed(&slot.binding[1]),
-                      load_relaxed(&slot.binding[2])},
-          .fact = {load_relaxed(&slot.fact[0]), load_relaxed(&slot.fact[1])},
-          .check = load_relaxed(&slot.check)};
+          .binding = load_digest(slot.binding),
+          .fact = load_digest(slot.fact),
+          .check = load_digest(slot.check)};
 }
 
 // All words, from a copy that was judged as a whole: what another process
@@ -50,12 +60,9 @@ Slot load_slot(const Slot &slot) {
 void store_slot(Slot *slot, const Slot &value) {
   store_relaxed(&slot->tag, value.tag);
   store_relaxed(&slot->generation, value.generation);
-  store_relaxed(&slot->binding[0], value.binding[0]);
-  store_relaxed(&slot->binding[1], value.binding[1]);
-  store_relaxed(&slot->binding[2], value.binding[2]);
-  store_relaxed(&slot->fact[0], value.fact[0]);
-  store_relaxed(&slot->fact[1], value.fact[1]);
-  store_relaxed(&slot->check, value.check);
+  store_digest(&slot->binding, value.binding);
+  store_digest(&slot->fact, value.fact);
+  store_digest(&slot->check, value.check);
 }
 
 // Slots fill from the front, and none is ever emptied: behind the first that
@@ -79,7 +86,7 @@ AccountSlot load_account(const AccountSlot &slot) {
                 load_relaxed(&slot.check[2]), load_relaxed(&slot.check[3])}};
 }
 
-bool same(const FactDigest &a, const FactDigest &b) {
+bool same(const SlotDigest &a, const SlotDigest &b) {
   return CRYPTO_memcmp(a.data(), b.data(), sizeof(a)) == 0;
 }
 
@@ -95,8 +102,7 @@ CheckedStamp load_stamp(const CheckedStamp &shared) {
                     .racy = load_relaxed(&stamp.racy),
                     .has_version = load_relaxed(&stamp.has_version),
                     .version = load_relaxed(&stamp.version)},
-          .check = {load_relaxed(&shared.check[0]),
-                    load_relaxed(&shared.check[1])}};
+          .check = load_digest(shared.check)};
 }
 
 void store_stamp(CheckedStamp *shared, const CheckedStamp &value) {
@@ -111,8 +117,7 @@ void store_stamp(CheckedStamp *shared, const CheckedStamp &value) {
   store_relaxed(&stamp->racy, value.stamp.racy);
   store_relaxed(&stamp->has_version, value.stamp.has_version);
   store_relaxed(&stamp->version, value.stamp.version);
-  store_relaxed(&shared->check[0], value.check[0]);
-  store_relaxed(&shared->check[1], value.check[1]);
+  store_digest(&shared->check, value.check);
 }
 
 bool is_path(const std::array<char, kMaxPath + 1> &found,
@@ -121,6 +126,24 @@ bool is_path(const std::array<char, kMaxPath + 1> &found,
   return path.size() < found.size() &&
          std::memcmp(found.data(), path.data(), path.size()) == 0 &&
          found[path.size()] == '\0';
+}
+
+// --- what is digested of a token id
+
+Binding binding_to(const HmacBeginning &id, std::string_view stored_hash) {
+  return cut(id.digest_of(kBindingLabel, kNoNumbers, stored_hash));
+}
+
+SlotDigest fact_of(const HmacBeginning &id, Fact part, const Binding &binding,
+                   std::string_view secret) {
+  // Of a generated secret, 36 bytes: with its head no more than one block.
+  const char label = part == Fact::kMatch ? kMatchLabel : kMismatchLabel;
+  return cut(id.digest_of(label, binding, secret));
+}
+
+Digest account_check(const HmacBeginning &id, const AccountSlot &slot) {
+  return id.digest_of(kAccountLabel, std::array{slot.tag, slot.generation,
+                                                slot.status, slot.expires});
 }
 
 std::uint64_t prefix_word(const std::byte *address, std::size_t offset) {
@@ -224,8 +247,7 @@ CheckedStamp Segment::checked(const Stamp &stamp, Watched file) const {
       stamp.has_version, stamp.version};
   const char label =
       file == Watched::kTokenShadow ? kStampLabel : kUserCfgStampLabel;
-  const Digest check = hmac(key_, label, words, kNoTexts);
-  return {.stamp = stamp, .check = {check[0], check[1]}};
+  return {.stamp = stamp, .check = cut(key_.digest_of(label, words))};
 }
 
 std::optional<Stamp> Segment::stamp(Watched file) {
@@ -241,76 +263,58 @@ std::optional<Stamp> Segment::stamp(Watched file) {
   return std::nullopt;
 }
 
-Segment::Place Segment::place_of(std::string_view token_id) const {
+Segment::Name Segment::name_of(std::string_view token_id) const {
+  const HmacBeginning beginning(key_, kNameLabel, token_id);
   // Which bucket it is decides nothing, but who could foresee it might fill
   // another token's.
-  const std::array texts = {token_id};
-  const Digest place =
-      key_.inner_digest_of(message_head(kPlaceLabel, kNoNumbers, texts), texts);
+  const auto state = beginning.state();
   // A tag of 0 marks the slots that were never used.
-  return {.hash = place[0], .tag = place[1] | 1U};
+  return {.beginning = beginning, .hash = state[0], .tag = state[1] | 1U};
 }
 
 Binding Segment::binding_of(std::string_view token_id,
                             std::string_view stored_hash) const {
-  const Digest binding =
-      hmac(key_, kBindingLabel, kNoNumbers, std::array{token_id, stored_hash});
-  return {binding[0], binding[1], binding[2]};
+  return binding_to(name_of(token_id).beginning, stored_hash);
 }
 
-FactDigest Segment::fact_digest(Fact part, std::string_view token_id,
-                                const Binding &binding,
-                                std::string_view secret) const {
-  const char label = part == Fact::kMatch ? kMatchLabel : kMismatchLabel;
-  const Digest fact = hmac(key_, label, binding, std::array{token_id, secret});
-  return {fact[0], fact[1]};
-}
-
-std::uint64_t Segment::check_of(Fact part, const Binding &binding,
-                                const FactDigest &fact,
-                                std::uint64_t generation) const {
+SlotDigest Segment::check_of(Fact part, const Binding &binding,
+                             const SlotDigest &fact,
+                             std::uint64_t generation) const {
   const char label =
       part == Fact::kMatch ? kMatchCheckLabel : kMismatchCheckLabel;
-  // 49 bytes with the label: one block.
-  const std::array<std::uint64_t, 6> numbers = {
-      binding[0], binding[1], binding[2], fact[0], fact[1], generation};
-  return hmac(key_, label, numbers, kNoTexts)[0];
+  // 43 bytes: one block.
+  return cut(key_.digest_of(
+      label, std::array{binding[0], binding[1], fact[0], fact[1], generation}));
 }
 
 bool Segment::is_whole(Fact part, const Slot &slot) const {
-  return slot.check == check_of(part, slot.binding, slot.fact, slot.generation);
+  return same(slot.check,
+              check_of(part, slot.binding, slot.fact, slot.generation));
 }
 
-Digest Segment::account_check(std::string_view token_id,
-                              const AccountSlot &slot) const {
-  const std::array<std::uint64_t, 4> numbers = {slot.tag, slot.generation,
-                                                slot.status, slot.expires};
-  return hmac(key_, kAccountLabel, numbers, std::array{token_id});
-}
-
-const Bucket *Segment::bucket(Fact part, const Place &place) const {
+const Bucket *Segment::bucket(Fact part, std::uint64_t hash) const {
   const auto *first = reinterpret_cast<const Bucket *>(
       reinterpret_cast<const std::byte *>(header_) + kSlotsOffset);
-  return part == Fact::kMatch ? first + place.hash % shape_.match_buckets
-                              : first + shape_.match_buckets +
-                                    place.hash % shape_.mismatch_buckets;
+  return part == Fact::kMatch
+             ? first + hash % shape_.match_buckets
+             : first + shape_.match_buckets + hash % shape_.mismatch_buckets;
 }
 
-const AccountBucket *Segment::account_bucket(const Place &place) const {
+const AccountBucket *Segment::account_bucket(std::uint64_t hash) const {
   const auto *first = reinterpret_cast<const AccountBucket *>(
       reinterpret_cast<const std::byte *>(header_) + kSlotsOffset +
       (shape_.match_buckets + shape_.mismatch_buckets) * sizeof(Bucket));
-  return first + place.hash % shape_.account_buckets;
+  return first + hash % shape_.account_buckets;
 }
 
 std::optional<Fact> Segment::find(std::string_view token_id,
                                   std::string_view secret,
                                   const std::uint64_t *generation,
                                   const Binding *binding) const {
-  const Place place = place_of(token_id);
+  const Name name = name_of(token_id);
   for (const Fact part : {Fact::kMatch, Fact::kMismatch}) {
-    for (const Slot &shared : *bucket(part, place)) {
-      if (load_relaxed(&shared.tag) != place.tag) {
+    for (const Slot &shared : *bucket(part, name.hash)) {
+      if (load_relaxed(&shared.tag) != name.tag) {
         continue;
       }
       const Slot slot = load_slot(shared);
@@ -319,7 +323,8 @@ std::optional<Fact> Segment::find(std::string_view token_id,
           (binding != nullptr && slot.binding != *binding)) {
         continue;
       }
-      if (same(slot.fact, fact_digest(part, token_id, slot.binding, secret)) &&
+      if (same(slot.fact,
+               fact_of(name.beginning, part, slot.binding, secret)) &&
           is_whole(part, slot)) {
         return part;
       }
@@ -342,14 +347,14 @@ std::optional<Fact> Segment::find_fact(std::string_view token_id,
 
 std::optional<AccountVerdict> Segment::find_account(
     std::string_view token_id, std::uint64_t generation) const {
-  const Place place = place_of(token_id);
-  for (const AccountSlot &shared : used(*account_bucket(place))) {
-    if (load_relaxed(&shared.tag) != place.tag) {
+  const Name name = name_of(token_id);
+  for (const AccountSlot &shared : used(*account_bucket(name.hash))) {
+    if (load_relaxed(&shared.tag) != name.tag) {
       continue;
     }
     const AccountSlot slot = load_account(shared);
     if (slot.generation == generation &&
-        slot.check == account_check(token_id, slot)) {
+        slot.check == account_check(name.beginning, slot)) {
       return AccountVerdict{static_cast<AccountStatus>(slot.status),
                             slot.expires};
     }
@@ -358,10 +363,10 @@ std::optional<AccountVerdict> Segment::find_account(
 }
 
 bool Segment::has_slot(std::string_view token_id) const {
-  const Place place = place_of(token_id);
+  const Name name = name_of(token_id);
   for (const Fact part : {Fact::kMatch, Fact::kMismatch}) {
-    for (const Slot &shared : used(*bucket(part, place))) {
-      if (load_relaxed(&shared.tag) == place.tag) {
+    for (const Slot &shared : used(*bucket(part, name.hash))) {
+      if (load_relaxed(&shared.tag) == name.tag) {
         return true;
       }
     }
@@ -376,7 +381,7 @@ std::uint64_t Segment::slots() const {
 std::uint64_t Segment::slots_in_force(std::uint64_t generation) const {
   std::uint64_t count = 0;
   for (std::uint64_t i = 0; i < shape_.match_buckets; ++i) {
-    for (const Slot &slot : *bucket(Fact::kMatch, {.hash = i, .tag = 0})) {
+    for (const Slot &slot : *bucket(Fact::kMatch, i)) {
       if (load_relaxed(&slot.tag) != 0 &&
           load_relaxed(&slot.generation) == generation) {
         ++count;
@@ -443,9 +448,9 @@ void WritableSegment::set_stamp(const Stamp &stamp, Watched file) {
 void WritableSegment::insert(Fact fact, std::string_view token_id,
                              std::string_view secret, const Binding &binding,
                              std::uint64_t generation) {
-  const Place place = place_of(token_id);
-  const FactDigest digest = fact_digest(fact, token_id, binding, secret);
-  Bucket *slots = writable(bucket(fact, place));
+  const Name name = name_of(token_id);
+  const SlotDigest digest = fact_of(name.beginning, fact, binding, secret);
+  Bucket *slots = writable(bucket(fact, name.hash));
   // The best place: this id's own (a token has one secret that matches, but
   // any number that do not), else one that is free, else one that is not in
   // force, else any.
@@ -456,7 +461,7 @@ void WritableSegment::insert(Fact fact, std::string_view token_id,
   int best_rank = 0;
   for (Slot &shared : *slots) {
     const Slot slot = load_slot(shared);
-    const bool own = slot.tag == place.tag &&
+    const bool own = slot.tag == name.tag &&
                      (fact == Fact::kMatch || same(slot.fact, digest));
     if (own && slot.generation > generation && is_whole(fact, slot) &&
         generation_is_still(slot.generation)) {
@@ -474,7 +479,7 @@ void WritableSegment::insert(Fact fact, std::string_view token_id,
       break;  // see used()
     }
   }
-  store_slot(best, {.tag = place.tag,
+  store_slot(best, {.tag = name.tag,
                     .generation = generation,
                     .binding = binding,
                     .fact = digest,
@@ -491,18 +496,18 @@ bool WritableSegment::is_later(std::uint64_t found, std::uint64_t generation,
 void WritableSegment::rebind(std::string_view token_id,
                              std::string_view stored_hash,
                              std::uint64_t generation) {
-  const Place place = place_of(token_id);
+  const Name name = name_of(token_id);
   std::optional<Binding> binding;  // made when the first slot asks for it
   for (const Fact part : {Fact::kMatch, Fact::kMismatch}) {
-    for (Slot &shared : used(*writable(bucket(part, place)))) {
-      if (load_relaxed(&shared.tag) != place.tag) {
+    for (Slot &shared : used(*writable(bucket(part, name.hash)))) {
+      if (load_relaxed(&shared.tag) != name.tag) {
         continue;
       }
       // Judged and written back as one copy: a slot that somebody else stores
       // meanwhile must not inherit our verdict on the one it replaced.
       Slot slot = load_slot(shared);
       if (!binding) {
-        binding = binding_of(token_id, stored_hash);
+        binding = binding_to(name.beginning, stored_hash);
       }
       const bool bound = slot.binding == *binding;
       // Bound by an earlier member of the same name: the last one counts.
@@ -517,16 +522,15 @@ void WritableSegment::rebind(std::string_view token_id,
   }
 }
 
-void WritableSegment::store_account(AccountSlot *slot, std::uint64_t tag,
-                                    std::string_view token_id,
+void WritableSegment::store_account(AccountSlot *slot, const Name &name,
                                     const AccountVerdict &verdict,
                                     std::uint64_t generation) {
-  AccountSlot value = {.tag = tag,
+  AccountSlot value = {.tag = name.tag,
                        .generation = generation,
                        .status = static_cast<std::uint64_t>(verdict.status),
                        .expires = verdict.expires,
                        .check = {}};
-  value.check = account_check(token_id, value);
+  value.check = account_check(name.beginning, value);
   store_relaxed(&slot->tag, value.tag);
   store_relaxed(&slot->generation, value.generation);
   store_relaxed(&slot->status, value.status);
@@ -537,27 +541,27 @@ void WritableSegment::store_account(AccountSlot *slot, std::uint64_t tag,
 }
 
 bool WritableSegment::is_later_account(const AccountSlot &shared,
-                                       std::string_view token_id,
+                                       const Name &name,
                                        std::uint64_t generation) const {
   const AccountSlot slot = load_account(shared);
   return is_later(slot.generation, generation, Watched::kUserCfg) &&
-         slot.check == account_check(token_id, slot);
+         slot.check == account_check(name.beginning, slot);
 }
 
 void WritableSegment::insert_account(std::string_view token_id,
                                      const AccountVerdict &verdict,
                                      std::uint64_t generation) {
-  const Place place = place_of(token_id);
-  AccountBucket &slots = *writable(account_bucket(place));
+  const Name name = name_of(token_id);
+  AccountBucket &slots = *writable(account_bucket(name.hash));
   // This id's own place, else a free one, else the one that went out of force
   // first.
   AccountSlot *best = &slots[0];
   for (AccountSlot &shared : slots) {
     const std::uint64_t tag = load_relaxed(&shared.tag);
-    if (tag == place.tag && is_later_account(shared, token_id, generation)) {
+    if (tag == name.tag && is_later_account(shared, name, generation)) {
       return;
     }
-    if (tag == place.tag || tag == 0) {
+    if (tag == name.tag || tag == 0) {
       best = &shared;
       break;
     }
@@ -565,17 +569,17 @@ void WritableSegment::insert_account(std::string_view token_id,
       best = &shared;
     }
   }
-  store_account(best, place.tag, token_id, verdict, generation);
+  store_account(best, name, verdict, generation);
 }
 
 void WritableSegment::rebind_account(std::string_view token_id,
                                      const AccountVerdict &verdict,
                                      std::uint64_t generation) {
-  const Place place = place_of(token_id);
-  for (AccountSlot &shared : used(*writable(account_bucket(place)))) {
-    if (load_relaxed(&shared.tag) == place.tag &&
-        !is_later_account(shared, token_id, generation)) {
-      store_account(&shared, place.tag, token_id, verdict, generation);
+  const Name name = name_of(token_id);
+  for (AccountSlot &shared : used(*writable(account_bucket(name.hash)))) {
+    if (load_relaxed(&shared.tag) == name.tag &&
+        !is_later_account(shared, name, generation)) {
+      store_account(&shared, name, verdict, generation);
     }
   }
 }

@@ -28,7 +28,27 @@ using HmacKeyBytes = std::array<unsigned char, kHmacKeySize>;
 // compared on this host only.
 using Digest = std::array<std::uint64_t, 4>;
 
-// The state after the two key blocks.
+// The head of a message: a label, which says what is digested and so how many
+// numbers follow; the numbers, 8 bytes each; the length of the text that comes
+// behind it, in two bytes.  Longer texts differ from shorter ones by the length
+// of the whole message, which is part of SHA-256.  So no two lists of fields
+// are one message.
+template <std::size_t kNumbers>
+auto message_head(char label,
+                  const std::array<std::uint64_t, kNumbers> &numbers,
+                  std::string_view text) {
+  constexpr std::size_t kSize = kNumbers * sizeof(std::uint64_t);
+  const auto length = static_cast<std::uint16_t>(text.size());
+  std::array<unsigned char, 1 + kSize + sizeof(length)> head;
+  head[0] = static_cast<unsigned char>(label);
+  if constexpr (kNumbers != 0) {
+    std::memcpy(&head[1], numbers.data(), kSize);
+  }
+  std::memcpy(&head[1 + kSize], &length, sizeof(length));
+  return head;
+}
+
+// A key, as the states after its two blocks.
 class HmacKey {
  public:
   explicit HmacKey(const HmacKeyBytes &key);
@@ -36,51 +56,46 @@ class HmacKey {
   HmacKey &operator=(const HmacKey &) = default;
   ~HmacKey();
 
-  // Of head and the texts, one after the other as they are.
-  [[nodiscard]] Digest digest_of(std::span<const unsigned char> head,
-                                 std::span<const std::string_view> texts) const;
-
-  // HMAC's inner hash of the same, for half the price: what nobody can foresee
-  // who has not the key, but no proof of anything.
-  [[nodiscard]] Digest inner_digest_of(
-      std::span<const unsigned char> head,
-      std::span<const std::string_view> texts) const;
+  // Of a message with no beginning in common with others.
+  template <std::size_t kNumbers>
+  [[nodiscard]] Digest digest_of(
+      char label, const std::array<std::uint64_t, kNumbers> &numbers,
+      std::string_view text = {}) const {
+    return finish(inner_, message_head(label, numbers, text), text);
+  }
 
  private:
+  friend class HmacBeginning;
+  [[nodiscard]] Digest finish(SHA256_CTX inner,
+                              std::span<const unsigned char> head,
+                              std::string_view text) const;
+
   SHA256_CTX inner_;
   SHA256_CTX outer_;
 };
 
-// The head of a message: a label, which says what is digested and so how many
-// numbers and texts follow; the numbers, 8 bytes each; the lengths of the
-// texts, which come behind it.  So no two lists of fields are one message.
-template <std::size_t kNumbers, std::size_t kTexts>
-auto message_head(char label,
-                  const std::array<std::uint64_t, kNumbers> &numbers,
-                  const std::array<std::string_view, kTexts> &texts) {
-  constexpr std::size_t kWord = sizeof(std::uint64_t);
-  std::array<unsigned char, 1 + kWord *(kNumbers + kTexts)> head{};
-  unsigned char *end = head.data();
-  *end++ = static_cast<unsigned char>(label);
-  const auto put = [&end](std::uint64_t word) {
-    std::memcpy(end, &word, kWord);
-    end += kWord;
-  };
-  for (const std::uint64_t number : numbers) {
-    put(number);
-  }
-  for (const std::string_view text : texts) {
-    put(text.size());
-  }
-  return head;
-}
+// What several messages begin with: a label and a text, in whole blocks, which
+// are hashed once for all of them.  `key` must outlive the object.
+class HmacBeginning {
+ public:
+  HmacBeginning(const HmacKey &key, char label, std::string_view text);
 
-template <std::size_t kNumbers, std::size_t kTexts>
-Digest hmac(const HmacKey &key, char label,
-            const std::array<std::uint64_t, kNumbers> &numbers,
-            const std::array<std::string_view, kTexts> &texts) {
-  return key.digest_of(message_head(label, numbers, texts), texts);
-}
+  // Of a message that goes on like this.
+  template <std::size_t kNumbers>
+  [[nodiscard]] Digest digest_of(
+      char label, const std::array<std::uint64_t, kNumbers> &numbers,
+      std::string_view text = {}) const {
+    return key_.finish(inner_, message_head(label, numbers, text), text);
+  }
+
+  // SHA-256's state so far: what nobody can foresee who has not the key, but no
+  // proof of anything.
+  [[nodiscard]] std::array<std::uint64_t, 2> state() const;
+
+ private:
+  const HmacKey &key_;
+  SHA256_CTX inner_;
+};
 
 }  // namespace pbstoken
 

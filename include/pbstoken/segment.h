@@ -37,8 +37,9 @@ constexpr std::size_t kMinRememberedMismatch = 32;
 // generation, since the first is kBorn.
 constexpr std::uint64_t kNeverInForce = 0;
 
-using Binding = std::array<std::uint64_t, 3>;
-using FactDigest = std::array<std::uint64_t, 2>;
+// HMAC-SHA-256, cut to its first 128 bits (RFC 2104, section 5).
+using SlotDigest = std::array<std::uint64_t, 2>;
+using Binding = SlotDigest;
 
 // How large a segment for so many slots is.
 struct SegmentShape {
@@ -107,26 +108,23 @@ class Segment {
           const HmacKey &key)
       : header_(header), shape_(shape), key_(key) {}
 
-  // Which bucket a token id has in either part, and its tag there.
-  struct Place {
+  // A token id: what its digests begin with, which bucket it has in each part,
+  // and its tag there.
+  struct Name {
+    HmacBeginning beginning;
     std::uint64_t hash;
     std::uint64_t tag;
   };
-  [[nodiscard]] Place place_of(std::string_view token_id) const;
-  [[nodiscard]] const Bucket *bucket(Fact part, const Place &place) const;
-  [[nodiscard]] const AccountBucket *account_bucket(const Place &place) const;
+  [[nodiscard]] Name name_of(std::string_view token_id) const;
+  [[nodiscard]] const Bucket *bucket(Fact part, std::uint64_t hash) const;
+  [[nodiscard]] const AccountBucket *account_bucket(std::uint64_t hash) const;
   [[nodiscard]] const std::uint64_t *generation_word_of(Watched file) const;
   [[nodiscard]] CheckedStamp checked(const Stamp &stamp, Watched file) const;
-  [[nodiscard]] Digest account_check(std::string_view token_id,
-                                     const AccountSlot &slot) const;
-  [[nodiscard]] std::uint64_t check_of(Fact part, const Binding &binding,
-                                       const FactDigest &fact,
-                                       std::uint64_t generation) const;
+  [[nodiscard]] SlotDigest check_of(Fact part, const Binding &binding,
+                                    const SlotDigest &fact,
+                                    std::uint64_t generation) const;
   // Whether the check value is right for the generation that the slot names.
   [[nodiscard]] bool is_whole(Fact part, const Slot &slot) const;
-  [[nodiscard]] FactDigest fact_digest(Fact part, std::string_view token_id,
-                                       const Binding &binding,
-                                       std::string_view secret) const;
 
   const SegmentHeader *header_;
   SegmentShape shape_;  // the header's, checked once and copied
@@ -189,13 +187,12 @@ class WritableSegment : public Segment {
   [[nodiscard]] bool is_later(std::uint64_t found, std::uint64_t generation,
                               Watched file) const;
   [[nodiscard]] bool is_later_account(const AccountSlot &shared,
-                                      std::string_view token_id,
+                                      const Name &name,
                                       std::uint64_t generation) const;
   template <typename T>
   [[nodiscard]] T *writable(const T *part);
-  void store_account(AccountSlot *slot, std::uint64_t tag,
-                     std::string_view token_id, const AccountVerdict &verdict,
-                     std::uint64_t generation);
+  void store_account(AccountSlot *slot, const Name &name,
+                     const AccountVerdict &verdict, std::uint64_t generation);
 
   std::byte *address_;
 };

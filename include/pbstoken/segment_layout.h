@@ -89,16 +89,16 @@ static_assert(offsetof(SegmentHeader, stamps) == 128);
 
 // One verified secret, or one known mismatch: a cache line.
 struct Slot {
-  // From a digest of the token id; 0: the slot was never used.
+  // From a keyed hash of the token id; 0: the slot was never used.
   std::uint64_t tag;
   // Under which generation the binding was written.
   std::uint64_t generation;
   // Digest of (token id, stored hash).
-  std::array<std::uint64_t, 3> binding;
+  std::array<std::uint64_t, 2> binding;
   // Digest of (verdict, token id, binding, secret).
   std::array<std::uint64_t, 2> fact;
   // Digest of (verdict, binding, fact, generation).
-  std::uint64_t check;
+  std::array<std::uint64_t, 2> check;
 };
 static_assert(sizeof(Slot) == 64);
 
