@@ -1,23 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "module_account.h"
 
-#include <cstdlib>
-#include <cstring>
 #include <optional>
 
 #include "module_cancel.h"
 #include "module_log.h"
+#include "module_verified.h"
 #include "module_verify.h"
 
 namespace pbstoken {
 
 namespace {
-
-constexpr const char *kVerified = "pam_pbstoken verified";
-
-void free_text(pam_handle_t * /*pamh*/, void *data, int /*status*/) {
-  std::free(data);
-}
 
 Meaning meaning_of(Reply reply) {
   switch (reply) {
@@ -40,10 +33,8 @@ Meaning meaning_of(Reply reply) {
 
 // The id that auth has verified, else the user name if it is one.
 std::optional<TokenId> token_of(pam_handle_t *pamh) {
-  const void *verified = nullptr;
-  if (pam_get_data(pamh, kVerified, &verified) == PAM_SUCCESS &&
-      verified != nullptr) {
-    return parse_token_id(static_cast<const char *>(verified));
+  if (const char *verified = verified_token_id(pamh); verified != nullptr) {
+    return parse_token_id(verified);
   }
   const void *user = nullptr;
   if (pam_get_item(pamh, PAM_USER, &user) != PAM_SUCCESS || user == nullptr) {
@@ -53,27 +44,6 @@ std::optional<TokenId> token_of(pam_handle_t *pamh) {
 }
 
 }  // namespace
-
-bool remember_verified(pam_handle_t *pamh, std::string_view token_id) {
-  char *copy = strndup(token_id.data(), token_id.size());
-  if (copy == nullptr) {
-    return false;
-  }
-  if (pam_set_data(pamh, kVerified, copy, free_text) != PAM_SUCCESS) {
-    std::free(copy);
-    return false;
-  }
-  return true;
-}
-
-void forget_verified(pam_handle_t *pamh) {
-  const void *verified = nullptr;
-  if (pam_get_data(pamh, kVerified, &verified) == PAM_SUCCESS &&
-      verified != nullptr) {
-    // Replacing what is there needs no memory.
-    static_cast<void>(pam_set_data(pamh, kVerified, nullptr, nullptr));
-  }
-}
 
 Meaning judge_account(const pam_handle_t *pamh, const ModuleOptions &options,
                       Session *session, const TokenId &id) {

@@ -15,12 +15,6 @@
 
 namespace pbstoken {
 
-// Keeps the token id that auth has verified for account, which may come with
-// another user name: by map_user or combined.  forget: an attempt that follows
-// must not live on an earlier one.  False without memory.
-bool remember_verified(pam_handle_t *pamh, std::string_view token_id);
-void forget_verified(pam_handle_t *pamh);
-
 // PAM_SUCCESS; PAM_IGNORE if the store has no user.cfg; else why the token does
 // not count.  What keeps the rules from being read is logged here, and has no
 // reason.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "module_auth.h"
 
-#include <cstring>
 #include <string_view>
 
 #include "module_account.h"
@@ -12,6 +11,7 @@
 #include "module_log.h"
 #include "module_options.h"
 #include "module_session.h"
+#include "module_verified.h"
 #include "module_verify.h"
 #include "pbstoken/clock.h"
 #include "pbstoken/token_id.h"
@@ -20,8 +20,6 @@
 namespace pbstoken {
 
 namespace {
-
-constexpr const char *kTokenIdVariable = "PBSTOKEN_ID";
 
 std::string_view debug_text(Source source) {
   switch (source) {
@@ -37,26 +35,6 @@ std::string_view debug_text(Source source) {
       break;
   }
   return "answered from the file";
-}
-
-// Of an earlier success on this handle.
-void forget_token_id(pam_handle_t *pamh) {
-  forget_verified(pamh);
-  if (pam_getenv(pamh, kTokenIdVariable) != nullptr) {
-    static_cast<void>(pam_putenv(pamh, kTokenIdVariable));
-  }
-}
-
-// Who was verified, for account and for services that map the user name.
-bool publish_token_id(pam_handle_t *pamh, const TokenId &id) {
-  constexpr std::size_t kMore = 2;  // the '=' and the NUL
-  Buffer variable;
-  return variable.reserve(std::strlen(kTokenIdVariable) + id.text.size() +
-                          kMore) &&
-         variable.append(kTokenIdVariable) && variable.append("=") &&
-         variable.append(id.text) && variable.terminate() &&
-         pam_putenv(pamh, variable.data()) == PAM_SUCCESS &&
-         remember_verified(pamh, id.text);
 }
 
 bool map_user(pam_handle_t *pamh, const ModuleOptions &options,
@@ -103,9 +81,8 @@ Meaning admit(const pam_handle_t *pamh, const ModuleOptions &options,
 // Hands the answer on, and the user name as it is to be.  The id may be a view
 // into that name: it is the last thing to change.
 int accept(pam_handle_t *pamh, const ModuleOptions &options, const TokenId &id,
-           Source source) {
-  if (!publish_token_id(pamh, id)) {
-    forget_token_id(pamh);
+           Source source, VerifiedTokenId *verified) {
+  if (!verified->set(id.text)) {
     log_broken(pamh, kCannotVerify, no_memory("cannot hand on the token id"));
     return PAM_BUF_ERR;
   }
@@ -114,7 +91,7 @@ int accept(pam_handle_t *pamh, const ModuleOptions &options, const TokenId &id,
     log_success(pamh, id.text);
   }
   if (!map_user(pamh, options, id)) {
-    forget_token_id(pamh);
+    verified->forget();
     log_broken(pamh, kCannotVerify, no_memory("cannot map the user"));
     return PAM_BUF_ERR;
   }
@@ -134,11 +111,11 @@ Meaning decide(const pam_handle_t *pamh, const ModuleOptions &options,
 }  // namespace
 
 int authenticate(pam_handle_t *pamh, std::span<const char *const> argv) {
+  VerifiedTokenId verified(pamh);
   ModuleOptions options;
   if (!get_options(pamh, argv, kCannotVerify, &options)) {
     return PAM_SERVICE_ERR;
   }
-  forget_token_id(pamh);
   std::string_view user;
   if (const int status = get_user(pamh, options, &user);
       status != PAM_SUCCESS) {
@@ -170,7 +147,7 @@ int authenticate(pam_handle_t *pamh, std::span<const char *const> argv) {
     log_failure(pamh, credentials.id.text, meaning.reason);
   }
   return meaning.code == PAM_SUCCESS
-             ? accept(pamh, options, credentials.id, source)
+             ? accept(pamh, options, credentials.id, source, &verified)
              : meaning.code;
 }
 

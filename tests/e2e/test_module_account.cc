@@ -275,6 +275,71 @@ void map_user_to_one_name_for_all(void ** /*state*/) {
   assert_pam(authenticate("alice@pbs!x", kSecret), PAM_AUTH_ERR);
 }
 
+// --- one handle, several attempts
+
+void rename_user(const PamHandle &handle, const char *name) {
+  assert_pam(pam_set_item(handle.get(), PAM_USER, name), PAM_SUCCESS);
+}
+
+// In whatever way an attempt ends, the one before it does not count any more.
+void failure_takes_the_verified_token_away(void ** /*state*/) {
+  write_alice("");
+  write_both("");
+  struct Attempt {
+    const char *user;
+    Conversation conversation;
+    int code;
+  };
+  for (const Attempt &next : std::vector<Attempt>{
+           {kAlice.c_str(), {.answer = kWrongSecret}, PAM_AUTH_ERR},
+           {kAlice.c_str(), {.answer = ""}, PAM_AUTH_ERR},
+           {kAlice.c_str(), {.answer = {}}, PAM_CONV_ERR},
+           {kAlice.c_str(),
+            {.answer = kSecret, .status = PAM_CONV_ERR},
+            PAM_CONV_ERR},
+           {"none@pam!x", {.answer = kSecret}, PAM_USER_UNKNOWN},
+           {"alice", {.answer = kSecret}, PAM_USER_UNKNOWN}}) {
+    Conversation conversation = {.answer = kSecret};
+    PamHandle handle(kService, kAlice, &conversation);
+    assert_pam(handle.authenticate(), PAM_SUCCESS);
+    rename_user(handle, "somebody");
+    assert_pam(handle.manage_account(), PAM_SUCCESS);
+
+    conversation = next.conversation;
+    rename_user(handle, next.user);
+    assert_pam(handle.authenticate(), next.code);
+    assert_text_equal(handle.variable("PBSTOKEN_ID"), "(none)");
+    // Ignored, and so denied by libpam.
+    rename_user(handle, "somebody");
+    assert_pam(handle.manage_account(), PAM_PERM_DENIED);
+  }
+}
+
+void success_of_another_token_replaces_the_verified_one(void ** /*state*/) {
+  write_alice("\tenable 0\n");
+  write_both("");
+  Conversation conversation = {.answer = kSecret};
+  PamHandle handle(kService, kAlice, &conversation);
+  for (const auto &[id, account] :
+       std::vector<std::pair<std::string, int>>{{kAlice, PAM_PERM_DENIED},
+                                                {"root@pam!x", PAM_SUCCESS},
+                                                {kAlice, PAM_PERM_DENIED}}) {
+    // Twice: the second time nothing is new.
+    for (int i = 0; i < 2; ++i) {
+      rename_user(handle, id.c_str());
+      assert_pam(handle.authenticate(), PAM_SUCCESS);
+      assert_text_equal(handle.variable("PBSTOKEN_ID"), id);
+      rename_user(handle, "somebody");
+      assert_pam(handle.manage_account(), account);
+    }
+  }
+  rename_user(handle, kAlice.c_str());
+  // What somebody else writes there does not last.
+  assert_pam(pam_putenv(handle.get(), "PBSTOKEN_ID=root@pam!x"), PAM_SUCCESS);
+  assert_pam(handle.authenticate(), PAM_SUCCESS);
+  assert_text_equal(handle.variable("PBSTOKEN_ID"), kAlice);
+}
+
 void options_that_need_others_are_errors(void ** /*state*/) {
   for (const char *options :
        {"realm=pam", "map_user=user", "map_user=", "map_user=-x",
@@ -311,6 +376,8 @@ int main() {
       with_users(map_user_makes_a_local_user_of_a_token),
       with_users(map_user_leaves_the_name_of_who_is_refused),
       with_users(map_user_to_one_name_for_all),
+      with_users(failure_takes_the_verified_token_away),
+      with_users(success_of_another_token_replaces_the_verified_one),
       with_users(options_that_need_others_are_errors),
   };
   return cmocka_run_group_tests_name("module_account", tests, nullptr, nullptr);
