@@ -13,6 +13,7 @@
 #include "exit_status.h"
 #include "guest_commands.h"
 #include "message.h"
+#include "pbstoken/slice.h"
 #include "permissions.h"
 #include "privileges.h"
 #include "reply.h"
@@ -80,6 +81,10 @@ ExitStatus act(const Caller &caller, const CommandLine &line,
   }
   if (*ended) {
     return static_cast<ExitStatus>(**ended);
+  }
+  // A writer has what others wait for; who verifies lets them go first.
+  if (line.command == Command::kVerify) {
+    static_cast<void>(exchange_slice(kLongSlice));
   }
   if (const auto confined = confine(line, store); !confined) {
     return give_up(line, ExitStatus::kUnavailable, confined.error());

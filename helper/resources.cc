@@ -12,6 +12,7 @@
 #include <array>
 
 #include "message.h"
+#include "pbstoken/slice.h"
 #include "pbstoken/unique_fd.h"
 
 namespace pbstoken {
@@ -82,6 +83,7 @@ void reset_scheduling() {
   const sched_param normal = {.sched_priority = 0};
   static_cast<void>(sched_setscheduler(0, SCHED_OTHER, &normal));
   static_cast<void>(setpriority(PRIO_PROCESS, 0, 0));
+  static_cast<void>(exchange_slice(0));
   // All processors; the kernel leaves out those that the cpuset does not have.
   std::array<unsigned char, 1024> all{};
   all.fill(0xff);

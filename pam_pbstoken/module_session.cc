@@ -34,7 +34,6 @@ Session::Session(const Store &settings)
 
 Result<Session *> open_session(pam_handle_t *pamh,
                                const ModuleOptions &options) {
-  const NotCancellable here;
   const DataName name = data_name(options);
   const void *existing = nullptr;
   if (pam_get_data(pamh, name.c_str(), &existing) == PAM_SUCCESS &&
@@ -42,6 +41,7 @@ Result<Session *> open_session(pam_handle_t *pamh,
     // Ours to change: libpam's const only says that it does not look inside.
     return static_cast<Session *>(const_cast<void *>(existing));
   }
+  const NotCancellable from_here_on;
   const PathText path = options.config.empty()
                             ? configuration_path(options.store.view())
                             : options.config;

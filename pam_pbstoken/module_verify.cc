@@ -3,6 +3,7 @@
 
 #include "pbstoken/caller.h"
 #include "pbstoken/clock.h"
+#include "pbstoken/slice.h"
 
 namespace pbstoken {
 
@@ -53,6 +54,7 @@ Result<Verification> verify(const pam_handle_t *pamh,
   if (const auto known = verifier.verify_in_segment(id, secret); known) {
     return *known;
   }
+  const LongTurns while_others_are_served;
   if (is_only_root()) {
     auto verification = verifier.verify_beyond_segment(
         id, secret, {.rhost = remote_host(pamh), .caller = {}});

@@ -20,6 +20,8 @@
 
 #include "e2e_pam.h"
 #include "helper_support.h"
+#include "pbstoken/slice.h"
+#include "slice_support.h"
 
 namespace pbstoken {
 namespace {
@@ -251,6 +253,7 @@ void be_slow() {
   CPU_SET(0, &first);
   prctl(PR_SET_DUMPABLE, 1);  // else /proc/self is root's
   std::ofstream("/proc/self/oom_score_adj") << 1000;
+  exchange_slice(kLongSlice);
   if (setpriority(PRIO_PROCESS, 0, 19) != 0 ||
       sched_setscheduler(0, SCHED_IDLE, &normal) != 0 ||
       sched_setaffinity(0, sizeof(first), &first) != 0 ||
@@ -267,6 +270,7 @@ void holder_is_not_slowed_down(void ** /*state*/) {
   const std::string proc = "/proc/" + std::to_string(pid);
   assert_int_equal(sched_getscheduler(pid), SCHED_OTHER);
   assert_int_equal(getpriority(PRIO_PROCESS, static_cast<id_t>(pid)), 0);
+  assert_true(slice_of(pid) == slice_of(0));
   assert_int_equal(syscall(SYS_ioprio_get, kProcessPriority, pid), 0);
   assert_text_equal(read_file(proc + "/oom_score_adj"), "0\n");
   assert_text_equal(read_file(proc + "/timerslack_ns"), "50000\n");

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "e2e_pam.h"
+#include "slice_support.h"
 
 namespace pbstoken {
 namespace {
@@ -172,8 +173,8 @@ std::string host_state() {
   }
   const mode_t old = umask(0);
   umask(old);
-  text << "\numask " << old << "\ndirectory " << std::filesystem::current_path()
-       << "\n";
+  text << "\nslice " << slice_of(0) << "\numask " << old << "\ndirectory "
+       << std::filesystem::current_path() << "\n";
   for (char **variable = environ; *variable != nullptr; ++variable) {
     text << *variable << "\n";
   }

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Who hashes takes long turns on a processor, so that requests which the cache
+// answers need not wait for the end of one (pbstoken/slice.h).
+#include <sys/sem.h>
+
+#include <vector>
+
+#include "e2e_member.h"
+#include "pbstoken/hash_gate.h"
+#include "pbstoken/slice.h"
+#include "slice_support.h"
+
+namespace pbstoken {
+namespace {
+
+using namespace testing;
+
+// Where the kernel knows no slices, there is nothing to be seen of one.
+std::uint64_t long_slice() {
+  return slice_of(0) != 0 ? kLongSlice : 0;
+}
+
+int gate() {
+  const auto store =
+      load_store(kDefaultStore, configuration_path(kDefaultStore));
+  return store ? semget(hash_gate_key(*store), 0, 0) : -1;
+}
+
+// Takes all places, or gives them back.
+void fill_gate(bool full) {
+  semid_ds status{};
+  union {
+    semid_ds *status;
+    unsigned short *values;
+  } argument = {.status = &status};
+  assert_int_equal(semctl(gate(), 0, IPC_STAT, argument), 0);
+  std::vector<unsigned short> values(status.sem_nsems, full ? 1 : 0);
+  argument.values = values.data();
+  assert_int_equal(semctl(gate(), 0, SETALL, argument), 0);
+}
+
+// Whether anybody waits for one of the first two places.
+bool somebody_waits() {
+  return semctl(gate(), 0, GETZCNT) > 0 || semctl(gate(), 1, GETZCNT) > 0;
+}
+
+// What body's process has for a slice while it waits, and then returns.
+template <typename Body>
+std::pair<std::uint64_t, int> slice_while_waiting(Body body) {
+  // A hash makes the gate.
+  assert_pam(authenticate(kId, kWrongSecret), PAM_AUTH_ERR);
+  fill_gate(true);
+  const pid_t child = start_child(body);
+  for (int i = 0; !somebody_waits(); ++i) {
+    assert_in_range(i, 0, 10000);
+    usleep(1000);
+  }
+  const std::uint64_t slice = slice_of(child);
+  fill_gate(false);
+  return {slice, wait_for(child)};
+}
+
+void service_that_hashes_takes_long_turns_and_has_its_own_again(
+    void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  const auto [slice, status] = slice_while_waiting([] {
+    return authenticate(kId, kSecret) == PAM_SUCCESS &&
+                   slice_of(0) != kLongSlice
+               ? 0
+               : 1;
+  });
+  assert_true(slice == long_slice());
+  assert_int_equal(status, 0);
+}
+
+void helper_that_verifies_takes_long_turns(void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  const auto [slice, status] = slice_while_waiting([] {
+    Pipe secret;
+    if (write(secret.writer(), kSecret, std::strlen(kSecret)) < 0 ||
+        dup2(secret.reader(), STDIN_FILENO) < 0) {
+      return 2;
+    }
+    secret.close_writer();
+    become_member();
+    execl(setuid_helper().c_str(), "pbstoken-helper", "verify", "--", kId,
+          nullptr);
+    return 126;
+  });
+  assert_true(slice == long_slice());
+  assert_int_equal(status, 0);
+}
+
+}  // namespace
+}  // namespace pbstoken
+
+int main() {
+  using namespace pbstoken;
+  const CMUnitTest tests[] = {
+      MEMBER_TEST(service_that_hashes_takes_long_turns_and_has_its_own_again),
+      MEMBER_TEST(helper_that_verifies_takes_long_turns),
+  };
+  return cmocka_run_group_tests_name("turns", tests, nullptr, nullptr);
+}
