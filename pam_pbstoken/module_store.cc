@@ -17,6 +17,7 @@ struct Remembered {
   PathText path;
   FileIdentity identity;
   Store store;
+  std::uint64_t trusted;  // when its directories were, by time since boot
 };
 
 // The one that was read last.  Whoever looks into it takes it out meanwhile:
@@ -29,6 +30,21 @@ void put(Remembered *remembered) {
   std::free(the_remembered.exchange(remembered, std::memory_order_acq_rel));
 }
 
+// What was read belongs to its identity, whoever may write beside it by now.
+// But a host must not go on for long with what others refuse to read; and to
+// ask about four directories takes longer than to verify.
+bool has_trusted_directories(Remembered *remembered) {
+  const std::uint64_t now = boottime_now();
+  if (now != 0 && now - remembered->trusted < kNanosecondsPerSecond) {
+    return true;
+  }
+  if (!trust_directories(remembered->path)) {
+    return false;
+  }
+  remembered->trusted = now;
+  return true;
+}
+
 bool find(std::string_view name, const PathText &path,
           const FileIdentity &identity, Store *out_store) {
   Remembered *last =
@@ -36,9 +52,9 @@ bool find(std::string_view name, const PathText &path,
   if (last == nullptr) {
     return false;
   }
-  const bool found = last->identity == identity &&
-                     last->path.view() == path.view() &&
-                     last->store.name.view() == name;
+  const bool found =
+      last->identity == identity && last->path.view() == path.view() &&
+      last->store.name.view() == name && has_trusted_directories(last);
   if (found) {
     *out_store = last->store;
   }
@@ -47,11 +63,11 @@ bool find(std::string_view name, const PathText &path,
 }
 
 void remember(const PathText &path, const FileIdentity &identity,
-              const Store &store) {
+              const Store &store, std::uint64_t trusted) {
   static_assert(std::is_trivially_destructible_v<Remembered>);
   // Without memory it is read again.
   if (void *place = std::malloc(sizeof(Remembered)); place != nullptr) {
-    put(new (place) Remembered{path, identity, store});
+    put(new (place) Remembered{path, identity, store, trusted});
   }
 }
 
@@ -70,10 +86,11 @@ bool depends_on_its_file_alone(const Store &store) {
 
 Result<void> recall_store(std::string_view name, const PathText &path,
                           Store *out_store) {
+  const std::uint64_t start = boottime_now();
   const std::uint64_t now = realtime_now();
   const auto before = look_at(path);
   if (the_remembered.load(std::memory_order_relaxed) != nullptr && before &&
-      trust_directories(path) && find(name, path, *before, out_store)) {
+      find(name, path, *before, out_store)) {
     return {};
   }
   const auto store = load_store(name, path);
@@ -84,7 +101,7 @@ Result<void> recall_store(std::string_view name, const PathText &path,
   // What was read is what was looked at, if nothing changed in between.
   if (before && !before->is_racy(now) && depends_on_its_file_alone(*store)) {
     if (const auto after = look_at(path); after && *after == *before) {
-      remember(path, *before, *store);
+      remember(path, *before, *store, start);
     }
   }
   return {};

@@ -12,7 +12,8 @@
 namespace pbstoken {
 
 // As load_store(), but from what this process remembers where that is as good:
-// the same file unchanged, in directories that are still root's alone.
+// the same file unchanged, in directories that were root's alone not a second
+// ago.
 Result<void> recall_store(std::string_view name, const PathText &path,
                           Store *out_store);
 

@@ -113,6 +113,7 @@ void store_changes_show_at_the_next_handle(void ** /*state*/) {
       {"directory",
        [](const std::string & /*path*/) {
          assert_int_equal(chmod("/etc/pbstoken", 0775), 0);
+         usleep(1'000'000);  // for as long as the last look may count
        },
        PAM_AUTHINFO_UNAVAIL},
   };
@@ -128,9 +129,11 @@ void store_changes_show_at_the_next_handle(void ** /*state*/) {
     assert_false(opens(
         path, [&] { assert_pam(authenticate_in(change.store), PAM_SUCCESS); }));
     change.make(path);
-    if (const int status = authenticate_in(change.store);
-        status != change.then) {
-      fail_msg("%s: %s", change.store, pam_code_name(status).c_str());
+    for (int i = 0; i < 2; ++i) {
+      if (const int status = authenticate_in(change.store);
+          status != change.then) {
+        fail_msg("%s: %s", change.store, pam_code_name(status).c_str());
+      }
     }
   }
   assert_int_equal(chmod("/etc/pbstoken", 0755), 0);
