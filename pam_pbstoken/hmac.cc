@@ -9,6 +9,7 @@
 #include <sys/platform/x86.h>
 #endif
 
+#include "pbstoken/text.h"
 #include "pbstoken/wipe.h"
 
 namespace pbstoken {
@@ -64,14 +65,22 @@ Digest HmacKey::finish(SHA256_CTX inner, std::span<const unsigned char> head,
 HmacBeginning::HmacBeginning(const HmacKey &key, char label,
                              std::string_view text)
     : key_(key), inner_(key.inner_) {
-  constexpr std::array<unsigned char, SHA256_CBLOCK> kZeros{};
   const std::uint64_t length = text.size();
-  SHA256_Update(&inner_, &label, sizeof(label));
-  SHA256_Update(&inner_, &length, sizeof(length));
-  SHA256_Update(&inner_, text.data(), text.size());
-  // num: bytes of a block that is not yet whole.
-  SHA256_Update(&inner_, kZeros.data(),
-                inner_.num == 0 ? 0 : kZeros.size() - inner_.num);
+  constexpr std::size_t kRoom = SHA256_CBLOCK - sizeof(label) - sizeof(length);
+  const std::string_view begin = slice(text, 0, kRoom);
+  const std::string_view rest = slice(text, kRoom);
+  // One call for a block, which is all of an id that is no longer than most.
+  std::array<unsigned char, SHA256_CBLOCK> block{};
+  block[0] = static_cast<unsigned char>(label);
+  std::memcpy(&block[sizeof(label)], &length, sizeof(length));
+  if (!begin.empty()) {
+    std::memcpy(&block[SHA256_CBLOCK - kRoom], begin.data(), begin.size());
+  }
+  SHA256_Update(&inner_, block.data(), block.size());
+  SHA256_Update(&inner_, rest.data(), rest.size());
+  block = {};
+  SHA256_Update(&inner_, block.data(),
+                (block.size() - rest.size() % block.size()) % block.size());
 }
 
 std::array<std::uint64_t, 2> HmacBeginning::state() const {
