@@ -2,6 +2,7 @@
 #include "module_session.h"
 
 #include <cstdlib>
+#include <memory>
 #include <new>
 
 #include "module_cancel.h"
@@ -12,10 +13,22 @@ namespace pbstoken {
 
 namespace {
 
+struct SessionDeleter {
+  void operator()(Session *session) const {
+    session->~Session();
+    std::free(session);
+  }
+};
+// On the heap from the start: it takes more than a small stack has to spare.
+using OwnedSession = std::unique_ptr<Session, SessionDeleter>;
+
+OwnedSession make_session() {
+  void *place = std::malloc(sizeof(Session));
+  return OwnedSession(place != nullptr ? new (place) Session : nullptr);
+}
+
 void free_session(pam_handle_t * /*pamh*/, void *data, int /*status*/) {
-  auto *session = static_cast<Session *>(data);
-  session->~Session();
-  std::free(session);
+  const OwnedSession session(static_cast<Session *>(data));
 }
 
 // The options that make one session another.
@@ -28,9 +41,6 @@ DataName data_name(const ModuleOptions &options) {
 }
 
 }  // namespace
-
-Session::Session(const Store &settings)
-    : store(settings), verifier(store, load_crypt) {}
 
 Result<Session *> open_session(pam_handle_t *pamh,
                                const ModuleOptions &options) {
@@ -45,22 +55,22 @@ Result<Session *> open_session(pam_handle_t *pamh,
   const PathText path = options.config.empty()
                             ? configuration_path(options.store.view())
                             : options.config;
-  Store store;
+  OwnedSession session = make_session();
+  if (!session) {
+    return no_memory("cannot open the store");
+  }
+  Store &store = session->store;
   if (const auto recalled = recall_store(options.store.view(), path, &store);
       !recalled) {
     return recalled.error();
   }
   store.cache = store.cache && !options.nocache;
-  void *place = std::malloc(sizeof(Session));
-  if (place == nullptr) {
+  session->verifier.emplace(store, load_crypt);
+  if (pam_set_data(pamh, name.c_str(), session.get(), free_session) !=
+      PAM_SUCCESS) {
     return no_memory("cannot open the store");
   }
-  auto *session = new (place) Session(store);
-  if (pam_set_data(pamh, name.c_str(), session, free_session) != PAM_SUCCESS) {
-    free_session(pamh, session, 0);
-    return no_memory("cannot open the store");
-  }
-  return session;
+  return session.release();
 }
 
 }  // namespace pbstoken

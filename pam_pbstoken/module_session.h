@@ -7,6 +7,8 @@
 
 #include <security/pam_modules.h>
 
+#include <optional>
+
 #include "module_options.h"
 #include "pbstoken/result.h"
 #include "pbstoken/verifier.h"
@@ -14,13 +16,13 @@
 namespace pbstoken {
 
 struct Session {
-  explicit Session(const Store &settings);
+  Session() = default;
   // The verifier points to the store.
   Session(const Session &) = delete;
   Session &operator=(const Session &) = delete;
 
   Store store;
-  Verifier verifier;
+  std::optional<Verifier> verifier;  // there, once the store is known
 };
 
 // The handle's session for these options, made when it is first asked for.

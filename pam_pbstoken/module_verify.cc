@@ -49,7 +49,7 @@ Result<Verification> verify_by_helper(const pam_handle_t *pamh,
 Result<Verification> verify(const pam_handle_t *pamh,
                             const ModuleOptions &options, Session *session,
                             const TokenId &id, std::string_view secret) {
-  Verifier &verifier = session->verifier;
+  Verifier &verifier = *session->verifier;
   // Before any question who we are: that is a system call.
   if (const auto known = verifier.verify_in_segment(id, secret); known) {
     return *known;
@@ -69,7 +69,7 @@ Result<Reply> ask_account(const pam_handle_t *pamh,
                           const ModuleOptions &options, Session *session,
                           const TokenId &id) {
   const std::uint64_t now = realtime_now() / kNanosecondsPerSecond;
-  Verifier &verifier = session->verifier;
+  Verifier &verifier = *session->verifier;
   if (const auto known = verifier.cache().look_up_account(id.text); known) {
     return reply_of(*known, now);
   }

@@ -37,14 +37,20 @@ template <std::size_t kNumbers>
 auto message_head(char label,
                   const std::array<std::uint64_t, kNumbers> &numbers,
                   std::string_view text) {
-  constexpr std::size_t kSize = kNumbers * sizeof(std::uint64_t);
   const auto length = static_cast<std::uint16_t>(text.size());
-  std::array<unsigned char, 1 + kSize + sizeof(length)> head;
-  head[0] = static_cast<unsigned char>(label);
-  if constexpr (kNumbers != 0) {
-    std::memcpy(&head[1], numbers.data(), kSize);
+  std::array<unsigned char,
+             sizeof(label) + kNumbers * sizeof(std::uint64_t) + sizeof(length)>
+      head{};
+  unsigned char *end = head.data();
+  const auto put = [&end](const auto &value) {
+    std::memcpy(end, &value, sizeof(value));
+    end += sizeof(value);
+  };
+  put(label);
+  for (const std::uint64_t number : numbers) {
+    put(number);
   }
-  std::memcpy(&head[1 + kSize], &length, sizeof(length));
+  put(length);
   return head;
 }
 

@@ -608,12 +608,13 @@ extern "C" int fuzz_audit_open() {
 }
 
 // No helper is ever started: what a caller who may not read the file gets is
-// for others to test.
+// for others to test.  Nor has this kernel slices of processor time.
 extern "C" [[gnu::visibility("default"), gnu::used]] long fuzz_syscall(
     long number, ...) __asm__("syscall");
 extern "C" long fuzz_syscall(long number, ...) {
-  pbstoken::fuzz::require(number == SYS_clone, "nothing but a child is wanted");
-  errno = EAGAIN;
+  pbstoken::fuzz::require(number == SYS_clone || number == SYS_sched_getattr,
+                          "nothing but a child and a slice is wanted");
+  errno = number == SYS_clone ? EAGAIN : ENOSYS;
   return -1;
 }
 
