@@ -25,6 +25,10 @@ struct Remembered {
 // moment leaves nothing locked.
 constinit std::atomic<Remembered *> the_remembered = nullptr;
 
+// Whether this process has read one before.  For its first it remembers
+// nothing: many services fork for each connection, and there is no second.
+constinit std::atomic<bool> has_read = false;
+
 // Takes the place of what somebody else has put there.
 void put(Remembered *remembered) {
   std::free(the_remembered.exchange(remembered, std::memory_order_acq_rel));
@@ -99,7 +103,8 @@ Result<void> recall_store(std::string_view name, const PathText &path,
   }
   *out_store = *store;
   // What was read is what was looked at, if nothing changed in between.
-  if (before && !before->is_racy(now) && depends_on_its_file_alone(*store)) {
+  if (has_read.exchange(true, std::memory_order_relaxed) && before &&
+      !before->is_racy(now) && depends_on_its_file_alone(*store)) {
     if (const auto after = look_at(path); after && *after == *before) {
       remember(path, *before, *store, start);
     }
