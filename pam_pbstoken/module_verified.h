@@ -11,8 +11,8 @@
 
 namespace pbstoken {
 
-// An attempt must not live on an earlier one: in whatever way it ends, nothing
-// is left but the id that it has verified itself.
+// An attempt must not live on an earlier one: when it returns, whatever it
+// returns, nothing is left but the id that it has verified itself.
 class VerifiedTokenId {
  public:
   explicit VerifiedTokenId(pam_handle_t *pamh) : pamh_(pamh) {}

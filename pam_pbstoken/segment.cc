@@ -3,6 +3,7 @@
 
 #include <sys/random.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <span>
@@ -25,6 +26,15 @@ constexpr char kMismatchCheckLabel = 'X';
 constexpr char kStampLabel = 's';
 constexpr char kUserCfgStampLabel = 'u';
 constexpr char kAccountLabel = 'a';
+constexpr std::array kLabels = {
+    kNameLabel,     kBindingLabel,      kMatchLabel,
+    kMismatchLabel, kMatchCheckLabel,   kMismatchCheckLabel,
+    kStampLabel,    kUserCfgStampLabel, kAccountLabel};
+static_assert([] {
+  auto labels = kLabels;
+  std::sort(labels.begin(), labels.end());
+  return std::adjacent_find(labels.begin(), labels.end()) == labels.end();
+}());
 
 constexpr std::array<std::uint64_t, 0> kNoNumbers = {};
 

@@ -24,6 +24,8 @@ struct SchedulingAttributes {
 };
 static_assert(sizeof(SchedulingAttributes) == 48);  // SCHED_ATTR_SIZE_VER0
 
+// prctl(2) itself is foreseen by the filters of services: so many libraries use
+// it.
 bool is_filtered() {
   return prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != 0;
 }
@@ -32,7 +34,8 @@ bool is_filtered() {
 
 std::uint64_t exchange_slice(std::uint64_t nanoseconds) {
   SchedulingAttributes attributes{};
-  if (syscall(SYS_sched_getattr, 0, &attributes, sizeof(attributes), 0) != 0 ||
+  if (is_filtered() ||
+      syscall(SYS_sched_getattr, 0, &attributes, sizeof(attributes), 0) != 0 ||
       (attributes.policy != SCHED_OTHER && attributes.policy != SCHED_BATCH) ||
       attributes.runtime == 0) {
     return 0;
@@ -42,13 +45,15 @@ std::uint64_t exchange_slice(std::uint64_t nanoseconds) {
   return syscall(SYS_sched_setattr, 0, &attributes, 0) == 0 ? before : 0;
 }
 
-LongTurns::LongTurns()
-    : before_(is_filtered() ? 0 : exchange_slice(kLongSlice)) {}
+LongTurns::LongTurns() : before_(exchange_slice(0)) {
+  // A number of its own would not follow the kernel's any more.
+  if (exchange_slice(kLongSlice) == before_) {
+    before_ = 0;
+  }
+}
 
 LongTurns::~LongTurns() {
-  if (before_ != 0) {
-    static_cast<void>(exchange_slice(before_));
-  }
+  static_cast<void>(exchange_slice(before_));
 }
 
 }  // namespace pbstoken

@@ -151,6 +151,32 @@ void find_fact_other_stored_hash_misses(void **state) {
   assert_false(segment.fact(other).has_value());
 }
 
+// Each bit of it: two stored hashes may be alike in a part of their digests.
+void find_fact_each_bit_of_the_binding_counts(void **state) {
+  const MemorySegment &segment = segment_in(state);
+  segment.insert(kMatch, 4);
+  const Segment view = segment.view();
+  const Binding right = view.binding_of(kMatch.id, kMatch.stored);
+  for (std::size_t bit = 0; bit < 8 * sizeof(Binding); ++bit) {
+    Binding other = right;
+    other[bit / 64] ^= std::uint64_t{1} << (bit % 64);
+    assert_false(view.find_fact(kMatch.id, kMatch.secret, other).has_value());
+  }
+}
+
+void rebind_each_bit_of_the_binding_counts(void **state) {
+  const MemorySegment &segment = segment_in(state);
+  for (std::size_t bit = 0; bit < 8 * sizeof(Binding); ++bit) {
+    segment.clear_slots();
+    WritableSegment writable = segment.open();
+    Binding other = writable.binding_of(kMatch.id, kMatch.stored);
+    other[bit / 64] ^= std::uint64_t{1} << (bit % 64);
+    writable.insert(kMatch.fact, kMatch.id, kMatch.secret, other, 4);
+    writable.rebind(kMatch.id, kMatch.stored, 6);
+    assert_false(segment.in_force(kMatch, 6).has_value());
+  }
+}
+
 void insert_fact_alone_is_never_in_force(void **state) {
   const MemorySegment &segment = segment_in(state);
   segment.insert(kMatch, kNeverInForce);
@@ -482,6 +508,8 @@ int main() {
       with_segment(find_other_id_or_secret_misses),
       with_segment(find_last_byte_of_long_ids_and_secrets_counts),
       with_segment(find_fact_other_stored_hash_misses),
+      with_segment(find_fact_each_bit_of_the_binding_counts),
+      with_segment(rebind_each_bit_of_the_binding_counts),
       with_segment(insert_fact_alone_is_never_in_force),
       with_smallest_segment(insert_rotated_token_uses_its_one_slot),
       with_segment(insert_same_mismatch_again_takes_no_other_slot),

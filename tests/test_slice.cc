@@ -114,13 +114,21 @@ bool forbid_scheduling() {
          prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
 }
 
-void long_turns_are_not_asked_for_behind_a_filter(void ** /*state*/) {
+void nothing_is_asked_for_behind_a_filter(void ** /*state*/) {
   assert_true(holds_in_child([] {
     if (!forbid_scheduling()) {
       return false;
     }
     const LongTurns here;
-    return true;
+    return exchange_slice(kLongSlice) == 0;
+  }));
+}
+
+// A service that confines itself may do so while one of its threads hashes.
+void long_turns_end_without_a_word_behind_a_new_filter(void ** /*state*/) {
+  assert_true(holds_in_child([] {
+    const LongTurns here;
+    return forbid_scheduling();
   }));
 }
 
@@ -135,7 +143,8 @@ int main() {
       cmocka_unit_test(exchange_leaves_other_policies_alone),
       cmocka_unit_test(exchange_keeps_the_nice_value),
       cmocka_unit_test(long_turns_end_with_their_scope),
-      cmocka_unit_test(long_turns_are_not_asked_for_behind_a_filter),
+      cmocka_unit_test(nothing_is_asked_for_behind_a_filter),
+      cmocka_unit_test(long_turns_end_without_a_word_behind_a_new_filter),
   };
   return cmocka_run_group_tests_name("slice", tests, nullptr, nullptr);
 }

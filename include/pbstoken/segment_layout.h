@@ -17,7 +17,7 @@
 namespace pbstoken {
 
 constexpr std::uint64_t kSegmentMagic = 0x6e656b6f74736270;  // "pbstoken"
-constexpr std::uint64_t kLayoutVersion = 1;
+constexpr std::uint64_t kLayoutVersion = 2;
 
 // Another version's segment is somebody else's, or to be replaced: only these
 // 64 bytes mean the same in all of them.

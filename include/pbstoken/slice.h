@@ -18,12 +18,12 @@ namespace pbstoken {
 constexpr std::uint64_t kLongSlice = 100'000'000;
 
 // Gives the thread this slice, or the kernel's own for 0; what it had before.
-// 0, and nothing is changed, if the thread has no slice: an older kernel,
-// another policy.
+// 0, and nothing is changed, if the thread has no slice (an older kernel,
+// another policy), and behind a filter of system calls, which may kill for one
+// that it has not foreseen.
 std::uint64_t exchange_slice(std::uint64_t nanoseconds);
 
-// Long turns until its scope ends.  Not where a filter of system calls is in
-// force, which may kill for one that it has not foreseen.
+// Long turns until its scope ends.
 class LongTurns {
  public:
   LongTurns();
@@ -32,7 +32,7 @@ class LongTurns {
   ~LongTurns();
 
  private:
-  std::uint64_t before_;
+  std::uint64_t before_;  // 0: the kernel's own
 };
 
 }  // namespace pbstoken

@@ -316,26 +316,30 @@ void failure_takes_the_verified_token_away(void ** /*state*/) {
 }
 
 void success_of_another_token_replaces_the_verified_one(void ** /*state*/) {
-  write_alice("\tenable 0\n");
+  // Each of them is the beginning of another.
+  const std::string longer = kAlice + "2";
+  const std::string shorter = kAlice.substr(0, kAlice.size() - 1);
+  write_shadow({{kAlice, kHash}, {longer, kHash}, {shorter, kHash}});
+  write_users("user: alice@pam\n\ntoken: " + kAlice +
+              "\n\tenable 0\n\ntoken: " + longer + "\n\ntoken: " + shorter +
+              "\n");
   write_both("");
   Conversation conversation = {.answer = kSecret};
   PamHandle handle(kService, kAlice, &conversation);
-  for (const auto &[id, account] :
-       std::vector<std::pair<std::string, int>>{{kAlice, PAM_PERM_DENIED},
-                                                {"root@pam!x", PAM_SUCCESS},
-                                                {kAlice, PAM_PERM_DENIED}}) {
+  for (const std::string &id : {kAlice, longer, kAlice, shorter, kAlice}) {
     // Twice: the second time nothing is new.
     for (int i = 0; i < 2; ++i) {
       rename_user(handle, id.c_str());
       assert_pam(handle.authenticate(), PAM_SUCCESS);
       assert_text_equal(handle.variable("PBSTOKEN_ID"), id);
       rename_user(handle, "somebody");
-      assert_pam(handle.manage_account(), account);
+      assert_pam(handle.manage_account(),
+                 id == kAlice ? PAM_PERM_DENIED : PAM_SUCCESS);
     }
   }
   rename_user(handle, kAlice.c_str());
   // What somebody else writes there does not last.
-  assert_pam(pam_putenv(handle.get(), "PBSTOKEN_ID=root@pam!x"), PAM_SUCCESS);
+  assert_pam(pam_putenv(handle.get(), "PBSTOKEN_ID=alice@pam!x"), PAM_SUCCESS);
   assert_pam(handle.authenticate(), PAM_SUCCESS);
   assert_text_equal(handle.variable("PBSTOKEN_ID"), kAlice);
 }

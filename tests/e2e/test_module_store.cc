@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The configuration is read once for all handles of a process, and every change
-// to it, or to who may make one, shows at the next handle.
+// to it shows at the next handle; one to who may make one, within a second.
 #include <sys/inotify.h>
 
 #include <functional>

@@ -426,6 +426,45 @@ void mistakes_of_the_administrator_let_nobody_in(void ** /*state*/) {
   print_message("%d attempts with mistakes\n", count);
 }
 
+void auth_that_cannot_map_leaves_nothing_behind(void ** /*state*/) {
+  write_stacks("required", "map_user=user realm=pbs");
+  configure_sweep(Segment::kLooking);
+  int count = 0;
+  for (const Fault &fault : kFewFaults) {
+    for (int at = 1; at < 1000; ++at) {
+      const int finding = in_child([&] {
+        Conversation conversation = {.answer = kSecret};
+        const pam_conv conv = {.conv = undisturbed_converse,
+                               .appdata_ptr = &conversation};
+        PamHandle handle(kService, kEnabled, &conversation);
+        pam_set_item(handle.get(), PAM_CONV, &conv);
+        arm(fault, at);
+        const int code = handle.authenticate();
+        const bool was_hit = disarm();
+        // PAM_SYSTEM_ERR: see attempt_under().
+        if (code != PAM_SUCCESS && code != PAM_SYSTEM_ERR &&
+            (pam_getenv(handle.get(), "PBSTOKEN_ID") != nullptr ||
+             handle.user() != kEnabled)) {
+          return static_cast<int>(kLeftAVariable);
+        }
+        if (!was_hit) {
+          return static_cast<int>(code == PAM_SUCCESS ? kNoFault
+                                                      : kNotTheSameAfterwards);
+        }
+        return static_cast<int>(code == PAM_SUCCESS ? kLetIn : kRefused);
+      });
+      if (finding == kNoFault) {
+        break;
+      }
+      if (finding != kRefused && finding != kLetIn) {
+        fail_msg("%s at call %d: %s", fault.name, at, text_of(finding));
+      }
+      ++count;
+    }
+  }
+  print_message("%d faults in auth with map_user\n", count);
+}
+
 void account_after_mapping_never_forgets_whose_it_is(void ** /*state*/) {
   write_stacks("required", "map_user=user realm=pbs");
   configure_sweep(Segment::kLooking);
@@ -537,6 +576,7 @@ int main() {
       with_sweep(auth_of_a_member_with_warm_segment),
       with_sweep(account_of_root),
       with_sweep(account_of_a_member),
+      with_sweep(auth_that_cannot_map_leaves_nothing_behind),
       with_sweep(account_after_mapping_never_forgets_whose_it_is),
       with_sweep(no_descriptor_is_free),
       with_sweep(mistakes_of_the_administrator_let_nobody_in),
