@@ -421,7 +421,7 @@ void writer_waits_for_a_raced_pipe_in_vain_but_not_for_ever(void ** /*state*/) {
     return 126;
   });
   assert_true(comes_true([&] {
-    return read_file(trace).find("fd=1, events=POLLOUT") != std::string::npos;
+    return read_file(trace).find("fd=1, revents=POLLOUT") != std::string::npos;
   }));
   fcntl(output.writer(), F_SETFL, O_NONBLOCK);
   const std::string filler(4096, 'x');
