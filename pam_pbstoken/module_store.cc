@@ -36,7 +36,7 @@ void put(Remembered *remembered) {
 
 // What was read belongs to its identity, whoever may write beside it by now.
 // But a host must not go on for long with what others refuse to read; and to
-// ask about four directories takes longer than to verify.
+// ask about three directories takes longer than to verify.
 bool has_trusted_directories(Remembered *remembered) {
   const std::uint64_t now = boottime_now();
   if (now != 0 && now - remembered->trusted < kNanosecondsPerSecond) {
