@@ -87,15 +87,15 @@ LANGUAGE = -std=c++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics \
 # Where the module finds the helper.
 BUILT_IN = -DPBSTOKEN_HELPER='"$(SBINDIR)/pbstoken-helper"'
 # Ours first, so that a packager's win; SANITIZE is for the tests.
-ALL_CXXFLAGS = $(LANGUAGE) $(WARNINGS) $(HARDENING) -fPIC -Iinclude \
+ALL_CXXFLAGS = $(LANGUAGE) $(WARNINGS) $(HARDENING) -fPIC -Iinclude -Ihelper \
   $(BUILT_IN) -MMD -MP $(CPPFLAGS) $(CXXFLAGS) $(SANITIZE)
 HARDENED_LINK = -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed
 
 # The core is compiled once for both front ends.
 MODULE_SOURCES = pam_pbstoken/pam_pbstoken.cc \
-  $(wildcard pam_pbstoken/module_*.cc)
-CORE_SOURCES = $(filter-out $(MODULE_SOURCES),$(wildcard pam_pbstoken/*.cc))
-HELPER_SOURCES = $(wildcard helper/*.cc)
+  $(wildcard pam_pbstoken/module/*.cc)
+CORE_SOURCES = $(filter-out $(MODULE_SOURCES),$(wildcard pam_pbstoken/*/*.cc))
+HELPER_SOURCES = $(wildcard helper/*.cc helper/*/*.cc)
 
 objects = $(patsubst %.cc,$(BUILD)/%.o,$(1))
 CORE = $(BUILD)/libpbstoken-core.a
@@ -105,7 +105,7 @@ all: $(BUILD)/pam_pbstoken.so $(BUILD)/pbstoken-helper \
 
 # What is done to every byte of a request, or to every token of a large file,
 # is for speed where all else is for size.
-FAST = hmac json segment text utf8 token_id
+FAST = base/json base/text base/utf8 store/token_id cache/hmac cache/segment
 $(FAST:%=$(BUILD)/pam_pbstoken/%.o): SPEED = $(if $(filter -Os,$(CXXFLAGS)),-O2)
 
 $(BUILD)/%.o: %.cc Makefile
@@ -200,7 +200,7 @@ test-packages:
 # of the core, of the module but its entry points, and of the helper but its
 # main().
 UNIT_TESTS = $(patsubst tests/%.cc,$(BUILD)/tests/%,$(wildcard tests/test_*.cc))
-TESTED = $(call objects,$(wildcard pam_pbstoken/module_*.cc) \
+TESTED = $(call objects,$(wildcard pam_pbstoken/module/*.cc) \
   $(filter-out helper/main.cc,$(HELPER_SOURCES))) $(CORE)
 # End-to-end tests: tests/e2e/test_SUBJECT.cc, over the real libpam, as root in
 # a namespace of their own.
@@ -212,7 +212,7 @@ TEST_CXXFLAGS = -O0 -U_FORTIFY_SOURCE
 
 $(BUILD)/tests/%.o: tests/%.cc
 	@mkdir -p $(@D)
-	$(CXX) $(ALL_CXXFLAGS) $(TEST_CXXFLAGS) -Itests -Ihelper -Ipam_pbstoken -c -o $@ $<
+	$(CXX) $(ALL_CXXFLAGS) $(TEST_CXXFLAGS) -Itests -c -o $@ $<
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TESTED)
 	$(CXX) -pie $(SANITIZE) $(LDFLAGS) -o $@ $< $(TESTED) \
@@ -339,7 +339,7 @@ check-package: deb package-test-packages
 SOURCES = $(MODULE_SOURCES) $(CORE_SOURCES) $(HELPER_SOURCES)
 TEST_SOURCES = $(wildcard tests/*.cc tests/e2e/*.cc)
 FORMATTED = $(SOURCES) $(TEST_SOURCES) \
-  $(wildcard include/pbstoken/*.h pam_pbstoken/*.h helper/*.h tests/*.h \
+  $(wildcard include/pbstoken/*/*.h helper/*.h helper/*/*.h tests/*.h \
   tests/e2e/*.h $(foreach part,bench fuzz hosts,tests/$(part)/*.c \
   tests/$(part)/*.cc tests/$(part)/*.h))
 # Those of tests/ are the files without a suffix, and those for bash.
@@ -354,9 +354,9 @@ MANUALS = pam_pbstoken/pam_pbstoken.8 pam_pbstoken/pbstoken.conf.5 \
 lint: test-packages
 	clang-format --dry-run --Werror $(FORMATTED)
 	printf '%s\n' $(SOURCES) | xargs -P "$$(nproc)" -I FILE \
-	  sh -c 'clang-tidy --quiet FILE -- $(LANGUAGE) -Iinclude 2>/dev/null'
+	  sh -c 'clang-tidy --quiet FILE -- $(LANGUAGE) -Iinclude -Ihelper 2>/dev/null'
 	cppcheck --quiet --enable=warning,performance,portability \
-	  --inline-suppr --error-exitcode=1 --std=c++20 -Iinclude \
+	  --inline-suppr --error-exitcode=1 --std=c++20 -Iinclude -Ihelper \
 	  --suppress=missingIncludeSystem pam_pbstoken helper
 	shellcheck $(SCRIPTS)
 	tests/check-readme

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Who asks: the user that started the helper, or that connected to its socket.
-#ifndef PBSTOKEN_HELPER_CALLER_H_
-#define PBSTOKEN_HELPER_CALLER_H_
+#ifndef PBSTOKEN_CALLER_H_
+#define PBSTOKEN_CALLER_H_
 
 #include <sys/types.h>
 
 #include <string_view>
 
-#include "pbstoken/fail_limit.h"
-#include "pbstoken/list.h"
-#include "pbstoken/result.h"
+#include "pbstoken/base/result.h"
+#include "pbstoken/base/vector.h"
+#include "pbstoken/limits/fail_limit.h"
 
 namespace pbstoken {
 
@@ -35,4 +35,4 @@ bool is_in_group(const Caller &caller, gid_t group);
 
 }  // namespace pbstoken
 
-#endif  // PBSTOKEN_HELPER_CALLER_H_
+#endif  // PBSTOKEN_CALLER_H_

@@ -6,7 +6,7 @@
 #include <array>
 #include <string_view>
 
-#include "pbstoken/helper_protocol.h"
+#include "pbstoken/verify/helper_protocol.h"
 
 namespace pbstoken {
 

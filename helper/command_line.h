@@ -3,16 +3,16 @@
 //   pbstoken-helper [--store NAME] [--config PATH] [--output-format FORMAT]
 //                   COMMAND [--rhost HOST] [--] [TOKENID]
 // and, for the module alone, [--reply VERSION] [--nocache].
-#ifndef PBSTOKEN_HELPER_COMMAND_LINE_H_
-#define PBSTOKEN_HELPER_COMMAND_LINE_H_
+#ifndef PBSTOKEN_COMMAND_LINE_H_
+#define PBSTOKEN_COMMAND_LINE_H_
 
 #include <cstdint>
 #include <optional>
 #include <string_view>
 
-#include "pbstoken/result.h"
-#include "pbstoken/store.h"
-#include "pbstoken/token_id.h"
+#include "pbstoken/base/result.h"
+#include "pbstoken/store/store.h"
+#include "pbstoken/store/token_id.h"
 
 namespace pbstoken {
 
@@ -58,4 +58,4 @@ Result<std::optional<CommandLine>> parse_command_line(int argc, char **argv);
 
 }  // namespace pbstoken
 
-#endif  // PBSTOKEN_HELPER_COMMAND_LINE_H_
+#endif  // PBSTOKEN_COMMAND_LINE_H_

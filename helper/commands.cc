@@ -5,20 +5,20 @@
 
 #include <array>
 
-#include "check.h"
-#include "held_signals.h"
-#include "list.h"
-#include "message.h"
-#include "new_secret.h"
-#include "output.h"
-#include "pbstoken/account_verdict.h"
-#include "pbstoken/clock.h"
-#include "pbstoken/secret.h"
-#include "pbstoken/verifier.h"
-#include "retire.h"
-#include "secret_input.h"
-#include "shadow_writer.h"
-#include "status.h"
+#include "admin/check.h"
+#include "admin/list.h"
+#include "admin/retire.h"
+#include "admin/status.h"
+#include "io/held_signals.h"
+#include "io/message.h"
+#include "io/output.h"
+#include "io/secret_input.h"
+#include "pbstoken/base/secret.h"
+#include "pbstoken/os/clock.h"
+#include "pbstoken/store/account_verdict.h"
+#include "pbstoken/verify/verifier.h"
+#include "write/new_secret.h"
+#include "write/shadow_writer.h"
 
 namespace pbstoken {
 

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The helper's commands.  Each prints what it has to say, complains where
 // something failed, and returns the exit status.
-#ifndef PBSTOKEN_HELPER_COMMANDS_H_
-#define PBSTOKEN_HELPER_COMMANDS_H_
+#ifndef PBSTOKEN_COMMANDS_H_
+#define PBSTOKEN_COMMANDS_H_
 
 #include <string_view>
 
 #include "caller.h"
 #include "command_line.h"
-#include "exit_status.h"
-#include "pbstoken/buffer.h"
-#include "pbstoken/result.h"
-#include "pbstoken/store.h"
+#include "io/exit_status.h"
+#include "pbstoken/base/buffer.h"
+#include "pbstoken/base/result.h"
+#include "pbstoken/store/store.h"
 
 namespace pbstoken {
 
@@ -25,4 +25,4 @@ ExitStatus run_command(const CommandLine &line, const Store &store,
 
 }  // namespace pbstoken
 
-#endif  // PBSTOKEN_HELPER_COMMANDS_H_
+#endif  // PBSTOKEN_COMMANDS_H_

@@ -8,13 +8,13 @@
 //
 // Judged by what the calling process itself has, never by the members that
 // /etc/group lists.
-#ifndef PBSTOKEN_HELPER_PERMISSIONS_H_
-#define PBSTOKEN_HELPER_PERMISSIONS_H_
+#ifndef PBSTOKEN_PERMISSIONS_H_
+#define PBSTOKEN_PERMISSIONS_H_
 
 #include "caller.h"
 #include "command_line.h"
-#include "pbstoken/result.h"
-#include "pbstoken/store.h"
+#include "pbstoken/base/result.h"
+#include "pbstoken/store/store.h"
 
 namespace pbstoken {
 
@@ -31,4 +31,4 @@ ErrorText refusal(const Store &store, Command command);
 
 }  // namespace pbstoken
 
-#endif  // PBSTOKEN_HELPER_PERMISSIONS_H_
+#endif  // PBSTOKEN_PERMISSIONS_H_

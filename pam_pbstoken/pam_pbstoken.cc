@@ -5,9 +5,9 @@
 
 #include <span>
 
-#include "module_account.h"
-#include "module_auth.h"
-#include "module_password.h"
+#include "pbstoken/module/account.h"
+#include "pbstoken/module/auth.h"
+#include "pbstoken/module/password.h"
 
 namespace {
 

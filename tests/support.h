@@ -10,8 +10,8 @@
 #include <string>
 #include <string_view>
 
-#include "pbstoken/buffer.h"
-#include "pbstoken/result.h"
+#include "pbstoken/base/buffer.h"
+#include "pbstoken/base/result.h"
 
 // After the C++ headers: cmocka has a macro fail().
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A call in a child: its answer, or none in time.
-#include "bounded_call.h"
+#include "write/bounded_call.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -10,7 +10,7 @@
 
 #include <cerrno>
 
-#include "pbstoken/clock.h"
+#include "pbstoken/os/clock.h"
 #include "support.h"
 
 namespace pbstoken {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "module_credentials.h"
+#include "pbstoken/module/credentials.h"
 #include "support.h"
 
 namespace pbstoken {

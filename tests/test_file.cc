@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Opening and reading what somebody else may have put there.
-#include "pbstoken/file.h"
+#include "pbstoken/os/file.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>

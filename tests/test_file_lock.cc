@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The store's lock: held by one at a time, and only where the path leads.
-#include "pbstoken/file_lock.h"
+#include "pbstoken/store/file_lock.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -13,7 +13,7 @@
 #include <thread>
 #include <utility>
 
-#include "pbstoken/clock.h"
+#include "pbstoken/os/clock.h"
 #include "support.h"
 
 namespace {

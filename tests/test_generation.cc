@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The generation word: who may claim from where, and what an end is worth.
-#include "pbstoken/generation.h"
+#include "pbstoken/cache/generation.h"
 
 #include <algorithm>
 #include <array>

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What module and helper say to each other: replies that cannot be mistaken,
 // requests that are taken to the last byte or not at all.
-#include "pbstoken/helper_protocol.h"
+#include "pbstoken/verify/helper_protocol.h"
 
 #include <bit>
 #include <cstring>
 #include <random>
 #include <vector>
 
-#include "request.h"
 #include "support.h"
+#include "wire/request.h"
 
 namespace pbstoken {
 namespace {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The keyed digests, against OpenSSL's one-shot HMAC over the same message,
 // framed here by hand.
-#include "pbstoken/hmac.h"
+#include "pbstoken/cache/hmac.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>

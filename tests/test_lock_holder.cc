@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The holder of a lock, in the kernel's own words.
-#include "pbstoken/lock_holder.h"
+#include "pbstoken/store/lock_holder.h"
 
 #include <sys/sysmacros.h>
 

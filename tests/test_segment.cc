@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The segment as a table, as long as everybody keeps to the rules.
-#include "pbstoken/segment.h"
+#include "pbstoken/cache/segment.h"
 
 #include <algorithm>
 #include <array>
@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "pbstoken/generation.h"
+#include "pbstoken/cache/generation.h"
 #include "segment_support.h"
 
 namespace pbstoken {

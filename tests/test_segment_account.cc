@@ -3,8 +3,8 @@
 #include <array>
 #include <string>
 
-#include "pbstoken/generation.h"
-#include "pbstoken/segment.h"
+#include "pbstoken/cache/generation.h"
+#include "pbstoken/cache/segment.h"
 #include "segment_support.h"
 #include "support.h"
 

@@ -5,7 +5,7 @@
 #include <random>
 #include <vector>
 
-#include "pbstoken/segment.h"
+#include "pbstoken/cache/segment.h"
 #include "segment_support.h"
 
 namespace pbstoken {

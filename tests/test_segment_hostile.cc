@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-#include "pbstoken/segment.h"
+#include "pbstoken/cache/segment.h"
 #include "segment_support.h"
 
 namespace pbstoken {

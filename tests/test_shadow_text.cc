@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // token.shadow with one token changed, and all else as it was.
-#include "shadow_text.h"
+#include "write/shadow_text.h"
 
 #include <array>
 #include <vector>
 
-#include "pbstoken/token_shadow.h"
+#include "pbstoken/store/token_shadow.h"
 #include "support.h"
 
 namespace pbstoken {

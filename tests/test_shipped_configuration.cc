@@ -9,7 +9,7 @@
 #include <sstream>
 #include <string>
 
-#include "pbstoken/store.h"
+#include "pbstoken/store/store.h"
 #include "support.h"
 
 namespace pbstoken {
@@ -51,7 +51,7 @@ std::map<std::string, std::string> shown_defaults() {
 
 // Keys as the parser has them, in its own words: there is no other list.
 std::set<std::string> known_keys() {
-  const std::string text = content_of("pam_pbstoken/store.cc");
+  const std::string text = content_of("pam_pbstoken/store/store.cc");
   const std::regex entry(R"re(\n    \{"([a-z_]+)",)re");
   std::set<std::string> keys;
   for (std::sregex_iterator at(text.begin(), text.end(), entry), end; at != end;

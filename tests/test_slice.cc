@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // How long a thread's turns are.  Where the kernel knows no slices, nothing is
 // to happen, and that is what is tested there.
-#include "pbstoken/slice.h"
+#include "pbstoken/os/sched_slice.h"
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>

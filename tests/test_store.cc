@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The configuration of a store, good and bad.
-#include "pbstoken/store.h"
+#include "pbstoken/store/store.h"
 
 #include <sys/stat.h>
 #include <unistd.h>

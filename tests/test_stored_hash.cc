@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Stored hashes of every method of libcrypt, whole and damaged.
-#include "pbstoken/stored_hash.h"
+#include "pbstoken/store/stored_hash.h"
 
 #include <crypt.h>
 

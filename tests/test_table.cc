@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Aligned columns and dates, for people.
-#include "table.h"
+#include "io/table.h"
 
 #include <ctime>
 #include <vector>
 
-#include "iso_date.h"
+#include "io/iso_date.h"
 #include "support.h"
 
 namespace pbstoken {

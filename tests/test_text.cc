@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The small owners of bytes: FixedText, Buffer, Secret; and how an Error is
 // told.
-#include "pbstoken/text.h"
+#include "pbstoken/base/text.h"
 
 #include <array>
 #include <vector>
 
-#include "pbstoken/buffer.h"
-#include "pbstoken/result.h"
-#include "pbstoken/secret.h"
+#include "pbstoken/base/buffer.h"
+#include "pbstoken/base/result.h"
+#include "pbstoken/base/secret.h"
 #include "support.h"
 
 namespace pbstoken {

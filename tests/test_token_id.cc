@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Token ids, by the table of upstream's grammar and around its edges.
-#include "pbstoken/token_id.h"
+#include "pbstoken/store/token_id.h"
 
 #include <array>
 #include <vector>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // token.shadow as others write it.
-#include "pbstoken/token_shadow.h"
+#include "pbstoken/store/token_shadow.h"
 
 #include <sys/stat.h>
 

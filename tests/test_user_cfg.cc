@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // user.cfg as upstream reads it, and who counts by it.
-#include "pbstoken/user_cfg.h"
+#include "pbstoken/store/user_cfg.h"
 
 #include <sys/stat.h>
 

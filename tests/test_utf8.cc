@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // UTF-8 exhaustively, against the C library's own decoder.
-#include "pbstoken/utf8.h"
+#include "pbstoken/base/utf8.h"
 
 #include <iconv.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Upstream's generation word, in pages of its layout and in others.
-#include "pbstoken/version_word.h"
+#include "pbstoken/store/version_word.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "pbstoken/unique_fd.h"
+#include "pbstoken/os/unique_fd.h"
 #include "support.h"
 
 namespace pbstoken {

@@ -8,7 +8,7 @@
 #include <optional>
 #include <string>
 
-#include "pbstoken/verifier.h"
+#include "pbstoken/verify/verifier.h"
 #include "scene.h"
 
 namespace pbstoken::bench {

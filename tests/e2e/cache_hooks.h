@@ -16,7 +16,7 @@
 #include <utility>
 
 #include "e2e/cache_support.h"
-#include "pbstoken/clock.h"
+#include "pbstoken/os/clock.h"
 
 namespace pbstoken::testing {
 

@@ -20,12 +20,12 @@
 #include <string_view>
 #include <vector>
 
-#include "pbstoken/clock.h"
-#include "pbstoken/counters.h"
-#include "pbstoken/segment_life.h"
-#include "pbstoken/verifier.h"
-#include "shadow_writer.h"
+#include "pbstoken/cache/segment_life.h"
+#include "pbstoken/limits/counters.h"
+#include "pbstoken/os/clock.h"
+#include "pbstoken/verify/verifier.h"
 #include "support.h"
+#include "write/shadow_writer.h"
 
 namespace pbstoken::testing {
 

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "e2e_pam.h"
-#include "pbstoken/helper_protocol.h"
+#include "pbstoken/verify/helper_protocol.h"
 
 #define MEMBER_TEST(name) \
   cmocka_unit_test_setup(name, pbstoken::testing::clean_host_with_members)

@@ -26,8 +26,8 @@
 #include <vector>
 
 #include "e2e_support.h"
-#include "pbstoken/verifier.h"
-#include "shadow_writer.h"
+#include "pbstoken/verify/verifier.h"
+#include "write/shadow_writer.h"
 
 namespace pbstoken::testing {
 

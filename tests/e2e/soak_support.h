@@ -21,7 +21,7 @@
 #include <string>
 #include <string_view>
 
-#include "pbstoken/clock.h"
+#include "pbstoken/os/clock.h"
 #include "support.h"
 
 namespace pbstoken::testing {

@@ -18,7 +18,7 @@
 
 #include "e2e/cache_support.h"
 #include "e2e/soak_support.h"
-#include "pbstoken/cache.h"
+#include "pbstoken/cache/cache.h"
 
 namespace pbstoken::testing {
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What answers come from, and how late a change of token.shadow is seen.
-#include "pbstoken/cache.h"
+#include "pbstoken/cache/cache.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

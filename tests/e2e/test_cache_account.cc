@@ -8,7 +8,7 @@
 
 #include "e2e/cache_hooks.h"
 #include "e2e/cache_support.h"
-#include "pbstoken/generation.h"
+#include "pbstoken/cache/generation.h"
 
 namespace pbstoken {
 namespace {

@@ -9,7 +9,7 @@
 #include <array>
 
 #include "e2e/cache_support.h"
-#include "pbstoken/cache.h"
+#include "pbstoken/cache/cache.h"
 
 namespace pbstoken {
 namespace {

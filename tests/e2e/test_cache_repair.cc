@@ -8,7 +8,7 @@
 
 #include "e2e/cache_hooks.h"
 #include "e2e/cache_support.h"
-#include "pbstoken/cache.h"
+#include "pbstoken/cache/cache.h"
 
 namespace pbstoken {
 namespace {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // For how long, and for what, the stamp is good.
-#include "pbstoken/cache.h"
+#include "pbstoken/cache/cache.h"
 
 #include <fcntl.h>
 #include <sys/mount.h>

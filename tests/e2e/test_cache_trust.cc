@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "e2e/cache_support.h"
-#include "pbstoken/cache.h"
+#include "pbstoken/cache/cache.h"
 
 namespace pbstoken {
 namespace {

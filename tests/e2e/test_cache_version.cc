@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The cache beside daemons of upstream's that keep a word of their own.
-#include "pbstoken/version_word.h"
+#include "pbstoken/store/version_word.h"
 
 #include "e2e/cache_hooks.h"
 #include "e2e/cache_support.h"
-#include "pbstoken/cache.h"
+#include "pbstoken/cache/cache.h"
 
 namespace pbstoken {
 namespace {

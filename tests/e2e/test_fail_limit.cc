@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // How many wrong secrets one client may have hashed for one token.
-#include "pbstoken/fail_limit.h"
+#include "pbstoken/limits/fail_limit.h"
 
 #include <sys/shm.h>
 
@@ -8,7 +8,7 @@
 
 #include "e2e/cache_hooks.h"
 #include "e2e/cache_support.h"
-#include "pbstoken/root_segment.h"
+#include "pbstoken/limits/root_segment.h"
 
 namespace pbstoken {
 namespace {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // How many password hashes the host computes at once, and for whom.
-#include "pbstoken/hash_gate.h"
+#include "pbstoken/limits/hash_gate.h"
 
 #include <signal.h>
 #include <sys/mman.h>

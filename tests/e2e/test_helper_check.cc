@@ -7,7 +7,7 @@
 #include <algorithm>
 
 #include "helper_support.h"
-#include "pbstoken/segment_layout.h"
+#include "pbstoken/cache/segment_layout.h"
 
 namespace pbstoken {
 namespace {

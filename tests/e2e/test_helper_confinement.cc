@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What is left to a command that is made to do something else: nearly nothing.
-#include "confinement.h"
+#include "confine/confinement.h"
 
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -21,8 +21,8 @@
 
 #include "e2e_pam.h"
 #include "helper_support.h"
-#include "pbstoken/counters.h"
-#include "pbstoken/hash_gate.h"
+#include "pbstoken/limits/counters.h"
+#include "pbstoken/limits/hash_gate.h"
 
 namespace pbstoken {
 namespace {

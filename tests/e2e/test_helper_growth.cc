@@ -7,15 +7,15 @@
 
 #include <array>
 
+#include "admin/list.h"
+#include "admin/problems.h"
 #include "e2e/e2e_faults.h"
 #include "e2e/e2e_support.h"
-#include "list.h"
-#include "output.h"
-#include "pbstoken/helper_protocol.h"
-#include "problems.h"
-#include "reply.h"
-#include "shadow_text.h"
-#include "table.h"
+#include "io/output.h"
+#include "io/table.h"
+#include "pbstoken/verify/helper_protocol.h"
+#include "wire/reply.h"
+#include "write/shadow_text.h"
 
 namespace pbstoken {
 namespace {

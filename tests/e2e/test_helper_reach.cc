@@ -20,7 +20,7 @@
 
 #include "e2e_pam.h"
 #include "helper_support.h"
-#include "pbstoken/slice.h"
+#include "pbstoken/os/sched_slice.h"
 #include "slice_support.h"
 
 namespace pbstoken {

@@ -12,9 +12,9 @@
 #include "commands.h"
 #include "e2e/e2e_faults.h"
 #include "e2e/e2e_support.h"
-#include "guest_commands.h"
-#include "message.h"
+#include "io/message.h"
 #include "permissions.h"
+#include "wire/guest_commands.h"
 
 namespace pbstoken {
 namespace {

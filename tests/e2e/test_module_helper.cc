@@ -6,7 +6,7 @@
 
 #include "e2e_log.h"
 #include "e2e_member.h"
-#include "pbstoken/clock.h"
+#include "pbstoken/os/clock.h"
 
 namespace pbstoken {
 namespace {

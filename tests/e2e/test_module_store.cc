@@ -6,7 +6,7 @@
 #include <functional>
 
 #include "e2e_pam.h"
-#include "pbstoken/unique_fd.h"
+#include "pbstoken/os/unique_fd.h"
 
 namespace pbstoken {
 namespace {

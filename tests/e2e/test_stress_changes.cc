@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "e2e/stress_support.h"
-#include "pbstoken/cache.h"
+#include "pbstoken/cache/cache.h"
 
 namespace pbstoken {
 namespace {

@@ -17,8 +17,8 @@
 #include <vector>
 
 #include "e2e/stress_support.h"
-#include "pbstoken/cache.h"
-#include "pbstoken/generation.h"
+#include "pbstoken/cache/cache.h"
+#include "pbstoken/cache/generation.h"
 #include "segment_support.h"
 
 namespace pbstoken {

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "e2e/stress_support.h"
-#include "pbstoken/cache.h"
-#include "pbstoken/generation.h"
+#include "pbstoken/cache/cache.h"
+#include "pbstoken/cache/generation.h"
 
 namespace pbstoken {
 namespace {

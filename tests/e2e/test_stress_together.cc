@@ -19,7 +19,7 @@
 
 #include "e2e/e2e_member.h"
 #include "e2e/soak_support.h"
-#include "pbstoken/unique_fd.h"
+#include "pbstoken/os/unique_fd.h"
 
 namespace pbstoken {
 namespace {

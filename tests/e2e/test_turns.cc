@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "e2e_member.h"
-#include "pbstoken/hash_gate.h"
-#include "pbstoken/slice.h"
+#include "pbstoken/limits/hash_gate.h"
+#include "pbstoken/os/sched_slice.h"
 #include "slice_support.h"
 
 namespace pbstoken {

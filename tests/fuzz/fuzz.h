@@ -14,8 +14,8 @@
 #include <string>
 #include <string_view>
 
-#include "pbstoken/buffer.h"
-#include "pbstoken/text.h"
+#include "pbstoken/base/buffer.h"
+#include "pbstoken/base/text.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data,
                                       std::size_t size);

@@ -21,9 +21,9 @@
 #include <string_view>
 
 #include "fuzz.h"
-#include "module_helper.h"
-#include "module_options.h"
-#include "pbstoken/helper_protocol.h"
+#include "pbstoken/module/helper.h"
+#include "pbstoken/module/options.h"
+#include "pbstoken/verify/helper_protocol.h"
 
 namespace pbstoken::fuzz {
 namespace {

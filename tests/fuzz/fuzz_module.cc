@@ -32,13 +32,13 @@
 #include "failing_calls.h"
 #include "fuzz.h"
 #include "pam_pbstoken.cc"
-#include "pbstoken/fail_limit.h"
-#include "pbstoken/segment_layout.h"
-#include "pbstoken/stored_hash.h"
-#include "pbstoken/token_shadow.h"
-#include "pbstoken/unique_fd.h"
+#include "pbstoken/cache/segment_layout.h"
+#include "pbstoken/limits/fail_limit.h"
+#include "pbstoken/os/unique_fd.h"
+#include "pbstoken/store/stored_hash.h"
+#include "pbstoken/store/token_shadow.h"
 #include "second_reader.h"
-#include "shadow_writer.h"
+#include "write/shadow_writer.h"
 
 namespace pbstoken::fuzz {
 namespace {

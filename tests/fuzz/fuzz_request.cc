@@ -11,10 +11,10 @@
 #include <string_view>
 
 #include "fuzz.h"
-#include "pbstoken/helper_protocol.h"
-#include "pbstoken/store.h"
-#include "pbstoken/token_id.h"
-#include "request.h"
+#include "pbstoken/store/store.h"
+#include "pbstoken/store/token_id.h"
+#include "pbstoken/verify/helper_protocol.h"
+#include "wire/request.h"
 
 namespace pbstoken::fuzz {
 namespace {

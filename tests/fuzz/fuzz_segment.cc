@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "fuzz.h"
-#include "pbstoken/segment.h"
+#include "pbstoken/cache/segment.h"
 
 namespace pbstoken::fuzz {
 namespace {

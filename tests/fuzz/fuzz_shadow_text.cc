@@ -12,10 +12,10 @@
 #include <vector>
 
 #include "fuzz.h"
-#include "pbstoken/token_id.h"
-#include "pbstoken/token_shadow.h"
+#include "pbstoken/store/token_id.h"
+#include "pbstoken/store/token_shadow.h"
 #include "second_reader.h"
-#include "shadow_text.h"
+#include "write/shadow_text.h"
 
 namespace pbstoken::fuzz {
 namespace {

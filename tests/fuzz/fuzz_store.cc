@@ -8,8 +8,8 @@
 #include <string_view>
 
 #include "fuzz.h"
-#include "pbstoken/accounts.h"
-#include "pbstoken/store.h"
+#include "pbstoken/os/accounts.h"
+#include "pbstoken/store/store.h"
 
 namespace pbstoken {
 

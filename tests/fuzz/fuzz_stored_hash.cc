@@ -14,8 +14,8 @@
 #include <string_view>
 
 #include "fuzz.h"
-#include "pbstoken/secret.h"
-#include "pbstoken/stored_hash.h"
+#include "pbstoken/base/secret.h"
+#include "pbstoken/store/stored_hash.h"
 
 namespace pbstoken::fuzz {
 namespace {

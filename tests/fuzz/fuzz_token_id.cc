@@ -13,9 +13,9 @@
 #include <string_view>
 
 #include "fuzz.h"
-#include "module_credentials.h"
-#include "module_options.h"
-#include "pbstoken/token_id.h"
+#include "pbstoken/module/credentials.h"
+#include "pbstoken/module/options.h"
+#include "pbstoken/store/token_id.h"
 #include "second_reader.h"
 
 namespace pbstoken::fuzz {

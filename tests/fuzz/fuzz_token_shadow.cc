@@ -7,8 +7,8 @@
 #include <string_view>
 
 #include "fuzz.h"
-#include "pbstoken/json.h"
-#include "pbstoken/token_shadow.h"
+#include "pbstoken/base/json.h"
+#include "pbstoken/store/token_shadow.h"
 #include "second_reader.h"
 
 namespace pbstoken::fuzz {

@@ -7,9 +7,9 @@
 #include <string_view>
 
 #include "fuzz.h"
-#include "pbstoken/account_verdict.h"
-#include "pbstoken/token_id.h"
-#include "pbstoken/user_cfg.h"
+#include "pbstoken/store/account_verdict.h"
+#include "pbstoken/store/token_id.h"
+#include "pbstoken/store/user_cfg.h"
 
 namespace pbstoken::fuzz {
 namespace {

@@ -64,7 +64,7 @@ $(HOSTS)/leaky/%.o: pam_pbstoken/%.cc Makefile
 	@mkdir -p $(@D)
 	$(CXX) $(ALL_CXXFLAGS) -DCRYPTO_memcmp=memcmp -c -o $@ $<
 $(HOSTS)/secret_paths_leaky: $(HOSTS)/secret_paths.o \
-    $(HOSTS)/leaky/segment.o $(HOSTS)/leaky/stored_hash.o $(CORE)
+    $(HOSTS)/leaky/cache/segment.o $(HOSTS)/leaky/store/stored_hash.o $(CORE)
 	$(CXX) -pie -Wl,--wrap=CRYPTO_memcmp,--wrap=strlen -o $@ $^ -l:libcrypto.a -lcmocka
 
 # Measured as it is installed.

@@ -17,9 +17,9 @@
 #include <functional>
 #include <string>
 
-#include "pbstoken/generation.h"
-#include "pbstoken/stored_hash.h"
-#include "pbstoken/wipe.h"
+#include "pbstoken/cache/generation.h"
+#include "pbstoken/store/stored_hash.h"
+#include "pbstoken/base/wipe.h"
 #include "segment_support.h"
 
 extern "C" {

@@ -15,9 +15,9 @@
 #include <string>
 #include <vector>
 
-#include "pbstoken/store.h"
-#include "pbstoken/token_id.h"
-#include "pbstoken/verifier.h"
+#include "pbstoken/store/store.h"
+#include "pbstoken/store/token_id.h"
+#include "pbstoken/verify/verifier.h"
 
 namespace pbstoken {
 namespace {

@@ -3,7 +3,7 @@
  * One segment and one token: verifiers, writers, an editor by hand, upstream's
  * daemon.
  *
- * 'Rule n' is the rule of that number in include/pbstoken/generation.h; a name
+ * 'Rule n' is the rule of that number in include/pbstoken/cache/generation.h; a name
  * with () is the C++ function that the steps below it are taken from.  I1, I2,
  * I3 and I6 are the invariants that README.md lists.
  *

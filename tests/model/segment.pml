@@ -3,7 +3,7 @@
  * Segments that come and go: verifiers that stay attached, makers, writers,
  * flush, ipcrm(1), and somebody who takes the key for a segment of his own.
  *
- * Rule 3 of include/pbstoken/generation.h, and what rule 5 says of segments.
+ * Rule 3 of include/pbstoken/cache/generation.h, and what rule 5 says of segments.
  * What happens inside one segment is cache.pml's matter: here a slot is what
  * it binds and the generation that it does so for, and a stamp is the
  * generation that it is for.  No time passes, so no verifier ever asks whether

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "admin/check_access.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "io/output.h"
+#include "pbstoken/os/file.h"
+
+namespace pbstoken {
+
+namespace {
+
+template <typename Id>
+std::optional<Id> known(const Result<Id> &id, std::string_view unknown,
+                        const PathText &configuration, Problems *problems) {
+  if (id) {
+    return *id;
+  }
+  // The default's name; others were looked up when the file was read.
+  if (id.error().code == Errc::kBadConfiguration) {
+    problems->add(configuration.view(), unknown);
+  } else {
+    problems->add_error(configuration.view(), id.error());
+  }
+  return std::nullopt;
+}
+
+struct Forbidden {
+  mode_t bit;
+  const char *what;
+};
+
+void check_mode(std::string_view path, mode_t mode, FileKind kind,
+                Problems *problems) {
+  const std::array<Forbidden, 3> all = {{
+      {kind == FileKind::kCounters ? 0U : S_IROTH,
+       kind == FileKind::kLock ? "others may open it, and hold the lock"
+                               : "others may read it"},
+      {S_IWOTH, "others may write it"},
+      {kind == FileKind::kData ? S_IWGRP : 0U, "its group may write it"},
+  }};
+  for (const Forbidden &forbidden : all) {
+    if ((mode & forbidden.bit) != 0) {
+      ProblemText what(forbidden.what);
+      what.append(" (mode ").append(octal(mode).view()).append(")");
+      problems->add(path, what.view());
+    }
+  }
+}
+
+}  // namespace
+
+AccessCheck::AccessCheck(const Store &store, const PathText &configuration,
+                         Problems *problems)
+    : owner_(known(user_id(store.file_owner),
+                   "file_owner: no such user in /etc/passwd", configuration,
+                   problems)),
+      group_(known(group_id(store.file_group),
+                   "file_group: no such group in /etc/group", configuration,
+                   problems)),
+      problems_(problems) {}
+
+UniqueFd AccessCheck::open(const PathText &path, FileKind kind) {
+  check_directories(path);
+  auto file = open_regular(path);
+  struct stat status {};
+  if (!file) {
+    if (file.error().code != Errc::kNotFound) {
+      problems_->add_error(path.view(), file.error());
+    }
+    return {};
+  }
+  if (fstat(file->get(), &status) != 0) {
+    problems_->add_error(path.view(), system_error("cannot stat", path.view()));
+    return {};
+  }
+  check_mode(path.view(), status.st_mode, kind, problems_);
+  check_owner(path.view(), status);
+  if ((status.st_mode & S_IRWXG) != 0) {
+    check_group(path.view(), status, "open it");
+  }
+  return std::move(*file);
+}
+
+// By way of find_place(), once for each: whoever owns one on the way must not
+// lead root elsewhere.
+void AccessCheck::check_directories(const PathText &path) {
+  std::size_t end = 0;
+  while (end != std::string_view::npos) {
+    const std::string_view directory = slice(path.view(), 0, end);
+    end = path.view().find('/', end + 1);
+    const auto place = find_place(PathText(slice(path.view(), 0, end)));
+    struct stat status {};
+    // What cannot be walked cannot be opened either, and is added then.
+    if (!place || fstat(place->directory.get(), &status) != 0) {
+      return;
+    }
+    if (is_first_visit(status)) {
+      check_directory(directory.empty() ? "/" : directory, status);
+    }
+  }
+}
+
+void AccessCheck::check_directory(std::string_view path,
+                                  const struct stat &status) {
+  check_owner(path, status);
+  // In a sticky directory nobody replaces what is another's.
+  if ((status.st_mode & S_ISVTX) != 0) {
+    return;
+  }
+  if ((status.st_mode & S_IWOTH) != 0) {
+    ProblemText what("others may write this directory (mode ");
+    problems_->add(
+        path, what.append(octal(status.st_mode).view()).append(")").view());
+  }
+  if ((status.st_mode & S_IWGRP) != 0) {
+    check_group(path, status, "write this directory");
+  }
+}
+
+void AccessCheck::check_owner(std::string_view path,
+                              const struct stat &status) {
+  if (status.st_uid != 0 && owner_ && status.st_uid != *owner_) {
+    ProblemText what("belongs to uid ");
+    what.append(std::uint64_t{status.st_uid});
+    problems_->add(path, what.append(", neither root nor file_owner").view());
+  }
+}
+
+void AccessCheck::check_group(std::string_view path, const struct stat &status,
+                              const char *may) {
+  if (status.st_gid != 0 && group_ && status.st_gid != *group_) {
+    ProblemText what("gid ");
+    what.append(std::uint64_t{status.st_gid})
+        .append(", neither root's nor file_group, may ")
+        .append(may);
+    problems_->add(path, what.view());
+  }
+}
+
+bool AccessCheck::is_first_visit(const struct stat &status) {
+  const auto all = visited_.items();
+  const bool visited = std::any_of(all.begin(), all.end(),
+                                   [&status](const Directory &directory) {
+                                     return directory.device == status.st_dev &&
+                                            directory.inode == status.st_ino;
+                                   });
+  if (!visited) {
+    // Without memory it is named twice.
+    static_cast<void>(
+        visited_.append({.device = status.st_dev, .inode = status.st_ino}));
+  }
+  return !visited;
+}
+
+}  // namespace pbstoken

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The part of `check` that asks who may read and write the files of a store.
+//
+// Every file, and every directory above it, must belong to root or to the
+// store's file_owner, and what a group may do with it is for root's or the
+// store's file_group.
+#ifndef PBSTOKEN_CHECK_ACCESS_H_
+#define PBSTOKEN_CHECK_ACCESS_H_
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+
+#include "admin/problems.h"
+#include "pbstoken/base/vector.h"
+#include "pbstoken/os/unique_fd.h"
+#include "pbstoken/store/store.h"
+
+namespace pbstoken {
+
+enum class FileKind : std::uint8_t {
+  kData,     // token.shadow, user.cfg: others nothing, the group reads
+  kLock,     // others nothing: who can open it can hold it
+  kCounters  // others do not write
+};
+
+class AccessCheck {
+ public:
+  // configuration: the path, for what it names and /etc does not know.
+  AccessCheck(const Store &store, const PathText &configuration,
+              Problems *problems);
+
+  // Opens a file for reading, and adds what is wrong with its access and that
+  // of the directories above it.  Nothing if it is not there, which is no
+  // problem, or could not be opened, which has been added.
+  UniqueFd open(const PathText &path, FileKind kind);
+
+ private:
+  struct Directory {
+    dev_t device;
+    ino_t inode;
+  };
+
+  void check_directories(const PathText &path);
+  void check_directory(std::string_view path, const struct stat &status);
+  void check_owner(std::string_view path, const struct stat &status);
+  void check_group(std::string_view path, const struct stat &status,
+                   const char *may);
+  [[nodiscard]] bool is_first_visit(const struct stat &status);
+
+  std::optional<uid_t> owner_;  // nothing: /etc does not know it
+  std::optional<gid_t> group_;
+  Problems *problems_;
+  List<Directory> visited_;  // to be named once each
+};
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_CHECK_ACCESS_H_

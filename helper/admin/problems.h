@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What `check` has found: where, and what is wrong there.
+//
+// Texts are for people, a line each; they name ids, escaped, but never a
+// secret, a stored hash or other content of a file.
+#ifndef PBSTOKEN_PROBLEMS_H_
+#define PBSTOKEN_PROBLEMS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "command_line.h"
+#include "io/exit_status.h"
+#include "pbstoken/base/buffer.h"
+#include "pbstoken/base/result.h"
+#include "pbstoken/base/vector.h"
+
+namespace pbstoken {
+
+using ProblemText = FixedText<511>;
+
+// 0: none; both count from 1, columns in bytes.
+struct TextPlace {
+  std::uint64_t line = 0;
+  std::uint64_t column = 0;
+};
+
+class Problems {
+ public:
+  // Whoever owns a file could otherwise fill the memory with its problems;
+  // more are only counted.
+  static constexpr std::size_t kMost = 1000;
+
+  void add(std::string_view path, std::string_view what, TextPlace place = {});
+
+  // What an error says of the path: a problem of the file, or that it could
+  // not be looked at, which is complained about at once.
+  void add_error(std::string_view path, const Error &error);
+
+  // Prints them in the order in which they were added.  kDone if there are
+  // none, kRefused if there are, kUnavailable if something could not be
+  // looked at, or they could not be printed.
+  [[nodiscard]] ExitStatus print(OutputFormat format);
+
+ private:
+  struct Problem {
+    std::size_t path_size;
+    std::size_t what_size;
+    TextPlace place;
+  };
+
+  template <typename Sink>
+  [[nodiscard]] bool for_each(Sink sink) const;
+  [[nodiscard]] bool print_lines() const;
+  [[nodiscard]] bool print_json(OutputFormat format) const;
+
+  Buffer text_;  // path and what of each
+  List<Problem> problems_;
+  std::uint64_t count_ = 0;
+  bool failed_ = false;
+};
+
+// Appends an id, escaped, of at most kMaxWrittenId characters: longer ones end
+// in "...".
+void append_id(ProblemText *out, std::string_view id);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_PROBLEMS_H_

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "admin/retire.h"
+
+#include <sys/sem.h>
+#include <sys/shm.h>
+
+#include <array>
+
+#include "io/held_signals.h"
+#include "io/message.h"
+#include "io/output.h"
+#include "pbstoken/cache/segment_life.h"
+#include "pbstoken/limits/counters.h"
+#include "pbstoken/limits/fail_limit.h"
+#include "pbstoken/limits/hash_gate.h"
+#include "pbstoken/store/file_lock.h"
+
+namespace pbstoken {
+
+namespace {
+
+// Not there, or not there any more.
+bool is_gone() {
+  return errno == ENOENT || errno == EIDRM || errno == EINVAL;
+}
+
+Result<void> remove_memory(key_t key) {
+  const int id = shmget(key, 0, 0);
+  if ((id < 0 || shmctl(id, IPC_RMID, nullptr) != 0) && !is_gone()) {
+    return system_error("cannot remove the shared-memory segment", {});
+  }
+  return {};
+}
+
+Result<void> remove_semaphores(key_t key) {
+  const int id = semget(key, 0, 0);
+  if ((id < 0 || semctl(id, 0, IPC_RMID) != 0) && !is_gone()) {
+    return system_error("cannot remove the semaphores", {});
+  }
+  return {};
+}
+
+// What a store has in the kernel beside the segment, none of which anybody has
+// to be told about: it is made anew where it is missing.
+struct IpcObject {
+  std::string_view name;
+  key_t (*key)(const Store &store);
+  Result<void> (*remove)(key_t key);
+};
+constexpr std::array<IpcObject, 3> kObjects = {{
+    {"counters", counters_key, remove_memory},
+    {"failures", failures_key, remove_memory},
+    {"gate", hash_gate_key, remove_semaphores},
+}};
+
+Field key_field(std::string_view name, key_t key) {
+  return Field::count(name, static_cast<std::uint32_t>(key));
+}
+
+bool print_keys(const Store &store, OutputFormat format) {
+  std::array<Field, kObjects.size() + 2> fields = {
+      Field::string("store", store.name.view()),
+      key_field("segment", store.shm_key)};
+  for (std::size_t i = 0; i < kObjects.size(); ++i) {
+    fields[i + 2] = key_field(kObjects[i].name, kObjects[i].key(store));
+  }
+  return print_fields(fields, format);
+}
+
+Result<void> remove_segment(const Store &store) {
+  const auto id = find_segment_id(store);
+  if (!id) {
+    return id.error();
+  }
+  if (!*id) {
+    return {};  // nor is a lock file to be made for it
+  }
+  const auto lock = FileLock::acquire(store, kWriterSeconds);
+  if (!lock && lock.error().code != Errc::kNotFound) {
+    return lock.error();
+  }
+  const HeldSignals signals;  // none to be stopped by while it is held
+  const auto origin = origin_of(store);
+  if (!origin && origin.error().code != Errc::kNotFound) {
+    return origin.error();
+  }
+  return lock && origin ? retire_segment(store, *origin, *lock)
+                        : retire_abandoned_segment(store);
+}
+
+}  // namespace
+
+ExitStatus retire(const Store &store, OutputFormat format) {
+  ExitStatus status = ExitStatus::kDone;
+  const auto note = [&status](const Result<void> &result) {
+    if (!result) {
+      complain(result.error());
+      status = ExitStatus::kUnavailable;
+    }
+  };
+  if (!print_keys(store, format)) {
+    note(system_error("cannot write to", "standard output"));
+  }
+  note(remove_segment(store));
+  for (const IpcObject &object : kObjects) {
+    note(object.remove(object.key(store)));
+  }
+  return status;
+}
+
+}  // namespace pbstoken

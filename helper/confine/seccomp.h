@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// seccomp: the system calls that a command may still make.
+#ifndef PBSTOKEN_SECCOMP_H_
+#define PBSTOKEN_SECCOMP_H_
+
+#include "pbstoken/base/result.h"
+
+namespace pbstoken {
+
+// From here on any other call kills the process, see there.  A kernel without
+// seccomp, or a processor that there is no list for, does not restrict
+// anything.  Needs no_new_privs.
+Result<void> restrict_system_calls();
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_SECCOMP_H_

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// HeldSignals: for as long as it lives no signal that somebody sends ends or
+// stops the process, SIGKILL and SIGSTOP apart; what came meanwhile takes
+// effect afterwards.
+#ifndef PBSTOKEN_HELD_SIGNALS_H_
+#define PBSTOKEN_HELD_SIGNALS_H_
+
+#include <signal.h>
+
+#include <array>
+
+namespace pbstoken {
+
+class HeldSignals {
+ public:
+  HeldSignals() {
+    sigset_t all{};
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, &before_);
+  }
+  HeldSignals(const HeldSignals &) = delete;
+  HeldSignals &operator=(const HeldSignals &) = delete;
+  ~HeldSignals() { sigprocmask(SIG_SETMASK, &before_, nullptr); }
+
+  // Those by which somebody asks for an end.
+  [[nodiscard]] static sigset_t end_signals() {
+    sigset_t set{};
+    sigemptyset(&set);
+    for (const int number : kEndSignals) {
+      sigaddset(&set, number);
+    }
+    return set;
+  }
+
+  // From now on they mean nothing, and those that are waiting are gone.
+  static void forget_end_signals() {
+    for (const int number : kEndSignals) {
+      static_cast<void>(signal(number, SIG_IGN));
+    }
+  }
+
+  // Whether one of them is waiting.
+  [[nodiscard]] static bool has_end_signal() {
+    sigset_t waiting{};
+    sigpending(&waiting);
+    for (const int number : kEndSignals) {
+      if (sigismember(&waiting, number) == 1) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+ private:
+  static constexpr std::array kEndSignals = {SIGINT, SIGQUIT, SIGTERM, SIGHUP};
+
+  sigset_t before_{};
+};
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_HELD_SIGNALS_H_

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "io/message.h"
+
+#include <unistd.h>
+
+namespace pbstoken {
+
+bool write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t count = write(fd, text.data(), text.size());
+    if (count < 0 && errno == EINTR) {
+      continue;
+    }
+    if (count <= 0) {
+      return false;
+    }
+    text.remove_prefix(static_cast<std::size_t>(count));
+  }
+  return true;
+}
+
+void complain(std::string_view text) {
+  FixedText<700> line("pbstoken-helper: ");
+  line.append(text).append("\n");
+  // Nobody to tell if standard error is gone; the exit status stands.
+  static_cast<void>(write_all(STDERR_FILENO, line.view()));
+}
+
+void complain(const Error &error) {
+  complain(describe(error).view());
+}
+
+}  // namespace pbstoken

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "io/output.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "io/message.h"
+#include "pbstoken/base/json.h"
+
+namespace pbstoken {
+
+namespace {
+
+constexpr int kPatience = 4000;  // ms
+
+bool append_number(Buffer *out, std::uint64_t number) {
+  return out->append(FixedText<20>().append(number).view());
+}
+
+bool append_json_value(Buffer *out, const Field &field) {
+  if (field.is_null) {
+    return out->append("null");
+  }
+  if (field.flag) {
+    return out->append(*field.flag ? "true" : "false");
+  }
+  return field.number ? append_number(out, *field.number)
+                      : append_json_string(out, field.text);
+}
+
+// indent: of the lines of a pretty object.
+bool append_json_object(Buffer *out, std::span<const Field> fields, bool pretty,
+                        std::string_view indent) {
+  bool ok = out->append("{");
+  for (std::size_t i = 0; ok && i < fields.size(); ++i) {
+    const Field &field = fields[i];
+    ok = out->append(i == 0 ? "" : ",") &&
+         (!pretty ||
+          (out->append("\n") && out->append(indent) && out->append("  "))) &&
+         append_json_string(out, field.name) &&
+         out->append(pretty ? ": " : ":") && append_json_value(out, field);
+  }
+  return ok && (!pretty || (out->append("\n") && out->append(indent))) &&
+         out->append("}");
+}
+
+bool append_json(Buffer *out, std::span<const Field> fields, bool pretty) {
+  return append_json_object(out, fields, pretty, "") && out->append("\n");
+}
+
+bool append_text_value(Buffer *out, const Field &field) {
+  if (field.is_null) {
+    return out->append("-");
+  }
+  if (field.flag) {
+    return out->append(*field.flag ? "yes" : "no");
+  }
+  return field.number ? append_number(out, *field.number)
+                      : out->append(field.text);
+}
+
+bool append_text(Buffer *out, std::span<const Field> fields) {
+  std::size_t widest = 0;
+  for (const Field &field : fields) {
+    widest = field.name.size() > widest ? field.name.size() : widest;
+  }
+  bool ok = true;
+  for (const Field &field : fields) {
+    ok = ok && out->append(field.name) && out->append(": ");
+    for (std::size_t i = field.name.size(); ok && i < widest; ++i) {
+      ok = out->append(" ");
+    }
+    ok = ok && append_text_value(out, field) && out->append("\n");
+  }
+  return ok;
+}
+
+}  // namespace
+
+FixedText<8> octal(mode_t mode) {
+  FixedText<8> text("0");
+  for (const unsigned shift : {6U, 3U, 0U}) {
+    text.append(std::uint64_t{(mode >> shift) & 7U});
+  }
+  return text;
+}
+
+bool print_fields(std::span<const Field> fields, OutputFormat format) {
+  Buffer out;  // wiped: a field may be a secret
+  const bool made =
+      format == OutputFormat::kText
+          ? append_text(&out, fields)
+          : append_json(&out, fields, format == OutputFormat::kJsonPretty);
+  if (!made) {
+    errno = ENOMEM;
+    return false;
+  }
+  return print(out.view());
+}
+
+bool print(std::string_view text) {
+  // A pipe that nobody reads is no reason to stay for ever.
+  pollfd standard_output = {
+      .fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
+  const int ready = poll(&standard_output, 1, kPatience);
+  if (ready <= 0) {
+    errno = ready == 0 ? ETIMEDOUT : errno;
+    return false;
+  }
+  return write_all(STDOUT_FILENO, text);
+}
+
+bool JsonArray::add(std::span<const Field> fields) {
+  const std::string_view indent = pretty_ ? "  " : "";
+  return text_.append(text_.view().empty() ? "[" : ",") &&
+         (!pretty_ || text_.append("\n")) && text_.append(indent) &&
+         append_json_object(&text_, fields, pretty_, indent);
+}
+
+bool JsonArray::print() {
+  const bool empty = text_.view().empty();
+  if ((empty && !text_.append("[")) ||
+      (!empty && pretty_ && !text_.append("\n")) || !text_.append("]\n")) {
+    errno = ENOMEM;
+    return false;
+  }
+  return pbstoken::print(text_.view());
+}
+
+}  // namespace pbstoken

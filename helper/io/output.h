@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a command prints on standard output: named fields, as aligned text or
+// as one JSON object; or a JSON array of such objects.
+#ifndef PBSTOKEN_OUTPUT_H_
+#define PBSTOKEN_OUTPUT_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "command_line.h"
+#include "pbstoken/base/buffer.h"
+#include "pbstoken/base/text.h"
+
+namespace pbstoken {
+
+// The permission bits, as chmod(1) takes them: 0640.
+FixedText<8> octal(mode_t mode);
+
+struct Field {
+  std::string_view name;
+  std::string_view text;                // for a string
+  std::optional<std::uint64_t> number;  // else this
+  std::optional<bool> flag = {};        // else this
+  bool is_null = false;                 // else nothing is known
+
+  static Field string(std::string_view name, std::string_view text) {
+    return {.name = name, .text = text, .number = {}};
+  }
+  static Field count(std::string_view name, std::uint64_t number) {
+    return {.name = name, .text = {}, .number = number};
+  }
+  static Field boolean(std::string_view name, bool flag) {
+    return {.name = name, .text = {}, .number = {}, .flag = flag};
+  }
+  static Field unknown(std::string_view name) {
+    return {.name = name, .text = {}, .number = {}, .is_null = true};
+  }
+};
+
+// False, with errno, if not all of it could be written; ETIMEDOUT if standard
+// output has taken nothing for some seconds.
+[[nodiscard]] bool print_fields(std::span<const Field> fields,
+                                OutputFormat format);
+[[nodiscard]] bool print(std::string_view text);
+
+// A JSON array that grows by one object at a time.
+class JsonArray {
+ public:
+  explicit JsonArray(OutputFormat format)
+      : pretty_(format == OutputFormat::kJsonPretty) {}
+
+  // False without memory.
+  [[nodiscard]] bool add(std::span<const Field> fields);
+
+  // As print(); nothing can be added afterwards.
+  [[nodiscard]] bool print();
+
+ private:
+  Buffer text_;
+  bool pretty_;
+};
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_OUTPUT_H_

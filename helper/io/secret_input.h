@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Secrets from standard input: the only way in.
+#ifndef PBSTOKEN_SECRET_INPUT_H_
+#define PBSTOKEN_SECRET_INPUT_H_
+
+#include <cstdint>
+
+#include "pbstoken/base/buffer.h"
+#include "pbstoken/base/result.h"
+
+namespace pbstoken {
+
+enum class SecretPurpose : std::uint8_t {
+  kCurrent,  // asked for once
+  kNew       // on a terminal, asked for twice
+};
+
+// Reads standard input to its end, or one line of a terminal without echo;
+// one trailing newline is dropped.  What is too long for a secret is handed
+// back too long, for the caller to refuse.
+Result<Buffer> read_secret(SecretPurpose purpose);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_SECRET_INPUT_H_

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "wire/guest_commands.h"
+
+#include <crypt.h>
+#include <unistd.h>
+
+#include "io/message.h"
+#include "io/secret_input.h"
+#include "pbstoken/base/secret.h"
+#include "pbstoken/os/clock.h"
+#include "pbstoken/verify/verifier.h"
+#include "permissions.h"
+#include "wire/reply.h"
+#include "wire/request.h"
+#include "write/new_secret.h"
+#include "write/shadow_writer.h"
+
+namespace pbstoken {
+
+namespace {
+
+CryptFunction linked_crypt() {
+  return crypt_rn;
+}
+
+std::uint64_t request_deadline() {
+  return boottime_now() + kRequestSeconds * kNanosecondsPerSecond;
+}
+
+ExitStatus verify(const Store &store, const CommandLine &line,
+                  const Caller &caller, std::string_view secret) {
+  Verifier verifier(store, linked_crypt);
+  const auto verification = verifier.verify(
+      line.token_id, secret, client_of(caller, line.remote_host.view()));
+  if (!verification) {
+    return send_answer(verification.error());
+  }
+  // The question that comes next, most likely: so it is answered out of the
+  // segment, without another run.
+  if (verification->verdict == Verdict::kMatch && !store.user_cfg.empty()) {
+    static_cast<void>(verifier.judge(line.token_id));
+  }
+  return send_answer(reply_of(*verification));
+}
+
+ExitStatus account(const Store &store, const TokenId &id) {
+  if (store.user_cfg.empty()) {
+    return send_answer(Reply::kNoUserCfg);
+  }
+  Verifier verifier(store, linked_crypt);
+  const auto verdict = verifier.judge(id);
+  return verdict ? send_answer(reply_of(*verdict,
+                                        realtime_now() / kNanosecondsPerSecond))
+                 : send_answer(verdict.error());
+}
+
+ExitStatus tell(const Result<Written> &written) {
+  if (!written) {
+    return send_answer(written.error());
+  }
+  switch (*written) {
+    case Written::kDurably:
+      return send_answer(Reply::kDone);
+    case Written::kNotDurably:
+    case Written::kTakenOver:
+    case Written::kNotAnnounced:
+      return send_answer(Reply::kDoneNotDurably);
+    case Written::kNoSuchToken:
+    case Written::kOtherHash:
+      break;
+  }
+  return send_answer(Reply::kChangedMeanwhile);
+}
+
+// The offer is made, and acknowledged, before the store's lock is taken, so
+// that a client that takes its time holds up nobody.  What it was shown counts
+// only with kDone: somebody may have changed the token meanwhile.
+ExitStatus rotate(const Store &store, const CommandLine &line,
+                  const Caller &caller, std::string_view secret) {
+  const TokenId &id = line.token_id;
+  if (!is_writable(id)) {
+    return send_answer(Reply::kUnavailable,
+                       "not an API token ID: longer than 64 characters");
+  }
+  Verifier verifier(store, linked_crypt);
+  Buffer stored_hash;
+  const auto verified = verifier.verify_in_file(
+      id, secret, &stored_hash, client_of(caller, line.remote_host.view()));
+  if (!verified) {
+    return send_answer(verified.error());
+  }
+  if (verified->verdict != Verdict::kMatch) {
+    return send_answer(reply_of(*verified));
+  }
+  Secret fresh;
+  if (const auto made = make_secret(&fresh); !made) {
+    return send_answer(made.error());
+  }
+  const auto hash = hash_new_secret(fresh);
+  if (!hash) {
+    return send_answer(hash.error());
+  }
+  if (!send_offer(fresh)) {
+    return send_answer(Reply::kUnavailable,
+                       "the new secret was not acknowledged");
+  }
+  return tell(write_token(store, &verifier.cache(),
+                          {.token_id = id,
+                           .stored_hash = hash->view(),
+                           .secret = fresh.view(),
+                           .expected_hash = stored_hash.view()},
+                          Delivery{}));
+}
+
+}  // namespace
+
+ExitStatus run_guest_command(const CommandLine &line, const Store &store,
+                             const Caller &caller, std::string_view secret) {
+  switch (line.command) {
+    case Command::kVerify:
+      return verify(store, line, caller, secret);
+    case Command::kRotate:
+      return rotate(store, line, caller, secret);
+    case Command::kAccount:
+      return account(store, line.token_id);
+    default:
+      return send_answer(Reply::kUnavailable, "no such command");
+  }
+}
+
+Result<Buffer> receive_secret(Command command) {
+  return command == Command::kRotate   ? receive_line(request_deadline())
+         : command == Command::kVerify ? read_secret(SecretPurpose::kCurrent)
+                                       : Result<Buffer>(Buffer());
+}
+
+Result<Buffer> receive_request() {
+  const std::uint64_t deadline = request_deadline();
+  Buffer head;
+  if (const auto came = receive_exactly(kRequestHead, deadline, &head); !came) {
+    return came.error();
+  }
+  const auto size = parse_request_head(head.view());
+  if (!size) {
+    return size.error();
+  }
+  Buffer body;
+  if (const auto came = receive_exactly(*size, deadline, &body); !came) {
+    return came.error();
+  }
+  return body;
+}
+
+}  // namespace pbstoken

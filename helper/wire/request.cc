@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "wire/request.h"
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+
+namespace pbstoken {
+
+namespace {
+
+Error malformed(const char *why) {
+  return plain_error(Errc::kMalformed, "cannot use the request", {}, why);
+}
+
+template <typename Number>
+std::optional<Number> take_number(std::string_view *rest) {
+  Number number{};
+  if (rest->size() < sizeof(number)) {
+    return std::nullopt;
+  }
+  std::memcpy(&number, rest->data(), sizeof(number));
+  rest->remove_prefix(sizeof(number));
+  return number;
+}
+
+std::optional<std::string_view> take_field(std::string_view *rest) {
+  const auto size = take_number<std::uint16_t>(rest);
+  if (!size || *size > rest->size()) {
+    return std::nullopt;
+  }
+  const std::string_view field = slice(*rest, 0, *size);
+  rest->remove_prefix(*size);
+  return field;
+}
+
+std::optional<Command> command_of(std::uint8_t number) {
+  switch (static_cast<HelperCommand>(number)) {
+    case HelperCommand::kVerify:
+      return Command::kVerify;
+    case HelperCommand::kAccount:
+      return Command::kAccount;
+    case HelperCommand::kRotate:
+      return Command::kRotate;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Result<std::size_t> parse_request_head(std::string_view head) {
+  const auto word = take_number<std::uint64_t>(&head);
+  const auto size = take_number<std::uint32_t>(&head);
+  if (!word || !size || !head.empty() || *word != request_word()) {
+    return malformed("not of this version");
+  }
+  if (*size > kMaxRequestBody) {
+    return malformed("too long");
+  }
+  return std::size_t{*size};
+}
+
+Result<Request> parse_request_body(std::string_view body) {
+  const auto number = take_number<std::uint8_t>(&body);
+  const auto flags = take_number<std::uint8_t>(&body);
+  std::array<std::optional<std::string_view>, 4> fields;
+  for (auto &field : fields) {
+    field = take_field(&body);
+  }
+  const auto &[store, host, id_text, secret] = fields;
+  if (!number || !flags || !store || !host || !id_text || !secret ||
+      !body.empty()) {
+    return malformed("its fields do not fill it");
+  }
+  const auto command = command_of(*number);
+  if (!command || (*flags & ~kNoCacheFlag) != 0) {
+    return malformed("no such command or flag");
+  }
+  const auto id = parse_token_id(*id_text);
+  if (!is_store_name(*store) || host->size() > kMaxRequestHost ||
+      host->find('\0') != std::string_view::npos || !id ||
+      id_text->size() > kMaxRequestId || secret->size() > kMaxRequestSecret) {
+    return malformed("a field is not what it must be");
+  }
+  Request request;
+  request.line.command = *command;
+  request.line.replies = true;
+  request.line.nocache = (*flags & kNoCacheFlag) != 0;
+  request.line.store = FixedText<32>(*store);
+  request.line.remote_host = FixedText<255>(*host);
+  request.line.token_id = *id;
+  request.secret = *secret;
+  return request;
+}
+
+}  // namespace pbstoken

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// New secrets and their hashes, as upstream makes them.
+#ifndef PBSTOKEN_NEW_SECRET_H_
+#define PBSTOKEN_NEW_SECRET_H_
+
+#include "pbstoken/base/buffer.h"
+#include "pbstoken/base/result.h"
+#include "pbstoken/base/secret.h"
+
+namespace pbstoken {
+
+// A random UUID (version 4), lower case with dashes, 36 characters: the
+// kernel's, see random(4).  122 random bits.
+Result<void> make_secret(Secret *out_secret);
+
+// yescrypt with cost 5 and 32 random bytes of salt: `$y$j9T$`, 94 characters.
+Result<Buffer> hash_new_secret(const Secret &secret);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_NEW_SECRET_H_

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "write/replacement_file.h"
+
+#include <fcntl.h>
+#include <sys/random.h>
+#include <sys/xattr.h>
+
+#include <array>
+
+namespace pbstoken {
+
+namespace {
+
+constexpr std::string_view kLetters =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+constexpr std::size_t kRandomLetters = 6;
+
+// token.shadow -> token.tmp_XXXXXX, as upstream names them; without the X.
+FixedText<NAME_MAX> replacement_prefix(std::string_view file_name) {
+  FixedText<NAME_MAX> prefix(slice(file_name, 0, file_name.rfind('.')));
+  prefix.append(".tmp_");
+  return prefix;
+}
+
+// Gives the new file the old one's extended attribute, or none.
+bool copy_attribute(int from, int to, const char *name) {
+  std::array<char, 4096> value{};
+  const ssize_t size = fgetxattr(from, name, value.data(), value.size());
+  if (size >= 0) {
+    return fsetxattr(to, name, value.data(), static_cast<std::size_t>(size),
+                     0) == 0;
+  }
+  if (errno == ENOTSUP) {
+    return true;
+  }
+  if (errno != ENODATA) {
+    return false;
+  }
+  // The directory may have given the new file one by default.
+  return fremovexattr(to, name) == 0 || errno == ENODATA || errno == ENOTSUP;
+}
+
+// Without one the new file keeps what the policy has given it.
+bool copy_label(int from, int to) {
+  constexpr const char *kLabel = "security.selinux";
+  if (fgetxattr(from, kLabel, nullptr, 0) < 0) {
+    return errno == ENODATA || errno == ENOTSUP;
+  }
+  return copy_attribute(from, to, kLabel);
+}
+
+}  // namespace
+
+Result<Place> open_place(const PathText &path) {
+  auto at = find_place(path);
+  if (!at) {
+    return at.error();
+  }
+  // Once more and for reading, since fsync(2) takes no O_PATH descriptor.
+  at->directory = UniqueFd(
+      openat(at->directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!at->directory) {
+    return system_error("cannot open the directory of", path.view());
+  }
+  return Place{.at = std::move(*at), .path = path};
+}
+
+bool is_replacement_name(std::string_view file_name, std::string_view name) {
+  const auto prefix = replacement_prefix(file_name);
+  const std::string_view letters = slice(name, prefix.view().size());
+  return name.starts_with(prefix.view()) && letters.size() == kRandomLetters &&
+         letters.find_first_not_of(kLetters) == std::string_view::npos;
+}
+
+Result<ReplacementFile> ReplacementFile::create(const Place &place) {
+  constexpr int kAttempts = 100;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    std::array<unsigned char, kRandomLetters> random{};
+    if (getrandom(random.data(), random.size(), 0) !=
+        static_cast<ssize_t>(random.size())) {
+      return system_error("cannot get random bytes", {});
+    }
+    auto name = replacement_prefix(place.at.name.view());
+    for (const unsigned char byte : random) {
+      name.append(slice(kLetters, byte % kLetters.size(), 1));
+    }
+    UniqueFd file(openat(place.directory(), name.c_str(),
+                         O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+                         S_IRUSR | S_IWUSR));
+    if (file) {
+      ReplacementFile temporary(place);
+      temporary.name_ = name;
+      temporary.file_ = std::move(file);
+      return temporary;
+    }
+    if (errno != EEXIST) {
+      break;
+    }
+  }
+  return system_error("cannot create a temporary file beside",
+                      place.path.view());
+}
+
+Result<void> copy_access(const UniqueFd &from, const struct stat &status,
+                         int to, const Place &place) {
+  constexpr const char *kAcl = "system.posix_acl_access";
+  if (fchown(to, status.st_uid, status.st_gid) != 0 ||
+      fchmod(to, status.st_mode & ALLPERMS) != 0 ||
+      !copy_attribute(from.get(), to, kAcl) || !copy_label(from.get(), to)) {
+    return system_error("cannot keep owner and mode of", place.path.view());
+  }
+  return {};
+}
+
+Result<void> set_access(const Store &store, int to, const Place &place) {
+  const auto owner = user_id(store.file_owner);
+  if (!owner) {
+    return owner.error();
+  }
+  const auto group = group_id(store.file_group);
+  if (!group) {
+    return group.error();
+  }
+  if (fchown(to, *owner, *group) != 0 || fchmod(to, store.file_mode) != 0) {
+    return system_error("cannot set owner and mode of", place.path.view());
+  }
+  return {};
+}
+
+}  // namespace pbstoken

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The file that is written beside token.shadow and then takes its place.
+#ifndef PBSTOKEN_REPLACEMENT_FILE_H_
+#define PBSTOKEN_REPLACEMENT_FILE_H_
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <climits>
+#include <cstdio>
+#include <string_view>
+#include <utility>
+
+#include "pbstoken/base/result.h"
+#include "pbstoken/os/file.h"
+#include "pbstoken/os/unique_fd.h"
+#include "pbstoken/store/store.h"
+
+namespace pbstoken {
+
+// Where token.shadow is: everything goes through this descriptor of its
+// directory, wherever the path leads later.
+struct Place {
+  FilePlace at;
+  const PathText &path;
+
+  [[nodiscard]] int directory() const { return at.directory.get(); }
+  [[nodiscard]] const char *name() const { return at.name.c_str(); }
+};
+
+// `path` must outlive the place.
+Result<Place> open_place(const PathText &path);
+
+// Whether a file of this name was made beside one called file_name to take its
+// place, by ReplacementFile or by upstream.
+bool is_replacement_name(std::string_view file_name, std::string_view name);
+
+// A new file that is removed again unless it takes token.shadow's place.
+class ReplacementFile {
+ public:
+  static Result<ReplacementFile> create(const Place &place);
+
+  ReplacementFile(ReplacementFile &&other) noexcept
+      : place_(other.place_),
+        name_(other.name_),
+        file_(std::move(other.file_)) {
+    other.name_.clear();
+  }
+  ReplacementFile(const ReplacementFile &) = delete;
+  ReplacementFile &operator=(const ReplacementFile &) = delete;
+  ~ReplacementFile() {
+    if (!name_.empty()) {
+      unlinkat(place_.directory(), name_.c_str(), 0);
+    }
+  }
+
+  [[nodiscard]] int fd() const { return file_.get(); }
+
+  Result<void> rename_into_place() {
+    if (renameat(place_.directory(), name_.c_str(), place_.directory(),
+                 place_.name()) != 0) {
+      return system_error("cannot replace", place_.path.view());
+    }
+    name_.clear();
+    return {};
+  }
+
+ private:
+  explicit ReplacementFile(const Place &place) : place_(place) {}
+
+  const Place &place_;
+  FixedText<NAME_MAX> name_;
+  UniqueFd file_;
+};
+
+// Owner, permission bits, POSIX ACL and SELinux label of an open file of that
+// status.
+Result<void> copy_access(const UniqueFd &from, const struct stat &status,
+                         int to, const Place &place);
+
+// Owner and mode that the store gives a file that was not there.
+Result<void> set_access(const Store &store, int to, const Place &place);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_REPLACEMENT_FILE_H_

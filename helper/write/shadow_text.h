@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The text of a token.shadow with one token changed.
+#ifndef PBSTOKEN_SHADOW_TEXT_H_
+#define PBSTOKEN_SHADOW_TEXT_H_
+
+#include <cstddef>
+#include <optional>
+#include <string_view>
+
+#include "pbstoken/base/buffer.h"
+#include "pbstoken/base/result.h"
+
+namespace pbstoken {
+
+struct ChangedText {
+  Buffer text;
+  // What the token had: its last member with a string value, as readers see
+  // it; empty if none.
+  Buffer old_hash;
+  std::size_t old_members = 0;  // of the token's name, with any value
+};
+
+// `text` is the whole file; null if there is none.  Every member of the decoded
+// name goes; one with stored_hash, if given, is added at the end.  The others
+// keep their place and their bytes; white space between members is dropped, as
+// upstream writes none.  kMalformed, with line and column, if it is not JSON.
+Result<ChangedText> change_shadow_text(
+    const Buffer *text, const PathText &path, std::string_view token_id,
+    std::optional<std::string_view> stored_hash);
+
+// Reads what change_shadow_text() made as any reader would, and compares: the
+// token as wanted, and every other string as before.  kMalformed if not; then
+// the text must not take the place of the file.
+Result<void> prove_change(const Buffer *old_text, const Buffer &new_text,
+                          const PathText &path, std::string_view token_id,
+                          std::optional<std::string_view> stored_hash);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_SHADOW_TEXT_H_

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "write/shadow_writer.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "io/held_signals.h"
+#include "io/message.h"
+#include "pbstoken/base/wipe.h"
+#include "pbstoken/os/file.h"
+#include "pbstoken/store/file_lock.h"
+#include "pbstoken/store/token_shadow.h"
+#include "pbstoken/store/version_word.h"
+#include "write/bounded_call.h"
+#include "write/replacement_file.h"
+#include "write/shadow_text.h"
+
+namespace pbstoken {
+
+namespace {
+
+// Of somebody who edits the file by hand, without the lock, again and again.
+constexpr int kMaxRounds = 100;
+
+// Well below what others wait for the lock.
+constexpr unsigned kDeliverySeconds = 5;
+
+// What stands there before the change.
+struct Current {
+  UniqueFd file;  // none if there is no such file
+  struct stat status {};
+  Buffer text;
+};
+
+Result<Current> read_current(const Place &place) {
+  Current current;
+  auto file = open_regular_at(place.at, place.path);
+  if (!file) {
+    if (file.error().code == Errc::kNotFound) {
+      return current;
+    }
+    return file.error();
+  }
+  current.file = std::move(*file);
+  if (fstat(current.file.get(), &current.status) != 0) {
+    return system_error("cannot stat", place.path.view());
+  }
+  auto text = read_whole(current.file, place.path, kMaxShadowSize);
+  if (!text) {
+    return text.error();
+  }
+  current.text = std::move(*text);
+  return current;
+}
+
+bool is_unchanged(const Place &place, const Current &current) {
+  struct stat now {};
+  if (fstatat(place.directory(), place.name(), &now, AT_SYMLINK_NOFOLLOW) !=
+      0) {
+    return errno == ENOENT && !current.file;
+  }
+  return current.file && identity_of(now) == identity_of(current.status);
+}
+
+Result<ReplacementFile> write_temporary(const Store &store, const Place &place,
+                                        const Current &current,
+                                        std::string_view text) {
+  auto temporary = ReplacementFile::create(place);
+  if (!temporary) {
+    return temporary.error();
+  }
+  const auto access = current.file ? copy_access(current.file, current.status,
+                                                 temporary->fd(), place)
+                                   : set_access(store, temporary->fd(), place);
+  if (!access) {
+    return access.error();
+  }
+  if (text.size() > kMaxShadowSize) {
+    return plain_error(Errc::kMalformed, "cannot write", place.path.view(),
+                       "too large");
+  }
+  if (!write_all(temporary->fd(), text) || fsync(temporary->fd()) != 0) {
+    return system_error("cannot write a temporary file beside",
+                        place.path.view());
+  }
+  return temporary;
+}
+
+// One round of steps 2 to 6.
+enum class Round : std::uint8_t { kRenamed, kStartOver, kNoToken, kOtherHash };
+
+class Writer {
+ public:
+  Writer(const Store &store, Cache *cache, const Change &change,
+         const Delivery &delivery, const Place &place, const FileLock &lock)
+      : store_(store),
+        cache_(cache),
+        change_(change),
+        delivery_(delivery),
+        place_(place),
+        lock_(lock) {}
+
+  Result<Round> run() {
+    const auto current = read_current(place_);
+    if (!current) {
+      return current.error();
+    }
+    const auto changed = change_text(*current);
+    if (!changed) {
+      return changed.error();
+    }
+    if (!change_.stored_hash && changed->old_members == 0) {
+      return Round::kNoToken;
+    }
+    if (change_.expected_hash &&
+        !equal_in_constant_time(changed->old_hash.view(),
+                                *change_.expected_hash)) {
+      return Round::kOtherHash;
+    }
+    auto temporary =
+        write_temporary(store_, place_, *current, changed->text.view());
+    if (!temporary) {
+      return temporary.error();
+    }
+    if (!deliver_once()) {
+      return system_error("cannot write to", "standard output");
+    }
+    if (!is_unchanged(place_, *current)) {
+      return Round::kStartOver;
+    }
+    return rename_into_place(&*temporary);
+  }
+
+  // What is to be said of a change that was renamed into place.
+  [[nodiscard]] Written written(bool durable) const {
+    return !durable      ? Written::kNotDurably
+           : taken_over_ ? Written::kTakenOver
+           : announced_  ? Written::kDurably
+                         : Written::kNotAnnounced;
+  }
+
+ private:
+  Result<ChangedText> change_text(const Current &current) const {
+    const Buffer *old_text = current.file ? &current.text : nullptr;
+    auto changed = change_shadow_text(
+        old_text, place_.path, change_.token_id.text, change_.stored_hash);
+    if (changed) {
+      if (const auto proven =
+              prove_change(old_text, changed->text, place_.path,
+                           change_.token_id.text, change_.stored_hash);
+          !proven) {
+        return proven.error();
+      }
+    }
+    return changed;
+  }
+
+  bool deliver_once() {
+    if (delivery_.deliver == nullptr || delivered_) {
+      return true;
+    }
+    // Whoever is to be told must not hold up who waits for the lock.
+    delivered_ =
+        call_within(kDeliverySeconds, delivery_.deliver, delivery_.context);
+    return delivered_;
+  }
+
+  Result<Round> rename_into_place(ReplacementFile *temporary) {
+    // The last moment at which a signal may have its way.
+    if (HeldSignals::has_end_signal()) {
+      errno = EINTR;
+      return system_error("cannot replace", place_.path.view());
+    }
+    auto claim = cache_->claim_for_write(lock_);
+    if (!claim) {
+      return claim.error();
+    }
+    const auto renamed = temporary->rename_into_place();
+    // Also for whoever left the number that was taken over: he may have died
+    // between his rename and this.
+    if (renamed || (*claim && (*claim)->took_over())) {
+      announced_ = static_cast<bool>(bump_version_word(store_.version_cache));
+    }
+    // Nobody takes over while we hold the lock, unless somebody has exchanged
+    // the lock file under us.
+    if (*claim && !(*claim)->end()) {
+      taken_over_ = true;
+    }
+    if (!renamed) {
+      return renamed.error();
+    }
+    return Round::kRenamed;
+  }
+
+  const Store &store_;
+  Cache *cache_;
+  const Change &change_;
+  const Delivery &delivery_;
+  const Place &place_;
+  const FileLock &lock_;
+  bool delivered_ = false;
+  bool announced_ = false;   // upstream's daemons have been told
+  bool taken_over_ = false;  // the generation was not ours any more
+};
+
+// Step 8.  Nothing depends on it: who finds the cache out of force renews it.
+void renew_cache(Cache *cache, const Change &change, const FileLock &lock) {
+  const auto snapshot = cache->renew(lock);
+  if (snapshot && change.stored_hash &&
+      snapshot->file.find(change.token_id.text) == change.stored_hash) {
+    cache->remember(Fact::kMatch, change.token_id.text, change.secret,
+                    *change.stored_hash, *snapshot);
+  }
+}
+
+}  // namespace
+
+Result<Written> write_token(const Store &store, Cache *cache,
+                            const Change &change, const Delivery &delivery) {
+  const auto lock = FileLock::acquire(store, kWriterSeconds);
+  if (!lock) {
+    return lock.error();
+  }
+  // Somebody's Ctrl-C must leave no temporary file, no odd generation, and no
+  // change without its exit status; and nobody stops who holds the lock.
+  const HeldSignals signals;
+  const auto place = open_place(store.token_shadow);
+  if (!place) {
+    return place.error();
+  }
+  Writer writer(store, cache, change, delivery, *place, *lock);
+  for (int round = 0; round < kMaxRounds; ++round) {
+    const auto done = writer.run();
+    if (!done) {
+      return done.error();
+    }
+    switch (*done) {
+      case Round::kNoToken:
+        return Written::kNoSuchToken;
+      case Round::kOtherHash:
+        return Written::kOtherHash;
+      case Round::kStartOver:
+        continue;
+      case Round::kRenamed:
+        break;
+    }
+    const bool durable = fsync(place->directory()) == 0;
+    renew_cache(cache, change, *lock);
+    return writer.written(durable);
+  }
+  return plain_error(Errc::kTimedOut, "cannot replace", place->path.view(),
+                     "somebody else keeps changing it");
+}
+
+}  // namespace pbstoken

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Replacing one token's entry in token.shadow.
+//
+//  1. Take the store's lock: 10 s at most, as upstream.
+//  2. Read and parse the whole file; one that is malformed is never touched.
+//  3. Write a temporary file beside it: every member of the token's decoded
+//     name changed (one remains, or none), every other one byte for byte as it
+//     was.  Owner, permission bits, POSIX ACL and SELinux label of the old
+//     file; of the store's settings where there was none.  fsync.
+//  4. Deliver what the caller is to be told; what cannot be delivered changes
+//     nothing.
+//  5. Look once more: if the file is no longer the one that was read, start
+//     over at 2.
+//  6. Claim the generation (generation.h), rename, raise upstream's word, end
+//     the generation.  Who dies in between leaves it odd, and whoever repairs
+//     that raises the word, too.
+//  7. fsync the directory.
+//  8. Put the cache in force again.
+//
+// Up to the rename every failure leaves token.shadow byte for byte the old
+// file, and no temporary one.  After it the change stands.
+#ifndef PBSTOKEN_SHADOW_WRITER_H_
+#define PBSTOKEN_SHADOW_WRITER_H_
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "pbstoken/base/result.h"
+#include "pbstoken/cache/cache.h"
+#include "pbstoken/store/store.h"
+#include "pbstoken/store/token_id.h"
+
+namespace pbstoken {
+
+// Tells the caller what is to be told; false, with errno, if it cannot.  Runs
+// in a child process, for some seconds at most (bounded_call.h).
+struct Delivery {
+  bool (*deliver)(const void *context) = nullptr;  // null: nothing to tell
+  const void *context = nullptr;
+};
+
+struct Change {
+  TokenId token_id;
+  // Nothing: remove the token.
+  std::optional<std::string_view> stored_hash;
+  // The secret that stored_hash was made of, for the cache.
+  std::string_view secret;
+  // Only if the entry still is this one.
+  std::optional<std::string_view> expected_hash;
+};
+
+enum class Written : std::uint8_t {
+  kDurably,
+  kNotDurably,    // renamed, but the directory could not be made durable
+  kTakenOver,     // renamed, but somebody else had claimed the generation
+  kNotAnnounced,  // renamed, but upstream's word could not be raised
+  kNoSuchToken,   // nothing to remove; nothing changed
+  kOtherHash      // the entry is no longer expected_hash; nothing changed
+};
+
+// Errors are failures up to the rename: nothing was changed.
+Result<Written> write_token(const Store &store, Cache *cache,
+                            const Change &change, const Delivery &delivery);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_SHADOW_WRITER_H_

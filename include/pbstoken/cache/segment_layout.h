@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What stands where in the segment.
+//
+// Numbers and digests only: no pointer, no lock, no secret, no stored hash.
+// All words are in the machine's order and are read and written as 8 bytes at
+// once.  Any byte may be hostile: readers copy, then judge the copy.
+#ifndef PBSTOKEN_SEGMENT_LAYOUT_H_
+#define PBSTOKEN_SEGMENT_LAYOUT_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "pbstoken/base/result.h"
+#include "pbstoken/cache/hmac.h"
+
+namespace pbstoken {
+
+constexpr std::uint64_t kSegmentMagic = 0x6e656b6f74736270;  // "pbstoken"
+constexpr std::uint64_t kLayoutVersion = 2;
+
+// Another version's segment is somebody else's, or to be replaced: only these
+// 64 bytes mean the same in all of them.
+struct SegmentPrefix {
+  std::uint64_t magic;  // stored last by the maker
+  std::uint64_t layout_version;
+  std::uint64_t generation;  // even: the bindings are in force; odd: none is
+  std::uint64_t size;        // of the segment in bytes
+  std::array<std::uint64_t, 4> reserved;
+};
+static_assert(sizeof(SegmentPrefix) == 64);
+
+// The files that bindings are read from: each has a generation word and a stamp
+// of its own.
+enum class Watched : std::uint8_t { kTokenShadow, kUserCfg };
+constexpr std::size_t kWatchedFiles = 2;
+
+// When a file was last found unchanged, and as what.  It counts only whole:
+// a keyed digest covers all words, so one that two processes wrote at the same
+// time is none; and only for the generation that it was made for.
+struct Stamp {
+  std::uint64_t generation;
+  std::uint64_t time;  // CLOCK_BOOTTIME in ns
+  // FileIdentity, a word each; all zero: there was no such file.
+  std::uint64_t device;
+  std::uint64_t inode;
+  std::uint64_t size;
+  std::uint64_t modified;
+  std::uint64_t changed;
+  // Not 0: the file changed so shortly before it was read that a later change
+  // could leave the same times; it must be read, not compared.
+  std::uint64_t racy;
+  // Upstream's generation word, read before the file was looked at; it counts
+  // only if the other is not 0: the host may have none.
+  std::uint64_t has_version;
+  std::uint64_t version;
+
+  bool operator==(const Stamp &) const = default;
+};
+
+struct CheckedStamp {
+  Stamp stamp;
+  std::array<std::uint64_t, 2> check;
+
+  bool operator==(const CheckedStamp &) const = default;
+};
+
+// Whose segment it is, written by the maker before the magic.
+struct SegmentOrigin {
+  std::uint64_t directory_device;  // of token.shadow
+  std::uint64_t directory_inode;
+  std::uint64_t time_namespace;  // its inode; CLOCK_BOOTTIME differs in others
+  std::array<char, kMaxPath + 1> path;  // token.shadow
+};
+
+struct SegmentHeader {
+  SegmentPrefix prefix;
+  std::uint64_t match_buckets;
+  std::uint64_t mismatch_buckets;
+  std::uint64_t account_buckets;
+  HmacKeyBytes key;  // random, made with the segment
+  alignas(64) std::array<CheckedStamp, kWatchedFiles> stamps;
+  std::uint64_t account_generation;  // the prefix has that of the tokens
+  SegmentOrigin origin;
+  std::array<char, kMaxPath + 1> user_cfg;  // whose accounts it holds
+};
+static_assert(offsetof(SegmentHeader, match_buckets) == 64);
+static_assert(offsetof(SegmentHeader, stamps) == 128);
+
+// One verified secret, or one known mismatch: a cache line.
+struct Slot {
+  // From a keyed hash of the token id; 0: the slot was never used.
+  std::uint64_t tag;
+  // Under which generation the binding was written.
+  std::uint64_t generation;
+  // Digest of (token id, stored hash).
+  std::array<std::uint64_t, 2> binding;
+  // Digest of (verdict, token id, binding, secret).
+  std::array<std::uint64_t, 2> fact;
+  // Digest of (verdict, binding, fact, generation).
+  std::array<std::uint64_t, 2> check;
+};
+static_assert(sizeof(Slot) == 64);
+
+// What user.cfg says of a token.
+struct AccountSlot {
+  std::uint64_t tag;  // as above
+  std::uint64_t generation;
+  std::uint64_t status;  // AccountStatus
+  std::uint64_t
+      expires;  // of an allowed one: seconds since the epoch; 0: never
+  // Digest of all that and the token id.
+  std::array<std::uint64_t, 4> check;
+};
+static_assert(sizeof(AccountSlot) == sizeof(Slot));
+
+// Slots that one token id may stand in.
+constexpr std::size_t kWays = 8;
+using Bucket = std::array<Slot, kWays>;
+using AccountBucket = std::array<AccountSlot, kWays>;
+
+// The matches' buckets begin here; the mismatches' follow them, and then the
+// accounts'.
+constexpr std::size_t kSlotsOffset = 4096;
+static_assert(sizeof(SegmentHeader) <= kSlotsOffset);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_SEGMENT_LAYOUT_H_

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The account rules: what user.cfg says of the token that was verified.
+#ifndef PBSTOKEN_ACCOUNT_H_
+#define PBSTOKEN_ACCOUNT_H_
+
+#include <security/pam_modules.h>
+
+#include <span>
+#include <string_view>
+
+#include "pbstoken/module/credentials.h"
+#include "pbstoken/module/open_store.h"
+#include "pbstoken/module/options.h"
+#include "pbstoken/store/token_id.h"
+
+namespace pbstoken {
+
+// PAM_SUCCESS; PAM_IGNORE if the store has no user.cfg; else why the token does
+// not count.  What keeps the rules from being read is logged here, and has no
+// reason.
+Meaning judge_account(const pam_handle_t *pamh, const ModuleOptions &options,
+                      Session *session, const TokenId &id);
+
+// PAM's account type.
+int manage_account(pam_handle_t *pamh, std::span<const char *const> argv);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_ACCOUNT_H_

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// PAM's auth type.
+#ifndef PBSTOKEN_AUTH_H_
+#define PBSTOKEN_AUTH_H_
+
+#include <security/pam_modules.h>
+
+#include <span>
+
+namespace pbstoken {
+
+// Every path that is not a match is a refusal.
+int authenticate(pam_handle_t *pamh, std::span<const char *const> argv);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_AUTH_H_

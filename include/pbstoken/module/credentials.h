@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Which token, and which secret: what a user name and a password say under the
+// options combined, realm= and map_user=.
+//
+//   plain      the user name is the token id, the password is the secret
+//   combined   the password is TOKENID:SECRET, or the same as Proxmox has it in
+//              an HTTP header, PBSAPIToken=TOKENID:SECRET; only there the
+//              secret is percent-encoded.  The token must be one of the
+//              user's own: PAM_USER@REALM!...
+//   realm=     only tokens of that realm
+//   map_user=  user: the user part of the id must be a name that a local user
+//              may have, and not root's
+#ifndef PBSTOKEN_CREDENTIALS_H_
+#define PBSTOKEN_CREDENTIALS_H_
+
+#include <string_view>
+
+#include "pbstoken/base/buffer.h"
+#include "pbstoken/module/call.h"
+#include "pbstoken/module/options.h"
+#include "pbstoken/store/token_id.h"
+
+namespace pbstoken {
+
+struct Credentials {
+  TokenId id;               // views into user or password
+  std::string_view secret;  // a view into password or decoded
+  Buffer decoded;
+};
+
+// PAM_SUCCESS and *out; PAM_USER_UNKNOWN if there is no token id in it, so that
+// a stack can go on with the same password; PAM_AUTH_ERR, with out->id, if the
+// options do not take this token; PAM_BUF_ERR without memory.
+Meaning find_credentials(const ModuleOptions &options, std::string_view user,
+                         std::string_view password, Credentials *out);
+
+// [a-z_][a-z0-9_-]{0,31}: what map_user may make of a token's user.
+bool is_local_name(std::string_view name);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_CREDENTIALS_H_

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The module's side of a dialogue with the helper (helper_protocol.h), for
+// processes that may not read token.shadow, and for everything that writes.
+//
+// The setuid program comes first.  Where that cannot work, since no_new_privs
+// is set, or the program is not there or not setuid root, the same helper is
+// asked over its socket.  Every wait is bounded.
+#ifndef PBSTOKEN_HELPER_H_
+#define PBSTOKEN_HELPER_H_
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "pbstoken/module/launch.h"
+#include "pbstoken/module/options.h"
+#include "pbstoken/verify/helper_protocol.h"
+
+namespace pbstoken {
+
+// What the helper answered in the end, with its text, which an Error escapes.
+struct HelperAnswer {
+  Reply reply;
+  FixedText<kMaxReplyText> text;
+};
+
+// One dialogue, one thread.  It may hold a secret, which it wipes.
+class HelperDialogue {
+ public:
+  explicit HelperDialogue(const ModuleOptions &options) : options_(options) {}
+  HelperDialogue(const HelperDialogue &) = delete;
+  HelperDialogue &operator=(const HelperDialogue &) = delete;
+  // The helper learns at once that nobody waits any more.
+  ~HelperDialogue();
+
+  // The answer, or kOffer in the middle of a rotation.  An error says why there
+  // is none.
+  Result<HelperAnswer> ask(const HelperRequest &request);
+
+  // The secret that was offered.
+  [[nodiscard]] std::string_view offered() const;
+
+  // Acknowledges the offer; the answer.
+  Result<HelperAnswer> acknowledge();
+
+ private:
+  Result<HelperAnswer> ask_program(const HelperRequest &request);
+  // what, where: the beginning of the message if there is no socket.
+  Result<HelperAnswer> ask_socket(const HelperRequest &request,
+                                  const char *what, std::string_view where);
+  Result<void> send(std::string_view bytes);
+  Result<HelperAnswer> receive();
+  Result<HelperAnswer> judge(bool whole);
+
+  const ModuleOptions &options_;
+  HelperProcess process_;
+  UniqueFd socket_;
+  std::uint64_t deadline_ = 0;
+  Buffer received_;
+};
+
+// Whether the helper can be had by either way, as far as one can tell without
+// asking it.
+Result<void> look_for_helper(const ModuleOptions &options);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_HELPER_H_

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The module's log lines, through pam_syslog(3) to authpriv.
+//
+// No line holds a secret, a stored hash or file content; what clients chose is
+// escaped and cut.  A user name that is no token id is never logged, since
+// people paste secrets there.
+#ifndef PBSTOKEN_LOG_H_
+#define PBSTOKEN_LOG_H_
+
+#include <security/pam_modules.h>
+
+#include <cstdint>
+#include <string_view>
+
+#include "pbstoken/base/result.h"
+
+namespace pbstoken {
+
+// LOG_NOTICE, for a token id that was refused; in the form that pam_unix has
+// made known, for programs that read logs:
+//   authentication failure; tokenid=... rhost=... tty=... ruser=... reason=...
+void log_failure(const pam_handle_t *pamh, std::string_view token_id,
+                 std::string_view reason);
+
+// LOG_ERR, for what is broken: `what` and why.  A configuration that is bad is
+// not logged again by the same process for a minute.
+void log_broken(const pam_handle_t *pamh, const char *what, const Error &error);
+
+// LOG_INFO, for a token that was accepted; not called for hits.
+void log_success(const pam_handle_t *pamh, std::string_view token_id);
+
+// LOG_INFO, for a token whose secret is another one from now on.
+void log_change(const pam_handle_t *pamh, std::string_view token_id);
+
+// LOG_DEBUG; text is ours, and so many nanoseconds have passed.
+void log_debug(const pam_handle_t *pamh, std::string_view text,
+               std::uint64_t duration);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_LOG_H_

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What one PAM handle remembers of one store: its configuration as it was then,
+// and the way to the segment.  libpam owns it (pam_set_data(3)) and frees it
+// in pam_end(3).
+#ifndef PBSTOKEN_OPEN_STORE_H_
+#define PBSTOKEN_OPEN_STORE_H_
+
+#include <security/pam_modules.h>
+
+#include <optional>
+
+#include "pbstoken/base/result.h"
+#include "pbstoken/module/options.h"
+#include "pbstoken/verify/verifier.h"
+
+namespace pbstoken {
+
+struct Session {
+  Session() = default;
+  // The verifier points to the store.
+  Session(const Session &) = delete;
+  Session &operator=(const Session &) = delete;
+
+  Store store;
+  std::optional<Verifier> verifier;  // there, once the store is known
+};
+
+// The handle's session for these options, made when it is first asked for.
+Result<Session *> open_session(pam_handle_t *pamh,
+                               const ModuleOptions &options);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_OPEN_STORE_H_

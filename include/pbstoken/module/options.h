@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The module's options, as they stand behind pam_pbstoken.so in a stack.
+#ifndef PBSTOKEN_OPTIONS_H_
+#define PBSTOKEN_OPTIONS_H_
+
+#include <span>
+
+#include "pbstoken/base/result.h"
+#include "pbstoken/store/store.h"
+
+namespace pbstoken {
+
+// The Makefile knows where it is installed.
+#ifndef PBSTOKEN_HELPER
+#define PBSTOKEN_HELPER "/usr/sbin/pbstoken-helper"
+#endif
+
+struct ModuleOptions {
+  FixedText<32> store = FixedText<32>(kDefaultStore);  // store=NAME
+  PathText config;  // config=PATH; empty: the store's own
+  PathText helper = PathText(PBSTOKEN_HELPER);  // helper=PATH
+  bool try_first_pass = false;  // a password asked for earlier, else ask
+  bool use_first_pass = false;  // a password asked for earlier, or refuse
+  bool nocache = false;         // bypass the segment
+  bool combined = false;        // the password is TOKENID:SECRET
+  FixedText<32> realm;          // realm=REALM; empty: any
+  FixedText<32> map_user;       // map_user=NAME; empty: none
+  bool check_account = false;   // auth applies the account rules, too
+  bool debug = false;           // more log lines
+  bool quiet = false;           // fewer
+
+  // After success PAM_USER becomes the user part of the token id.
+  [[nodiscard]] bool maps_to_user_part() const {
+    return map_user.view() == "user";
+  }
+};
+
+// Sets *out_options, which are the defaults.  kBadConfiguration, naming the
+// option, if one is unknown or malformed: a misspelt option must not silently
+// weaken a stack.
+Result<void> parse_module_options(std::span<const char *const> argv,
+                                  ModuleOptions *out_options);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_OPTIONS_H_

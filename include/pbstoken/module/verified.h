@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The token id that authentication leaves in a PAM handle: for account, which
+// may come with another user name (map_user, combined), and as PBSTOKEN_ID in
+// the PAM environment for the service.
+#ifndef PBSTOKEN_VERIFIED_H_
+#define PBSTOKEN_VERIFIED_H_
+
+#include <security/pam_modules.h>
+
+#include <string_view>
+
+namespace pbstoken {
+
+// An attempt must not live on an earlier one: when it returns, whatever it
+// returns, nothing is left but the id that it has verified itself.
+class VerifiedTokenId {
+ public:
+  explicit VerifiedTokenId(pam_handle_t *pamh) : pamh_(pamh) {}
+  VerifiedTokenId(const VerifiedTokenId &) = delete;
+  VerifiedTokenId &operator=(const VerifiedTokenId &) = delete;
+  ~VerifiedTokenId() {
+    if (!is_set_) {
+      forget();
+    }
+  }
+
+  // False without memory.
+  [[nodiscard]] bool set(std::string_view token_id);
+  void forget();
+
+ private:
+  pam_handle_t *pamh_;
+  bool is_set_ = false;
+};
+
+// Null if there is none.
+const char *verified_token_id(const pam_handle_t *pamh);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_VERIFIED_H_

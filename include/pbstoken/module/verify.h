@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Who verifies: this process, if it is root and nothing else, or the helper.
+#ifndef PBSTOKEN_VERIFY_H_
+#define PBSTOKEN_VERIFY_H_
+
+#include <security/pam_modules.h>
+
+#include <string_view>
+
+#include "pbstoken/base/result.h"
+#include "pbstoken/module/helper.h"
+#include "pbstoken/module/open_store.h"
+#include "pbstoken/module/options.h"
+#include "pbstoken/store/token_id.h"
+#include "pbstoken/verify/verifier.h"
+
+namespace pbstoken {
+
+// A process that may be stopped by somebody else, or may not read
+// token.shadow, asks the segment alone, and on a miss the helper, once.
+Result<Verification> verify(const pam_handle_t *pamh,
+                            const ModuleOptions &options, Session *session,
+                            const TokenId &id, std::string_view secret);
+
+// What user.cfg says of a token, found in the same way: one of the replies to
+// account.
+Result<Reply> ask_account(const pam_handle_t *pamh,
+                          const ModuleOptions &options, Session *session,
+                          const TokenId &id);
+
+// What the helper is to be asked about a token, with the service's PAM_RHOST.
+HelperRequest request_about(const pam_handle_t *pamh,
+                            const ModuleOptions &options, const TokenId &id,
+                            HelperCommand command);
+
+// Why a reply is no answer to the question, for the log and for pam_code().
+Error error_of(const HelperAnswer &answer);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_VERIFY_H_

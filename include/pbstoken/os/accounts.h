@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Users and groups by name, from /etc/passwd and /etc/group as files.
+//
+// Never through NSS: its modules would be loaded into a setuid program or into
+// a host that did not ask for them, and may wait for a network.
+#ifndef PBSTOKEN_ACCOUNTS_H_
+#define PBSTOKEN_ACCOUNTS_H_
+
+#include <sys/types.h>
+
+#include "pbstoken/base/result.h"
+
+namespace pbstoken {
+
+// kNotFound if the file does not know the name.
+Result<uid_t> find_user(const char *name);
+Result<gid_t> find_group(const char *name);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_ACCOUNTS_H_

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Opening and reading files that somebody else may have put there.
+//
+// Everything is opened first and asked for its type by descriptor; nothing
+// blocks (a FIFO may be planted), nothing becomes a controlling terminal,
+// nothing is inherited by a child, nothing is mapped (its owner may truncate
+// it: SIGBUS in the host).
+#ifndef PBSTOKEN_FILE_H_
+#define PBSTOKEN_FILE_H_
+
+#include <sys/stat.h>
+
+#include <climits>
+#include <cstddef>
+#include <cstdint>
+
+#include "pbstoken/base/buffer.h"
+#include "pbstoken/base/result.h"
+#include "pbstoken/os/clock.h"
+#include "pbstoken/os/unique_fd.h"
+
+namespace pbstoken {
+
+// What tells one content of a path from another without reading it.  All
+// zero: there is no such file.
+struct FileIdentity {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  std::uint64_t size = 0;
+  std::uint64_t modified = 0;  // st_mtim and st_ctim, ns since the epoch
+  std::uint64_t changed = 0;
+
+  bool operator==(const FileIdentity &) const = default;
+
+  // Whether the file, seen at this time of the wall clock, may change once more
+  // within the same tick of the file system's clock, and look the same: the
+  // 'racy git' rule.
+  [[nodiscard]] bool is_racy(std::uint64_t now) const {
+    constexpr std::uint64_t kWindow = 2 * kNanosecondsPerSecond;
+    return changed + kWindow > now;
+  }
+};
+
+FileIdentity identity_of(const struct stat &status);
+
+// The identity of what the path names now, of the empty one if that is
+// nothing.  A symbolic link is judged as itself, since it is never opened.
+Result<FileIdentity> look_at(const PathText &path);
+
+// Where an absolute path leads: the directory, which is no good for reading
+// (O_PATH), and the last component.
+struct FilePlace {
+  UniqueFd directory;
+  FixedText<NAME_MAX> name;
+};
+
+// Walks there component by component, following no symbolic link: whoever
+// owns a directory on the way must not lead root elsewhere.  kUnsafe if there
+// is one.
+Result<FilePlace> find_place(const PathText &path);
+
+// Opens a regular file for reading, by way of find_place().  kNotFound if it is
+// not there, kUnsafe if it is no regular file.
+Result<UniqueFd> open_regular(const PathText &path);
+Result<UniqueFd> open_regular_at(const FilePlace &place, const PathText &path);
+
+// kUnsafe if a directory of the path is not root's alone to change, or none.
+Result<void> trust_directories(const PathText &path);
+
+// Opens one that must be root's alone to change, like every directory above it;
+// else kUnsafe.
+Result<UniqueFd> open_trusted(const PathText &path);
+
+// The whole content, followed by one NUL byte that is not counted.  More than
+// limit bytes are kMalformed.
+Result<Buffer> read_whole(const UniqueFd &file, const PathText &path,
+                          std::size_t limit);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_FILE_H_

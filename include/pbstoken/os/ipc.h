@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// System V shared memory: keys, attachments, and when one is to be trusted.
+#ifndef PBSTOKEN_IPC_H_
+#define PBSTOKEN_IPC_H_
+
+#include <sys/ipc.h>
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <utility>
+
+#include "pbstoken/base/result.h"
+
+namespace pbstoken {
+
+// A key for one purpose and one name (a path): the first bytes of their
+// SHA-256.  Never 0, which is IPC_PRIVATE.
+key_t derive_key(std::string_view purpose, std::string_view name);
+
+enum class Access : std::uint8_t { kRead, kWrite };
+// Whether a segment that is marked for removal is wanted, too.
+enum class Removed : std::uint8_t { kNot, kToo };
+
+// The one owner of an attachment.
+class ShmAttachment {
+ public:
+  ShmAttachment() = default;
+  ShmAttachment(ShmAttachment &&other) noexcept { swap(other); }
+  ShmAttachment &operator=(ShmAttachment &&other) noexcept {
+    swap(other);
+    return *this;
+  }
+  ShmAttachment(const ShmAttachment &) = delete;
+  ShmAttachment &operator=(const ShmAttachment &) = delete;
+  ~ShmAttachment();
+
+  // Attaches first, then asks what it is, then trusts: it must have been made
+  // by root, belong to root, be writable by nobody else and, unless wanted,
+  // not be marked for removal; else kUnsafe.  Kept out of core dumps and, since
+  // a child may give up its privileges, out of children: of all but one that
+  // another thread forks in the moment between attaching and saying so.
+  static Result<ShmAttachment> attach(int id, Access access,
+                                      Removed removed = Removed::kNot);
+
+  [[nodiscard]] std::byte *address() const { return address_; }
+  [[nodiscard]] std::size_t size() const { return size_; }
+
+  // Gives up ownership: the caller detaches.
+  std::byte *release() { return std::exchange(address_, nullptr); }
+
+ private:
+  void swap(ShmAttachment &other) noexcept {
+    std::swap(address_, other.address_);
+    std::swap(size_, other.size_);
+  }
+
+  std::byte *address_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+// Words that other processes change at any time.  Readers attach read-only:
+// std::atomic_ref takes no const object, so these are the compiler's own.
+inline std::uint64_t load_relaxed(const std::uint64_t *word) {
+  return __atomic_load_n(word, __ATOMIC_RELAXED);
+}
+inline std::uint64_t load_acquire(const std::uint64_t *word) {
+  return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+inline void store_relaxed(std::uint64_t *word, std::uint64_t value) {
+  __atomic_store_n(word, value, __ATOMIC_RELAXED);
+}
+inline void store_release(std::uint64_t *word, std::uint64_t value) {
+  __atomic_store_n(word, value, __ATOMIC_RELEASE);
+}
+// Sequentially consistent; true if word was `from` and is now `to`.
+inline bool compare_and_swap(std::uint64_t *word, std::uint64_t from,
+                             std::uint64_t to) {
+  return __atomic_compare_exchange_n(word, &from, to, /*weak=*/false,
+                                     __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_IPC_H_

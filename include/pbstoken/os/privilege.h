@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What this process may do for the whole host.
+#ifndef PBSTOKEN_PRIVILEGE_H_
+#define PBSTOKEN_PRIVILEGE_H_
+
+#include <unistd.h>
+
+namespace pbstoken {
+
+// Whether it may write what is root's alone: the segment, the counters.
+inline bool is_root() {
+  return geteuid() == 0;
+}
+
+// Whether, besides, nobody but root may stop it, so that it may hold what
+// others wait for.  A user may stop the su(1) that he started: its real uid is
+// his.
+inline bool is_only_root() {
+  uid_t real = 0;
+  uid_t effective = 0;
+  uid_t saved = 0;
+  return getresuid(&real, &effective, &saved) == 0 && real == 0 &&
+         effective == 0 && saved == 0;
+}
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_PRIVILEGE_H_

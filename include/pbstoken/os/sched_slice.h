@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// How long the calling thread's turns on a processor are.
+//
+// Since Linux 6.12 a thread of SCHED_OTHER may ask for slices of a length of
+// its own (sched_setattr(2), sched_runtime; the kernel's sched-eevdf.rst).  Its
+// share of the processor stays what it is; but one that wakes up and has the
+// shorter slice goes first, where else it may wait for a clock tick.  So who
+// hashes takes long turns, and a request that the cache answers does not wait
+// for those that it does not.
+#ifndef PBSTOKEN_SCHED_SLICE_H_
+#define PBSTOKEN_SCHED_SLICE_H_
+
+#include <cstdint>
+
+namespace pbstoken {
+
+// The longest that the kernel grants, in ns.
+constexpr std::uint64_t kLongSlice = 100'000'000;
+
+// Gives the thread this slice, or the kernel's own for 0; what it had before.
+// 0, and nothing is changed, if the thread has no slice (an older kernel,
+// another policy), and behind a filter of system calls, which may kill for one
+// that it has not foreseen.
+std::uint64_t exchange_slice(std::uint64_t nanoseconds);
+
+// Long turns until its scope ends.
+class LongTurns {
+ public:
+  LongTurns();
+  LongTurns(const LongTurns &) = delete;
+  LongTurns &operator=(const LongTurns &) = delete;
+  ~LongTurns();
+
+ private:
+  std::uint64_t before_;  // 0: the kernel's own
+};
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_SCHED_SLICE_H_

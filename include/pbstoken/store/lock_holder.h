@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Who holds a flock(2) lock, for messages and for nothing else.
+#ifndef PBSTOKEN_LOCK_HOLDER_H_
+#define PBSTOKEN_LOCK_HOLDER_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "pbstoken/os/unique_fd.h"
+
+namespace pbstoken {
+
+// The process id of one that holds a lock of an open file, by /proc/locks.
+// Nothing if that cannot be told: there is no /proc, the holder is in another
+// pid namespace, or the file system (btrfs, overlay) has another device number
+// there than stat(2) gives.
+std::optional<std::uint64_t> lock_holder(const UniqueFd &file);
+
+// The same in a text of /proc/locks.
+std::optional<std::uint64_t> lock_holder_in(std::string_view locks,
+                                            dev_t device, ino_t inode);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_LOCK_HOLDER_H_

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A store: one token.shadow and its settings, read from
+// /etc/pbstoken/NAME.conf in the manner of faillock.conf(5): `key = value`
+// lines, '#' begins a comment, white space around key and value is dropped.
+//
+// The store `pbs` works with no file at all.  Unknown keys, repeated keys and
+// bad values are errors that name file, line and key.
+#ifndef PBSTOKEN_STORE_H_
+#define PBSTOKEN_STORE_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "pbstoken/base/result.h"
+
+namespace pbstoken {
+
+constexpr std::string_view kDefaultStore = "pbs";
+
+// A user or a group: a number, or a name that /etc/passwd or /etc/group is
+// asked for when it is needed.
+struct Principal {
+  FixedText<32> name;
+  std::optional<std::uint32_t> id;
+  bool was_looked_up = false;  // the id, when the name was given
+
+  // No name and no number: nobody.
+  [[nodiscard]] bool is_nobody() const { return name.empty() && !id; }
+};
+
+struct Store {
+  FixedText<32> name;
+  PathText token_shadow;
+  PathText lock_file;    // token_shadow + ".lock"
+  PathText user_cfg;     // account data; empty: no account checks
+  Principal file_owner;  // for a token.shadow that is not there yet
+  Principal file_group;
+  mode_t file_mode = 0640;
+  bool cache = true;
+  std::uint64_t cache_ttl = 5;  // seconds; 0: look every time
+  std::uint32_t cache_slots = 8192;
+  key_t shm_key = 0;           // never 0 once it is loaded
+  Principal verify_group;      // may read the segment, and verify by the helper
+  bool member_rotate = false;  // they may rotate a token whose secret they hold
+  Principal admin_group;       // may change tokens by the helper
+  // Finished mismatches for one token, remote host and calling user in a
+  // window of so many seconds, before more are refused unhashed; 0: no limit.
+  std::uint32_t fail_limit = 10;
+  std::uint64_t fail_window = 60;
+  // Password hashes at once; 0: no limit; nothing: as many as processors.
+  std::optional<std::uint32_t> max_hashes;
+  PathText version_cache;  // upstream's generation words; empty: not used
+};
+
+// The numbers behind a user or group of a store: kBadConfiguration if /etc
+// does not know the name.
+Result<uid_t> user_id(const Principal &user);
+Result<gid_t> group_id(const Principal &group);
+
+// [a-z0-9][a-z0-9_-]{0,31}
+bool is_store_name(std::string_view name);
+
+// Where the configuration of a store is: /etc/pbstoken/NAME.conf.
+PathText configuration_path(std::string_view name);
+
+// Reads the file, which must be root's alone to change (open_trusted());
+// every failure is kBadConfiguration or kNoMemory.  name is a store name.
+Result<Store> load_store(std::string_view name, const PathText &path);
+
+// The settings that a text of such a file makes; path is for the messages.
+Result<Store> parse_store(std::string_view name, std::string_view text,
+                          const PathText &path);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_STORE_H_

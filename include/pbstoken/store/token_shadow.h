@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Read-only view of token.shadow: a flat JSON object, token id -> stored hash.
+//
+// Never writes and follows no symbolic link.  One thread per object; it owns
+// the content, stored hashes and all, and wipes it when it goes.
+#ifndef PBSTOKEN_TOKEN_SHADOW_H_
+#define PBSTOKEN_TOKEN_SHADOW_H_
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "pbstoken/base/buffer.h"
+#include "pbstoken/base/result.h"
+#include "pbstoken/base/vector.h"
+#include "pbstoken/os/file.h"
+
+namespace pbstoken {
+
+// Half a million tokens.
+constexpr std::size_t kMaxShadowSize = std::size_t{64} << 20U;
+
+class TokenShadow {
+ public:
+  struct Entry {
+    std::string_view token_id;
+    std::string_view stored_hash;
+  };
+
+  // Opens, identifies, reads and parses what the path names.  A file that is
+  // not there has no tokens, as upstream has it; one that is not JSON, or
+  // whose root is neither an object nor null, is kMalformed.
+  static Result<TokenShadow> read(const PathText &path);
+
+  // The same for content at hand, followed by a NUL byte that is not counted.
+  static Result<TokenShadow> parse(Buffer content, const PathText &path);
+
+  // The stored hash of an id; of several members with that name the last one
+  // counts, as upstream has it.  Members whose value is no string, or whose
+  // name holds a NUL, are as if they were not there.
+  [[nodiscard]] std::optional<std::string_view> find(
+      std::string_view token_id) const;
+
+  // Every member with a string value, in the order of the file.
+  [[nodiscard]] std::span<const Entry> entries() const {
+    return entries_.items();
+  }
+
+  // Of the descriptor that was read, taken before it was.
+  [[nodiscard]] const FileIdentity &identity() const { return identity_; }
+
+ private:
+  Buffer content_;  // decoded in place; what the entries view
+  List<Entry> entries_;
+  FileIdentity identity_;
+};
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_TOKEN_SHADOW_H_

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Read-only view of user.cfg: upstream's users and tokens, and which of them
+// count.
+//
+//   - A header `type: id` starts in column 1 and is split at its first colon.
+//     Property lines start with white space; white space separates key and
+//     value; a blank line ends the section.  No comments.  Lines end in LF or
+//     CRLF.
+//   - user: comment, enable, expire, firstname, lastname, email.
+//     token: comment, enable, expire.
+//   - A repeated section replaces the earlier one.  root@pam exists without
+//     one, enabled and without expiry.
+//
+// Where upstream refuses the whole file, so do we, with line, column and
+// reason, but never content, apart from the id of a section.  Follows no
+// symbolic link.  One thread per object, which owns the content.
+#ifndef PBSTOKEN_USER_CFG_H_
+#define PBSTOKEN_USER_CFG_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "pbstoken/base/buffer.h"
+#include "pbstoken/base/result.h"
+#include "pbstoken/base/vector.h"
+#include "pbstoken/os/file.h"
+#include "pbstoken/store/account_verdict.h"
+#include "pbstoken/store/token_id.h"
+
+namespace pbstoken {
+
+constexpr std::size_t kMaxUserCfgSize = std::size_t{16} << 20U;
+
+class UserCfg {
+ public:
+  struct Section {
+    std::string_view id;
+    std::string_view comment;
+    std::uint64_t expires = 0;  // seconds since the epoch; 0: never
+    std::uint64_t line = 0;     // of its header
+    bool is_token = false;
+    bool enabled = true;
+  };
+
+  // Opens, identifies, reads and parses what the path names.  A file that is
+  // not there has no sections, as upstream has it; one that upstream would not
+  // take is kMalformed.
+  static Result<UserCfg> read(const PathText &path);
+
+  // The same for content at hand; path is for messages.
+  static Result<UserCfg> parse(Buffer content, const PathText &path);
+
+  // Whether the token counts: its user and the token itself must be there and
+  // enabled.
+  [[nodiscard]] AccountVerdict judge(const TokenId &id) const;
+
+  // Those that count, sorted by id; null if there is none of that id.
+  [[nodiscard]] std::span<const Section> users() const {
+    return sections_.items().first(user_count_);
+  }
+  [[nodiscard]] std::span<const Section> tokens() const {
+    return sections_.items().subspan(user_count_, token_count_);
+  }
+  [[nodiscard]] const Section *find_user(std::string_view id) const;
+  [[nodiscard]] const Section *find_token(std::string_view id) const;
+
+  // Of the descriptor that was read, taken before it was.
+  [[nodiscard]] const FileIdentity &identity() const { return identity_; }
+
+ private:
+  void sort_sections();
+
+  Buffer content_;          // what the sections view
+  List<Section> sections_;  // the users, the tokens, then what was replaced
+  std::size_t user_count_ = 0;
+  std::size_t token_count_ = 0;
+  FileIdentity identity_;
+};
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_USER_CFG_H_

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the module and the helper say to each other, over one connected stream
+// socket: the setuid program's standard input and output, or the socket of
+// pbstoken-helper.socket.
+//
+// To the setuid program the command line is the request, and
+//   verify   SECRET, end of file
+//   rotate   SECRET newline, and later the acknowledgement
+// follow on the socket; to the other one a request in one piece goes first:
+//   8 bytes  the request word
+//   4 bytes  the size of the rest
+//   1 byte   the command, 1 byte flags
+//   four fields, each 2 bytes of size and its bytes: store, remote host,
+//   token id, secret
+// Either answers with a reply word of 8 bytes, for some replies a short text
+// for the log, and end of file.  Between the two, rotate offers:
+//   the word of kOffer, the new secret, newline
+// and changes nothing before it has read kAcknowledgement.  Numbers are in the
+// machine's own byte order.
+//
+// The version is part of every word, and any two words differ in at least
+// kMinWordDistance bits: a few flipped bits turn a refusal into nothing.
+#ifndef PBSTOKEN_HELPER_PROTOCOL_H_
+#define PBSTOKEN_HELPER_PROTOCOL_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "pbstoken/base/buffer.h"
+#include "pbstoken/base/result.h"
+#include "pbstoken/store/account_verdict.h"
+#include "pbstoken/verify/verifier.h"
+
+namespace pbstoken {
+
+constexpr std::uint32_t kProtocolVersion = 1;
+
+// Where the helper listens for those who cannot start a setuid program.
+constexpr const char *kHelperSocket = "/run/pbstoken/helper.sock";
+
+// --- replies
+
+enum class Reply : std::uint8_t {
+  // to verify, and to rotate in place of an offer
+  kMatch,
+  kWrongSecret,    // a hash was computed
+  kKnownMismatch,  // none was
+  kUnknownToken,
+  kUnusableHash,
+  kUnacceptableSecret,
+  kThrottled,
+  // why there is no verdict, to any command
+  kBusy,
+  kNoMemory,
+  kNotPermitted,
+  kUnavailable,
+  kNotStarted,  // not the helper's: it could not be executed
+  kNotSetuid,   // it is not installed setuid root, or that has no effect here
+  // to account
+  kAllowed,
+  kUserDisabled,
+  kTokenDisabled,
+  kExpired,
+  kNoSuchUser,  // user.cfg has no such section
+  kNoSuchToken,
+  kNoUserCfg,  // the store has none: no account checks
+  // to rotate
+  kOffer,
+  kDone,
+  kDoneNotDurably,  // or not announced
+  kChangedMeanwhile
+};
+constexpr std::size_t kReplies = 24;
+
+using ReplyWord = std::array<char, 8>;
+constexpr int kMinWordDistance = 16;
+ReplyWord word_of(Reply reply);
+
+// Whether it lets somebody in, or says that something was done: what must come
+// whole, with nothing behind it.
+bool lets_in(Reply reply);
+
+// What is said of a failure that is none of the above: for the log, and never
+// trusted.
+constexpr std::size_t kMaxReplyText = 255;
+
+struct Answer {
+  Reply reply;
+  std::string_view text;  // a view into the bytes
+};
+
+// All that came until end of file; nothing unless it is exactly one answer.
+std::optional<Answer> parse_answer(std::string_view bytes);
+
+// What came so far, if it is one offer: the new secret.
+std::optional<std::string_view> parse_offer(std::string_view bytes);
+
+constexpr std::string_view kAcknowledgement = "ack\n";
+
+// --- replies and what they stand for
+
+Reply reply_of(const Verification &verification);
+Reply reply_of(const Error &error);
+// now: seconds since the epoch.
+Reply reply_of(const AccountVerdict &verdict, std::uint64_t now);
+
+// Nothing if it is no verdict of a verification.
+std::optional<Verification> verification_of(Reply reply);
+
+// --- requests
+
+enum class HelperCommand : std::uint8_t { kVerify = 1, kAccount, kRotate };
+
+constexpr std::uint8_t kNoCacheFlag = 1;  // bypass the segment
+
+// Longest fields; a secret may be too long to be one, for the helper to say.
+constexpr std::size_t kMaxRequestHost = 255;
+constexpr std::size_t kMaxRequestId = 4096;
+constexpr std::size_t kMaxRequestSecret = 1024;
+constexpr std::size_t kRequestHead = 12;  // the word and the size
+constexpr std::size_t kMaxRequestBody = 6144;
+
+struct HelperRequest {
+  HelperCommand command = HelperCommand::kVerify;
+  bool nocache = false;
+  std::string_view store;
+  std::string_view host;  // the remote host, or empty
+  std::string_view token_id;
+  std::string_view secret;
+};
+
+std::uint64_t request_word();
+
+// The request in one piece; kMalformed if a field is too long.
+Result<Buffer> make_request(const HelperRequest &request);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_HELPER_PROTOCOL_H_

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The verification: a token id and a secret against a store.
+//
+// One thread per object.  Every answer other than kMatch is a refusal, and so
+// is every Error.
+#ifndef PBSTOKEN_VERIFIER_H_
+#define PBSTOKEN_VERIFIER_H_
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "pbstoken/base/result.h"
+#include "pbstoken/cache/cache.h"
+#include "pbstoken/limits/counters.h"
+#include "pbstoken/limits/fail_limit.h"
+#include "pbstoken/limits/hash_gate.h"
+#include "pbstoken/store/store.h"
+#include "pbstoken/store/stored_hash.h"
+#include "pbstoken/store/token_id.h"
+
+namespace pbstoken {
+
+enum class Verdict : std::uint8_t {
+  kMatch,
+  kMismatch,            // the secret does not match the stored hash
+  kUnknownToken,        // token.shadow has no such token
+  kUnusableHash,        // the stored hash is incomplete or of no known method
+  kUnacceptableSecret,  // nobody's secret can look like this
+  kThrottled            // too many wrong ones: not even looked at
+};
+
+// Where an answer came from, for debug lines.
+enum class Source : std::uint8_t {
+  kSegment,  // the segment alone
+  kFact,     // the file was read, a known fact saved the hash
+  kHash,     // a password hash was computed
+  kFile,     // token.shadow, or nothing at all, was enough
+  kHelper    // the helper, in whatever way
+};
+
+struct Verification {
+  Verdict verdict;
+  Source source;
+};
+
+class Verifier {
+ public:
+  // Gives crypt_rn(3), or a null pointer if it cannot be had.
+  using CryptLoader = CryptFunction (*)();
+
+  // `store` must outlive the object.
+  Verifier(const Store &store, CryptLoader load_crypt)
+      : store_(store),
+        load_crypt_(load_crypt),
+        cache_(store),
+        counters_(Counters::open(store)) {}
+
+  // secret may be anything.  The answer comes from the segment where it can.
+  Result<Verification> verify(const TokenId &id, std::string_view secret,
+                              const Client &client = {});
+
+  // The part of it that any process can do that may read the segment: nothing
+  // if the answer is not to be had from the segment alone.
+  std::optional<Verification> verify_in_segment(const TokenId &id,
+                                                std::string_view secret);
+
+  // The rest of it, for which that has just had no answer.
+  Result<Verification> verify_beyond_segment(const TokenId &id,
+                                             std::string_view secret,
+                                             const Client &client);
+
+  // The same as verify(), but always against token.shadow as it is now;
+  // *out_stored_hash becomes the stored hash that was compared with.
+  Result<Verification> verify_in_file(const TokenId &id,
+                                      std::string_view secret,
+                                      Buffer *out_stored_hash,
+                                      const Client &client = {});
+
+  // What user.cfg says of the token, which was verified before; the store has a
+  // user_cfg.
+  Result<AccountVerdict> judge(const TokenId &id);
+
+  // The rest of it, for which Cache::look_up_account() has just had no answer.
+  Result<AccountVerdict> judge_beyond_segment(const TokenId &id);
+
+  [[nodiscard]] Cache &cache() { return cache_; }
+  [[nodiscard]] Counters &counters() { return counters_; }
+
+ private:
+  // What is verified, and the place in the gate once it is held.
+  struct Request {
+    const TokenId &id;
+    std::string_view secret;
+    const Client &client;
+    std::optional<GatePass> pass = {};
+  };
+
+  Result<void> pass_gate(Request *request);
+  Result<Verification> verify_in(const Snapshot &snapshot, Request *request);
+  std::optional<Verification> recall(const Snapshot &snapshot,
+                                     const Request &request,
+                                     std::string_view stored);
+  Result<Verification> hash_through_gate(const Snapshot &snapshot,
+                                         Request *request,
+                                         std::string_view stored);
+  Result<Verification> hash(std::string_view secret,
+                            std::string_view stored_hash);
+
+  const Store &store_;
+  CryptLoader load_crypt_;
+  Cache cache_;
+  Counters counters_;
+};
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_VERIFIER_H_

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/base/result.h"
+
+#include <cstring>
+
+namespace pbstoken {
+
+namespace {
+
+std::string_view reason(const Error &error) {
+  if (error.why != nullptr) {
+    return error.why;
+  }
+  if (error.saved_errno == 0) {
+    return {};
+  }
+  // Not strerror: it would translate, from the host's locale files.
+  const char *text = strerrordesc_np(error.saved_errno);
+  return text != nullptr ? text : "unknown error";
+}
+
+}  // namespace
+
+Error system_error(const char *what, std::string_view where) {
+  const int saved = errno;
+  Error error;
+  error.code = saved == ENOMEM   ? Errc::kNoMemory
+               : saved == ENOENT ? Errc::kNotFound
+                                 : Errc::kSystem;
+  error.saved_errno = saved;
+  error.what = what;
+  error.where.append_escaped(where);
+  return error;
+}
+
+Error plain_error(Errc code, const char *what, std::string_view where,
+                  const char *why) {
+  Error error;
+  error.code = code;
+  error.what = what;
+  error.why = why;
+  error.where.append_escaped(where);
+  return error;
+}
+
+Error no_memory(const char *what) {
+  return plain_error(Errc::kNoMemory, what, {}, "out of memory");
+}
+
+ErrorText describe(const Error &error) {
+  ErrorText text;
+  if (error.line != 0) {
+    text.append(error.where.view()).append(":").append(error.line);
+    if (error.column != 0) {
+      text.append(":").append(error.column);
+    }
+    text.append(": ");
+    if (!error.subject.empty()) {
+      text.append(error.subject.view()).append(": ");
+    }
+    text.append(error.what);
+  } else {
+    text.append(error.what);
+    if (!error.subject.empty()) {
+      text.append(" ").append(error.subject.view());
+    }
+    if (!error.where.empty()) {
+      text.append(" ").append(error.where.view());
+    }
+  }
+  const std::string_view why = reason(error);
+  if (!why.empty()) {
+    text.append(": ").append(why);
+  }
+  return text;
+}
+
+}  // namespace pbstoken

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/base/text.h"
+
+#include <cstring>
+
+namespace pbstoken::text {
+
+std::size_t append(char *bytes, std::size_t size, std::size_t capacity,
+                   std::string_view more) {
+  const std::string_view fitting = slice(more, 0, capacity - size);
+  if (!fitting.empty()) {
+    std::memcpy(bytes + size, fitting.data(), fitting.size());
+  }
+  bytes[size + fitting.size()] = '\0';
+  return size + fitting.size();
+}
+
+std::string_view digits_of(std::uint64_t number, Digits *place) {
+  constexpr std::uint64_t kBase = 10;
+  std::size_t at = place->size();
+  do {
+    (*place)[--at] = static_cast<char>('0' + number % kBase);
+    number /= kBase;
+  } while (number != 0);
+  return {place->data() + at, place->size() - at};
+}
+
+std::string_view take_escaped(std::string_view *rest, Escape *place) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  const auto at = [rest](std::size_t i) {
+    return static_cast<unsigned char>((*rest)[i]);
+  };
+  const bool is_c1 =
+      rest->size() > 1 && at(0) == 0xc2 && at(1) >= 0x80 && at(1) <= 0x9f;
+  const std::size_t taken = is_c1 ? 2 : 1;
+  const bool is_plain =
+      !is_c1 && at(0) >= 0x20 && at(0) != 0x7f && at(0) != '\\';
+  std::size_t size = 0;
+  for (std::size_t i = 0; i < taken; ++i) {
+    if (is_plain) {
+      (*place)[size++] = (*rest)[i];
+      continue;
+    }
+    (*place)[size++] = '\\';
+    (*place)[size++] = 'x';
+    (*place)[size++] = kHex[at(i) >> 4U];
+    (*place)[size++] = kHex[at(i) & 0xfU];
+  }
+  rest->remove_prefix(taken);
+  return {place->data(), size};
+}
+
+}  // namespace pbstoken::text

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/cache/hmac.h"
+
+#if defined(__x86_64__) && __has_include(<sys/platform/x86.h>)
+#define PBSTOKEN_KNOWS_PROCESSOR
+#if defined(__clang__)
+#define _Bool bool  // NOLINT: the header has C's word, which g++ knows, too
+#endif
+#include <sys/platform/x86.h>
+#endif
+
+#include "pbstoken/base/text.h"
+#include "pbstoken/base/wipe.h"
+
+namespace pbstoken {
+
+namespace {
+
+constexpr unsigned char kInnerPad = 0x36;
+constexpr unsigned char kOuterPad = 0x5c;
+
+// SHA256_Init, _Update and _Final return 1 always: they have no way to fail.
+void start(SHA256_CTX *state, const HmacKeyBytes &key, unsigned char pad) {
+  std::array<unsigned char, SHA256_CBLOCK> block{};
+  block.fill(pad);
+  for (std::size_t i = 0; i < key.size(); ++i) {
+    block[i] ^= key[i];
+  }
+  SHA256_Init(state);
+  SHA256_Update(state, block.data(), block.size());
+  wipe(block.data(), block.size());
+}
+
+void finish_hash(SHA256_CTX *state, Digest *out_digest) {
+  static_assert(sizeof(Digest) == SHA256_DIGEST_LENGTH);
+  SHA256_Final(reinterpret_cast<unsigned char *>(out_digest->data()), state);
+}
+
+}  // namespace
+
+HmacKey::HmacKey(const HmacKeyBytes &key) {
+  start(&inner_, key, kInnerPad);
+  start(&outer_, key, kOuterPad);
+}
+
+HmacKey::~HmacKey() {
+  wipe(&inner_, sizeof(inner_));
+  wipe(&outer_, sizeof(outer_));
+}
+
+Digest HmacKey::finish(SHA256_CTX inner, std::span<const unsigned char> head,
+                       std::string_view text) const {
+  Digest digest{};
+  SHA256_Update(&inner, head.data(), head.size());
+  SHA256_Update(&inner, text.data(), text.size());
+  finish_hash(&inner, &digest);
+  // It has had the text in clear.
+  wipe(&inner, sizeof(inner));
+  SHA256_CTX outer = outer_;
+  SHA256_Update(&outer, digest.data(), sizeof(digest));
+  finish_hash(&outer, &digest);
+  return digest;
+}
+
+HmacBeginning::HmacBeginning(const HmacKey &key, char label,
+                             std::string_view text)
+    : key_(key), inner_(key.inner_) {
+  const std::uint64_t length = text.size();
+  constexpr std::size_t kRoom = SHA256_CBLOCK - sizeof(label) - sizeof(length);
+  const std::string_view begin = slice(text, 0, kRoom);
+  const std::string_view rest = slice(text, kRoom);
+  // One call for a block, which is all of an id that is no longer than most.
+  std::array<unsigned char, SHA256_CBLOCK> block{};
+  block[0] = static_cast<unsigned char>(label);
+  std::memcpy(&block[sizeof(label)], &length, sizeof(length));
+  if (!begin.empty()) {
+    std::memcpy(&block[SHA256_CBLOCK - kRoom], begin.data(), begin.size());
+  }
+  SHA256_Update(&inner_, block.data(), block.size());
+  SHA256_Update(&inner_, rest.data(), rest.size());
+  block = {};
+  SHA256_Update(&inner_, block.data(),
+                (block.size() - rest.size() % block.size()) % block.size());
+}
+
+std::array<std::uint64_t, 2> HmacBeginning::state() const {
+  std::array<std::uint64_t, 2> words{};
+  static_assert(sizeof(words) <= sizeof(inner_.h));
+  std::memcpy(words.data(), inner_.h, sizeof(words));
+  return words;
+}
+
+}  // namespace pbstoken
+
+#ifdef PBSTOKEN_KNOWS_PROCESSOR
+
+// What the processor can do.  libcrypto's constructor asks by six or seven
+// CPUID instructions, each of which takes some 5 us where a hypervisor has to
+// answer: more than all else of a hit in a process that has just been started.
+// The C library has asked before.
+//
+// This stands in for the constructor's function.  What it fills in is
+// documented, see OPENSSL_ia32cap(3): of CPUID's leaf 1 EDX and ECX, of leaf 7
+// EBX and ECX.  With nothing in it SHA-256 takes what every processor can do.
+// Weak: libcrypto's own is taken where something else needs the object that it
+// is in.
+extern "C" {
+
+extern std::uint32_t OPENSSL_ia32cap_P[4];
+
+[[gnu::weak]] void OPENSSL_cpuid_setup() {
+  const auto bit_of = [](unsigned feature) {
+    constexpr unsigned kRegister = 32;
+    return x86_cpu_active(feature) ? std::uint32_t{1} << (feature % kRegister)
+                                   : 0;
+  };
+  // No more than SHA-256 asks for.
+  OPENSSL_ia32cap_P[1] = bit_of(x86_cpu_SSSE3) | bit_of(x86_cpu_AVX);
+  OPENSSL_ia32cap_P[2] = bit_of(x86_cpu_BMI1) | bit_of(x86_cpu_AVX2) |
+                         bit_of(x86_cpu_BMI2) | bit_of(x86_cpu_SHA);
+}
+
+}  // extern "C"
+
+#endif

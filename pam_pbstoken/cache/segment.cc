@@ -1,0 +1,597 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/cache/segment.h"
+
+#include <sys/random.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <span>
+
+#include "pbstoken/base/wipe.h"
+#include "pbstoken/cache/generation.h"
+#include "pbstoken/os/ipc.h"
+
+namespace pbstoken {
+
+namespace {
+
+// Labels of the digests: one key, several uses.
+constexpr char kNameLabel = 'n';  // what those of a token id begin with
+constexpr char kBindingLabel = 'b';
+constexpr char kMatchLabel = 'm';
+constexpr char kMismatchLabel = 'x';
+constexpr char kMatchCheckLabel = 'M';
+constexpr char kMismatchCheckLabel = 'X';
+constexpr char kStampLabel = 's';
+constexpr char kUserCfgStampLabel = 'u';
+constexpr char kAccountLabel = 'a';
+constexpr std::array kLabels = {
+    kNameLabel,     kBindingLabel,      kMatchLabel,
+    kMismatchLabel, kMatchCheckLabel,   kMismatchCheckLabel,
+    kStampLabel,    kUserCfgStampLabel, kAccountLabel};
+static_assert([] {
+  auto labels = kLabels;
+  std::sort(labels.begin(), labels.end());
+  return std::adjacent_find(labels.begin(), labels.end()) == labels.end();
+}());
+
+constexpr std::array<std::uint64_t, 0> kNoNumbers = {};
+
+// How often a stamp that somebody is just storing is loaded again.
+constexpr int kStampAttempts = 3;
+
+// One part in so many is for mismatches, and comes on top.
+constexpr std::uint64_t kMismatchShare = 8;
+
+SlotDigest load_digest(const SlotDigest &shared) {
+  return {load_relaxed(&shared[0]), load_relaxed(&shared[1])};
+}
+
+void store_digest(SlotDigest *shared, const SlotDigest &value) {
+  store_relaxed(&(*shared)[0], value[0]);
+  store_relaxed(&(*shared)[1], value[1]);
+}
+
+SlotDigest cut(const Digest &digest) {
+  return {digest[0], digest[1]};
+}
+
+Slot load_slot(const Slot &slot) {
+  return {.tag = load_relaxed(&slot.tag),
+          .generation = load_relaxed(&slot.generation),
+          .binding = load_digest(slot.binding),
+          .fact = load_digest(slot.fact),
+          .check = load_digest(slot.check)};
+}
+
+// All words, from a copy that was judged as a whole: what another process
+// stores at the same time mixes with them to a slot that fits no digest.
+void store_slot(Slot *slot, const Slot &value) {
+  store_relaxed(&slot->tag, value.tag);
+  store_relaxed(&slot->generation, value.generation);
+  store_digest(&slot->binding, value.binding);
+  store_digest(&slot->fact, value.fact);
+  store_digest(&slot->check, value.check);
+}
+
+// Slots fill from the front, and none is ever emptied: behind the first that
+// was never used there is nothing to be found.
+template <typename Slots>
+auto used(Slots &bucket) {
+  std::size_t count = 0;
+  while (count < kWays && load_relaxed(&bucket[count].tag) != 0) {
+    ++count;
+  }
+  return std::span(bucket).first(count);
+}
+
+AccountSlot load_account(const AccountSlot &slot) {
+  return {
+      .tag = load_relaxed(&slot.tag),
+      .generation = load_relaxed(&slot.generation),
+      .status = load_relaxed(&slot.status),
+      .expires = load_relaxed(&slot.expires),
+      .check = {load_relaxed(&slot.check[0]), load_relaxed(&slot.check[1]),
+                load_relaxed(&slot.check[2]), load_relaxed(&slot.check[3])}};
+}
+
+bool same(const SlotDigest &a, const SlotDigest &b) {
+  return CRYPTO_memcmp(a.data(), b.data(), sizeof(a)) == 0;
+}
+
+CheckedStamp load_stamp(const CheckedStamp &shared) {
+  const Stamp &stamp = shared.stamp;
+  return {.stamp = {.generation = load_relaxed(&stamp.generation),
+                    .time = load_relaxed(&stamp.time),
+                    .device = load_relaxed(&stamp.device),
+                    .inode = load_relaxed(&stamp.inode),
+                    .size = load_relaxed(&stamp.size),
+                    .modified = load_relaxed(&stamp.modified),
+                    .changed = load_relaxed(&stamp.changed),
+                    .racy = load_relaxed(&stamp.racy),
+                    .has_version = load_relaxed(&stamp.has_version),
+                    .version = load_relaxed(&stamp.version)},
+          .check = load_digest(shared.check)};
+}
+
+void store_stamp(CheckedStamp *shared, const CheckedStamp &value) {
+  Stamp *stamp = &shared->stamp;
+  store_relaxed(&stamp->generation, value.stamp.generation);
+  store_relaxed(&stamp->time, value.stamp.time);
+  store_relaxed(&stamp->device, value.stamp.device);
+  store_relaxed(&stamp->inode, value.stamp.inode);
+  store_relaxed(&stamp->size, value.stamp.size);
+  store_relaxed(&stamp->modified, value.stamp.modified);
+  store_relaxed(&stamp->changed, value.stamp.changed);
+  store_relaxed(&stamp->racy, value.stamp.racy);
+  store_relaxed(&stamp->has_version, value.stamp.has_version);
+  store_relaxed(&stamp->version, value.stamp.version);
+  store_digest(&shared->check, value.check);
+}
+
+bool is_path(const std::array<char, kMaxPath + 1> &found,
+             const PathText &wanted) {
+  const std::string_view path = wanted.view();
+  return path.size() < found.size() &&
+         std::memcmp(found.data(), path.data(), path.size()) == 0 &&
+         found[path.size()] == '\0';
+}
+
+// --- what is digested of a token id
+
+Binding binding_to(const HmacBeginning &id, std::string_view stored_hash) {
+  return cut(id.digest_of(kBindingLabel, kNoNumbers, stored_hash));
+}
+
+SlotDigest fact_of(const HmacBeginning &id, Fact part, const Binding &binding,
+                   std::string_view secret) {
+  // Of a generated secret, 36 bytes: with its head no more than one block.
+  const char label = part == Fact::kMatch ? kMatchLabel : kMismatchLabel;
+  return cut(id.digest_of(label, binding, secret));
+}
+
+Digest account_check(const HmacBeginning &id, const AccountSlot &slot) {
+  return id.digest_of(kAccountLabel, std::array{slot.tag, slot.generation,
+                                                slot.status, slot.expires});
+}
+
+std::uint64_t prefix_word(const std::byte *address, std::size_t offset) {
+  return load_acquire(
+      reinterpret_cast<const std::uint64_t *>(address + offset));
+}
+
+// The shape of a segment of this layout version; nothing if it is none, or one
+// that contradicts itself.
+std::optional<SegmentShape> shape_in(const std::byte *address,
+                                     std::size_t size) {
+  if (size < kSlotsOffset ||
+      prefix_word(address, offsetof(SegmentPrefix, magic)) != kSegmentMagic ||
+      prefix_word(address, offsetof(SegmentPrefix, layout_version)) !=
+          kLayoutVersion ||
+      prefix_word(address, offsetof(SegmentPrefix, size)) != size) {
+    return std::nullopt;
+  }
+  const auto *header = reinterpret_cast<const SegmentHeader *>(address);
+  const SegmentShape shape = {
+      .match_buckets = load_relaxed(&header->match_buckets),
+      .mismatch_buckets = load_relaxed(&header->mismatch_buckets),
+      .account_buckets = load_relaxed(&header->account_buckets)};
+  const std::uint64_t most = size / sizeof(Bucket);
+  if (shape.match_buckets == 0 || shape.match_buckets > most ||
+      shape.mismatch_buckets == 0 || shape.mismatch_buckets > most ||
+      shape.account_buckets == 0 || shape.account_buckets > most ||
+      shape.size() != size) {
+    return std::nullopt;
+  }
+  return shape;
+}
+
+}  // namespace
+
+SegmentShape SegmentShape::for_slots(std::uint32_t slots) {
+  const std::uint64_t buckets = (slots + kWays - 1) / kWays;
+  return {.match_buckets = buckets,
+          .mismatch_buckets = (buckets + kMismatchShare - 1) / kMismatchShare,
+          .account_buckets = buckets};
+}
+
+std::size_t SegmentShape::size() const {
+  return kSlotsOffset +
+         (match_buckets + mismatch_buckets + account_buckets) * sizeof(Bucket);
+}
+
+// --- reading
+
+bool Segment::is_replaceable(const std::byte *address, std::size_t size) {
+  if (size < sizeof(SegmentPrefix) ||
+      prefix_word(address, offsetof(SegmentPrefix, magic)) != kSegmentMagic) {
+    return true;
+  }
+  const std::uint64_t version =
+      prefix_word(address, offsetof(SegmentPrefix, layout_version));
+  return version < kLayoutVersion ||
+         (version == kLayoutVersion && !shape_in(address, size));
+}
+
+std::optional<Segment> Segment::open(const std::byte *address, std::size_t size,
+                                     const PathText &token_shadow) {
+  const auto shape = shape_in(address, size);
+  const auto *header = reinterpret_cast<const SegmentHeader *>(address);
+  if (!shape || !is_path(header->origin.path, token_shadow)) {
+    return std::nullopt;
+  }
+  HmacKeyBytes key_bytes = header->key;
+  const HmacKey key(key_bytes);
+  wipe(key_bytes.data(), key_bytes.size());
+  return Segment(header, *shape, key);
+}
+
+bool Segment::was_made_for(const SegmentOrigin &origin) const {
+  return std::memcmp(&header_->origin, &origin, sizeof(origin)) == 0;
+}
+
+bool Segment::has_accounts_of(const PathText &user_cfg) const {
+  return is_path(header_->user_cfg, user_cfg);
+}
+
+const std::uint64_t *Segment::generation_word_of(Watched file) const {
+  return file == Watched::kTokenShadow ? &header_->prefix.generation
+                                       : &header_->account_generation;
+}
+
+std::uint64_t Segment::generation(Watched file) const {
+  return load_acquire(generation_word_of(file));
+}
+
+bool Segment::generation_is_still(std::uint64_t generation,
+                                  Watched file) const {
+  std::atomic_thread_fence(std::memory_order_acquire);
+  return load_relaxed(generation_word_of(file)) == generation;
+}
+
+CheckedStamp Segment::checked(const Stamp &stamp, Watched file) const {
+  const std::array<std::uint64_t, 10> words = {
+      stamp.generation,  stamp.time,     stamp.device,  stamp.inode,
+      stamp.size,        stamp.modified, stamp.changed, stamp.racy,
+      stamp.has_version, stamp.version};
+  const char label =
+      file == Watched::kTokenShadow ? kStampLabel : kUserCfgStampLabel;
+  return {.stamp = stamp, .check = cut(key_.digest_of(label, words))};
+}
+
+std::optional<Stamp> Segment::stamp(Watched file) {
+  const auto which = static_cast<std::size_t>(file);
+  for (int attempt = 0; attempt < kStampAttempts; ++attempt) {
+    const CheckedStamp found = load_stamp(header_->stamps[which]);
+    if (verified_stamps_[which] == found ||
+        found == checked(found.stamp, file)) {
+      verified_stamps_[which] = found;
+      return found.stamp;
+    }
+  }
+  return std::nullopt;
+}
+
+Segment::Name Segment::name_of(std::string_view token_id) const {
+  const HmacBeginning beginning(key_, kNameLabel, token_id);
+  // Which bucket it is decides nothing, but who could foresee it might fill
+  // another token's.
+  const auto state = beginning.state();
+  // A tag of 0 marks the slots that were never used.
+  return {.beginning = beginning, .hash = state[0], .tag = state[1] | 1U};
+}
+
+Binding Segment::binding_of(std::string_view token_id,
+                            std::string_view stored_hash) const {
+  return binding_to(name_of(token_id).beginning, stored_hash);
+}
+
+SlotDigest Segment::check_of(Fact part, const Binding &binding,
+                             const SlotDigest &fact,
+                             std::uint64_t generation) const {
+  const char label =
+      part == Fact::kMatch ? kMatchCheckLabel : kMismatchCheckLabel;
+  // 43 bytes: one block.
+  return cut(key_.digest_of(
+      label, std::array{binding[0], binding[1], fact[0], fact[1], generation}));
+}
+
+bool Segment::is_whole(Fact part, const Slot &slot) const {
+  return same(slot.check,
+              check_of(part, slot.binding, slot.fact, slot.generation));
+}
+
+const Bucket *Segment::bucket(Fact part, std::uint64_t hash) const {
+  const auto *first = reinterpret_cast<const Bucket *>(
+      reinterpret_cast<const std::byte *>(header_) + kSlotsOffset);
+  return part == Fact::kMatch
+             ? first + hash % shape_.match_buckets
+             : first + shape_.match_buckets + hash % shape_.mismatch_buckets;
+}
+
+const AccountBucket *Segment::account_bucket(std::uint64_t hash) const {
+  const auto *first = reinterpret_cast<const AccountBucket *>(
+      reinterpret_cast<const std::byte *>(header_) + kSlotsOffset +
+      (shape_.match_buckets + shape_.mismatch_buckets) * sizeof(Bucket));
+  return first + hash % shape_.account_buckets;
+}
+
+std::optional<Fact> Segment::find(std::string_view token_id,
+                                  std::string_view secret,
+                                  const std::uint64_t *generation,
+                                  const Binding *binding) const {
+  const Name name = name_of(token_id);
+  for (const Fact part : {Fact::kMatch, Fact::kMismatch}) {
+    for (const Slot &shared : *bucket(part, name.hash)) {
+      if (load_relaxed(&shared.tag) != name.tag) {
+        continue;
+      }
+      const Slot slot = load_slot(shared);
+      // By generation or by binding, whichever the caller knows.
+      if ((generation != nullptr && slot.generation != *generation) ||
+          (binding != nullptr && slot.binding != *binding)) {
+        continue;
+      }
+      if (same(slot.fact,
+               fact_of(name.beginning, part, slot.binding, secret)) &&
+          is_whole(part, slot)) {
+        return part;
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<Fact> Segment::find_in_force(std::string_view token_id,
+                                           std::string_view secret,
+                                           std::uint64_t generation) const {
+  return find(token_id, secret, &generation, nullptr);
+}
+
+std::optional<Fact> Segment::find_fact(std::string_view token_id,
+                                       std::string_view secret,
+                                       const Binding &binding) const {
+  return find(token_id, secret, nullptr, &binding);
+}
+
+std::optional<AccountVerdict> Segment::find_account(
+    std::string_view token_id, std::uint64_t generation) const {
+  const Name name = name_of(token_id);
+  for (const AccountSlot &shared : used(*account_bucket(name.hash))) {
+    if (load_relaxed(&shared.tag) != name.tag) {
+      continue;
+    }
+    const AccountSlot slot = load_account(shared);
+    if (slot.generation == generation &&
+        slot.check == account_check(name.beginning, slot)) {
+      return AccountVerdict{static_cast<AccountStatus>(slot.status),
+                            slot.expires};
+    }
+  }
+  return std::nullopt;
+}
+
+bool Segment::has_slot(std::string_view token_id) const {
+  const Name name = name_of(token_id);
+  for (const Fact part : {Fact::kMatch, Fact::kMismatch}) {
+    for (const Slot &shared : used(*bucket(part, name.hash))) {
+      if (load_relaxed(&shared.tag) == name.tag) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+std::uint64_t Segment::slots() const {
+  return shape_.match_buckets * kWays;
+}
+
+std::uint64_t Segment::slots_in_force(std::uint64_t generation) const {
+  std::uint64_t count = 0;
+  for (std::uint64_t i = 0; i < shape_.match_buckets; ++i) {
+    for (const Slot &slot : *bucket(Fact::kMatch, i)) {
+      if (load_relaxed(&slot.tag) != 0 &&
+          load_relaxed(&slot.generation) == generation) {
+        ++count;
+      }
+    }
+  }
+  return count;
+}
+
+// --- writing
+
+std::optional<WritableSegment> WritableSegment::open(
+    std::byte *address, std::size_t size, const PathText &token_shadow) {
+  const auto view = Segment::open(address, size, token_shadow);
+  if (!view) {
+    return std::nullopt;
+  }
+  return WritableSegment(*view, address);
+}
+
+bool WritableSegment::format(std::byte *address, const SegmentShape &shape,
+                             const SegmentOrigin &origin,
+                             const PathText &user_cfg) {
+  auto *header = reinterpret_cast<SegmentHeader *>(address);
+  if (getrandom(header->key.data(), header->key.size(), 0) !=
+      static_cast<ssize_t>(header->key.size())) {
+    return false;
+  }
+  header->origin = origin;
+  const std::string_view path = user_cfg.view();
+  std::memcpy(header->user_cfg.data(), path.data(), path.size());
+  store_relaxed(&header->match_buckets, shape.match_buckets);
+  store_relaxed(&header->mismatch_buckets, shape.mismatch_buckets);
+  store_relaxed(&header->account_buckets, shape.account_buckets);
+  store_relaxed(&header->account_generation, kBorn);
+  store_relaxed(&header->prefix.layout_version, kLayoutVersion);
+  store_relaxed(&header->prefix.generation, kBorn);
+  store_relaxed(&header->prefix.size, shape.size());
+  // Who dies before this leaves no segment, just memory to be replaced.
+  store_release(&header->prefix.magic, kSegmentMagic);
+  return true;
+}
+
+SegmentHeader *WritableSegment::header() {
+  return reinterpret_cast<SegmentHeader *>(address_);
+}
+
+template <typename T>
+T *WritableSegment::writable(const T *part) {
+  return reinterpret_cast<T *>(address_ +
+                               (reinterpret_cast<const std::byte *>(part) -
+                                static_cast<const std::byte *>(address_)));
+}
+
+std::uint64_t *WritableSegment::generation_word(Watched file) {
+  return writable(generation_word_of(file));
+}
+
+void WritableSegment::set_stamp(const Stamp &stamp, Watched file) {
+  store_stamp(&header()->stamps[static_cast<std::size_t>(file)],
+              checked(stamp, file));
+}
+
+void WritableSegment::insert(Fact fact, std::string_view token_id,
+                             std::string_view secret, const Binding &binding,
+                             std::uint64_t generation) {
+  const Name name = name_of(token_id);
+  const SlotDigest digest = fact_of(name.beginning, fact, binding, secret);
+  Bucket *slots = writable(bucket(fact, name.hash));
+  // The best place: this id's own (a token has one secret that matches, but
+  // any number that do not), else one that is free, else one that is not in
+  // force, else any.
+  // Under an odd word it is the generation before that is being carried over.
+  const std::uint64_t current = this->generation();
+  const std::uint64_t in_force = current - current % 2;
+  Slot *best = &(*slots)[digest[0] % kWays];
+  int best_rank = 0;
+  for (Slot &shared : *slots) {
+    const Slot slot = load_slot(shared);
+    const bool own = slot.tag == name.tag &&
+                     (fact == Fact::kMatch || same(slot.fact, digest));
+    if (own && slot.generation > generation && is_whole(fact, slot) &&
+        generation_is_still(slot.generation)) {
+      return;  // we come late: what stands there is in force
+    }
+    const int rank = own                          ? 3
+                     : slot.tag == 0              ? 2
+                     : slot.generation < in_force ? 1
+                                                  : 0;
+    if (rank > best_rank) {
+      best_rank = rank;
+      best = &shared;
+    }
+    if (slot.tag == 0) {
+      break;  // see used()
+    }
+  }
+  store_slot(best, {.tag = name.tag,
+                    .generation = generation,
+                    .binding = binding,
+                    .fact = digest,
+                    .check = check_of(fact, binding, digest, generation)});
+}
+
+// Of a slot that names the generation `found`.
+bool WritableSegment::is_later(std::uint64_t found, std::uint64_t generation,
+                               Watched file) const {
+  const std::uint64_t current = this->generation(file);
+  return found > generation && (found == current || found == current + 1);
+}
+
+void WritableSegment::rebind(std::string_view token_id,
+                             std::string_view stored_hash,
+                             std::uint64_t generation) {
+  const Name name = name_of(token_id);
+  std::optional<Binding> binding;  // made when the first slot asks for it
+  for (const Fact part : {Fact::kMatch, Fact::kMismatch}) {
+    for (Slot &shared : used(*writable(bucket(part, name.hash)))) {
+      if (load_relaxed(&shared.tag) != name.tag) {
+        continue;
+      }
+      // Judged and written back as one copy: a slot that somebody else stores
+      // meanwhile must not inherit our verdict on the one it replaced.
+      Slot slot = load_slot(shared);
+      if (!binding) {
+        binding = binding_to(name.beginning, stored_hash);
+      }
+      const bool bound = slot.binding == *binding;
+      // Bound by an earlier member of the same name: the last one counts.
+      const bool unbind = !bound && slot.generation == generation;
+      if ((bound || unbind) && is_whole(part, slot) &&
+          !is_later(slot.generation, generation, Watched::kTokenShadow)) {
+        slot.generation = bound ? generation : kNeverInForce;
+        slot.check = check_of(part, slot.binding, slot.fact, slot.generation);
+        store_slot(&shared, slot);
+      }
+    }
+  }
+}
+
+void WritableSegment::store_account(AccountSlot *slot, const Name &name,
+                                    const AccountVerdict &verdict,
+                                    std::uint64_t generation) {
+  AccountSlot value = {.tag = name.tag,
+                       .generation = generation,
+                       .status = static_cast<std::uint64_t>(verdict.status),
+                       .expires = verdict.expires,
+                       .check = {}};
+  value.check = account_check(name.beginning, value);
+  store_relaxed(&slot->tag, value.tag);
+  store_relaxed(&slot->generation, value.generation);
+  store_relaxed(&slot->status, value.status);
+  store_relaxed(&slot->expires, value.expires);
+  for (std::size_t i = 0; i < value.check.size(); ++i) {
+    store_relaxed(&slot->check[i], value.check[i]);
+  }
+}
+
+bool WritableSegment::is_later_account(const AccountSlot &shared,
+                                       const Name &name,
+                                       std::uint64_t generation) const {
+  const AccountSlot slot = load_account(shared);
+  return is_later(slot.generation, generation, Watched::kUserCfg) &&
+         slot.check == account_check(name.beginning, slot);
+}
+
+void WritableSegment::insert_account(std::string_view token_id,
+                                     const AccountVerdict &verdict,
+                                     std::uint64_t generation) {
+  const Name name = name_of(token_id);
+  AccountBucket &slots = *writable(account_bucket(name.hash));
+  // This id's own place, else a free one, else the one that went out of force
+  // first.
+  AccountSlot *best = &slots[0];
+  for (AccountSlot &shared : slots) {
+    const std::uint64_t tag = load_relaxed(&shared.tag);
+    if (tag == name.tag && is_later_account(shared, name, generation)) {
+      return;
+    }
+    if (tag == name.tag || tag == 0) {
+      best = &shared;
+      break;
+    }
+    if (load_relaxed(&shared.generation) < load_relaxed(&best->generation)) {
+      best = &shared;
+    }
+  }
+  store_account(best, name, verdict, generation);
+}
+
+void WritableSegment::rebind_account(std::string_view token_id,
+                                     const AccountVerdict &verdict,
+                                     std::uint64_t generation) {
+  const Name name = name_of(token_id);
+  for (AccountSlot &shared : used(*writable(account_bucket(name.hash)))) {
+    if (load_relaxed(&shared.tag) == name.tag &&
+        !is_later_account(shared, name, generation)) {
+      store_account(&shared, name, verdict, generation);
+    }
+  }
+}
+
+}  // namespace pbstoken

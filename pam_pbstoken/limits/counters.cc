@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/limits/counters.h"
+
+#include <sched.h>
+
+#include "pbstoken/limits/root_segment.h"
+#include "pbstoken/os/ipc.h"
+#include "pbstoken/os/privilege.h"
+
+namespace pbstoken {
+
+namespace {
+
+// One line for each of so many processors: two that add to one line cost each
+// other most of what a hit costs.
+constexpr std::size_t kStripes = 64;
+struct alignas(64) Stripe {
+  std::array<std::uint64_t, kEvents> events;
+};
+using Stripes = std::array<Stripe, kStripes>;
+
+}  // namespace
+
+key_t counters_key(const Store &store) {
+  return key_beside(store, "pbstoken counters 1");
+}
+
+Counters Counters::open(const Store &store) {
+  Counters counters;
+  if (is_root()) {
+    counters.key_ = counters_key(store);
+  }
+  return counters;
+}
+
+std::byte *Counters::address() {
+  if (attachment_.address() == nullptr && key_ != 0) {
+    attachment_ = use_root_segment(key_, sizeof(Stripes));
+  }
+  return attachment_.address();
+}
+
+void Counters::count(Event event) {
+  std::byte *address = this->address();
+  if (address == nullptr) {
+    return;
+  }
+  const int cpu = sched_getcpu();  // -1 at worst, which is a stripe, too
+  auto *stripes = reinterpret_cast<Stripes *>(address);
+  auto &events = (*stripes)[static_cast<unsigned>(cpu) % kStripes].events;
+  __atomic_fetch_add(&events[static_cast<std::size_t>(event)], 1,
+                     __ATOMIC_RELAXED);
+}
+
+Totals Counters::totals() {
+  Totals totals{};
+  const std::byte *address = this->address();
+  if (address == nullptr) {
+    return totals;
+  }
+  const auto *stripes = reinterpret_cast<const Stripes *>(address);
+  for (const Stripe &stripe : *stripes) {
+    for (std::size_t i = 0; i < kEvents; ++i) {
+      totals[i] += load_relaxed(&stripe.events[i]);
+    }
+  }
+  return totals;
+}
+
+}  // namespace pbstoken

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/module/auth.h"
+
+#include <string_view>
+
+#include "pbstoken/module/account.h"
+#include "pbstoken/module/authtok.h"
+#include "pbstoken/module/call.h"
+#include "pbstoken/module/cancel.h"
+#include "pbstoken/module/credentials.h"
+#include "pbstoken/module/log.h"
+#include "pbstoken/module/open_store.h"
+#include "pbstoken/module/options.h"
+#include "pbstoken/module/verified.h"
+#include "pbstoken/module/verify.h"
+#include "pbstoken/os/clock.h"
+#include "pbstoken/store/token_id.h"
+#include "pbstoken/verify/verifier.h"
+
+namespace pbstoken {
+
+namespace {
+
+std::string_view debug_text(Source source) {
+  switch (source) {
+    case Source::kSegment:
+      return "answered from the segment";
+    case Source::kFact:
+      return "file read, fact known";
+    case Source::kHash:
+      return "password hash computed";
+    case Source::kHelper:
+      return "answered by the helper";
+    case Source::kFile:
+      break;
+  }
+  return "answered from the file";
+}
+
+bool map_user(pam_handle_t *pamh, const ModuleOptions &options,
+              const TokenId &id) {
+  if (options.map_user.empty()) {
+    return true;
+  }
+  const std::string_view name =
+      options.maps_to_user_part() ? id.user : options.map_user.view();
+  // Copied by libpam, and ended here: the user part is not.
+  return pam_set_item(pamh, PAM_USER, FixedText<32>(name).c_str()) ==
+         PAM_SUCCESS;
+}
+
+Meaning check_secret(const pam_handle_t *pamh, const ModuleOptions &options,
+                     Session *session, const Credentials &credentials,
+                     Source *out_source) {
+  const std::uint64_t start = options.debug ? boottime_now() : 0;
+  const auto verification =
+      verify(pamh, options, session, credentials.id, credentials.secret);
+  if (!verification) {
+    log_broken(pamh, kCannotVerify, verification.error());
+    return {pam_code(verification.error()), {}};
+  }
+  *out_source = verification->source;
+  if (options.debug) {
+    log_debug(pamh, debug_text(verification->source), boottime_now() - start);
+  }
+  return meaning_of(*verification);
+}
+
+// The secret matched: do the rules let this token in?
+Meaning admit(const pam_handle_t *pamh, const ModuleOptions &options,
+              Session *session, const TokenId &id) {
+  if (options.check_account) {
+    const Meaning meaning = judge_account(pamh, options, session, id);
+    if (meaning.code != PAM_SUCCESS && meaning.code != PAM_IGNORE) {
+      return meaning;
+    }
+  }
+  return {PAM_SUCCESS, {}};
+}
+
+// Hands the answer on, and the user name as it is to be.  The id may be a view
+// into that name: it is the last thing to change.
+int accept(pam_handle_t *pamh, const ModuleOptions &options, const TokenId &id,
+           Source source, VerifiedTokenId *verified) {
+  if (!verified->set(id.text)) {
+    log_broken(pamh, kCannotVerify, no_memory("cannot hand on the token id"));
+    return PAM_BUF_ERR;
+  }
+  // A hit makes no system call, and a busy web server no line for each request.
+  if (!options.quiet && (options.debug || source != Source::kSegment)) {
+    log_success(pamh, id.text);
+  }
+  if (!map_user(pamh, options, id)) {
+    verified->forget();
+    log_broken(pamh, kCannotVerify, no_memory("cannot map the user"));
+    return PAM_BUF_ERR;
+  }
+  return PAM_SUCCESS;
+}
+
+Meaning decide(const pam_handle_t *pamh, const ModuleOptions &options,
+               Session *session, const Credentials &credentials,
+               Source *out_source) {
+  const Meaning meaning =
+      check_secret(pamh, options, session, credentials, out_source);
+  return meaning.code == PAM_SUCCESS
+             ? admit(pamh, options, session, credentials.id)
+             : meaning;
+}
+
+}  // namespace
+
+int authenticate(pam_handle_t *pamh, std::span<const char *const> argv) {
+  VerifiedTokenId verified(pamh);
+  ModuleOptions options;
+  if (!get_options(pamh, argv, kCannotVerify, &options)) {
+    return PAM_SERVICE_ERR;
+  }
+  std::string_view user;
+  if (const int status = get_user(pamh, options, &user);
+      status != PAM_SUCCESS) {
+    return status;
+  }
+  // Nobody is asked for a secret that could not be verified.
+  const auto session = open_session(pamh, options);
+  if (!session) {
+    log_broken(pamh, kCannotVerify, session.error());
+    return pam_code(session.error());
+  }
+  const char *password = nullptr;
+  if (const int status = get_authtok(pamh, options, &password);
+      status != PAM_SUCCESS) {
+    return status;
+  }
+  // Again: the conversation may have given the handle another user name.
+  if (const int status = current_user(pamh, &user); status != PAM_SUCCESS) {
+    return status;
+  }
+  const NotCancellable from_here_on;
+  Credentials credentials;
+  Source source = Source::kFile;
+  Meaning meaning = find_credentials(options, user, password, &credentials);
+  if (meaning.code == PAM_SUCCESS) {
+    meaning = decide(pamh, options, *session, credentials, &source);
+  }
+  if (!meaning.reason.empty()) {
+    log_failure(pamh, credentials.id.text, meaning.reason);
+  }
+  return meaning.code == PAM_SUCCESS
+             ? accept(pamh, options, credentials.id, source, &verified)
+             : meaning.code;
+}
+
+}  // namespace pbstoken

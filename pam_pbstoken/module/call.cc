@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/module/call.h"
+
+#include "pbstoken/module/log.h"
+#include "pbstoken/os/privilege.h"
+
+namespace pbstoken {
+
+bool get_options(const pam_handle_t *pamh, std::span<const char *const> argv,
+                 const char *what, ModuleOptions *out_options) {
+  if (const auto parsed = parse_module_options(argv, out_options); !parsed) {
+    log_broken(pamh, what, parsed.error());
+    return false;
+  }
+  // A caller whose privileges come from elsewhere must not choose the file
+  // that says who is who.
+  if (!out_options->config.empty() && !is_root()) {
+    log_broken(pamh, what,
+               plain_error(Errc::kBadConfiguration, "cannot use option",
+                           "config=", "the effective uid is not 0"));
+    return false;
+  }
+  return true;
+}
+
+int current_user(pam_handle_t *pamh, std::string_view *out_user) {
+  const char *user = nullptr;
+  const int status = pam_get_user(pamh, &user, nullptr);
+  if (status == PAM_SUCCESS) {
+    *out_user = user;
+  }
+  return status;
+}
+
+int get_user(pam_handle_t *pamh, const ModuleOptions &options,
+             std::string_view *out_user) {
+  if (const int status = current_user(pamh, out_user); status != PAM_SUCCESS) {
+    return status;
+  }
+  return options.combined || parse_token_id(*out_user) ? PAM_SUCCESS
+                                                       : PAM_USER_UNKNOWN;
+}
+
+int pam_code(const Error &error) {
+  return error.code == Errc::kNoMemory ? PAM_BUF_ERR : PAM_AUTHINFO_UNAVAIL;
+}
+
+Meaning meaning_of(const Verification &verification) {
+  switch (verification.verdict) {
+    case Verdict::kMatch:
+      return {PAM_SUCCESS, {}};
+    case Verdict::kMismatch:
+      return {PAM_AUTH_ERR, verification.source == Source::kHash
+                                ? "wrong secret"
+                                : "known mismatch"};
+    case Verdict::kUnknownToken:
+      return {PAM_USER_UNKNOWN, "unknown token"};
+    case Verdict::kUnusableHash:
+      return {PAM_AUTH_ERR, "unusable stored hash"};
+    case Verdict::kUnacceptableSecret:
+      return {PAM_AUTH_ERR, "unacceptable secret"};
+    case Verdict::kThrottled:
+      return {PAM_AUTH_ERR, "throttled"};
+  }
+  return {PAM_AUTH_ERR, "no verdict"};
+}
+
+}  // namespace pbstoken

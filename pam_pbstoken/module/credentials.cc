@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/module/credentials.h"
+
+#include <security/pam_modules.h>
+
+#include <array>
+#include <optional>
+
+#include "pbstoken/base/text.h"
+
+namespace pbstoken {
+
+namespace {
+
+constexpr Meaning kNoTokenId = {PAM_USER_UNKNOWN, {}};
+
+// Takes "PBSAPIToken=" or the like off the password.  Upstream's header has a
+// '=' or a space there.
+bool take_header(std::string_view *password) {
+  for (const std::string_view scheme : {"PBSAPIToken", "PDMAPIToken"}) {
+    const char separator =
+        password->size() > scheme.size() ? (*password)[scheme.size()] : '\0';
+    if (password->starts_with(scheme) &&
+        (separator == '=' || separator == ' ')) {
+      password->remove_prefix(scheme.size() + 1);
+      return true;
+    }
+  }
+  return false;
+}
+
+std::optional<unsigned> digit(char c) {
+  return c >= '0' && c <= '9'   ? std::optional<unsigned>(c - '0')
+         : c >= 'a' && c <= 'f' ? std::optional<unsigned>(c - 'a' + 10)
+         : c >= 'A' && c <= 'F' ? std::optional<unsigned>(c - 'A' + 10)
+                                : std::nullopt;
+}
+
+// As upstream does it: what is no escape stays as it is.
+bool percent_decode(std::string_view text, Buffer *out) {
+  while (!text.empty()) {
+    char c = text.front();
+    std::size_t used = 1;
+    if (c == '%' && text.size() > 2) {
+      const auto high = digit(text[1]);
+      const auto low = digit(text[2]);
+      if (high && low) {
+        c = static_cast<char>(*high * 16 + *low);
+        used = 3;
+      }
+    }
+    if (!out->append({&c, 1})) {
+      return false;
+    }
+    text.remove_prefix(used);
+  }
+  return true;
+}
+
+Meaning split_combined(std::string_view password, Credentials *out) {
+  const bool header = take_header(&password);
+  const std::size_t colon = password.find(':');
+  const auto id = parse_token_id(slice(password, 0, colon));
+  if (colon == std::string_view::npos || !id) {
+    return kNoTokenId;
+  }
+  out->id = *id;
+  out->secret = slice(password, colon + 1);
+  if (header) {
+    if (!percent_decode(out->secret, &out->decoded)) {
+      return {PAM_BUF_ERR, {}};
+    }
+    out->secret = out->decoded.view();
+  }
+  return {PAM_SUCCESS, {}};
+}
+
+Meaning split(const ModuleOptions &options, std::string_view user,
+              std::string_view password, Credentials *out) {
+  if (options.combined) {
+    return split_combined(password, out);
+  }
+  const auto id = parse_token_id(user);
+  if (!id) {
+    return kNoTokenId;
+  }
+  out->id = *id;
+  out->secret = password;
+  return {PAM_SUCCESS, {}};
+}
+
+}  // namespace
+
+bool is_local_name(std::string_view name) {
+  constexpr std::size_t kMaxName = 32;
+  if (name.empty() || name.size() > kMaxName) {
+    return false;
+  }
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    const char c = name[i];
+    const bool letter = (c >= 'a' && c <= 'z') || c == '_';
+    const bool later = (c >= '0' && c <= '9') || c == '-';
+    if (!letter && (i == 0 || !later)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+Meaning find_credentials(const ModuleOptions &options, std::string_view user,
+                         std::string_view password, Credentials *out) {
+  if (const Meaning found = split(options, user, password, out);
+      found.code != PAM_SUCCESS) {
+    return found;
+  }
+  if (!options.realm.empty() && out->id.realm != options.realm.view()) {
+    return {PAM_AUTH_ERR, "another realm's token"};
+  }
+  if (options.combined && out->id.user != user) {
+    return {PAM_AUTH_ERR, "another user's token"};
+  }
+  if (options.maps_to_user_part() &&
+      (!is_local_name(out->id.user) || out->id.user == "root")) {
+    return {PAM_AUTH_ERR, "not a user to map to"};
+  }
+  return {PAM_SUCCESS, {}};
+}
+
+}  // namespace pbstoken

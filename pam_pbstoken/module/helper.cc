@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/module/helper.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+
+#include "pbstoken/os/clock.h"
+#include "pbstoken/os/privilege.h"
+#include "pbstoken/os/wait.h"
+
+namespace pbstoken {
+
+namespace {
+
+// For an answer, from the question or the acknowledgement on: more than what
+// the helper itself waits for, 5 s at the gate or 10 s at the lock.
+constexpr std::uint64_t kSeconds = 20;
+// For a place in the socket's queue.
+constexpr timeval kConnecting = {.tv_sec = 5, .tv_usec = 0};
+
+constexpr std::size_t kMostReceived = 640;  // an offer has 520 at most
+constexpr const char *kCannotAsk = "cannot ask the helper";
+constexpr const char *kNonsense = "the helper's answer makes no sense";
+constexpr int kNotDurable = 7;  // the helper's exit status
+
+// --- the command line of the setuid program
+
+std::string_view name_of(HelperCommand command) {
+  return command == HelperCommand::kVerify    ? "verify"
+         : command == HelperCommand::kAccount ? "account"
+                                              : "rotate";
+}
+
+class Arguments {
+ public:
+  // False without memory.
+  [[nodiscard]] bool set(const HelperRequest &request,
+                         const ModuleOptions &options) {
+    const auto version = FixedText<20>().append(kProtocolVersion);
+    const std::array<Part, kMost> parts = {{
+        {"pbstoken-helper", {}, true},
+        {"--store=", request.store, true},
+        {"--reply=", version.view(), true},
+        {"--nocache", {}, request.nocache},
+        // Others than root have been refused if they gave the option.
+        {"--config=", options.config.view(), !options.config.empty()},
+        {"--rhost=", request.host, !request.host.empty()},
+        {name_of(request.command), {}, true},
+        {"--", {}, true},
+        {request.token_id, {}, true},
+    }};
+    constexpr std::string_view kNul("\0", 1);
+    for (const Part &part : parts) {
+      if (part.wanted && !(text_.append(part.name) &&
+                           text_.append(part.value) && text_.append(kNul))) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  // Valid while this lives.
+  char *const *argv() {
+    std::size_t count = 0;
+    for (std::size_t at = 0; at < text_.size();
+         at += std::strlen(text_.data() + at) + 1) {
+      pointers_[count++] = text_.data() + at;
+    }
+    return pointers_.data();
+  }
+
+ private:
+  static constexpr std::size_t kMost = 9;
+  struct Part {
+    std::string_view name;
+    std::string_view value;
+    bool wanted;
+  };
+  Buffer text_;
+  std::array<char *, kMost + 1> pointers_{};
+};
+
+// --- the two ways
+
+// Whether a setuid program would be one; root needs none.
+bool may_gain_privileges() {
+  return is_root() || prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1;
+}
+
+// A full queue is waited for as kConnecting says, and a handler of the host's
+// may interrupt that.
+bool connect_until(std::uint64_t deadline, int fd, const sockaddr_un &address) {
+  while (connect(fd, reinterpret_cast<const sockaddr *>(&address),
+                 sizeof(address)) != 0) {
+    if (errno != EINTR || boottime_now() >= deadline) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// Connected to root, or why not.
+Result<UniqueFd> connect_to_helper(std::uint64_t deadline, const char *what,
+                                   std::string_view where) {
+  UniqueFd low(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  // Not one of 0-2, which other threads may take for their own.
+  UniqueFd socket(low ? fcntl(low.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1)
+                      : -1);
+  low = UniqueFd();
+  sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = {}};
+  std::memcpy(address.sun_path, kHelperSocket, std::strlen(kHelperSocket));
+  ucred peer{};
+  socklen_t size = sizeof(peer);
+  if (!socket ||
+      setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &kConnecting,
+                 sizeof(kConnecting)) != 0 ||
+      !connect_until(deadline, socket.get(), address) ||
+      getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
+    return system_error(what, where);
+  }
+  // Else anybody who can write to /run/pbstoken could let anybody in.
+  if (peer.uid != 0) {
+    return plain_error(Errc::kUnsafe, what, where, "its peer is not root");
+  }
+  return socket;
+}
+
+std::uint64_t deadline_from_now() {
+  return boottime_now() + kSeconds * kNanosecondsPerSecond;
+}
+
+Error timed_out() {
+  return plain_error(Errc::kTimedOut, "the helper does not answer", {});
+}
+
+// What ended without an answer that counts.
+Error no_answer(const char *what, std::optional<int> status) {
+  constexpr int kSignalled = 128;
+  FixedText<64> end;
+  if (status && *status >= kSignalled) {
+    end.append("(signal ").append(static_cast<unsigned>(*status - kSignalled));
+    end.append(")");
+  } else if (status) {
+    end.append("(exit status ").append(static_cast<unsigned>(*status));
+    end.append(")");
+  }
+  return plain_error(Errc::kMalformed, what, end.view());
+}
+
+// Whether an exit status, where there is one, says what the reply says.
+bool agrees(std::optional<int> status, Reply reply) {
+  const int expected = reply == Reply::kDoneNotDurably ? kNotDurable : 0;
+  return status.value_or(expected) == expected;
+}
+
+}  // namespace
+
+HelperDialogue::~HelperDialogue() {
+  if (socket_) {
+    // Another thread may have forked with a copy of the descriptor.
+    static_cast<void>(shutdown(socket_.get(), SHUT_RDWR));
+  }
+}
+
+Result<HelperAnswer> HelperDialogue::ask(const HelperRequest &request) {
+  deadline_ = deadline_from_now();
+  if (!may_gain_privileges()) {
+    return ask_socket(request, "no_new_privs is set and", kHelperSocket);
+  }
+  auto answer = ask_program(request);
+  if (!answer || (answer->reply != Reply::kNotStarted &&
+                  answer->reply != Reply::kNotSetuid)) {
+    return answer;
+  }
+  constexpr const char *kWhat = "cannot start";
+  FixedText<2 * kMaxReplyText> where(options_.helper.view());
+  where.append(" (").append(answer->text.view()).append(")");
+  // The socket serves what is configured for the whole host, and nothing else.
+  if (!options_.config.empty()) {
+    return plain_error(Errc::kSystem, kWhat, where.view());
+  }
+  where.append(" and ").append(kHelperSocket);
+  return ask_socket(request, kWhat, where.view());
+}
+
+Result<HelperAnswer> HelperDialogue::ask_program(const HelperRequest &request) {
+  Arguments arguments;
+  if (!arguments.set(request, options_)) {
+    return no_memory(kCannotAsk);
+  }
+  auto process = HelperProcess::start(options_.helper.c_str(), arguments.argv(),
+                                      /*as_root=*/is_root(), &socket_);
+  if (!process) {
+    HelperAnswer answer = {.reply = Reply::kNotStarted, .text = {}};
+    answer.text.append(describe(process.error()).view());
+    return answer;
+  }
+  process_ = std::move(*process);
+  const bool more_to_come = request.command == HelperCommand::kRotate;
+  if (const auto sent = send(request.secret); !sent) {
+    return sent.error();
+  }
+  if (const auto sent = send(more_to_come ? "\n" : ""); !sent) {
+    return sent.error();
+  }
+  if (!more_to_come) {
+    static_cast<void>(shutdown(socket_.get(), SHUT_WR));
+  }
+  return receive();
+}
+
+Result<HelperAnswer> HelperDialogue::ask_socket(const HelperRequest &request,
+                                                const char *what,
+                                                std::string_view where) {
+  const auto bytes = make_request(request);
+  if (!bytes) {
+    return bytes.error();
+  }
+  auto socket = connect_to_helper(deadline_, what, where);
+  if (!socket) {
+    return socket.error();
+  }
+  received_.clear();
+  socket_ = std::move(*socket);
+  if (const auto sent = send(bytes->view()); !sent) {
+    return sent.error();
+  }
+  return receive();
+}
+
+std::string_view HelperDialogue::offered() const {
+  return parse_offer(received_.view()).value_or(std::string_view());
+}
+
+Result<HelperAnswer> HelperDialogue::acknowledge() {
+  deadline_ = deadline_from_now();
+  received_.clear();
+  if (const auto sent = send(kAcknowledgement); !sent) {
+    return sent.error();
+  }
+  return receive();
+}
+
+Result<void> HelperDialogue::send(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count = ::send(socket_.get(), bytes.data(), bytes.size(),
+                                 MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (count >= 0) {
+      bytes.remove_prefix(static_cast<std::size_t>(count));
+    } else if (errno == EPIPE || errno == ECONNRESET) {
+      break;  // it has ended, and may have said why
+    } else if (errno == EAGAIN) {
+      if (!wait_until(deadline_, socket_.get(), POLLOUT)) {
+        return timed_out();
+      }
+    } else if (errno != EINTR) {
+      return system_error(kCannotAsk, {});
+    }
+  }
+  return {};
+}
+
+Result<HelperAnswer> HelperDialogue::receive() {
+  if (!received_.reserve(kMostReceived)) {
+    return no_memory(kCannotAsk);
+  }
+  while (received_.size() < kMostReceived) {
+    const ssize_t count = recv(socket_.get(), received_.free_space(),
+                               kMostReceived - received_.size(), MSG_DONTWAIT);
+    if (count > 0) {
+      received_.add_filled(static_cast<std::size_t>(count));
+      if (parse_offer(received_.view())) {
+        return HelperAnswer{.reply = Reply::kOffer, .text = {}};
+      }
+    } else if (count == 0 || errno == ECONNRESET) {
+      // Reset: it has ended without having read what we sent.
+      return judge(/*whole=*/count == 0);
+    } else if (errno == EAGAIN) {
+      if (!wait_until(deadline_, socket_.get(), POLLIN)) {
+        return timed_out();
+      }
+    } else if (errno != EINTR) {
+      return system_error(kCannotAsk, {});
+    }
+  }
+  return no_answer(kNonsense, {});
+}
+
+// What came until the end, which is not a whole one if the connection broke.
+Result<HelperAnswer> HelperDialogue::judge(bool whole) {
+  const auto status = process_.wait();
+  const auto answer = parse_answer(received_.view());
+  if (!answer) {
+    return no_answer(
+        received_.size() == 0 ? "the helper gave no answer" : kNonsense,
+        status);
+  }
+  if (lets_in(answer->reply) && (!whole || !agrees(status, answer->reply))) {
+    return no_answer("the helper's answer does not count", status);
+  }
+  HelperAnswer result = {.reply = answer->reply, .text = {}};
+  result.text.append(answer->text);
+  return result;
+}
+
+Result<void> look_for_helper(const ModuleOptions &options) {
+  if (may_gain_privileges() &&
+      faccessat(AT_FDCWD, options.helper.c_str(), X_OK, AT_EACCESS) == 0) {
+    return {};
+  }
+  const auto socket =
+      connect_to_helper(deadline_from_now(), "cannot use", kHelperSocket);
+  return socket ? Result<void>() : Result<void>(socket.error());
+}
+
+}  // namespace pbstoken

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/module/log.h"
+
+#include <security/pam_ext.h>
+#include <syslog.h>
+
+#include <atomic>
+
+#include "pbstoken/os/clock.h"
+
+namespace pbstoken {
+
+namespace {
+
+// Longer than any host name: one that was cut would be another host's.
+using Field = FixedText<255>;
+
+Field escaped(std::string_view text) {
+  return Field().append_escaped(text);
+}
+
+Field item(const pam_handle_t *pamh, int type) {
+  const void *value = nullptr;
+  if (pam_get_item(pamh, type, &value) != PAM_SUCCESS || value == nullptr) {
+    return {};
+  }
+  // Fields end at a blank, so a client's own words must have none.
+  Field field;
+  std::string_view rest = static_cast<const char *>(value);
+  for (std::size_t end = rest.find(' '); end != std::string_view::npos;
+       end = rest.find(' ')) {
+    field.append_escaped(slice(rest, 0, end)).append("\\x20");
+    rest.remove_prefix(end + 1);
+  }
+  return field.append_escaped(rest);
+}
+
+// A busy service with a bad configuration must not flood the log.  Of two
+// threads that come at the same time both may log, or one that has another
+// error: it will be back.
+bool was_just_logged(std::string_view text) {
+  constexpr std::uint64_t kSeconds = 60;
+  static constinit std::atomic<std::uint64_t> last_hash = 0;
+  static constinit std::atomic<std::uint64_t> last_time = 0;
+  std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
+  for (const char c : text) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  }
+  const std::uint64_t now = boottime_now();
+  const std::uint64_t before = last_time.load(std::memory_order_relaxed);
+  if (last_hash.exchange(hash, std::memory_order_relaxed) == hash &&
+      now - before < kSeconds * kNanosecondsPerSecond) {
+    return true;
+  }
+  last_time.store(now, std::memory_order_relaxed);
+  return false;
+}
+
+}  // namespace
+
+void log_failure(const pam_handle_t *pamh, std::string_view token_id,
+                 std::string_view reason) {
+  pam_syslog(pamh, LOG_NOTICE,
+             "authentication failure; tokenid=%s rhost=%s tty=%s ruser=%s "
+             "reason=%s",
+             escaped(token_id).c_str(), item(pamh, PAM_RHOST).c_str(),
+             item(pamh, PAM_TTY).c_str(), item(pamh, PAM_RUSER).c_str(),
+             Field(reason).c_str());
+}
+
+void log_broken(const pam_handle_t *pamh, const char *what,
+                const Error &error) {
+  const ErrorText text = describe(error);
+  if (error.code == Errc::kBadConfiguration && was_just_logged(text.view())) {
+    return;
+  }
+  pam_syslog(pamh, LOG_ERR, "%s: %s", what, text.c_str());
+}
+
+void log_success(const pam_handle_t *pamh, std::string_view token_id) {
+  pam_syslog(pamh, LOG_INFO, "authenticated; tokenid=%s rhost=%s",
+             escaped(token_id).c_str(), item(pamh, PAM_RHOST).c_str());
+}
+
+void log_change(const pam_handle_t *pamh, std::string_view token_id) {
+  pam_syslog(pamh, LOG_INFO, "secret changed; tokenid=%s rhost=%s",
+             escaped(token_id).c_str(), item(pamh, PAM_RHOST).c_str());
+}
+
+void log_debug(const pam_handle_t *pamh, std::string_view text,
+               std::uint64_t duration) {
+  constexpr std::uint64_t kNanosecondsPerMicrosecond = 1000;
+  pam_syslog(pamh, LOG_DEBUG, "%s, %s us", Field(text).c_str(),
+             Field().append(duration / kNanosecondsPerMicrosecond).c_str());
+}
+
+}  // namespace pbstoken

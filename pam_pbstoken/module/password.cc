@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/module/password.h"
+
+#include <security/pam_ext.h>
+
+#include "pbstoken/module/authtok.h"
+#include "pbstoken/module/call.h"
+#include "pbstoken/module/cancel.h"
+#include "pbstoken/module/credentials.h"
+#include "pbstoken/module/helper.h"
+#include "pbstoken/module/log.h"
+#include "pbstoken/module/open_store.h"
+#include "pbstoken/module/verify.h"
+
+namespace pbstoken {
+
+namespace {
+
+constexpr const char *kCannotChange = "cannot change the secret";
+
+// code: of whatever is neither a refusal nor a lack of memory.
+int broken(const pam_handle_t *pamh, const Error &error, int code) {
+  log_broken(pamh, kCannotChange, error);
+  return error.code == Errc::kNoMemory ? PAM_BUF_ERR : code;
+}
+
+int refused(const pam_handle_t *pamh, const TokenId &id,
+            const Verification &verification) {
+  const Meaning meaning = meaning_of(verification);
+  log_failure(pamh, id.text, meaning.reason);
+  return meaning.code;
+}
+
+// A match is no answer here: nothing was changed.
+int refused(const pam_handle_t *pamh, const TokenId &id,
+            const HelperAnswer &answer) {
+  const auto verification = verification_of(answer.reply);
+  if (verification && verification->verdict != Verdict::kMatch) {
+    return refused(pamh, id, *verification);
+  }
+  return broken(
+      pamh, error_of(answer),
+      answer.reply == Reply::kNotPermitted ? PAM_PERM_DENIED : PAM_AUTHTOK_ERR);
+}
+
+// Which token, and what its secret is said to be.  Asked after the
+// conversation, which may have given the handle another user name.
+int get_credentials(pam_handle_t *pamh, const ModuleOptions &options,
+                    Credentials *out) {
+  const char *password = nullptr;
+  if (const int status = get_old_authtok(pamh, options, &password);
+      status != PAM_SUCCESS) {
+    return status;
+  }
+  const NotCancellable from_here_on;
+  std::string_view user;
+  if (const int status = get_user(pamh, options, &user);
+      status != PAM_SUCCESS) {
+    return status;
+  }
+  const Meaning meaning = find_credentials(options, user, password, out);
+  if (!meaning.reason.empty()) {
+    log_failure(pamh, out->id.text, meaning.reason);
+  }
+  return meaning.code;
+}
+
+// --- PAM_PRELIM_CHECK
+
+int check(pam_handle_t *pamh, const ModuleOptions &options) {
+  const auto session = open_session(pamh, options);
+  if (!session) {
+    return broken(pamh, session.error(), PAM_TRY_AGAIN);
+  }
+  if (const auto found = look_for_helper(options); !found) {
+    return broken(pamh, found.error(), PAM_TRY_AGAIN);
+  }
+  Credentials credentials;
+  if (const int status = get_credentials(pamh, options, &credentials);
+      status != PAM_SUCCESS) {
+    return status;
+  }
+  const NotCancellable from_here_on;
+  const TokenId &id = credentials.id;
+  const auto verification =
+      verify(pamh, options, *session, id, credentials.secret);
+  if (!verification) {
+    return broken(pamh, verification.error(), PAM_TRY_AGAIN);
+  }
+  return verification->verdict == Verdict::kMatch
+             ? PAM_SUCCESS
+             : refused(pamh, id, *verification);
+}
+
+// --- PAM_UPDATE_AUTHTOK
+
+// After the offer was acknowledged.
+int conclude(pam_handle_t *pamh, const TokenId &id,
+             const Result<HelperAnswer> &answer) {
+  if (!answer) {
+    static_cast<void>(pam_error(
+        pamh, "It is not known whether the secret was changed: try both."));
+    return broken(pamh, answer.error(), PAM_AUTHTOK_ERR);
+  }
+  switch (answer->reply) {
+    case Reply::kDoneNotDurably:
+      log_broken(
+          pamh, "secret changed",
+          plain_error(Errc::kSystem, "not durably, or not announced", {}));
+      [[fallthrough]];
+    case Reply::kDone:
+      log_change(pamh, id.text);
+      return PAM_SUCCESS;
+    default:
+      break;
+  }
+  static_cast<void>(pam_error(
+      pamh, "The secret was not changed: the new one does not count."));
+  if (answer->reply == Reply::kChangedMeanwhile) {
+    return broken(
+        pamh, plain_error(Errc::kSystem, "somebody else has changed it", {}),
+        PAM_AUTHTOK_ERR);
+  }
+  return refused(pamh, id, *answer);
+}
+
+int update(pam_handle_t *pamh, ModuleOptions options) {
+  // What was asked for and verified in the preliminary check.
+  options.try_first_pass = true;
+  Credentials credentials;
+  if (const int status = get_credentials(pamh, options, &credentials);
+      status != PAM_SUCCESS) {
+    return status;
+  }
+  // What is shown here is shown to its end: the helper waits meanwhile.
+  const NotCancellable from_here_on;
+  const TokenId &id = credentials.id;
+  if (!is_acceptable_secret(credentials.secret)) {
+    return refused(pamh, id, {Verdict::kUnacceptableSecret, Source::kFile});
+  }
+  HelperRequest request =
+      request_about(pamh, options, id, HelperCommand::kRotate);
+  request.secret = credentials.secret;
+  HelperDialogue dialogue(options);
+  const auto answer = dialogue.ask(request);
+  if (!answer) {
+    return broken(pamh, answer.error(), PAM_AUTHTOK_ERR);
+  }
+  if (answer->reply != Reply::kOffer) {
+    return refused(pamh, id, *answer);
+  }
+  const std::string_view offered = dialogue.offered();
+  if (const int status =
+          pam_info(pamh, "New token secret: %.*s",
+                   static_cast<int>(offered.size()), offered.data());
+      status != PAM_SUCCESS) {
+    return status;  // not acknowledged: nothing was changed
+  }
+  return conclude(pamh, id, dialogue.acknowledge());
+}
+
+}  // namespace
+
+int change_secret(pam_handle_t *pamh, int flags,
+                  std::span<const char *const> argv) {
+  const auto has = [flags](auto flag) {
+    return (flags & static_cast<int>(flag)) != 0;
+  };
+  ModuleOptions options;
+  if (!get_options(pamh, argv, kCannotChange, &options)) {
+    return PAM_SERVICE_ERR;
+  }
+  std::string_view user;
+  if (const int status = get_user(pamh, options, &user);
+      status != PAM_SUCCESS) {
+    return status;
+  }
+  // Of those that have grown old, only: a token's secret does not.
+  if (has(PAM_CHANGE_EXPIRED_AUTHTOK)) {
+    return PAM_IGNORE;
+  }
+  if (has(PAM_SILENT)) {
+    return broken(pamh,
+                  plain_error(Errc::kSystem, "PAM_SILENT is set", {},
+                              "the new one could not be shown"),
+                  PAM_AUTHTOK_ERR);
+  }
+  return has(PAM_PRELIM_CHECK) ? check(pamh, options) : update(pamh, options);
+}
+
+}  // namespace pbstoken

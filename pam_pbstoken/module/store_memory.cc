@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/module/store_memory.h"
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+#include <type_traits>
+
+#include "pbstoken/os/clock.h"
+#include "pbstoken/os/file.h"
+
+namespace pbstoken {
+
+namespace {
+
+struct Remembered {
+  PathText path;
+  FileIdentity identity;
+  Store store;
+  std::uint64_t trusted;  // when its directories were, by time since boot
+};
+
+// The one that was read last.  Whoever looks into it takes it out meanwhile:
+// nobody waits, a thread that finds nothing reads the file, and a fork at any
+// moment leaves nothing locked.
+constinit std::atomic<Remembered *> the_remembered = nullptr;
+
+// Whether this process has read one before.  For its first it remembers
+// nothing: many services fork for each connection, and there is no second.
+constinit std::atomic<bool> has_read = false;
+
+// Takes the place of what somebody else has put there.
+void put(Remembered *remembered) {
+  std::free(the_remembered.exchange(remembered, std::memory_order_acq_rel));
+}
+
+// What was read belongs to its identity, whoever may write beside it by now.
+// But a host must not go on for long with what others refuse to read; and to
+// ask about three directories takes longer than to verify.
+bool has_trusted_directories(Remembered *remembered) {
+  const std::uint64_t now = boottime_now();
+  if (now != 0 && now - remembered->trusted < kNanosecondsPerSecond) {
+    return true;
+  }
+  if (!trust_directories(remembered->path)) {
+    return false;
+  }
+  remembered->trusted = now;
+  return true;
+}
+
+bool find(std::string_view name, const PathText &path,
+          const FileIdentity &identity, Store *out_store) {
+  Remembered *last =
+      the_remembered.exchange(nullptr, std::memory_order_acq_rel);
+  if (last == nullptr) {
+    return false;
+  }
+  const bool found =
+      last->identity == identity && last->path.view() == path.view() &&
+      last->store.name.view() == name && has_trusted_directories(last);
+  if (found) {
+    *out_store = last->store;
+  }
+  put(last);
+  return found;
+}
+
+void remember(const PathText &path, const FileIdentity &identity,
+              const Store &store, std::uint64_t trusted) {
+  static_assert(std::is_trivially_destructible_v<Remembered>);
+  // Without memory it is read again.
+  if (void *place = std::malloc(sizeof(Remembered)); place != nullptr) {
+    put(new (place) Remembered{path, identity, store, trusted});
+  }
+}
+
+// A name that the file gives was looked up in /etc, which may change.
+bool depends_on_its_file_alone(const Store &store) {
+  for (const Principal *principal : {&store.file_owner, &store.file_group,
+                                     &store.verify_group, &store.admin_group}) {
+    if (principal->was_looked_up) {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+Result<void> recall_store(std::string_view name, const PathText &path,
+                          Store *out_store) {
+  const std::uint64_t start = boottime_now();
+  const std::uint64_t now = realtime_now();
+  const auto before = look_at(path);
+  if (the_remembered.load(std::memory_order_relaxed) != nullptr && before &&
+      find(name, path, *before, out_store)) {
+    return {};
+  }
+  const auto store = load_store(name, path);
+  if (!store) {
+    return store.error();
+  }
+  *out_store = *store;
+  // What was read is what was looked at, if nothing changed in between.
+  if (has_read.exchange(true, std::memory_order_relaxed) && before &&
+      !before->is_racy(now) && depends_on_its_file_alone(*store)) {
+    if (const auto after = look_at(path); after && *after == *before) {
+      remember(path, *before, *store, start);
+    }
+  }
+  return {};
+}
+
+}  // namespace pbstoken

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/module/verified.h"
+
+#include <cstdlib>
+#include <cstring>
+
+#include "pbstoken/base/buffer.h"
+
+namespace pbstoken {
+
+namespace {
+
+constexpr const char *kVariable = "PBSTOKEN_ID";
+// Account goes by this: anybody may change the environment.
+constexpr const char *kDatum = "pam_pbstoken verified";
+
+void free_text(pam_handle_t * /*pamh*/, void *data, int /*status*/) {
+  std::free(data);
+}
+
+bool is(const char *text, std::string_view wanted) {
+  return text != nullptr && wanted == text;
+}
+
+bool set_variable(pam_handle_t *pamh, std::string_view token_id) {
+  constexpr std::size_t kMore = 2;  // the '=' and the NUL
+  Buffer variable;
+  return variable.reserve(std::strlen(kVariable) + token_id.size() + kMore) &&
+         variable.append(kVariable) && variable.append("=") &&
+         variable.append(token_id) && variable.terminate() &&
+         pam_putenv(pamh, variable.data()) == PAM_SUCCESS;
+}
+
+bool set_datum(pam_handle_t *pamh, std::string_view token_id) {
+  char *copy = strndup(token_id.data(), token_id.size());
+  if (copy == nullptr) {
+    return false;
+  }
+  if (pam_set_data(pamh, kDatum, copy, free_text) != PAM_SUCCESS) {
+    std::free(copy);
+    return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+bool VerifiedTokenId::set(std::string_view token_id) {
+  // A handle that is used again is mostly used for the same token.
+  is_set_ =
+      (is(pam_getenv(pamh_, kVariable), token_id) ||
+       set_variable(pamh_, token_id)) &&
+      (is(verified_token_id(pamh_), token_id) || set_datum(pamh_, token_id));
+  return is_set_;
+}
+
+void VerifiedTokenId::forget() {
+  is_set_ = false;
+  if (pam_getenv(pamh_, kVariable) != nullptr) {
+    static_cast<void>(pam_putenv(pamh_, kVariable));
+  }
+  if (verified_token_id(pamh_) != nullptr) {
+    // Replacing what is there needs no memory.
+    static_cast<void>(pam_set_data(pamh_, kDatum, nullptr, nullptr));
+  }
+}
+
+const char *verified_token_id(const pam_handle_t *pamh) {
+  const void *datum = nullptr;
+  return pam_get_data(pamh, kDatum, &datum) == PAM_SUCCESS
+             ? static_cast<const char *>(datum)
+             : nullptr;
+}
+
+}  // namespace pbstoken

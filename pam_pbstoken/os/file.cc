@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/os/file.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "pbstoken/os/clock.h"
+
+namespace pbstoken {
+
+namespace {
+
+constexpr const char *kNotAbsolute = "not an absolute path";
+constexpr const char *kNoFile = "not the path of a file";
+constexpr const char *kNoDirectory =
+    "a component is a symbolic link or no directory";
+
+constexpr int kOpenFlags =
+    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK;
+
+Error unsafe(const PathText &path, const char *why) {
+  return plain_error(Errc::kUnsafe, "cannot use", path.view(), why);
+}
+
+bool is_root_only(const struct stat &status) {
+  return status.st_uid == 0 && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+// Opens a regular file and looks at it.
+Result<UniqueFd> open_file(int directory, const char *name,
+                           const PathText &path, struct stat *out_status) {
+  UniqueFd file(openat(directory, name, kOpenFlags));
+  if (!file) {
+    // A symbolic link is not followed; a socket cannot be opened at all.
+    return errno == ELOOP || errno == ENXIO
+               ? unsafe(path, "not a regular file")
+               : system_error("cannot open", path.view());
+  }
+  if (fstat(file.get(), out_status) != 0) {
+    return system_error("cannot stat", path.view());
+  }
+  if (!S_ISREG(out_status->st_mode)) {
+    return unsafe(path, "not a regular file");
+  }
+  return file;
+}
+
+}  // namespace
+
+FileIdentity identity_of(const struct stat &status) {
+  return {.device = status.st_dev,
+          .inode = status.st_ino,
+          .size = static_cast<std::uint64_t>(status.st_size),
+          .modified = nanoseconds(status.st_mtim),
+          .changed = nanoseconds(status.st_ctim)};
+}
+
+Result<FileIdentity> look_at(const PathText &path) {
+  struct stat status {};
+  if (lstat(path.c_str(), &status) != 0) {
+    if (errno == ENOENT) {
+      return FileIdentity{};
+    }
+    return system_error("cannot stat", path.view());
+  }
+  return identity_of(status);
+}
+
+Result<FilePlace> find_place(const PathText &path) {
+  if (!path.view().starts_with('/')) {
+    return unsafe(path, kNotAbsolute);
+  }
+  UniqueFd directory(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  std::string_view rest = path.view();
+  while (directory) {
+    while (rest.starts_with('/')) {
+      rest.remove_prefix(1);
+    }
+    const std::size_t end = rest.find('/');
+    const FixedText<NAME_MAX> component(slice(rest, 0, end));
+    if (component.truncated()) {
+      errno = ENAMETOOLONG;
+      break;
+    }
+    if (component.empty()) {
+      return unsafe(path, kNoFile);
+    }
+    if (end == std::string_view::npos) {
+      return FilePlace{std::move(directory), component};
+    }
+    rest.remove_prefix(end);
+    directory = UniqueFd(openat(directory.get(), component.c_str(),
+                                O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  }
+  return errno == ELOOP || errno == ENOTDIR
+             ? unsafe(path, kNoDirectory)
+             : system_error("cannot open", path.view());
+}
+
+Result<UniqueFd> open_regular_at(const FilePlace &place, const PathText &path) {
+  struct stat status {};
+  return open_file(place.directory.get(), place.name.c_str(), path, &status);
+}
+
+Result<UniqueFd> open_regular(const PathText &path) {
+  const auto place = find_place(path);
+  if (!place) {
+    return place.error();
+  }
+  return open_regular_at(*place, path);
+}
+
+// Each directory of the path is root's, and nobody else may write it.  So
+// nobody else can exchange what has been looked at, from the topmost one down,
+// before the file is opened by its path.
+Result<void> trust_directories(const PathText &path) {
+  const std::string_view all = path.view();
+  if (!all.starts_with('/')) {
+    return unsafe(path, kNotAbsolute);
+  }
+  if (all.ends_with('/')) {
+    return unsafe(path, kNoFile);
+  }
+  for (std::size_t end = 0; end != std::string_view::npos;
+       end = all.find('/', end + 1)) {
+    const PathText directory(end == 0 ? "/" : slice(all, 0, end));
+    struct stat status {};
+    if (lstat(directory.c_str(), &status) != 0) {
+      return errno == ELOOP || errno == ENOTDIR
+                 ? unsafe(path, kNoDirectory)
+                 : system_error("cannot open", path.view());
+    }
+    if (!S_ISDIR(status.st_mode)) {
+      return unsafe(path, kNoDirectory);
+    }
+    if (!is_root_only(status)) {
+      return unsafe(path, "a directory above it is not root's alone");
+    }
+  }
+  return {};
+}
+
+Result<UniqueFd> open_trusted(const PathText &path) {
+  if (const auto trusted = trust_directories(path); !trusted) {
+    return trusted.error();
+  }
+  struct stat status {};
+  auto file = open_file(AT_FDCWD, path.c_str(), path, &status);
+  if (file && !is_root_only(status)) {
+    return unsafe(path, "others than root may change it");
+  }
+  return file;
+}
+
+Result<Buffer> read_whole(const UniqueFd &file, const PathText &path,
+                          std::size_t limit) {
+  struct stat status {};
+  if (fstat(file.get(), &status) != 0) {
+    return system_error("cannot stat", path.view());
+  }
+  // One byte more than it has, to see its end, and one for the NUL.
+  std::size_t wanted = static_cast<std::size_t>(status.st_size) + 2;
+  Buffer content;
+  while (true) {
+    if (content.size() > limit || wanted > limit + 2) {
+      return plain_error(Errc::kMalformed, "cannot read", path.view(),
+                         "too large");
+    }
+    if (!content.reserve(wanted)) {
+      return plain_error(Errc::kNoMemory, "cannot read", path.view(),
+                         "out of memory");
+    }
+    const ssize_t count =
+        read(file.get(), content.free_space(), content.free_size() - 1);
+    if (count < 0 && errno == EINTR) {
+      continue;
+    }
+    if (count < 0) {
+      return system_error("cannot read", path.view());
+    }
+    if (count == 0) {
+      *content.free_space() = '\0';
+      return content;
+    }
+    content.add_filled(static_cast<std::size_t>(count));
+    if (content.free_size() < 2) {
+      // It grew under our eyes.
+      wanted = std::min(content.size() * 2, limit) + 2;
+    }
+  }
+}
+
+}  // namespace pbstoken

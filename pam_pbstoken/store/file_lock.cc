@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/store/file_lock.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <optional>
+#include <utility>
+
+#include "pbstoken/os/clock.h"
+#include "pbstoken/os/file.h"
+#include "pbstoken/store/lock_holder.h"
+
+namespace pbstoken {
+
+namespace {
+
+constexpr mode_t kLockMode = 0660;  // as upstream
+constexpr timespec kPause = {.tv_sec = 0, .tv_nsec = 10'000'000};
+
+// Makes the lock file, unless it is there by now.
+Result<void> create(const Store &store, const FilePlace &place) {
+  const auto owner = user_id(store.file_owner);
+  if (!owner) {
+    return owner.error();
+  }
+  const auto group = group_id(store.file_group);
+  if (!group) {
+    return group.error();
+  }
+  // Under a name of its own until owner and mode are right: who died between
+  // would leave a lock that upstream's daemons cannot open.
+  FixedText<NAME_MAX> name(place.name.view());
+  name.append(".tmp_").append(static_cast<std::uint64_t>(getpid()));
+  const int directory = place.directory.get();
+  const UniqueFd file(openat(
+      directory, name.c_str(),
+      O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR));
+  if (!file) {
+    return system_error("cannot create", store.lock_file.view());
+  }
+  const bool made =
+      fchown(file.get(), *owner, *group) == 0 &&
+      fchmod(file.get(), kLockMode) == 0 &&
+      (linkat(directory, name.c_str(), directory, place.name.c_str(), 0) == 0 ||
+       errno == EEXIST);
+  const Error error = system_error("cannot create", store.lock_file.view());
+  unlinkat(directory, name.c_str(), 0);
+  return made ? Result<void>() : Result<void>(error);
+}
+
+Result<UniqueFd> open_or_create(const Store &store) {
+  const auto place = find_place(store.lock_file);
+  if (!place) {
+    return place.error();
+  }
+  auto file = open_regular_at(*place, store.lock_file);
+  if (file || file.error().code != Errc::kNotFound) {
+    return file;
+  }
+  if (const auto created = create(store, *place); !created) {
+    return created.error();
+  }
+  return open_regular_at(*place, store.lock_file);
+}
+
+bool is_still_named(const UniqueFd &file, const PathText &path) {
+  struct stat ours {};
+  struct stat named {};
+  return fstat(file.get(), &ours) == 0 && lstat(path.c_str(), &named) == 0 &&
+         ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
+}
+
+Error timed_out(const Store &store, std::optional<std::uint64_t> holder) {
+  Error error = plain_error(Errc::kTimedOut, "cannot lock",
+                            store.lock_file.view(), "somebody else holds it");
+  if (holder) {
+    error.why = nullptr;
+    error.where.append(": process ").append(*holder).append(" holds it");
+  }
+  return error;
+}
+
+}  // namespace
+
+void FileLock::prepare(const Store &store) {
+  // What fails now fails again in acquire(), which says so.
+  static_cast<void>(open_or_create(store));
+}
+
+Result<FileLock> FileLock::acquire(const Store &store, unsigned wait_seconds) {
+  const std::uint64_t deadline =
+      boottime_now() + wait_seconds * kNanosecondsPerSecond;
+  while (true) {
+    auto file = open_or_create(store);
+    if (!file) {
+      return file.error();
+    }
+    const bool locked = flock(file->get(), LOCK_EX | LOCK_NB) == 0;
+    if (!locked && errno != EWOULDBLOCK && errno != EINTR) {
+      return system_error("cannot lock", store.lock_file.view());
+    }
+    if (locked) {
+      FileLock lock(std::move(*file));
+      if (is_still_named(lock.file_, store.lock_file)) {
+        return lock;
+      }
+    }
+    // 0: without a clock the time would never be over.
+    const std::uint64_t now = boottime_now();
+    if (now == 0 || now >= deadline) {
+      // Who does not wait does not ask either.
+      return timed_out(store,
+                       wait_seconds == 0 ? std::nullopt : lock_holder(*file));
+    }
+    nanosleep(&kPause, nullptr);
+  }
+}
+
+FileLock::~FileLock() {
+  if (file_) {
+    // Cannot fail on a descriptor of ours; closing it would end the lock, too.
+    flock(file_.get(), LOCK_UN);
+  }
+}
+
+}  // namespace pbstoken

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/store/token_id.h"
+
+#include "pbstoken/base/text.h"
+#include "pbstoken/base/utf8.h"
+
+namespace pbstoken {
+
+namespace {
+
+constexpr std::size_t kMinRealm = 2;
+constexpr std::size_t kMaxRealm = 32;
+
+bool is_user_character(char32_t c) {
+  return c >= 0x20 && c != 0x7f && c != U':' && c != U'/' && !is_white_space(c);
+}
+
+bool is_user_name(std::string_view text) {
+  if (text.empty()) {
+    return false;
+  }
+  while (!text.empty()) {
+    const auto c = take_code_point(&text);
+    if (!c || !is_user_character(*c)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool is_first_safe(char c) {
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+         (c >= '0' && c <= '9') || c == '_';
+}
+
+// Upstream's PROXMOX_SAFE_ID: of realms and of token names.
+bool is_safe_id(std::string_view text) {
+  if (text.empty() || !is_first_safe(text.front())) {
+    return false;
+  }
+  for (const char c : text) {
+    if (!is_first_safe(c) && c != '.' && c != '-') {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool is_realm(std::string_view text) {
+  return text.size() >= kMinRealm && text.size() <= kMaxRealm &&
+         is_safe_id(text);
+}
+
+}  // namespace
+
+std::optional<TokenId> parse_token_id(std::string_view text) {
+  const std::size_t at = text.rfind('@');
+  if (at == std::string_view::npos) {
+    return std::nullopt;
+  }
+  const std::string_view rest = slice(text, at + 1);
+  const std::size_t mark = rest.rfind('!');
+  if (mark == std::string_view::npos) {
+    return std::nullopt;
+  }
+  const TokenId id = {.text = text,
+                      .user = slice(text, 0, at),
+                      .realm = slice(rest, 0, mark),
+                      .name = slice(rest, mark + 1)};
+  if (!is_user_name(id.user) || !is_realm(id.realm) || !is_safe_id(id.name)) {
+    return std::nullopt;
+  }
+  return id;
+}
+
+bool is_user_id(std::string_view text) {
+  const std::size_t at = text.rfind('@');
+  return at != std::string_view::npos && is_user_name(slice(text, 0, at)) &&
+         is_realm(slice(text, at + 1));
+}
+
+std::string_view user_id_of(const TokenId &id) {
+  return slice(id.text, 0, id.user.size() + 1 + id.realm.size());
+}
+
+bool is_writable(const TokenId &id) {
+  return count_characters(id.text) <= kMaxWrittenId;
+}
+
+}  // namespace pbstoken

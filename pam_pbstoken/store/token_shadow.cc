@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/store/token_shadow.h"
+
+#include <utility>
+
+#include "pbstoken/base/json.h"
+
+namespace pbstoken {
+
+namespace {
+
+bool append_entry(void *context, const JsonMember &member) {
+  // A name with a NUL would be another name to whoever reads C strings.
+  if (!member.is_string || member.name.find('\0') != std::string_view::npos) {
+    return true;
+  }
+  auto *entries = static_cast<List<TokenShadow::Entry> *>(context);
+  return entries->append({member.name, member.value});
+}
+
+}  // namespace
+
+Result<TokenShadow> TokenShadow::parse(Buffer content, const PathText &path) {
+  TokenShadow shadow;
+  shadow.content_ = std::move(content);
+  const auto parsed =
+      parse_json_members({shadow.content_.data(), shadow.content_.size()}, path,
+                         append_entry, &shadow.entries_);
+  if (!parsed) {
+    return parsed.error();
+  }
+  return shadow;
+}
+
+Result<TokenShadow> TokenShadow::read(const PathText &path) {
+  const auto file = open_regular(path);
+  if (!file) {
+    if (file.error().code == Errc::kNotFound) {
+      return TokenShadow{};
+    }
+    return file.error();
+  }
+  struct stat status {};
+  if (fstat(file->get(), &status) != 0) {
+    return system_error("cannot stat", path.view());
+  }
+  auto content = read_whole(*file, path, kMaxShadowSize);
+  if (!content) {
+    return content.error();
+  }
+  auto shadow = parse(std::move(*content), path);
+  if (shadow) {
+    shadow->identity_ = identity_of(status);
+  }
+  return shadow;
+}
+
+std::optional<std::string_view> TokenShadow::find(
+    std::string_view token_id) const {
+  const std::span<const Entry> all = entries_.items();
+  for (std::size_t i = all.size(); i > 0; --i) {
+    if (all[i - 1].token_id == token_id) {
+      return all[i - 1].stored_hash;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace pbstoken

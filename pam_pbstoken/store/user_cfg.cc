@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/store/user_cfg.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <optional>
+#include <tuple>
+#include <utility>
+
+#include "pbstoken/base/utf8.h"
+
+namespace pbstoken {
+
+namespace {
+
+using Section = UserCfg::Section;
+
+// Of an id and, in characters, of upstream's texts that have a length.
+constexpr std::size_t kMinId = 3;
+constexpr std::size_t kMinText = 2;
+constexpr std::size_t kMaxText = 64;
+// Upstream's seconds are signed.
+constexpr std::uint64_t kLastSecond = INT64_MAX;
+
+constexpr Section kRoot = {.id = "root@pam", .comment = {}};
+
+// --- words
+
+std::optional<std::size_t> find_invalid_utf8(std::string_view line) {
+  for (std::string_view rest = line; !rest.empty();) {
+    if (!take_code_point(&rest)) {
+      return line.size() - rest.size();
+    }
+  }
+  return std::nullopt;
+}
+
+// The end of the first run of characters that are white space, or are not; a
+// stray byte is none.
+std::size_t run_end(std::string_view text, bool of_white_space) {
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const std::size_t at = text.size() - rest.size();
+    const auto c = take_code_point(&rest);
+    if (!c) {
+      rest.remove_prefix(1);
+    }
+    if ((c && is_white_space(*c)) != of_white_space) {
+      return at;
+    }
+  }
+  return text.size();
+}
+
+std::string_view trim(std::string_view text) {
+  text = slice(text, run_end(text, /*of_white_space=*/true));
+  std::size_t end = 0;
+  while (end < text.size()) {
+    const std::size_t word = end + run_end(slice(text, end), false);
+    const std::size_t next = word + run_end(slice(text, word), true);
+    if (next == text.size()) {
+      return slice(text, 0, word);
+    }
+    end = next;
+  }
+  return text;
+}
+
+// --- values: what is wrong with one, or null
+
+using Problem = const char *;
+
+bool is_word(std::string_view text, std::string_view lower_case) {
+  return std::equal(text.begin(), text.end(), lower_case.begin(),
+                    lower_case.end(), [](char c, char lower) {
+                      return (c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c) ==
+                             lower;
+                    });
+}
+
+Problem set_enable(Section *section, std::string_view value) {
+  constexpr std::array<std::string_view, 8> kWords = {
+      "1", "on", "yes", "true", "0", "off", "no", "false"};
+  for (std::size_t i = 0; i < kWords.size(); ++i) {
+    if (is_word(value, kWords[i])) {
+      section->enabled = i < kWords.size() / 2;
+      return nullptr;
+    }
+  }
+  return "enable is neither true nor false";
+}
+
+// As upstream's parser of signed numbers takes it: a sign may lead.
+Problem set_expire(Section *section, std::string_view value) {
+  const bool negative = value.starts_with('-');
+  const bool has_sign = negative || value.starts_with('+');
+  const std::string_view digits = slice(value, has_sign ? 1 : 0);
+  const char *end = digits.data() + digits.size();
+  std::uint64_t number = 0;
+  const auto [stop, error] = std::from_chars(digits.data(), end, number);
+  if (error != std::errc{} || stop != end || number > kLastSecond ||
+      (negative && number != 0)) {
+    return "expire is no number of seconds since the epoch";
+  }
+  section->expires = number;
+  return nullptr;
+}
+
+// Upstream forbids ASCII's control characters alone.
+Problem check_text(std::string_view value) {
+  for (const char c : value) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f) {
+      return "a control character in a value";
+    }
+  }
+  return nullptr;
+}
+
+// No limit to its length: Proxmox Backup Server has none.
+Problem set_comment(Section *section, std::string_view value) {
+  section->comment = value;
+  return check_text(value);
+}
+
+Problem check_name(Section * /*section*/, std::string_view value) {
+  const std::size_t size = count_characters(value);
+  return size < kMinText || size > kMaxText
+             ? "a name or address must have 2 to 64 characters"
+             : check_text(value);
+}
+
+struct Property {
+  std::string_view key;
+  bool of_tokens;
+  Problem (*set)(Section *section, std::string_view value);
+};
+
+// Upstream would take a userid or a tokenid here, too, and then ignore it; it
+// never writes one, so we do not.
+constexpr std::array<Property, 6> kProperties = {{
+    {"comment", true, set_comment},
+    {"enable", true, set_enable},
+    {"expire", true, set_expire},
+    {"firstname", false, check_name},
+    {"lastname", false, check_name},
+    {"email", false, check_name},
+}};
+
+Problem check_id(const Section &section) {
+  const std::size_t size = count_characters(section.id);
+  if (size < kMinId || size > kMaxWrittenId) {
+    return "an id must have 3 to 64 characters";
+  }
+  if (section.is_token) {
+    return parse_token_id(section.id) ? nullptr : "not an API token ID";
+  }
+  return is_user_id(section.id) ? nullptr : "not a user id";
+}
+
+// --- lines
+
+// Takes the file line by line.
+class Parser {
+ public:
+  Parser(const PathText &path, List<Section> *sections)
+      : path_(path), sections_(sections) {}
+
+  Result<void> parse(std::string_view content) {
+    while (!content.empty()) {
+      ++number_;
+      const std::size_t end = content.find('\n');
+      line_ = slice(content, 0, end);
+      content.remove_prefix(end == std::string_view::npos ? content.size()
+                                                          : end + 1);
+      if (line_.ends_with('\r')) {
+        line_.remove_suffix(1);
+      }
+      if (const auto taken = take_line(); !taken) {
+        return taken.error();
+      }
+    }
+    return finish_section();
+  }
+
+ private:
+  Result<void> take_line() {
+    // Upstream reads text, and has none if one byte of it is wrong.
+    if (const auto at = find_invalid_utf8(line_); at) {
+      return refuse("invalid UTF-8", slice(line_, *at));
+    }
+    if (trim(line_).empty()) {
+      return finish_section();
+    }
+    return section_ ? take_property() : take_header();
+  }
+
+  Result<void> take_header() {
+    const std::size_t colon = line_.find(':');
+    // What is indented belongs to no section.
+    if (run_end(line_, /*of_white_space=*/true) != 0 ||
+        colon == std::string_view::npos) {
+      return refuse("not the header of a section", line_);
+    }
+    const std::string_view type = trim(slice(line_, 0, colon));
+    if (type != "user" && type != "token") {
+      return refuse("unknown type of section", line_);
+    }
+    Section section = {.id = trim(slice(line_, colon + 1)), .comment = {}};
+    section.line = number_;
+    section.is_token = type == "token";
+    // Not named: what is no id may be anything.
+    if (const Problem problem = check_id(section); problem != nullptr) {
+      return refuse(problem, section.id);
+    }
+    section_ = section;
+    seen_ = {};
+    return {};
+  }
+
+  Result<void> take_property() {
+    const std::size_t indent = run_end(line_, /*of_white_space=*/true);
+    if (indent == 0) {
+      return refuse("no blank line before a header, or no indent", line_);
+    }
+    const std::string_view text = slice(line_, indent);
+    const std::size_t key_size = run_end(text, false);
+    const std::string_view key = slice(text, 0, key_size);
+    // Upstream has an empty value only where white space follows the key.
+    if (key_size == text.size()) {
+      return refuse("a property without a value", key);
+    }
+    const std::string_view value = trim(slice(text, key_size));
+    for (std::size_t i = 0; i < kProperties.size(); ++i) {
+      const Property &property = kProperties[i];
+      if (property.key != key || (section_->is_token && !property.of_tokens)) {
+        continue;
+      }
+      if (std::exchange(seen_[i], true)) {
+        return refuse("a property given twice", key);
+      }
+      const Problem problem = property.set(&*section_, value);
+      return problem == nullptr ? Result<void>() : refuse(problem, value);
+    }
+    return refuse("unknown property", key);
+  }
+
+  // At a blank line, and at the end of the file.
+  Result<void> finish_section() {
+    if (section_ && !sections_->append(*section_)) {
+      return plain_error(Errc::kNoMemory, "cannot read", path_.view(),
+                         "out of memory");
+    }
+    section_.reset();
+    return {};
+  }
+
+  // at: a part of the line.
+  [[nodiscard]] Error refuse(Problem problem, std::string_view at) const {
+    Error error = plain_error(Errc::kMalformed, problem, path_.view());
+    error.line = number_;
+    error.column = static_cast<std::size_t>(at.data() - line_.data()) + 1;
+    if (section_) {
+      error.subject.append_escaped(section_->id);
+    }
+    return error;
+  }
+
+  const PathText &path_;
+  List<Section> *sections_;
+  std::uint64_t number_ = 0;
+  std::string_view line_;
+  std::optional<Section> section_;  // the one that the line belongs to
+  std::array<bool, kProperties.size()> seen_{};  // its properties so far
+};
+
+const Section *find(std::span<const Section> sections, std::string_view id) {
+  const auto found =
+      std::lower_bound(sections.begin(), sections.end(), id,
+                       [](const Section &section, std::string_view wanted) {
+                         return section.id < wanted;
+                       });
+  return found != sections.end() && found->id == id ? &*found : nullptr;
+}
+
+}  // namespace
+
+Result<UserCfg> UserCfg::parse(Buffer content, const PathText &path) {
+  UserCfg cfg;
+  cfg.content_ = std::move(content);
+  const auto parsed = Parser(path, &cfg.sections_).parse(cfg.content_.view());
+  if (!parsed) {
+    return parsed.error();
+  }
+  cfg.sort_sections();
+  return cfg;
+}
+
+Result<UserCfg> UserCfg::read(const PathText &path) {
+  const auto file = open_regular(path);
+  if (!file) {
+    if (file.error().code == Errc::kNotFound) {
+      return UserCfg{};
+    }
+    return file.error();
+  }
+  struct stat status {};
+  if (fstat(file->get(), &status) != 0) {
+    return system_error("cannot stat", path.view());
+  }
+  auto content = read_whole(*file, path, kMaxUserCfgSize);
+  if (!content) {
+    return content.error();
+  }
+  auto cfg = parse(std::move(*content), path);
+  if (cfg) {
+    cfg->identity_ = identity_of(status);
+  }
+  return cfg;
+}
+
+// Users before tokens, each by id, and of the same id the last one alone: what
+// it replaces ends up behind.
+void UserCfg::sort_sections() {
+  const std::span<Section> all = sections_.mutable_items();
+  const auto key = [](const Section &section) {
+    return std::make_tuple(section.is_token, section.id, section.line);
+  };
+  std::sort(all.begin(), all.end(), [key](const Section &a, const Section &b) {
+    return key(a) < key(b);
+  });
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const bool replaced = i + 1 < all.size() && all[i].id == all[i + 1].id;
+    if (!replaced) {
+      ++(all[i].is_token ? token_count_ : user_count_);
+      all[kept++] = all[i];
+    }
+  }
+}
+
+const Section *UserCfg::find_user(std::string_view id) const {
+  const Section *user = find(users(), id);
+  return user == nullptr && id == kRoot.id ? &kRoot : user;
+}
+
+const Section *UserCfg::find_token(std::string_view id) const {
+  return find(tokens(), id);
+}
+
+AccountVerdict UserCfg::judge(const TokenId &id) const {
+  const Section *user = find_user(user_id_of(id));
+  const Section *token = find_token(id.text);
+  if (user == nullptr || token == nullptr) {
+    return {.status = user == nullptr ? AccountStatus::kNoUser
+                                      : AccountStatus::kNoToken};
+  }
+  if (!user->enabled || !token->enabled) {
+    return {.status = user->enabled ? AccountStatus::kDisabledToken
+                                    : AccountStatus::kDisabledUser};
+  }
+  // 0 is never, and so the latest.
+  const std::uint64_t earlier = std::min(user->expires - 1, token->expires - 1);
+  return {.status = AccountStatus::kAllowed, .expires = earlier + 1};
+}
+
+}  // namespace pbstoken
