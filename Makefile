@@ -76,7 +76,7 @@ MULTIARCH := $(shell $(CXX) -print-multiarch 2>/dev/null)
 WARNINGS = -Wall -Wextra -Wformat=2 -Wconversion -Wshadow \
   $(if $(WERROR),-Werror)
 HARDENING = -fstack-protector-strong -fstack-clash-protection \
-  -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 $(CONTROL_FLOW)
+  -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 $(CONTROL_FLOW)
 # Control-flow integrity, where the processor has it.
 CONTROL_FLOW = $(if $(filter x86_64-% i%86-%,$(MACHINE)),-fcf-protection) \
   $(if $(filter aarch64-%,$(MACHINE)),-mbranch-protection=standard)

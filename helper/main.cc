@@ -20,14 +20,6 @@
 #include "wire/reply.h"
 #include "wire/request.h"
 
-// Where libcrypto's constructor, which runs before main(), is its own (see
-// hmac.cc), it lets a variable say what the processor can do, setuid or not:
-// SHA-256 would end with an illegal instruction wherever the caller likes.
-// There is no environment here.
-extern "C" char *getenv(const char * /*name*/) noexcept {
-  return nullptr;
-}
-
 namespace pbstoken {
 namespace {
 

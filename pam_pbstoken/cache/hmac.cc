@@ -1,14 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pbstoken/cache/hmac.h"
 
-#if defined(__x86_64__) && __has_include(<sys/platform/x86.h>)
-#define PBSTOKEN_KNOWS_PROCESSOR
-#if defined(__clang__)
-#define _Bool bool  // NOLINT: the header has C's word, which g++ knows, too
-#endif
-#include <sys/platform/x86.h>
-#endif
-
 #include "pbstoken/base/text.h"
 #include "pbstoken/base/wipe.h"
 
@@ -91,35 +83,3 @@ std::array<std::uint64_t, 2> HmacBeginning::state() const {
 }
 
 }  // namespace pbstoken
-
-#ifdef PBSTOKEN_KNOWS_PROCESSOR
-
-// What the processor can do.  libcrypto's constructor asks by six or seven
-// CPUID instructions, each of which takes some 5 us where a hypervisor has to
-// answer: more than all else of a hit in a process that has just been started.
-// The C library has asked before.
-//
-// This stands in for the constructor's function.  What it fills in is
-// documented, see OPENSSL_ia32cap(3): of CPUID's leaf 1 EDX and ECX, of leaf 7
-// EBX and ECX.  With nothing in it SHA-256 takes what every processor can do.
-// Weak: libcrypto's own is taken where something else needs the object that it
-// is in.
-extern "C" {
-
-extern std::uint32_t OPENSSL_ia32cap_P[4];
-
-[[gnu::weak]] void OPENSSL_cpuid_setup() {
-  const auto bit_of = [](unsigned feature) {
-    constexpr unsigned kRegister = 32;
-    return x86_cpu_active(feature) ? std::uint32_t{1} << (feature % kRegister)
-                                   : 0;
-  };
-  // No more than SHA-256 asks for.
-  OPENSSL_ia32cap_P[1] = bit_of(x86_cpu_SSSE3) | bit_of(x86_cpu_AVX);
-  OPENSSL_ia32cap_P[2] = bit_of(x86_cpu_BMI1) | bit_of(x86_cpu_AVX2) |
-                         bit_of(x86_cpu_BMI2) | bit_of(x86_cpu_SHA);
-}
-
-}  // extern "C"
-
-#endif
