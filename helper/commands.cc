@@ -67,36 +67,16 @@ bool print_new_token(const void *context) {
   return print_fields(fields, token->line.format);
 }
 
-ExitStatus explain(const Result<Written> &written) {
-  if (!written) {
-    return unavailable(written.error());
+// Says what the outcome means to the person who has run the command.
+ExitStatus explain(const Result<Outcome> &outcome) {
+  if (!outcome) {
+    return unavailable(outcome.error());
   }
-  switch (*written) {
-    case Written::kDurably:
-      return ExitStatus::kDone;
-    case Written::kNotDurably:
-      complain(
-          "token.shadow was changed, but its directory could not be "
-          "synced: a power failure may undo it");
-      return ExitStatus::kNotDurable;
-    case Written::kNotAnnounced:
-      complain(
-          "token.shadow was changed, but the Proxmox daemons could not be "
-          "told: they may take up to a minute to notice");
-      return ExitStatus::kNotDurable;
-    case Written::kTakenOver:
-      complain(
-          "token.shadow was changed, but somebody else has taken over the "
-          "cache meanwhile: old secrets may count for up to cache_ttl");
-      return ExitStatus::kNotDurable;
-    case Written::kNoSuchToken:
-      complain("no such token");
-      return ExitStatus::kNoSuchToken;
-    case Written::kOtherHash:
-      complain("somebody else has changed the token meanwhile");
-      return ExitStatus::kRefused;
+  const OutcomeInfo &info = info_of(*outcome);
+  if (!info.message.empty()) {
+    complain(info.message);
   }
-  return ExitStatus::kUnavailable;
+  return info.exit_status;
 }
 
 // Hashes the secret and writes it; tell: prints it, since the caller does not
@@ -154,21 +134,6 @@ ExitStatus remove(Context *context) {
                              Delivery{}));
 }
 
-ExitStatus refuse(Verdict verdict) {
-  if (verdict == Verdict::kUnknownToken) {
-    complain("no such token");
-    return ExitStatus::kNoSuchToken;
-  }
-  if (verdict == Verdict::kThrottled) {
-    complain("too many wrong secrets, wait a while");
-    return ExitStatus::kThrottled;
-  }
-  complain(verdict == Verdict::kUnusableHash
-               ? "the stored hash is incomplete or of no known method"
-               : "wrong secret");
-  return ExitStatus::kRefused;
-}
-
 ExitStatus rotate(Context *context) {
   Buffer stored_hash;
   const auto verified = context->verifier.verify_in_file(
@@ -176,8 +141,8 @@ ExitStatus rotate(Context *context) {
   if (!verified) {
     return unavailable(verified.error());
   }
-  if (verified->verdict != Verdict::kMatch) {
-    return refuse(verified->verdict);
+  if (verified->outcome != Outcome::kMatch) {
+    return explain(verified->outcome);
   }
   // Replaces the very hash that the secret was checked against, or nothing.
   return generate_expecting(context, stored_hash.view());
@@ -186,39 +151,17 @@ ExitStatus rotate(Context *context) {
 ExitStatus verify(Context *context) {
   const auto verified = context->verifier.verify(
       context->line.token_id, context->input, context->client);
-  if (!verified) {
-    return unavailable(verified.error());
-  }
-  return verified->verdict == Verdict::kMatch ? ExitStatus::kDone
-                                              : refuse(verified->verdict);
+  return verified ? explain(verified->outcome) : unavailable(verified.error());
 }
 
 ExitStatus account(Context *context) {
   if (context->store.user_cfg.empty()) {
-    return ExitStatus::kDone;  // no account checks
+    return explain(Outcome::kNoUserCfg);
   }
   const auto verdict = context->verifier.judge(context->line.token_id);
-  if (!verdict) {
-    return unavailable(verdict.error());
-  }
-  switch (answer_at(*verdict, realtime_now() / kNanosecondsPerSecond)) {
-    case AccountAnswer::kAllowed:
-      return ExitStatus::kDone;
-    case AccountAnswer::kExpired:
-      complain("refused: the user or the token has expired");
-      return ExitStatus::kRefused;
-    case AccountAnswer::kDisabled:
-      complain(verdict->status == AccountStatus::kDisabledUser
-                   ? "refused: the user is disabled"
-                   : "refused: the token is disabled");
-      return ExitStatus::kRefused;
-    case AccountAnswer::kUnknown:
-      break;
-  }
-  complain(verdict->status == AccountStatus::kNoUser
-               ? "refused: user.cfg has no section for the user"
-               : "refused: user.cfg has no section for the token");
-  return ExitStatus::kRefused;
+  return verdict ? explain(outcome_of(*verdict,
+                                      realtime_now() / kNanosecondsPerSecond))
+                 : unavailable(verdict.error());
 }
 
 Result<void> flush_cache(Context *context) {

@@ -12,9 +12,9 @@
 #include "confine/confinement.h"
 #include "confine/privileges.h"
 #include "confine/session.h"
-#include "io/exit_status.h"
 #include "io/message.h"
 #include "pbstoken/os/sched_slice.h"
+#include "pbstoken/verify/outcome.h"
 #include "permissions.h"
 #include "wire/guest_commands.h"
 #include "wire/reply.h"
@@ -43,8 +43,8 @@ ExitStatus give_up(const CommandLine &line, ExitStatus status,
                    std::string_view text) {
   complain(text);
   return line.replies ? send_answer(status == ExitStatus::kNotPermitted
-                                        ? Reply::kNotPermitted
-                                        : Reply::kUnavailable,
+                                        ? Outcome::kNotPermitted
+                                        : Outcome::kUnavailable,
                                     text)
                       : status;
 }
@@ -155,7 +155,7 @@ ExitStatus serve(int argc, char **argv) {
   if (const auto root = become_root(); !root) {
     complain(root.error());
     return line && *line && (*line)->replies
-               ? send_answer(Reply::kNotSetuid, describe(root.error()).view())
+               ? send_answer(Outcome::kNotSetuid, describe(root.error()).view())
                : ExitStatus::kUnavailable;
   }
   if (!line) {

@@ -128,7 +128,7 @@ void parse_every_command_is_known(void ** /*state*/) {
 
 // As the module starts it.
 void parse_line_of_the_module_has_its_options(void ** /*state*/) {
-  CommandLineOf line({"--store=pdm", "--reply=1", "--nocache", "--rhost=::1",
+  CommandLineOf line({"--store=pdm", "--reply=2", "--nocache", "--rhost=::1",
                       "verify", "--", "--nocache@pbs!t"});
   const auto parsed = line.parse();
   assert_true(parsed && *parsed);
@@ -145,7 +145,7 @@ void parse_line_of_the_module_has_its_options(void ** /*state*/) {
 }
 
 void parse_other_version_of_the_protocol_is_an_error(void ** /*state*/) {
-  for (const char *version : {"", "0", "2", "01", "1 ", "-1", "x"}) {
+  for (const char *version : {"", "0", "1", "3", "02", "2 ", "-2", "x"}) {
     assert_text_equal(
         complaint({std::string("--reply=") + version, "verify", "a@pbs!t"}),
         std::string("not a version of the protocol:") +

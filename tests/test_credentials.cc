@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "pbstoken/module/call.h"
 #include "pbstoken/module/credentials.h"
 #include "support.h"
 
@@ -29,21 +30,17 @@ ModuleOptions mapping(const std::string &realm) {
 std::string found(const ModuleOptions &options, const std::string &user,
                   const std::string &password) {
   Credentials credentials;
-  const Meaning meaning =
-      find_credentials(options, user, password, &credentials);
-  switch (meaning.code) {
-    case PAM_SUCCESS:
-      return std::string(credentials.id.text) + " / " +
-             std::string(credentials.secret);
-    case PAM_USER_UNKNOWN:
-      return "user unknown";
-    case PAM_AUTH_ERR:
-      assert_false(meaning.reason.empty());
-      assert_false(credentials.id.text.empty());
-      return "auth err";
-    default:
-      return "?";
+  const auto refused = find_credentials(options, user, password, &credentials);
+  if (!refused) {
+    return std::string(credentials.id.text) + " / " +
+           std::string(credentials.secret);
   }
+  if (refused == Outcome::kNoTokenId) {
+    return "user unknown";
+  }
+  assert_false(info_of(*refused).reason.empty());
+  assert_false(credentials.id.text.empty());
+  return pam_code(*refused) == PAM_AUTH_ERR ? "auth err" : "?";
 }
 
 struct Case {
@@ -138,9 +135,9 @@ void header_form_is_percent_decoded_and_only_that(void ** /*state*/) {
           {"alice", "PVEAPIToken=alice@pam!t:s", "auth err"},
       });
   Credentials credentials;
-  const Meaning meaning = find_credentials(
-      combined("pam"), "alice", "PBSAPIToken=alice@pam!t:%00%ff", &credentials);
-  assert_int_equal(meaning.code, PAM_SUCCESS);
+  assert_false(find_credentials(combined("pam"), "alice",
+                                "PBSAPIToken=alice@pam!t:%00%ff", &credentials)
+                   .has_value());
   assert_true(credentials.secret == std::string_view("\0\xff", 2));
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What module and helper say to each other: replies that cannot be mistaken,
+// What module and helper say to each other: outcomes that cannot be mistaken,
 // requests that are taken to the last byte or not at all.
 #include "pbstoken/verify/helper_protocol.h"
 
@@ -19,16 +19,16 @@ using namespace testing;
 constexpr const char *kId = "john@pbs!client1";
 constexpr const char *kSecret = "0f1e2d3c-4b5a-4697-8877-665544332211";
 
-std::vector<Reply> every_reply() {
-  std::vector<Reply> replies;
-  for (std::size_t i = 0; i < kReplies; ++i) {
-    replies.push_back(static_cast<Reply>(i));
+std::vector<Outcome> every_outcome() {
+  std::vector<Outcome> outcomes;
+  for (std::size_t i = 0; i < kOutcomes; ++i) {
+    outcomes.push_back(static_cast<Outcome>(i));
   }
-  return replies;
+  return outcomes;
 }
 
-std::string text_of(Reply reply) {
-  const ReplyWord word = word_of(reply);
+std::string text_of(Outcome outcome) {
+  const AnswerWord word = word_of(outcome);
   return {word.data(), word.size()};
 }
 
@@ -43,11 +43,11 @@ std::string with_flipped(std::string word, std::size_t bit) {
   return word;
 }
 
-// --- reply words
+// --- outcome words
 
-void word_of_any_two_replies_are_far_apart(void ** /*state*/) {
-  for (const Reply a : every_reply()) {
-    for (const Reply b : every_reply()) {
+void word_of_any_two_outcomes_are_far_apart(void ** /*state*/) {
+  for (const Outcome a : every_outcome()) {
+    for (const Outcome b : every_outcome()) {
       const int distance =
           std::popcount(number_of(text_of(a)) ^ number_of(text_of(b)));
       assert_true(a == b ? distance == 0 : distance >= 16);
@@ -57,20 +57,20 @@ void word_of_any_two_replies_are_far_apart(void ** /*state*/) {
 }
 
 void parse_answer_each_word_is_its_reply(void ** /*state*/) {
-  for (const Reply reply : every_reply()) {
-    const auto answer = parse_answer(text_of(reply));
-    if (reply == Reply::kOffer) {
+  for (const Outcome outcome : every_outcome()) {
+    const auto answer = parse_answer(text_of(outcome));
+    if (outcome == Outcome::kOffer) {
       assert_false(answer.has_value());  // never the last word
       continue;
     }
-    assert_true(answer && answer->reply == reply && answer->text.empty());
+    assert_true(answer && answer->outcome == outcome && answer->text.empty());
   }
 }
 
 void parse_answer_one_or_two_flipped_bits_is_none(void ** /*state*/) {
   constexpr std::size_t kBits = 64;
-  for (const Reply reply : every_reply()) {
-    const std::string word = text_of(reply);
+  for (const Outcome outcome : every_outcome()) {
+    const std::string word = text_of(outcome);
     for (std::size_t a = 0; a < kBits; ++a) {
       const std::string one = with_flipped(word, a);
       assert_false(parse_answer(one).has_value());
@@ -82,8 +82,8 @@ void parse_answer_one_or_two_flipped_bits_is_none(void ** /*state*/) {
 }
 
 void parse_answer_part_of_a_word_is_none(void ** /*state*/) {
-  for (const Reply reply : every_reply()) {
-    const std::string word = text_of(reply);
+  for (const Outcome outcome : every_outcome()) {
+    const std::string word = text_of(outcome);
     for (std::size_t size = 0; size < word.size(); ++size) {
       assert_false(parse_answer(word.substr(0, size)).has_value());
       assert_false(parse_answer(word.substr(size) + "x").has_value() &&
@@ -95,31 +95,31 @@ void parse_answer_part_of_a_word_is_none(void ** /*state*/) {
 // Who is let in is told so with nothing else.
 void parse_answer_success_with_anything_behind_it_is_none(void ** /*state*/) {
   int successes = 0;
-  for (const Reply reply : every_reply()) {
-    const std::string word = text_of(reply);
+  for (const Outcome outcome : every_outcome()) {
+    const std::string word = text_of(outcome);
     for (const std::string &more :
          {std::string("x"), std::string(1, '\0'), std::string("\n"), word}) {
       const auto answer = parse_answer(word + more);
       assert_true(answer.has_value() ==
-                  (!lets_in(reply) && reply != Reply::kOffer));
+                  (!is_success(outcome) && outcome != Outcome::kOffer));
     }
-    successes += lets_in(reply) ? 1 : 0;
+    successes += is_success(outcome) ? 1 : 0;
   }
-  assert_int_equal(successes, 4);
+  assert_int_equal(successes, 6);
 }
 
 void parse_answer_text_has_a_limit(void ** /*state*/) {
-  const std::string word = text_of(Reply::kUnavailable);
-  const auto longest = parse_answer(word + std::string(kMaxReplyText, 'a'));
-  assert_true(longest && longest->text.size() == kMaxReplyText);
+  const std::string word = text_of(Outcome::kUnavailable);
+  const auto longest = parse_answer(word + std::string(kMaxAnswerText, 'a'));
+  assert_true(longest && longest->text.size() == kMaxAnswerText);
   assert_false(
-      parse_answer(word + std::string(kMaxReplyText + 1, 'a')).has_value());
+      parse_answer(word + std::string(kMaxAnswerText + 1, 'a')).has_value());
 }
 
 void parse_answer_garbage_is_none(void ** /*state*/) {
   std::mt19937_64 random(4711);
   for (int i = 0; i < 200000; ++i) {
-    const auto word = std::bit_cast<ReplyWord>(random());
+    const auto word = std::bit_cast<AnswerWord>(random());
     assert_false(parse_answer({word.data(), word.size()}).has_value());
   }
   for (const char fill : {'\0', '\xff', ' ', '0', '1', 'a'}) {
@@ -132,7 +132,7 @@ void parse_answer_garbage_is_none(void ** /*state*/) {
 // --- offers
 
 void parse_offer_whole_line_is_the_secret(void ** /*state*/) {
-  const std::string offer = text_of(Reply::kOffer) + kSecret + "\n";
+  const std::string offer = text_of(Outcome::kOffer) + kSecret + "\n";
   assert_text_equal(parse_offer(offer).value_or("none"), kSecret);
   for (std::size_t size = 0; size < offer.size(); ++size) {
     assert_false(parse_offer(offer.substr(0, size)).has_value());
@@ -140,61 +140,17 @@ void parse_offer_whole_line_is_the_secret(void ** /*state*/) {
 }
 
 void parse_offer_what_is_no_secret_is_none(void ** /*state*/) {
-  const std::string word = text_of(Reply::kOffer);
+  const std::string word = text_of(Outcome::kOffer);
   for (const std::string &line :
        {std::string("\n"), std::string("a\nb\n"), std::string("\x1b[2J\n"),
         std::string("a\0b\n", 4), std::string(512, 'a') + "\n"}) {
     assert_false(parse_offer(word + line).has_value());
   }
-  for (const Reply other : every_reply()) {
-    if (other != Reply::kOffer) {
+  for (const Outcome other : every_outcome()) {
+    if (other != Outcome::kOffer) {
       assert_false(parse_offer(text_of(other) + "secret\n").has_value());
     }
   }
-}
-
-// --- what replies stand for
-
-void verification_of_reply_of_it_is_the_same(void ** /*state*/) {
-  for (const Verdict verdict :
-       {Verdict::kMatch, Verdict::kMismatch, Verdict::kUnknownToken,
-        Verdict::kUnusableHash, Verdict::kUnacceptableSecret,
-        Verdict::kThrottled}) {
-    for (const Source source :
-         {Source::kSegment, Source::kFact, Source::kHash, Source::kFile}) {
-      const auto back =
-          verification_of(reply_of(Verification{verdict, source}));
-      assert_true(back && back->verdict == verdict);
-      // So that the log says the same: a hash was computed, or not.
-      if (verdict == Verdict::kMismatch) {
-        assert_true((back->source == Source::kHash) ==
-                    (source == Source::kHash));
-      }
-    }
-  }
-}
-
-void verification_of_other_replies_is_none(void ** /*state*/) {
-  int verdicts = 0;
-  int matches = 0;
-  for (const Reply reply : every_reply()) {
-    const auto verification = verification_of(reply);
-    verdicts += verification ? 1 : 0;
-    matches += verification && verification->verdict == Verdict::kMatch ? 1 : 0;
-  }
-  assert_int_equal(verdicts, 7);
-  assert_int_equal(matches, 1);
-}
-
-void reply_of_an_error_lets_nobody_in(void ** /*state*/) {
-  for (int code = 0; code <= static_cast<int>(Errc::kBusy); ++code) {
-    const Reply reply =
-        reply_of(plain_error(static_cast<Errc>(code), "cannot", {}));
-    assert_false(lets_in(reply));
-    assert_false(verification_of(reply).has_value());
-  }
-  assert_true(reply_of(plain_error(Errc::kBusy, "", {})) == Reply::kBusy);
-  assert_true(reply_of(no_memory("")) == Reply::kNoMemory);
 }
 
 // --- requests
@@ -357,7 +313,7 @@ void parse_request_head_announcing_too_much_is_refused(void ** /*state*/) {
 int main() {
   using namespace pbstoken;
   const CMUnitTest tests[] = {
-      cmocka_unit_test(word_of_any_two_replies_are_far_apart),
+      cmocka_unit_test(word_of_any_two_outcomes_are_far_apart),
       cmocka_unit_test(parse_answer_each_word_is_its_reply),
       cmocka_unit_test(parse_answer_one_or_two_flipped_bits_is_none),
       cmocka_unit_test(parse_answer_part_of_a_word_is_none),
@@ -366,9 +322,6 @@ int main() {
       cmocka_unit_test(parse_answer_garbage_is_none),
       cmocka_unit_test(parse_offer_whole_line_is_the_secret),
       cmocka_unit_test(parse_offer_what_is_no_secret_is_none),
-      cmocka_unit_test(verification_of_reply_of_it_is_the_same),
-      cmocka_unit_test(verification_of_other_replies_is_none),
-      cmocka_unit_test(reply_of_an_error_lets_nobody_in),
       cmocka_unit_test(parse_request_of_what_was_made_is_the_same),
       cmocka_unit_test(parse_request_secret_may_be_anything),
       cmocka_unit_test(parse_request_cut_off_or_with_more_is_refused),

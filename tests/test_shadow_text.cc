@@ -15,13 +15,13 @@ using testing::terminated;
 
 const PathText kPath("/some/token.shadow");
 
-struct Outcome {
+struct Changed {
   std::string text;
   std::string old_hash;
   std::size_t old_members = 0;
 };
 
-Outcome outcome_of(const Result<ChangedText> &changed, std::string_view text) {
+Changed outcome_of(const Result<ChangedText> &changed, std::string_view text) {
   if (!changed) {
     fail_msg("%s: %s", std::string(text).c_str(),
              describe(changed.error()).c_str());
@@ -31,7 +31,7 @@ Outcome outcome_of(const Result<ChangedText> &changed, std::string_view text) {
           .old_members = changed->old_members};
 }
 
-Outcome set(std::string_view text, std::string_view id, std::string_view hash) {
+Changed set(std::string_view text, std::string_view id, std::string_view hash) {
   const Buffer buffer = terminated(text);
   const auto changed = change_shadow_text(&buffer, kPath, id, hash);
   // What was handed in stays: the writer compares with it.
@@ -39,7 +39,7 @@ Outcome set(std::string_view text, std::string_view id, std::string_view hash) {
   return outcome_of(changed, text);
 }
 
-Outcome remove(std::string_view text, std::string_view id) {
+Changed remove(std::string_view text, std::string_view id) {
   const Buffer buffer = terminated(text);
   const auto changed = change_shadow_text(&buffer, kPath, id, std::nullopt);
   assert_true(buffer.view() == text);
@@ -83,7 +83,7 @@ void set_new_token_is_added_at_the_end(void ** /*state*/) {
       {R"({"{":1})", R"({"{":1,"a@pbs!t":"NEW"})"},
   };
   for (const Change &change : all) {
-    const Outcome outcome = set(change.before, kId, "NEW");
+    const Changed outcome = set(change.before, kId, "NEW");
     assert_text_equal(outcome.text, change.after);
     assert_text_equal(outcome.old_hash, "");
     assert_int_equal(outcome.old_members, 0);
@@ -93,7 +93,7 @@ void set_new_token_is_added_at_the_end(void ** /*state*/) {
 
 void set_missing_file_is_one_token(void ** /*state*/) {
   const auto changed = change_shadow_text(nullptr, kPath, kId, "NEW");
-  const Outcome outcome = outcome_of(changed, "(no file)");
+  const Changed outcome = outcome_of(changed, "(no file)");
   assert_text_equal(outcome.text, R"({"a@pbs!t":"NEW"})");
   assert_int_equal(outcome.old_members, 0);
 }
@@ -102,7 +102,7 @@ void remove_from_nothing_is_an_empty_object(void ** /*state*/) {
   const auto changed = change_shadow_text(nullptr, kPath, kId, std::nullopt);
   assert_text_equal(outcome_of(changed, "(no file)").text, "{}");
   for (const char *text : {"null", "{}", "{ }"}) {
-    const Outcome outcome = remove(text, kId);
+    const Changed outcome = remove(text, kId);
     assert_text_equal(outcome.text, "{}");
     assert_int_equal(outcome.old_members, 0);
   }
@@ -119,7 +119,7 @@ void set_known_token_is_replaced(void ** /*state*/) {
        R"({"b@pbs!t":"x","a@pbs!t":"NEW"})"},
   };
   for (const Change &change : all) {
-    const Outcome outcome = set(change.before, kId, "NEW");
+    const Changed outcome = set(change.before, kId, "NEW");
     assert_text_equal(outcome.text, change.after);
     assert_text_equal(outcome.old_hash, "OLD");
     assert_int_equal(outcome.old_members, 1);
@@ -135,7 +135,7 @@ void remove_known_token_is_gone(void ** /*state*/) {
        R"({"b@pbs!t":"x","c@pbs!t":"y"})"},
   };
   for (const Change &change : all) {
-    const Outcome outcome = remove(change.before, kId);
+    const Changed outcome = remove(change.before, kId);
     assert_text_equal(outcome.text, change.after);
     assert_text_equal(outcome.old_hash, "OLD");
     assert_int_equal(outcome.old_members, 1);
@@ -147,7 +147,7 @@ void remove_unknown_token_keeps_all(void ** /*state*/) {
   for (const char *id : {"x@pbs!t", "A@pbs!t", "a@pbs!T", "a@pbs!", "a@pbs!tt",
                          "a@pbs!t ", "", "{}"}) {
     const char *text = R"({"a@pbs!t":"x","b@pbs!t":"y"})";
-    const Outcome outcome = remove(text, id);
+    const Changed outcome = remove(text, id);
     assert_text_equal(outcome.text, text);
     assert_int_equal(outcome.old_members, 0);
   }
@@ -161,11 +161,11 @@ void change_every_member_of_the_decoded_name_goes(void ** /*state*/) {
     const std::string text = std::string(R"({"a@pbs!t":"1",)") + name +
                              R"(:"2","b@pbs!t":"x",)" + name +
                              R"( : "3", "a@pbs!t":"4"})";
-    const Outcome added = set(text, kId, "NEW");
+    const Changed added = set(text, kId, "NEW");
     assert_text_equal(added.text, R"({"b@pbs!t":"x","a@pbs!t":"NEW"})");
     assert_text_equal(added.old_hash, "4");
     assert_int_equal(added.old_members, 4);
-    const Outcome removed = remove(text, kId);
+    const Changed removed = remove(text, kId);
     assert_text_equal(removed.text, R"({"b@pbs!t":"x"})");
   }
 }
@@ -190,7 +190,7 @@ void change_old_hash_is_what_readers_see(void ** /*state*/) {
       {R"({"a@pbs!t":"\u0024y\/\""})", "$y/\"", 1},
   }};
   for (const Old &old : kAll) {
-    const Outcome outcome = set(old.text, kId, "NEW");
+    const Changed outcome = set(old.text, kId, "NEW");
     assert_text_equal(outcome.old_hash, old.hash);
     assert_int_equal(outcome.old_members, old.members);
     assert_text_equal(outcome.text, R"({"a@pbs!t":"NEW"})");
@@ -263,7 +263,7 @@ void change_foreign_members_keep_their_order(void ** /*state*/) {
   }
   before += "\"end\":1}";
   after += "\"end\":1,\"a@pbs!t\":\"NEW\"}";
-  const Outcome outcome = set(before, kId, "NEW");
+  const Changed outcome = set(before, kId, "NEW");
   assert_text_equal(outcome.text, after);
   assert_int_equal(outcome.old_members, foreign_values().size());
 }
@@ -321,12 +321,12 @@ void set_id_is_escaped_where_json_asks_for_it(void ** /*state*/) {
   };
   for (const Escaped &escaped : all) {
     // '/' stands in every other hash: it is not escaped.
-    const Outcome added = set(R"({"b@pbs!t":"y"})", escaped.id, "$y$j9T$./");
+    const Changed added = set(R"({"b@pbs!t":"y"})", escaped.id, "$y$j9T$./");
     assert_text_equal(added.text,
                       R"({"b@pbs!t":"y",)" + escaped.json + R"(:"$y$j9T$./"})");
     assert_text_equal(stored(added.text, escaped.id), "$y$j9T$./");
     assert_text_equal(stored(added.text, "b@pbs!t"), "y");
-    const Outcome removed = remove(added.text, escaped.id);
+    const Changed removed = remove(added.text, escaped.id);
     assert_text_equal(removed.text, R"({"b@pbs!t":"y"})");
     assert_text_equal(removed.old_hash, "$y$j9T$./");
   }

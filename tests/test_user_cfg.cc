@@ -159,33 +159,6 @@ void judge_repeated_section_replaces_the_earlier(void ** /*state*/) {
       "disabled token");
 }
 
-void answer_at_the_second_of_expiry_is_expired(void ** /*state*/) {
-  const AccountVerdict verdict = {.status = AccountStatus::kAllowed,
-                                  .expires = 1700000000};
-  assert_true(answer_at(verdict, 1699999999) == AccountAnswer::kAllowed);
-  assert_true(answer_at(verdict, 1700000000) == AccountAnswer::kExpired);
-  assert_true(answer_at(verdict, 1700000001) == AccountAnswer::kExpired);
-  // No clock.
-  assert_true(answer_at(verdict, 0) == AccountAnswer::kExpired);
-  const AccountVerdict for_ever = {.status = AccountStatus::kAllowed};
-  assert_true(answer_at(for_ever, 0) == AccountAnswer::kAllowed);
-  assert_true(answer_at(for_ever, UINT64_MAX) == AccountAnswer::kAllowed);
-}
-
-void answer_to_other_verdicts_never_allows(void ** /*state*/) {
-  assert_true(answer_at({}, 1) == AccountAnswer::kUnknown);
-  for (unsigned status = 0; status < 256; ++status) {
-    const auto named = static_cast<AccountStatus>(status);
-    const bool disabled = named == AccountStatus::kDisabledUser ||
-                          named == AccountStatus::kDisabledToken;
-    if (named != AccountStatus::kAllowed) {
-      assert_true(
-          answer_at({.status = named}, 1) ==
-          (disabled ? AccountAnswer::kDisabled : AccountAnswer::kUnknown));
-    }
-  }
-}
-
 // --- what upstream takes
 
 void parse_empty_texts_have_no_sections(void ** /*state*/) {
@@ -526,8 +499,6 @@ int main() {
       cmocka_unit_test(judge_root_needs_no_section_but_obeys_one),
       cmocka_unit_test(judge_other_case_is_another_id),
       cmocka_unit_test(judge_repeated_section_replaces_the_earlier),
-      cmocka_unit_test(answer_at_the_second_of_expiry_is_expired),
-      cmocka_unit_test(answer_to_other_verdicts_never_allows),
       cmocka_unit_test(parse_empty_texts_have_no_sections),
       cmocka_unit_test(parse_white_space_is_where_upstream_takes_it),
       cmocka_unit_test(parse_every_property_is_taken),

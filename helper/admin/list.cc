@@ -111,21 +111,21 @@ class Listing {
       return "active";
     }
     const AccountVerdict verdict = cfg_->judge(*parse_token_id(row.token_id));
-    switch (verdict.status) {
-      case AccountStatus::kNoUser:
-        // Who has neither is somebody that user.cfg does not know.
-        return row.section == nullptr ? "no-section" : "no-user";
-      case AccountStatus::kNoToken:
-        return "no-section";
-      case AccountStatus::kDisabledUser:
+    switch (outcome_of(verdict, now_)) {
+      case Outcome::kAllowed:
+        return "active";
+      case Outcome::kExpired:
+        return "expired";
+      case Outcome::kUserDisabled:
         return "user-disabled";
-      case AccountStatus::kDisabledToken:
+      case Outcome::kTokenDisabled:
         return "disabled";
-      case AccountStatus::kAllowed:
-        break;
+      case Outcome::kNoUserSection:
+        // A token without either is one that user.cfg does not know.
+        return row.section == nullptr ? "no-section" : "no-user";
+      default:
+        return "no-section";
     }
-    return answer_at(verdict, now_) == AccountAnswer::kAllowed ? "active"
-                                                               : "expired";
   }
 
   [[nodiscard]] bool print_table() const {

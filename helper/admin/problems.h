@@ -11,10 +11,10 @@
 #include <string_view>
 
 #include "command_line.h"
-#include "io/exit_status.h"
 #include "pbstoken/base/buffer.h"
 #include "pbstoken/base/result.h"
 #include "pbstoken/base/vector.h"
+#include "pbstoken/verify/outcome.h"
 
 namespace pbstoken {
 

@@ -5,8 +5,8 @@
 #define PBSTOKEN_RETIRE_H_
 
 #include "command_line.h"
-#include "io/exit_status.h"
 #include "pbstoken/store/store.h"
+#include "pbstoken/verify/outcome.h"
 
 namespace pbstoken {
 

@@ -4,7 +4,7 @@
 #define PBSTOKEN_STATUS_H_
 
 #include "command_line.h"
-#include "io/exit_status.h"
+#include "pbstoken/verify/outcome.h"
 #include "pbstoken/verify/verifier.h"
 
 namespace pbstoken {

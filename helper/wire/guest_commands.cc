@@ -37,39 +37,25 @@ ExitStatus verify(const Store &store, const CommandLine &line,
   }
   // The question that comes next, most likely: so it is answered out of the
   // segment, without another run.
-  if (verification->verdict == Verdict::kMatch && !store.user_cfg.empty()) {
+  if (verification->outcome == Outcome::kMatch && !store.user_cfg.empty()) {
     static_cast<void>(verifier.judge(line.token_id));
   }
-  return send_answer(reply_of(*verification));
+  return send_answer(verification->outcome);
 }
 
 ExitStatus account(const Store &store, const TokenId &id) {
   if (store.user_cfg.empty()) {
-    return send_answer(Reply::kNoUserCfg);
+    return send_answer(Outcome::kNoUserCfg);
   }
   Verifier verifier(store, linked_crypt);
   const auto verdict = verifier.judge(id);
-  return verdict ? send_answer(reply_of(*verdict,
-                                        realtime_now() / kNanosecondsPerSecond))
+  return verdict ? send_answer(outcome_of(
+                       *verdict, realtime_now() / kNanosecondsPerSecond))
                  : send_answer(verdict.error());
 }
 
-ExitStatus tell(const Result<Written> &written) {
-  if (!written) {
-    return send_answer(written.error());
-  }
-  switch (*written) {
-    case Written::kDurably:
-      return send_answer(Reply::kDone);
-    case Written::kNotDurably:
-    case Written::kTakenOver:
-    case Written::kNotAnnounced:
-      return send_answer(Reply::kDoneNotDurably);
-    case Written::kNoSuchToken:
-    case Written::kOtherHash:
-      break;
-  }
-  return send_answer(Reply::kChangedMeanwhile);
+ExitStatus tell(const Result<Outcome> &outcome) {
+  return outcome ? send_answer(*outcome) : send_answer(outcome.error());
 }
 
 // The offer is made, and acknowledged, before the store's lock is taken, so
@@ -79,7 +65,7 @@ ExitStatus rotate(const Store &store, const CommandLine &line,
                   const Caller &caller, std::string_view secret) {
   const TokenId &id = line.token_id;
   if (!is_writable(id)) {
-    return send_answer(Reply::kUnavailable,
+    return send_answer(Outcome::kUnavailable,
                        "not an API token ID: longer than 64 characters");
   }
   Verifier verifier(store, linked_crypt);
@@ -89,8 +75,8 @@ ExitStatus rotate(const Store &store, const CommandLine &line,
   if (!verified) {
     return send_answer(verified.error());
   }
-  if (verified->verdict != Verdict::kMatch) {
-    return send_answer(reply_of(*verified));
+  if (verified->outcome != Outcome::kMatch) {
+    return send_answer(verified->outcome);
   }
   Secret fresh;
   if (const auto made = make_secret(&fresh); !made) {
@@ -101,7 +87,7 @@ ExitStatus rotate(const Store &store, const CommandLine &line,
     return send_answer(hash.error());
   }
   if (!send_offer(fresh)) {
-    return send_answer(Reply::kUnavailable,
+    return send_answer(Outcome::kUnavailable,
                        "the new secret was not acknowledged");
   }
   return tell(write_token(store, &verifier.cache(),
@@ -124,7 +110,7 @@ ExitStatus run_guest_command(const CommandLine &line, const Store &store,
     case Command::kAccount:
       return account(store, line.token_id);
     default:
-      return send_answer(Reply::kUnavailable, "no such command");
+      return send_answer(Outcome::kUnavailable, "no such command");
   }
 }
 

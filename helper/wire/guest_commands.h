@@ -8,10 +8,10 @@
 
 #include "caller.h"
 #include "command_line.h"
-#include "io/exit_status.h"
 #include "pbstoken/base/buffer.h"
 #include "pbstoken/base/result.h"
 #include "pbstoken/store/store.h"
+#include "pbstoken/verify/outcome.h"
 
 namespace pbstoken {
 

@@ -17,34 +17,13 @@ namespace {
 constexpr std::uint64_t kReadingSeconds = 60;
 constexpr std::size_t kLongestLine = kMaxSecret + 2;
 
-constexpr auto kStatuses = [] {
-  std::array<ExitStatus, kReplies> statuses{};
-  statuses.fill(ExitStatus::kRefused);
-  const auto set = [&](Reply reply, ExitStatus status) {
-    statuses[static_cast<std::size_t>(reply)] = status;
-  };
-  for (const Reply reply :
-       {Reply::kMatch, Reply::kAllowed, Reply::kDone, Reply::kNoUserCfg}) {
-    set(reply, ExitStatus::kDone);
-  }
-  for (const Reply reply : {Reply::kBusy, Reply::kNoMemory, Reply::kUnavailable,
-                            Reply::kNotStarted, Reply::kNotSetuid}) {
-    set(reply, ExitStatus::kUnavailable);
-  }
-  set(Reply::kUnknownToken, ExitStatus::kNoSuchToken);
-  set(Reply::kThrottled, ExitStatus::kThrottled);
-  set(Reply::kNotPermitted, ExitStatus::kNotPermitted);
-  set(Reply::kDoneNotDurably, ExitStatus::kNotDurable);
-  return statuses;
-}();
-
 std::uint64_t seconds_from_now(std::uint64_t seconds) {
   return boottime_now() + seconds * kNanosecondsPerSecond;
 }
 
 // All of it at once, so that it fits or waits once.
-bool send_message(Reply reply, std::string_view text) {
-  const ReplyWord word = word_of(reply);
+bool send_message(Outcome outcome, std::string_view text) {
+  const AnswerWord word = word_of(outcome);
   Buffer message;  // wiped: an offer is a secret
   if (!message.append({word.data(), word.size()}) || !message.append(text)) {
     errno = ENOMEM;
@@ -80,24 +59,23 @@ Result<void> receive_some(std::size_t size, std::uint64_t deadline,
 
 }  // namespace
 
-ExitStatus send_answer(Reply reply, std::string_view text) {
+ExitStatus send_answer(Outcome outcome, std::string_view text) {
   const bool sent = send_message(
-      reply,
-      slice(lets_in(reply) ? std::string_view() : text, 0, kMaxReplyText));
-  return sent ? kStatuses[static_cast<std::size_t>(reply)]
-              : ExitStatus::kUnavailable;
+      outcome, slice(is_success(outcome) ? std::string_view() : text, 0,
+                     kMaxAnswerText));
+  return sent ? info_of(outcome).exit_status : ExitStatus::kUnavailable;
 }
 
 ExitStatus send_answer(const Error &error) {
   // Besides, for who reads standard error.
   complain(error);
-  return send_answer(reply_of(error), describe(error).view());
+  return send_answer(outcome_of(error), describe(error).view());
 }
 
 bool send_offer(const Secret &secret) {
   Buffer line;
   if (!line.append(secret.view()) || !line.append("\n") ||
-      !send_message(Reply::kOffer, line.view())) {
+      !send_message(Outcome::kOffer, line.view())) {
     return false;
   }
   const auto acknowledged = receive_line(seconds_from_now(kReadingSeconds));

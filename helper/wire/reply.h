@@ -10,7 +10,6 @@
 #include <cstdint>
 #include <string_view>
 
-#include "io/exit_status.h"
 #include "pbstoken/base/buffer.h"
 #include "pbstoken/base/result.h"
 #include "pbstoken/base/secret.h"
@@ -18,8 +17,8 @@
 
 namespace pbstoken {
 
-// The answer, which is the last act: what it returns is the exit status.
-ExitStatus send_answer(Reply reply, std::string_view text = {});
+// Sends the answer, which is the last act.  Returns the exit status.
+ExitStatus send_answer(Outcome outcome, std::string_view text = {});
 ExitStatus send_answer(const Error &error);
 
 // Offers a new secret and waits for it to be acknowledged, for about a minute:

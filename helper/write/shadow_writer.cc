@@ -135,11 +135,11 @@ class Writer {
   }
 
   // What is to be said of a change that was renamed into place.
-  [[nodiscard]] Written written(bool durable) const {
-    return !durable      ? Written::kNotDurably
-           : taken_over_ ? Written::kTakenOver
-           : announced_  ? Written::kDurably
-                         : Written::kNotAnnounced;
+  [[nodiscard]] Outcome outcome(bool durable) const {
+    return !durable      ? Outcome::kNotDurable
+           : taken_over_ ? Outcome::kTakenOver
+           : announced_  ? Outcome::kDone
+                         : Outcome::kNotAnnounced;
   }
 
  private:
@@ -218,7 +218,7 @@ void renew_cache(Cache *cache, const Change &change, const FileLock &lock) {
 
 }  // namespace
 
-Result<Written> write_token(const Store &store, Cache *cache,
+Result<Outcome> write_token(const Store &store, Cache *cache,
                             const Change &change, const Delivery &delivery) {
   const auto lock = FileLock::acquire(store, kWriterSeconds);
   if (!lock) {
@@ -239,9 +239,9 @@ Result<Written> write_token(const Store &store, Cache *cache,
     }
     switch (*done) {
       case Round::kNoToken:
-        return Written::kNoSuchToken;
+        return Outcome::kUnknownToken;
       case Round::kOtherHash:
-        return Written::kOtherHash;
+        return Outcome::kChangedMeanwhile;
       case Round::kStartOver:
         continue;
       case Round::kRenamed:
@@ -249,7 +249,7 @@ Result<Written> write_token(const Store &store, Cache *cache,
     }
     const bool durable = fsync(place->directory()) == 0;
     renew_cache(cache, change, *lock);
-    return writer.written(durable);
+    return writer.outcome(durable);
   }
   return plain_error(Errc::kTimedOut, "cannot replace", place->path.view(),
                      "somebody else keeps changing it");

@@ -30,6 +30,7 @@
 #include "pbstoken/cache/cache.h"
 #include "pbstoken/store/store.h"
 #include "pbstoken/store/token_id.h"
+#include "pbstoken/verify/outcome.h"
 
 namespace pbstoken {
 
@@ -50,17 +51,11 @@ struct Change {
   std::optional<std::string_view> expected_hash;
 };
 
-enum class Written : std::uint8_t {
-  kDurably,
-  kNotDurably,    // renamed, but the directory could not be made durable
-  kTakenOver,     // renamed, but somebody else had claimed the generation
-  kNotAnnounced,  // renamed, but upstream's word could not be raised
-  kNoSuchToken,   // nothing to remove; nothing changed
-  kOtherHash      // the entry is no longer expected_hash; nothing changed
-};
-
-// Errors are failures up to the rename: nothing was changed.
-Result<Written> write_token(const Store &store, Cache *cache,
+// Returns kDone, kNotDurable, kNotAnnounced or kTakenOver if the change stands;
+// kUnknownToken if there was nothing to remove, kChangedMeanwhile if the entry
+// is no longer expected_hash: nothing was changed.  An error is a failure up to
+// the rename: nothing was changed.
+Result<Outcome> write_token(const Store &store, Cache *cache,
                             const Change &change, const Delivery &delivery);
 
 }  // namespace pbstoken

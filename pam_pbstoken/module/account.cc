@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "pbstoken/module/call.h"
 #include "pbstoken/module/cancel.h"
 #include "pbstoken/module/log.h"
 #include "pbstoken/module/verified.h"
@@ -11,25 +12,6 @@
 namespace pbstoken {
 
 namespace {
-
-Meaning meaning_of(Reply reply) {
-  switch (reply) {
-    case Reply::kAllowed:
-      return {PAM_SUCCESS, {}};
-    case Reply::kNoUserCfg:
-      return {PAM_IGNORE, {}};
-    case Reply::kUserDisabled:
-      return {PAM_PERM_DENIED, "user disabled"};
-    case Reply::kTokenDisabled:
-      return {PAM_PERM_DENIED, "token disabled"};
-    case Reply::kExpired:
-      return {PAM_ACCT_EXPIRED, "expired"};
-    case Reply::kNoSuchUser:
-      return {PAM_USER_UNKNOWN, "no user section"};
-    default:
-      return {PAM_USER_UNKNOWN, "no token section"};
-  }
-}
 
 // The id that auth has verified, else the user name if it is one.
 std::optional<TokenId> token_of(pam_handle_t *pamh) {
@@ -45,17 +27,13 @@ std::optional<TokenId> token_of(pam_handle_t *pamh) {
 
 }  // namespace
 
-Meaning judge_account(const pam_handle_t *pamh, const ModuleOptions &options,
-                      Session *session, const TokenId &id) {
-  if (session->store.user_cfg.empty()) {
-    return meaning_of(Reply::kNoUserCfg);
+Outcome judge_account(const pam_handle_t *pamh, const ModuleOptions &options,
+                      OpenStore *opened, const TokenId &id) {
+  if (opened->store.user_cfg.empty()) {
+    return Outcome::kNoUserCfg;
   }
-  const auto reply = ask_account(pamh, options, session, id);
-  if (!reply) {
-    log_broken(pamh, kCannotVerify, reply.error());
-    return {pam_code(reply.error()), {}};
-  }
-  return meaning_of(*reply);
+  const auto outcome = ask_account(pamh, options, opened, id);
+  return outcome ? *outcome : fail(pamh, outcome.error());
 }
 
 int manage_account(pam_handle_t *pamh, std::span<const char *const> argv) {
@@ -68,16 +46,13 @@ int manage_account(pam_handle_t *pamh, std::span<const char *const> argv) {
   if (!id) {
     return PAM_IGNORE;
   }
-  const auto session = open_session(pamh, options);
-  if (!session) {
-    log_broken(pamh, kCannotVerify, session.error());
-    return pam_code(session.error());
+  const auto opened = open_store(pamh, options);
+  if (!opened) {
+    return pam_code(fail(pamh, opened.error()));
   }
-  const Meaning meaning = judge_account(pamh, options, *session, *id);
-  if (!meaning.reason.empty()) {
-    log_failure(pamh, id->text, meaning.reason);
-  }
-  return meaning.code;
+  const Outcome outcome = judge_account(pamh, options, *opened, *id);
+  log_refusal(pamh, id->text, outcome);
+  return pam_code(outcome);
 }
 
 }  // namespace pbstoken

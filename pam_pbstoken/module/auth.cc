@@ -49,33 +49,26 @@ bool map_user(pam_handle_t *pamh, const ModuleOptions &options,
          PAM_SUCCESS;
 }
 
-Meaning check_secret(const pam_handle_t *pamh, const ModuleOptions &options,
-                     Session *session, const Credentials &credentials,
-                     Source *out_source) {
+// What the secret, and the account rules where they apply, say.
+Verification decide(const pam_handle_t *pamh, const ModuleOptions &options,
+                    OpenStore *opened, const Credentials &credentials) {
   const std::uint64_t start = options.debug ? boottime_now() : 0;
   const auto verification =
-      verify(pamh, options, session, credentials.id, credentials.secret);
+      verify(pamh, options, opened, credentials.id, credentials.secret);
   if (!verification) {
-    log_broken(pamh, kCannotVerify, verification.error());
-    return {pam_code(verification.error()), {}};
+    return {fail(pamh, verification.error()), Source::kFile};
   }
-  *out_source = verification->source;
   if (options.debug) {
     log_debug(pamh, debug_text(verification->source), boottime_now() - start);
   }
-  return meaning_of(*verification);
-}
-
-// The secret matched: do the rules let this token in?
-Meaning admit(const pam_handle_t *pamh, const ModuleOptions &options,
-              Session *session, const TokenId &id) {
-  if (options.check_account) {
-    const Meaning meaning = judge_account(pamh, options, session, id);
-    if (meaning.code != PAM_SUCCESS && meaning.code != PAM_IGNORE) {
-      return meaning;
+  if (verification->outcome == Outcome::kMatch && options.check_account) {
+    const Outcome account =
+        judge_account(pamh, options, opened, credentials.id);
+    if (!is_success(account) && account != Outcome::kNoUserCfg) {
+      return {account, verification->source};
     }
   }
-  return {PAM_SUCCESS, {}};
+  return *verification;
 }
 
 // Hands the answer on, and the user name as it is to be.  The id may be a view
@@ -83,8 +76,7 @@ Meaning admit(const pam_handle_t *pamh, const ModuleOptions &options,
 int accept(pam_handle_t *pamh, const ModuleOptions &options, const TokenId &id,
            Source source, VerifiedTokenId *verified) {
   if (!verified->set(id.text)) {
-    log_broken(pamh, kCannotVerify, no_memory("cannot hand on the token id"));
-    return PAM_BUF_ERR;
+    return pam_code(fail(pamh, no_memory("cannot hand on the token id")));
   }
   // A hit makes no system call, and a busy web server no line for each request.
   if (!options.quiet && (options.debug || source != Source::kSegment)) {
@@ -92,20 +84,9 @@ int accept(pam_handle_t *pamh, const ModuleOptions &options, const TokenId &id,
   }
   if (!map_user(pamh, options, id)) {
     verified->forget();
-    log_broken(pamh, kCannotVerify, no_memory("cannot map the user"));
-    return PAM_BUF_ERR;
+    return pam_code(fail(pamh, no_memory("cannot map the user")));
   }
   return PAM_SUCCESS;
-}
-
-Meaning decide(const pam_handle_t *pamh, const ModuleOptions &options,
-               Session *session, const Credentials &credentials,
-               Source *out_source) {
-  const Meaning meaning =
-      check_secret(pamh, options, session, credentials, out_source);
-  return meaning.code == PAM_SUCCESS
-             ? admit(pamh, options, session, credentials.id)
-             : meaning;
 }
 
 }  // namespace
@@ -122,10 +103,9 @@ int authenticate(pam_handle_t *pamh, std::span<const char *const> argv) {
     return status;
   }
   // Nobody is asked for a secret that could not be verified.
-  const auto session = open_session(pamh, options);
-  if (!session) {
-    log_broken(pamh, kCannotVerify, session.error());
-    return pam_code(session.error());
+  const auto opened = open_store(pamh, options);
+  if (!opened) {
+    return pam_code(fail(pamh, opened.error()));
   }
   const char *password = nullptr;
   if (const int status = get_authtok(pamh, options, &password);
@@ -138,17 +118,15 @@ int authenticate(pam_handle_t *pamh, std::span<const char *const> argv) {
   }
   const NotCancellable from_here_on;
   Credentials credentials;
-  Source source = Source::kFile;
-  Meaning meaning = find_credentials(options, user, password, &credentials);
-  if (meaning.code == PAM_SUCCESS) {
-    meaning = decide(pamh, options, *session, credentials, &source);
+  const auto refused = find_credentials(options, user, password, &credentials);
+  const Verification decision =
+      refused ? Verification{*refused, Source::kFile}
+              : decide(pamh, options, *opened, credentials);
+  if (decision.outcome != Outcome::kMatch) {
+    log_refusal(pamh, credentials.id.text, decision.outcome);
+    return pam_code(decision.outcome);
   }
-  if (!meaning.reason.empty()) {
-    log_failure(pamh, credentials.id.text, meaning.reason);
-  }
-  return meaning.code == PAM_SUCCESS
-             ? accept(pamh, options, credentials.id, source, &verified)
-             : meaning.code;
+  return accept(pamh, options, credentials.id, decision.source, &verified);
 }
 
 }  // namespace pbstoken

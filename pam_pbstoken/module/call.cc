@@ -41,28 +41,31 @@ int get_user(pam_handle_t *pamh, const ModuleOptions &options,
                                                        : PAM_USER_UNKNOWN;
 }
 
-int pam_code(const Error &error) {
-  return error.code == Errc::kNoMemory ? PAM_BUF_ERR : PAM_AUTHINFO_UNAVAIL;
+int pam_code(Outcome outcome) {
+  switch (info_of(outcome).ruling) {
+    case Ruling::kAccept:
+      return PAM_SUCCESS;
+    case Ruling::kIgnore:
+      return PAM_IGNORE;
+    case Ruling::kUnknownUser:
+      return PAM_USER_UNKNOWN;
+    case Ruling::kDeny:
+      return PAM_PERM_DENIED;
+    case Ruling::kExpired:
+      return PAM_ACCT_EXPIRED;
+    case Ruling::kNoAnswer:
+      return PAM_AUTHINFO_UNAVAIL;
+    case Ruling::kNoMemory:
+      return PAM_BUF_ERR;
+    case Ruling::kRefuse:
+      break;
+  }
+  return PAM_AUTH_ERR;
 }
 
-Meaning meaning_of(const Verification &verification) {
-  switch (verification.verdict) {
-    case Verdict::kMatch:
-      return {PAM_SUCCESS, {}};
-    case Verdict::kMismatch:
-      return {PAM_AUTH_ERR, verification.source == Source::kHash
-                                ? "wrong secret"
-                                : "known mismatch"};
-    case Verdict::kUnknownToken:
-      return {PAM_USER_UNKNOWN, "unknown token"};
-    case Verdict::kUnusableHash:
-      return {PAM_AUTH_ERR, "unusable stored hash"};
-    case Verdict::kUnacceptableSecret:
-      return {PAM_AUTH_ERR, "unacceptable secret"};
-    case Verdict::kThrottled:
-      return {PAM_AUTH_ERR, "throttled"};
-  }
-  return {PAM_AUTH_ERR, "no verdict"};
+Outcome fail(const pam_handle_t *pamh, const Error &error) {
+  log_broken(pamh, kCannotVerify, error);
+  return outcome_of(error);
 }
 
 }  // namespace pbstoken

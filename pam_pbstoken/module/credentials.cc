@@ -12,8 +12,6 @@ namespace pbstoken {
 
 namespace {
 
-constexpr Meaning kNoTokenId = {PAM_USER_UNKNOWN, {}};
-
 // Takes "PBSAPIToken=" or the like off the password.  Upstream's header has a
 // '=' or a space there.
 bool take_header(std::string_view *password) {
@@ -57,36 +55,38 @@ bool percent_decode(std::string_view text, Buffer *out) {
   return true;
 }
 
-Meaning split_combined(std::string_view password, Credentials *out) {
+std::optional<Outcome> split_combined(std::string_view password,
+                                      Credentials *out) {
   const bool header = take_header(&password);
   const std::size_t colon = password.find(':');
   const auto id = parse_token_id(slice(password, 0, colon));
   if (colon == std::string_view::npos || !id) {
-    return kNoTokenId;
+    return Outcome::kNoTokenId;
   }
   out->id = *id;
   out->secret = slice(password, colon + 1);
   if (header) {
     if (!percent_decode(out->secret, &out->decoded)) {
-      return {PAM_BUF_ERR, {}};
+      return Outcome::kNoMemory;
     }
     out->secret = out->decoded.view();
   }
-  return {PAM_SUCCESS, {}};
+  return std::nullopt;
 }
 
-Meaning split(const ModuleOptions &options, std::string_view user,
-              std::string_view password, Credentials *out) {
+std::optional<Outcome> split(const ModuleOptions &options,
+                             std::string_view user, std::string_view password,
+                             Credentials *out) {
   if (options.combined) {
     return split_combined(password, out);
   }
   const auto id = parse_token_id(user);
   if (!id) {
-    return kNoTokenId;
+    return Outcome::kNoTokenId;
   }
   out->id = *id;
   out->secret = password;
-  return {PAM_SUCCESS, {}};
+  return std::nullopt;
 }
 
 }  // namespace
@@ -107,23 +107,24 @@ bool is_local_name(std::string_view name) {
   return true;
 }
 
-Meaning find_credentials(const ModuleOptions &options, std::string_view user,
-                         std::string_view password, Credentials *out) {
-  if (const Meaning found = split(options, user, password, out);
-      found.code != PAM_SUCCESS) {
-    return found;
+std::optional<Outcome> find_credentials(const ModuleOptions &options,
+                                        std::string_view user,
+                                        std::string_view password,
+                                        Credentials *out) {
+  if (const auto refused = split(options, user, password, out); refused) {
+    return refused;
   }
   if (!options.realm.empty() && out->id.realm != options.realm.view()) {
-    return {PAM_AUTH_ERR, "another realm's token"};
+    return Outcome::kOtherRealm;
   }
   if (options.combined && out->id.user != user) {
-    return {PAM_AUTH_ERR, "another user's token"};
+    return Outcome::kOtherUser;
   }
   if (options.maps_to_user_part() &&
       (!is_local_name(out->id.user) || out->id.user == "root")) {
-    return {PAM_AUTH_ERR, "not a user to map to"};
+    return Outcome::kNotMappable;
   }
-  return {PAM_SUCCESS, {}};
+  return std::nullopt;
 }
 
 }  // namespace pbstoken

@@ -28,7 +28,6 @@ constexpr timeval kConnecting = {.tv_sec = 5, .tv_usec = 0};
 constexpr std::size_t kMostReceived = 640;  // an offer has 520 at most
 constexpr const char *kCannotAsk = "cannot ask the helper";
 constexpr const char *kNonsense = "the helper's answer makes no sense";
-constexpr int kNotDurable = 7;  // the helper's exit status
 
 // --- the command line of the setuid program
 
@@ -154,9 +153,9 @@ Error no_answer(const char *what, std::optional<int> status) {
   return plain_error(Errc::kMalformed, what, end.view());
 }
 
-// Whether an exit status, where there is one, says what the reply says.
-bool agrees(std::optional<int> status, Reply reply) {
-  const int expected = reply == Reply::kDoneNotDurably ? kNotDurable : 0;
+// Whether an exit status, where there is one, says what the word says.
+bool agrees(std::optional<int> status, Outcome outcome) {
+  const auto expected = static_cast<int>(info_of(outcome).exit_status);
   return status.value_or(expected) == expected;
 }
 
@@ -175,12 +174,12 @@ Result<HelperAnswer> HelperDialogue::ask(const HelperRequest &request) {
     return ask_socket(request, "no_new_privs is set and", kHelperSocket);
   }
   auto answer = ask_program(request);
-  if (!answer || (answer->reply != Reply::kNotStarted &&
-                  answer->reply != Reply::kNotSetuid)) {
+  if (!answer || (answer->outcome != Outcome::kNotStarted &&
+                  answer->outcome != Outcome::kNotSetuid)) {
     return answer;
   }
   constexpr const char *kWhat = "cannot start";
-  FixedText<2 * kMaxReplyText> where(options_.helper.view());
+  FixedText<2 * kMaxAnswerText> where(options_.helper.view());
   where.append(" (").append(answer->text.view()).append(")");
   // The socket serves what is configured for the whole host, and nothing else.
   if (!options_.config.empty()) {
@@ -198,7 +197,7 @@ Result<HelperAnswer> HelperDialogue::ask_program(const HelperRequest &request) {
   auto process = HelperProcess::start(options_.helper.c_str(), arguments.argv(),
                                       /*as_root=*/is_root(), &socket_);
   if (!process) {
-    HelperAnswer answer = {.reply = Reply::kNotStarted, .text = {}};
+    HelperAnswer answer = {.outcome = Outcome::kNotStarted, .text = {}};
     answer.text.append(describe(process.error()).view());
     return answer;
   }
@@ -277,7 +276,7 @@ Result<HelperAnswer> HelperDialogue::receive() {
     if (count > 0) {
       received_.add_filled(static_cast<std::size_t>(count));
       if (parse_offer(received_.view())) {
-        return HelperAnswer{.reply = Reply::kOffer, .text = {}};
+        return HelperAnswer{.outcome = Outcome::kOffer, .text = {}};
       }
     } else if (count == 0 || errno == ECONNRESET) {
       // Reset: it has ended without having read what we sent.
@@ -302,10 +301,11 @@ Result<HelperAnswer> HelperDialogue::judge(bool whole) {
         received_.size() == 0 ? "the helper gave no answer" : kNonsense,
         status);
   }
-  if (lets_in(answer->reply) && (!whole || !agrees(status, answer->reply))) {
+  if (is_success(answer->outcome) &&
+      (!whole || !agrees(status, answer->outcome))) {
     return no_answer("the helper's answer does not count", status);
   }
-  HelperAnswer result = {.reply = answer->reply, .text = {}};
+  HelperAnswer result = {.outcome = answer->outcome, .text = {}};
   result.text.append(answer->text);
   return result;
 }

@@ -91,7 +91,7 @@ pid_t launch_helper(Launch *launch) {
 }
 
 void say_not_started(int error) {
-  const ReplyWord word = word_of(Reply::kNotStarted);
+  const AnswerWord word = word_of(Outcome::kNotStarted);
   const char *why = strerrordesc_np(error);
   const std::string_view text = why != nullptr ? why : "unknown error";
   static_cast<void>(

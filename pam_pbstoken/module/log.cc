@@ -58,8 +58,12 @@ bool was_just_logged(std::string_view text) {
 
 }  // namespace
 
-void log_failure(const pam_handle_t *pamh, std::string_view token_id,
-                 std::string_view reason) {
+void log_refusal(const pam_handle_t *pamh, std::string_view token_id,
+                 Outcome outcome) {
+  const std::string_view reason = info_of(outcome).reason;
+  if (reason.empty()) {
+    return;
+  }
   pam_syslog(pamh, LOG_NOTICE,
              "authentication failure; tokenid=%s rhost=%s tty=%s ruser=%s "
              "reason=%s",

@@ -1,37 +1,61 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pbstoken/module/open_store.h"
 
+#include <dlfcn.h>
+
+#include <atomic>
 #include <cstdlib>
 #include <memory>
 #include <new>
 
 #include "pbstoken/module/cancel.h"
-#include "pbstoken/module/crypt_loader.h"
 #include "pbstoken/module/store_memory.h"
 
 namespace pbstoken {
 
 namespace {
 
-struct SessionDeleter {
-  void operator()(Session *session) const {
-    session->~Session();
-    std::free(session);
+// --- libxcrypt, loaded when a password hash is first needed: most processes
+// that load the module never compute one.  It stays loaded, as the module does.
+
+constinit std::atomic<CryptFunction> the_function = nullptr;
+
+CryptFunction load_crypt() {
+  CryptFunction function = the_function.load(std::memory_order_relaxed);
+  if (function != nullptr) {
+    return function;
+  }
+  // Two threads may both come here: each gets the same library and function.
+  void *library = dlopen("libcrypt.so.1", RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) {
+    return nullptr;
+  }
+  function = reinterpret_cast<CryptFunction>(dlsym(library, "crypt_rn"));
+  the_function.store(function, std::memory_order_relaxed);
+  return function;
+}
+
+// --- the store of a handle
+
+struct StoreDeleter {
+  void operator()(OpenStore *opened) const {
+    opened->~OpenStore();
+    std::free(opened);
   }
 };
 // On the heap from the start: it takes more than a small stack has to spare.
-using OwnedSession = std::unique_ptr<Session, SessionDeleter>;
+using OwnedStore = std::unique_ptr<OpenStore, StoreDeleter>;
 
-OwnedSession make_session() {
-  void *place = std::malloc(sizeof(Session));
-  return OwnedSession(place != nullptr ? new (place) Session : nullptr);
+OwnedStore make_store() {
+  void *place = std::malloc(sizeof(OpenStore));
+  return OwnedStore(place != nullptr ? new (place) OpenStore : nullptr);
 }
 
-void free_session(pam_handle_t * /*pamh*/, void *data, int /*status*/) {
-  const OwnedSession session(static_cast<Session *>(data));
+void free_store(pam_handle_t * /*pamh*/, void *data, int /*status*/) {
+  const OwnedStore opened(static_cast<OpenStore *>(data));
 }
 
-// The options that make one session another.
+// The options that make one open store another.
 using DataName = FixedText<kMaxPath + 64>;
 DataName data_name(const ModuleOptions &options) {
   DataName name("pam_pbstoken ");
@@ -42,35 +66,35 @@ DataName data_name(const ModuleOptions &options) {
 
 }  // namespace
 
-Result<Session *> open_session(pam_handle_t *pamh,
+Result<OpenStore *> open_store(pam_handle_t *pamh,
                                const ModuleOptions &options) {
   const DataName name = data_name(options);
   const void *existing = nullptr;
   if (pam_get_data(pamh, name.c_str(), &existing) == PAM_SUCCESS &&
       existing != nullptr) {
     // Ours to change: libpam's const only says that it does not look inside.
-    return static_cast<Session *>(const_cast<void *>(existing));
+    return static_cast<OpenStore *>(const_cast<void *>(existing));
   }
   const NotCancellable from_here_on;
   const PathText path = options.config.empty()
                             ? configuration_path(options.store.view())
                             : options.config;
-  OwnedSession session = make_session();
-  if (!session) {
+  OwnedStore opened = make_store();
+  if (!opened) {
     return no_memory("cannot open the store");
   }
-  Store &store = session->store;
+  Store &store = opened->store;
   if (const auto recalled = recall_store(options.store.view(), path, &store);
       !recalled) {
     return recalled.error();
   }
   store.cache = store.cache && !options.nocache;
-  session->verifier.emplace(store, load_crypt);
-  if (pam_set_data(pamh, name.c_str(), session.get(), free_session) !=
+  opened->verifier.emplace(store, load_crypt);
+  if (pam_set_data(pamh, name.c_str(), opened.get(), free_store) !=
       PAM_SUCCESS) {
     return no_memory("cannot open the store");
   }
-  return session.release();
+  return opened.release();
 }
 
 }  // namespace pbstoken

@@ -24,23 +24,21 @@ int broken(const pam_handle_t *pamh, const Error &error, int code) {
   return error.code == Errc::kNoMemory ? PAM_BUF_ERR : code;
 }
 
-int refused(const pam_handle_t *pamh, const TokenId &id,
-            const Verification &verification) {
-  const Meaning meaning = meaning_of(verification);
-  log_failure(pamh, id.text, meaning.reason);
-  return meaning.code;
+int refused(const pam_handle_t *pamh, const TokenId &id, Outcome outcome) {
+  log_refusal(pamh, id.text, outcome);
+  return pam_code(outcome);
 }
 
 // A match is no answer here: nothing was changed.
 int refused(const pam_handle_t *pamh, const TokenId &id,
             const HelperAnswer &answer) {
-  const auto verification = verification_of(answer.reply);
-  if (verification && verification->verdict != Verdict::kMatch) {
-    return refused(pamh, id, *verification);
+  if (info_of(answer.outcome).topic == Topic::kVerification &&
+      !is_success(answer.outcome)) {
+    return refused(pamh, id, answer.outcome);
   }
-  return broken(
-      pamh, error_of(answer),
-      answer.reply == Reply::kNotPermitted ? PAM_PERM_DENIED : PAM_AUTHTOK_ERR);
+  return broken(pamh, error_of(answer),
+                answer.outcome == Outcome::kNotPermitted ? PAM_PERM_DENIED
+                                                         : PAM_AUTHTOK_ERR);
 }
 
 // Which token, and what its secret is said to be.  Asked after the
@@ -58,19 +56,16 @@ int get_credentials(pam_handle_t *pamh, const ModuleOptions &options,
       status != PAM_SUCCESS) {
     return status;
   }
-  const Meaning meaning = find_credentials(options, user, password, out);
-  if (!meaning.reason.empty()) {
-    log_failure(pamh, out->id.text, meaning.reason);
-  }
-  return meaning.code;
+  const auto outcome = find_credentials(options, user, password, out);
+  return outcome ? refused(pamh, out->id, *outcome) : PAM_SUCCESS;
 }
 
 // --- PAM_PRELIM_CHECK
 
 int check(pam_handle_t *pamh, const ModuleOptions &options) {
-  const auto session = open_session(pamh, options);
-  if (!session) {
-    return broken(pamh, session.error(), PAM_TRY_AGAIN);
+  const auto opened = open_store(pamh, options);
+  if (!opened) {
+    return broken(pamh, opened.error(), PAM_TRY_AGAIN);
   }
   if (const auto found = look_for_helper(options); !found) {
     return broken(pamh, found.error(), PAM_TRY_AGAIN);
@@ -83,13 +78,13 @@ int check(pam_handle_t *pamh, const ModuleOptions &options) {
   const NotCancellable from_here_on;
   const TokenId &id = credentials.id;
   const auto verification =
-      verify(pamh, options, *session, id, credentials.secret);
+      verify(pamh, options, *opened, id, credentials.secret);
   if (!verification) {
     return broken(pamh, verification.error(), PAM_TRY_AGAIN);
   }
-  return verification->verdict == Verdict::kMatch
+  return verification->outcome == Outcome::kMatch
              ? PAM_SUCCESS
-             : refused(pamh, id, *verification);
+             : refused(pamh, id, verification->outcome);
 }
 
 // --- PAM_UPDATE_AUTHTOK
@@ -102,21 +97,18 @@ int conclude(pam_handle_t *pamh, const TokenId &id,
         pamh, "It is not known whether the secret was changed: try both."));
     return broken(pamh, answer.error(), PAM_AUTHTOK_ERR);
   }
-  switch (answer->reply) {
-    case Reply::kDoneNotDurably:
-      log_broken(
-          pamh, "secret changed",
-          plain_error(Errc::kSystem, "not durably, or not announced", {}));
-      [[fallthrough]];
-    case Reply::kDone:
-      log_change(pamh, id.text);
-      return PAM_SUCCESS;
-    default:
-      break;
+  const OutcomeInfo &info = info_of(answer->outcome);
+  if (info.topic == Topic::kChange && is_success(answer->outcome)) {
+    if (!info.message.empty()) {
+      log_broken(pamh, "secret changed",
+                 plain_error(Errc::kSystem, info.message.data(), {}));
+    }
+    log_change(pamh, id.text);
+    return PAM_SUCCESS;
   }
   static_cast<void>(pam_error(
       pamh, "The secret was not changed: the new one does not count."));
-  if (answer->reply == Reply::kChangedMeanwhile) {
+  if (answer->outcome == Outcome::kChangedMeanwhile) {
     return broken(
         pamh, plain_error(Errc::kSystem, "somebody else has changed it", {}),
         PAM_AUTHTOK_ERR);
@@ -136,7 +128,7 @@ int update(pam_handle_t *pamh, ModuleOptions options) {
   const NotCancellable from_here_on;
   const TokenId &id = credentials.id;
   if (!is_acceptable_secret(credentials.secret)) {
-    return refused(pamh, id, {Verdict::kUnacceptableSecret, Source::kFile});
+    return refused(pamh, id, Outcome::kUnacceptableSecret);
   }
   HelperRequest request =
       request_about(pamh, options, id, HelperCommand::kRotate);
@@ -146,7 +138,7 @@ int update(pam_handle_t *pamh, ModuleOptions options) {
   if (!answer) {
     return broken(pamh, answer.error(), PAM_AUTHTOK_ERR);
   }
-  if (answer->reply != Reply::kOffer) {
+  if (answer->outcome != Outcome::kOffer) {
     return refused(pamh, id, *answer);
   }
   const std::string_view offered = dialogue.offered();

@@ -22,35 +22,26 @@ std::string_view remote_host(const pam_handle_t *pamh) {
   return static_cast<const char *>(host);
 }
 
-bool is_account_reply(Reply reply) {
-  return reply >= Reply::kAllowed && reply <= Reply::kNoUserCfg;
-}
-
-Result<Verification> verify_by_helper(const pam_handle_t *pamh,
-                                      const ModuleOptions &options,
-                                      const TokenId &id,
-                                      std::string_view secret) {
-  HelperRequest request =
-      request_about(pamh, options, id, HelperCommand::kVerify);
-  request.secret = secret;
+// Asks the helper a question whose answer is an outcome of this topic.
+Result<Outcome> ask_helper(const ModuleOptions &options,
+                           const HelperRequest &request, Topic topic) {
   HelperDialogue dialogue(options);
   const auto answer = dialogue.ask(request);
   if (!answer) {
     return answer.error();
   }
-  if (const auto verification = verification_of(answer->reply); verification) {
-    return *verification;
-  }
-  return error_of(*answer);
+  return info_of(answer->outcome).topic == topic
+             ? Result<Outcome>(answer->outcome)
+             : Result<Outcome>(error_of(*answer));
 }
 
 }  // namespace
 
 Result<Verification> verify(const pam_handle_t *pamh,
-                            const ModuleOptions &options, Session *session,
+                            const ModuleOptions &options, OpenStore *opened,
                             const TokenId &id, std::string_view secret) {
-  Verifier &verifier = *session->verifier;
-  // Before any question who we are: that is a system call.
+  Verifier &verifier = *opened->verifier;
+  // Asked before is_only_root(), which is a system call.
   if (const auto known = verifier.verify_in_segment(id, secret); known) {
     return *known;
   }
@@ -62,34 +53,34 @@ Result<Verification> verify(const pam_handle_t *pamh,
       return verification;
     }
   }
-  return verify_by_helper(pamh, options, id, secret);
+  HelperRequest request =
+      request_about(pamh, options, id, HelperCommand::kVerify);
+  request.secret = secret;
+  const auto outcome = ask_helper(options, request, Topic::kVerification);
+  return outcome ? Verification{*outcome, Source::kHelper}
+                 : Result<Verification>(outcome.error());
 }
 
-Result<Reply> ask_account(const pam_handle_t *pamh,
-                          const ModuleOptions &options, Session *session,
-                          const TokenId &id) {
+Result<Outcome> ask_account(const pam_handle_t *pamh,
+                            const ModuleOptions &options, OpenStore *opened,
+                            const TokenId &id) {
   const std::uint64_t now = realtime_now() / kNanosecondsPerSecond;
-  Verifier &verifier = *session->verifier;
+  Verifier &verifier = *opened->verifier;
   if (const auto known = verifier.cache().look_up_account(id.text); known) {
-    return reply_of(*known, now);
+    return outcome_of(*known, now);
   }
   if (is_only_root()) {
     const auto verdict = verifier.judge_beyond_segment(id);
     if (verdict) {
-      return reply_of(*verdict, now);
+      return outcome_of(*verdict, now);
     }
     if (!is_permission_error(verdict.error())) {
       return verdict.error();
     }
   }
-  HelperDialogue dialogue(options);
-  const auto answer =
-      dialogue.ask(request_about(pamh, options, id, HelperCommand::kAccount));
-  if (!answer) {
-    return answer.error();
-  }
-  return is_account_reply(answer->reply) ? Result<Reply>(answer->reply)
-                                         : Result<Reply>(error_of(*answer));
+  return ask_helper(options,
+                    request_about(pamh, options, id, HelperCommand::kAccount),
+                    Topic::kAccount);
 }
 
 HelperRequest request_about(const pam_handle_t *pamh,
@@ -104,11 +95,12 @@ HelperRequest request_about(const pam_handle_t *pamh,
 }
 
 Error error_of(const HelperAnswer &answer) {
-  if (answer.reply == Reply::kNoMemory) {
+  if (answer.outcome == Outcome::kNoMemory) {
     return no_memory("the helper cannot verify");
   }
-  return plain_error(answer.reply == Reply::kBusy ? Errc::kBusy : Errc::kSystem,
-                     "the helper:", answer.text.view());
+  return plain_error(
+      answer.outcome == Outcome::kBusy ? Errc::kBusy : Errc::kSystem,
+      "the helper:", answer.text.view());
 }
 
 }  // namespace pbstoken

@@ -168,11 +168,12 @@ Result<Buffer> compute_hash(CryptFunction crypt, const Secret &secret,
   return std::move(**computed);
 }
 
-Result<HashCheck> check_secret(CryptFunction crypt, const Secret &secret,
-                               std::string_view stored) {
+Result<std::optional<Fact>> compare_with_hash(CryptFunction crypt,
+                                              const Secret &secret,
+                                              std::string_view stored) {
   const std::string_view method = hash_method(stored);
   if (method.empty()) {
-    return HashCheck::kUnusable;
+    return std::optional<Fact>();
   }
   // As a C string, and without a NUL inside: hash_method() has seen to that.
   Buffer setting;
@@ -186,13 +187,13 @@ Result<HashCheck> check_secret(CryptFunction crypt, const Secret &secret,
   if (!*computed) {
     // What needs no memory has failed for impossible parameters.
     if (!needs_memory(method)) {
-      return HashCheck::kUnusable;
+      return std::optional<Fact>();
     }
     return no_memory("cannot hash");
   }
-  return equal_in_constant_time((*computed)->view(), stored)
-             ? HashCheck::kMatch
-             : HashCheck::kMismatch;
+  return std::optional(equal_in_constant_time((*computed)->view(), stored)
+                           ? Fact::kMatch
+                           : Fact::kMismatch);
 }
 
 }  // namespace pbstoken

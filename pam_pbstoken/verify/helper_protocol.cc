@@ -4,11 +4,14 @@
 #include <bit>
 #include <cstring>
 
+#include "pbstoken/base/secret.h"
+#include "pbstoken/base/text.h"
+
 namespace pbstoken {
 
 namespace {
 
-using Words = std::array<std::uint64_t, kReplies + 1>;
+using Words = std::array<std::uint64_t, kOutcomes + 1>;
 
 // The words are scattered by the finalizer of splitmix64: each bit of the
 // version and of the number reaches every bit of the word.
@@ -21,7 +24,7 @@ constexpr std::uint64_t scatter(std::uint64_t x) {
 // "pbstoken", so that the words are nobody else's.
 constexpr std::uint64_t kSeed = 0x706273746f6b656eU;
 
-// One for each reply and, last, the request's.
+// One word for each outcome and, last, the request's.
 constexpr Words make_words() {
   Words words{};
   for (std::size_t i = 0; i < words.size(); ++i) {
@@ -48,116 +51,47 @@ constexpr bool are_far_apart(const Words &words) {
   return true;
 }
 static_assert(are_far_apart(kWords), "another seed is needed");
-static_assert(static_cast<std::size_t>(Reply::kChangedMeanwhile) ==
-              kReplies - 1);
 
-// Nothing if no reply has this word.
-std::optional<Reply> find_reply(std::string_view bytes) {
+// Returns nullopt if no outcome has this word.
+std::optional<Outcome> find_outcome(std::string_view bytes) {
   std::uint64_t word = 0;
   std::memcpy(&word, bytes.data(), sizeof(word));
-  for (std::size_t i = 0; i < kReplies; ++i) {
+  for (std::size_t i = 0; i < kOutcomes; ++i) {
     if (kWords[i] == word) {
-      return static_cast<Reply>(i);
+      return static_cast<Outcome>(i);
     }
   }
   return std::nullopt;
 }
 
+constexpr std::size_t kWord = sizeof(AnswerWord);
+
 }  // namespace
 
-ReplyWord word_of(Reply reply) {
-  return std::bit_cast<ReplyWord>(kWords[static_cast<std::size_t>(reply)]);
-}
-
-bool lets_in(Reply reply) {
-  return reply == Reply::kMatch || reply == Reply::kAllowed ||
-         reply == Reply::kDone || reply == Reply::kDoneNotDurably;
+AnswerWord word_of(Outcome outcome) {
+  return std::bit_cast<AnswerWord>(kWords[static_cast<std::size_t>(outcome)]);
 }
 
 std::optional<Answer> parse_answer(std::string_view bytes) {
-  constexpr std::size_t kWord = sizeof(ReplyWord);
-  if (bytes.size() < kWord || bytes.size() > kWord + kMaxReplyText) {
+  if (bytes.size() < kWord || bytes.size() > kWord + kMaxAnswerText) {
     return std::nullopt;
   }
-  const auto reply = find_reply(bytes);
+  const auto outcome = find_outcome(bytes);
   const std::string_view text = slice(bytes, kWord);
-  if (!reply || *reply == Reply::kOffer || (lets_in(*reply) && !text.empty())) {
+  if (!outcome || *outcome == Outcome::kOffer ||
+      (is_success(*outcome) && !text.empty())) {
     return std::nullopt;
   }
-  return Answer{*reply, text};
+  return Answer{*outcome, text};
 }
 
 std::optional<std::string_view> parse_offer(std::string_view bytes) {
-  constexpr std::size_t kWord = sizeof(ReplyWord);
-  if (bytes.size() < kWord || find_reply(bytes) != Reply::kOffer ||
+  if (bytes.size() < kWord || find_outcome(bytes) != Outcome::kOffer ||
       !bytes.ends_with('\n')) {
     return std::nullopt;
   }
   const std::string_view secret = slice(bytes, kWord, bytes.size() - kWord - 1);
   return is_acceptable_secret(secret) ? std::optional(secret) : std::nullopt;
-}
-
-Reply reply_of(const Verification &verification) {
-  switch (verification.verdict) {
-    case Verdict::kMatch:
-      return Reply::kMatch;
-    case Verdict::kMismatch:
-      return verification.source == Source::kHash ? Reply::kWrongSecret
-                                                  : Reply::kKnownMismatch;
-    case Verdict::kUnknownToken:
-      return Reply::kUnknownToken;
-    case Verdict::kUnusableHash:
-      return Reply::kUnusableHash;
-    case Verdict::kUnacceptableSecret:
-      return Reply::kUnacceptableSecret;
-    case Verdict::kThrottled:
-      return Reply::kThrottled;
-  }
-  return Reply::kUnavailable;
-}
-
-Reply reply_of(const AccountVerdict &verdict, std::uint64_t now) {
-  switch (verdict.status) {
-    case AccountStatus::kNoUser:
-      return Reply::kNoSuchUser;
-    case AccountStatus::kNoToken:
-      return Reply::kNoSuchToken;
-    case AccountStatus::kDisabledUser:
-      return Reply::kUserDisabled;
-    case AccountStatus::kDisabledToken:
-      return Reply::kTokenDisabled;
-    case AccountStatus::kAllowed:
-      break;
-  }
-  return answer_at(verdict, now) == AccountAnswer::kAllowed ? Reply::kAllowed
-                                                            : Reply::kExpired;
-}
-
-Reply reply_of(const Error &error) {
-  return error.code == Errc::kBusy       ? Reply::kBusy
-         : error.code == Errc::kNoMemory ? Reply::kNoMemory
-                                         : Reply::kUnavailable;
-}
-
-std::optional<Verification> verification_of(Reply reply) {
-  switch (reply) {
-    case Reply::kMatch:
-      return Verification{Verdict::kMatch, Source::kHelper};
-    case Reply::kWrongSecret:
-      return Verification{Verdict::kMismatch, Source::kHash};
-    case Reply::kKnownMismatch:
-      return Verification{Verdict::kMismatch, Source::kHelper};
-    case Reply::kUnknownToken:
-      return Verification{Verdict::kUnknownToken, Source::kHelper};
-    case Reply::kUnusableHash:
-      return Verification{Verdict::kUnusableHash, Source::kHelper};
-    case Reply::kUnacceptableSecret:
-      return Verification{Verdict::kUnacceptableSecret, Source::kHelper};
-    case Reply::kThrottled:
-      return Verification{Verdict::kThrottled, Source::kHelper};
-    default:
-      return std::nullopt;
-  }
 }
 
 // --- requests
@@ -178,7 +112,7 @@ bool append_field(Buffer *out, std::string_view field) {
 }  // namespace
 
 std::uint64_t request_word() {
-  return kWords[kReplies];
+  return kWords[kOutcomes];
 }
 
 Result<Buffer> make_request(const HelperRequest &request) {

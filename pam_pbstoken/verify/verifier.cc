@@ -7,8 +7,8 @@ namespace pbstoken {
 
 namespace {
 
-Verdict verdict_of(Fact fact) {
-  return fact == Fact::kMatch ? Verdict::kMatch : Verdict::kMismatch;
+Outcome known_outcome(Fact fact) {
+  return fact == Fact::kMatch ? Outcome::kMatch : Outcome::kKnownMismatch;
 }
 
 }  // namespace
@@ -17,14 +17,14 @@ std::optional<Verification> Verifier::verify_in_segment(
     const TokenId &id, std::string_view secret) {
   // First: nobody digests a megabyte, once for each slot, for a client.
   if (!is_acceptable_secret(secret)) {
-    return Verification{Verdict::kUnacceptableSecret, Source::kFile};
+    return Verification{Outcome::kUnacceptableSecret, Source::kFile};
   }
   const auto fact = cache_.look_up(id.text, secret);
   if (!fact) {
     return std::nullopt;
   }
   counters_.count(*fact == Fact::kMatch ? Event::kHit : Event::kKnownMismatch);
-  return Verification{verdict_of(*fact), Source::kSegment};
+  return Verification{known_outcome(*fact), Source::kSegment};
 }
 
 Result<Verification> Verifier::verify(const TokenId &id,
@@ -39,15 +39,15 @@ Result<Verification> Verifier::verify(const TokenId &id,
 Result<Verification> Verifier::verify_beyond_segment(const TokenId &id,
                                                      std::string_view secret,
                                                      const Client &client) {
-  Request request = {.id = id, .secret = secret, .client = client};
+  Attempt attempt = {.id = id, .secret = secret, .client = client};
   auto snapshot = cache_.read_for_all();
   // Reading a large file costs as much as a hash, and any client can make up
   // ids: who asks for one that the segment does not know passes the gate.
   if (!snapshot && !cache_.has_slot(id.text)) {
-    if (const auto passed = pass_gate(&request); !passed) {
+    if (const auto passed = pass_gate(&attempt); !passed) {
       return passed.error();
     }
-    if (request.pass->waited) {
+    if (attempt.pass->waited) {
       if (const auto known = verify_in_segment(id, secret); known) {
         return *known;
       }
@@ -56,7 +56,7 @@ Result<Verification> Verifier::verify_beyond_segment(const TokenId &id,
   if (!snapshot) {
     snapshot.emplace(cache_.read());
   }
-  return *snapshot ? verify_in(**snapshot, &request)
+  return *snapshot ? verify_in(**snapshot, &attempt)
                    : Result<Verification>(snapshot->error());
 }
 
@@ -65,9 +65,9 @@ Result<Verification> Verifier::verify_in_file(const TokenId &id,
                                               Buffer *out_stored_hash,
                                               const Client &client) {
   if (!is_acceptable_secret(secret)) {
-    return Verification{Verdict::kUnacceptableSecret, Source::kFile};
+    return Verification{Outcome::kUnacceptableSecret, Source::kFile};
   }
-  Request request = {.id = id, .secret = secret, .client = client};
+  Attempt attempt = {.id = id, .secret = secret, .client = client};
   const auto snapshot = cache_.read();
   if (!snapshot) {
     return snapshot.error();
@@ -76,67 +76,67 @@ Result<Verification> Verifier::verify_in_file(const TokenId &id,
       stored && !out_stored_hash->append(*stored)) {
     return no_memory("cannot verify");
   }
-  return verify_in(*snapshot, &request);
+  return verify_in(*snapshot, &attempt);
 }
 
 // Held until the answer is remembered, so that whoever waits finds it.
-Result<void> Verifier::pass_gate(Request *request) {
-  const bool for_user = request->client.caller.value_or(0) != 0;
+Result<void> Verifier::pass_gate(Attempt *attempt) {
+  const bool for_user = attempt->client.caller.value_or(0) != 0;
   auto pass =
       enter_hash_gate(store_, for_user ? GateShare::kHalf : GateShare::kAll);
   if (!pass) {
     return pass.error();
   }
-  request->pass.emplace(std::move(*pass));
+  attempt->pass.emplace(std::move(*pass));
   return {};
 }
 
 Result<Verification> Verifier::verify_in(const Snapshot &snapshot,
-                                         Request *request) {
-  const auto stored = snapshot.file.find(request->id.text);
+                                         Attempt *attempt) {
+  const auto stored = snapshot.file.find(attempt->id.text);
   if (!stored) {
-    return Verification{Verdict::kUnknownToken, Source::kFile};
+    return Verification{Outcome::kUnknownToken, Source::kFile};
   }
   if (store_.cache && !cache_.is_usable()) {
     counters_.count(Event::kBypassed);
   }
-  if (const auto known = recall(snapshot, *request, *stored); known) {
+  if (const auto known = recall(snapshot, *attempt, *stored); known) {
     return *known;
   }
   if (hash_method(*stored).empty()) {
-    return Verification{Verdict::kUnusableHash, Source::kFile};
+    return Verification{Outcome::kUnusableHash, Source::kFile};
   }
-  return hash_through_gate(snapshot, request, *stored);
+  return hash_through_gate(snapshot, attempt, *stored);
 }
 
 // What the segment knows of this secret and this stored hash, which was just
 // read; it is in force again then.
 std::optional<Verification> Verifier::recall(const Snapshot &snapshot,
-                                             const Request &request,
+                                             const Attempt &attempt,
                                              std::string_view stored) {
-  const std::string_view id = request.id.text;
-  const auto fact = cache_.find_fact(id, request.secret, stored);
+  const std::string_view id = attempt.id.text;
+  const auto fact = cache_.find_fact(id, attempt.secret, stored);
   if (!fact) {
     return std::nullopt;
   }
   counters_.count(*fact == Fact::kMatch ? Event::kRecheck
                                         : Event::kKnownMismatch);
   if (snapshot.generation) {
-    cache_.remember(*fact, id, request.secret, stored, snapshot);
+    cache_.remember(*fact, id, attempt.secret, stored, snapshot);
   }
-  return Verification{verdict_of(*fact), Source::kFact};
+  return Verification{known_outcome(*fact), Source::kFact};
 }
 
 Result<Verification> Verifier::hash_through_gate(const Snapshot &snapshot,
-                                                 Request *request,
+                                                 Attempt *attempt,
                                                  std::string_view stored) {
-  const FailLimit limit(store_, request->id.text, request->client);
-  if (!request->pass && !limit.is_reached()) {
-    if (const auto passed = pass_gate(request); !passed) {
+  const FailLimit limit(store_, attempt->id.text, attempt->client);
+  if (!attempt->pass && !limit.is_reached()) {
+    if (const auto passed = pass_gate(attempt); !passed) {
       return passed.error();
     }
-    if (request->pass->waited) {
-      if (const auto known = recall(snapshot, *request, stored); known) {
+    if (attempt->pass->waited) {
+      if (const auto known = recall(snapshot, *attempt, stored); known) {
         return *known;
       }
     }
@@ -144,45 +144,40 @@ Result<Verification> Verifier::hash_through_gate(const Snapshot &snapshot,
   // Asked after the wait: others may have failed meanwhile.
   if (limit.is_reached()) {
     counters_.count(Event::kThrottled);
-    return Verification{Verdict::kThrottled, Source::kFile};
+    return Verification{Outcome::kThrottled, Source::kFile};
   }
-  auto computed = hash(request->secret, stored);
-  // Only a hash that was computed to its end is a fact.
-  if (computed && computed->source == Source::kHash) {
-    const bool match = computed->verdict == Verdict::kMatch;
-    if (!match) {
-      limit.count();
-    }
-    cache_.remember(match ? Fact::kMatch : Fact::kMismatch, request->id.text,
-                    request->secret, stored, snapshot);
+  const auto fact = hash(attempt->secret, stored);
+  if (!fact) {
+    return fact.error();
   }
-  return computed;
+  if (!*fact) {
+    return Verification{Outcome::kUnusableHash, Source::kFile};
+  }
+  if (**fact == Fact::kMismatch) {
+    limit.count();
+  }
+  cache_.remember(**fact, attempt->id.text, attempt->secret, stored, snapshot);
+  return Verification{
+      **fact == Fact::kMatch ? Outcome::kMatch : Outcome::kWrongSecret,
+      Source::kHash};
 }
 
-Result<Verification> Verifier::hash(std::string_view secret,
-                                    std::string_view stored_hash) {
+Result<std::optional<Fact>> Verifier::hash(std::string_view secret,
+                                           std::string_view stored_hash) {
   const CryptFunction crypt = load_crypt_();
   if (crypt == nullptr) {
     return plain_error(Errc::kSystem, "cannot load", "libcrypt.so.1");
   }
   Secret phrase;
   if (!phrase.assign(secret)) {
-    return Verification{Verdict::kUnacceptableSecret, Source::kFile};
+    return plain_error(Errc::kMalformed, "cannot hash", {},
+                       "the secret is too long");
   }
-  const auto check = check_secret(crypt, phrase, stored_hash);
-  if (!check) {
-    return check.error();
+  const auto fact = compare_with_hash(crypt, phrase, stored_hash);
+  if (fact) {
+    counters_.count(Event::kHash);
   }
-  counters_.count(Event::kHash);
-  switch (*check) {
-    case HashCheck::kMatch:
-      return Verification{Verdict::kMatch, Source::kHash};
-    case HashCheck::kMismatch:
-      return Verification{Verdict::kMismatch, Source::kHash};
-    case HashCheck::kUnusable:
-      break;
-  }
-  return Verification{Verdict::kUnusableHash, Source::kFile};
+  return fact;
 }
 
 // --- the account

@@ -62,7 +62,7 @@ inline Source source_of_match(Verifier *verifier, const char *id,
   const auto token_id = parse_token_id(id);
   require(token_id.has_value());
   const auto answer = verifier->verify(*token_id, secret);
-  require(answer && answer->verdict == Verdict::kMatch);
+  require(answer && answer->outcome == Outcome::kMatch);
   return answer->source;
 }
 
@@ -77,7 +77,7 @@ class Warm {
 
   void hit() {
     const auto answer = verifier_.verify(id_, kSecret);
-    require(answer && answer->verdict == Verdict::kMatch &&
+    require(answer && answer->outcome == Outcome::kMatch &&
             answer->source == Source::kSegment);
   }
   [[nodiscard]] Verifier &verifier() { return verifier_; }

@@ -130,7 +130,7 @@ class Scene {
                            .secret = secret,
                            .expected_hash = {}};
     const auto written = write_token(store, &cache, change, {});
-    return written && *written == Written::kDurably;
+    return written && *written == Outcome::kDone;
   }
 
   void remove_segment() const {
@@ -173,21 +173,23 @@ inline std::string verdict_text(const Result<Verification> &verification) {
   if (!verification) {
     return "error";
   }
-  switch (verification->verdict) {
-    case Verdict::kMatch:
+  switch (verification->outcome) {
+    case Outcome::kMatch:
       return "match";
-    case Verdict::kMismatch:
+    case Outcome::kWrongSecret:
+    case Outcome::kKnownMismatch:
       return "mismatch";
-    case Verdict::kUnknownToken:
+    case Outcome::kUnknownToken:
       return "unknown";
-    case Verdict::kUnusableHash:
+    case Outcome::kUnusableHash:
       return "unusable";
-    case Verdict::kThrottled:
+    case Outcome::kThrottled:
       return "throttled";
-    case Verdict::kUnacceptableSecret:
+    case Outcome::kUnacceptableSecret:
       return "unacceptable";
+    default:
+      return "?";
   }
-  return "?";
 }
 
 inline std::string verdict(Verifier *verifier, const std::string &id,
@@ -204,8 +206,9 @@ inline std::string answer(Verifier *verifier, const std::string &id,
   }
   constexpr const char *kSources[] = {" (segment)", " (fact)", " (hash)",
                                       " (file)", " (helper)"};
-  const bool match = verification->verdict == Verdict::kMatch;
-  const bool mismatch = verification->verdict == Verdict::kMismatch;
+  const bool match = verification->outcome == Outcome::kMatch;
+  const bool mismatch = verification->outcome == Outcome::kWrongSecret ||
+                        verification->outcome == Outcome::kKnownMismatch;
   return (match      ? "match"
           : mismatch ? "mismatch"
                      : "other") +

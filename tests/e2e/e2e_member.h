@@ -114,8 +114,8 @@ inline std::string shell_print(const std::string &bytes) {
   return text + "'";
 }
 
-inline std::string word_text(Reply reply) {
-  const ReplyWord word = word_of(reply);
+inline std::string word_text(Outcome outcome) {
+  const AnswerWord word = word_of(outcome);
   return {word.data(), word.size()};
 }
 

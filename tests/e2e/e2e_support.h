@@ -234,7 +234,7 @@ struct Program {
   bool no_argv = false;                // not even argv[0]
 };
 
-struct Outcome {
+struct RunResult {
   int status = -1;  // of the exit, or 128 and the signal
   std::string out;
   std::string err;
@@ -282,7 +282,7 @@ class Pipe {
 };
 
 // Runs it to its end.  Input and each output must fit into a pipe, 64 KiB.
-inline Outcome run(const Program &program) {
+inline RunResult run(const Program &program) {
   Pipe in;
   Pipe out;
   Pipe err;
@@ -311,7 +311,7 @@ inline Outcome run(const Program &program) {
   }
   in.close_reader();
   in.close_writer();
-  Outcome outcome;
+  RunResult outcome;
   outcome.out = out.read_all();
   outcome.err = err.read_all();
   outcome.status = wait_for(child);
@@ -320,15 +320,15 @@ inline Outcome run(const Program &program) {
 
 // --- the helper
 
-inline Outcome run_helper(const std::vector<std::string> &arguments,
-                          const std::string &input = {}) {
+inline RunResult run_helper(const std::vector<std::string> &arguments,
+                            const std::string &input = {}) {
   return run({.path = helper_path(), .arguments = arguments, .input = input});
 }
 
 // The same, of which only success is expected.
 inline std::string helper_output(const std::vector<std::string> &arguments,
                                  const std::string &input = {}) {
-  const Outcome outcome = run_helper(arguments, input);
+  const RunResult outcome = run_helper(arguments, input);
   if (outcome.status != 0) {
     fail_msg("%s: exit status %d: %s", arguments.back().c_str(), outcome.status,
              outcome.err.c_str());

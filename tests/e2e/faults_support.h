@@ -156,7 +156,7 @@ class Host {
                                       .secret = kSecret,
                                       .expected_hash = {}},
                                      {});
-    return written && *written == Written::kDurably;
+    return written && *written == Outcome::kDone;
   }
 
   // As a service of root's gets it that has been there all the time.
@@ -165,19 +165,17 @@ class Host {
     if (!verified) {
       return std::string("error: ") + describe(verified.error()).c_str();
     }
-    switch (verified->verdict) {
-      case Verdict::kMatch:
+    switch (verified->outcome) {
+      case Outcome::kMatch:
         return "match";
-      case Verdict::kMismatch:
+      case Outcome::kWrongSecret:
+      case Outcome::kKnownMismatch:
         return "mismatch";
-      case Verdict::kUnknownToken:
+      case Outcome::kUnknownToken:
         return "unknown";
-      case Verdict::kUnusableHash:
-      case Verdict::kThrottled:
-      case Verdict::kUnacceptableSecret:
-        break;
+      default:
+        return "another";
     }
-    return "another";
   }
 
   [[nodiscard]] static std::uint64_t version_word() {
@@ -189,12 +187,12 @@ class Host {
 
   // The helper under strace, whose report goes to path("trace").  Its output
   // goes to files: a helper that hangs must not hang the test.
-  Outcome run_traced(const Work &work, std::vector<std::string> options,
-                     std::vector<std::string> before_helper = {}) {
+  RunResult run_traced(const Work &work, std::vector<std::string> options,
+                       std::vector<std::string> before_helper = {}) {
     options.insert(options.begin(), {"-f", "-qq", "-o", path("trace")});
     options.insert(options.end(), before_helper.begin(), before_helper.end());
     options.insert(options.end(), {helper_path(), work.command, kId});
-    Outcome outcome =
+    RunResult outcome =
         run({.path = "/usr/bin/strace",
              .arguments = options,
              .input = input_of(work),
@@ -278,7 +276,7 @@ inline void sort_calls(std::vector<Call> *calls) {
 inline std::vector<Call> calls_of(Host *host, const Work &work,
                                   const std::vector<std::string> &before = {}) {
   host->make(work);
-  const Outcome outcome = host->run_traced(work, {"-y"}, before);
+  const RunResult outcome = host->run_traced(work, {"-y"}, before);
   if (outcome.status != 0) {
     std::fprintf(stderr, "%s: exit status %d: %s\n", work.command,
                  outcome.status, outcome.err.c_str());

@@ -77,10 +77,10 @@ inline void become(const Person &person) {
   }
 }
 
-inline Outcome run_as(const Person &person, const std::string &path,
-                      const std::vector<std::string> &arguments,
-                      const std::string &input = kSecret,
-                      const std::function<void()> &prepare = {}) {
+inline RunResult run_as(const Person &person, const std::string &path,
+                        const std::vector<std::string> &arguments,
+                        const std::string &input = kSecret,
+                        const std::function<void()> &prepare = {}) {
   return run(
       {.path = path, .arguments = arguments, .input = input, .prepare = [&] {
          become(person);
@@ -90,7 +90,7 @@ inline Outcome run_as(const Person &person, const std::string &path,
        }});
 }
 
-inline void assert_exit(const Outcome &outcome, int status,
+inline void assert_exit(const RunResult &outcome, int status,
                         const std::string &what) {
   if (outcome.status != status) {
     fail_msg("%s: exit status %d, not %d: %s", what.c_str(), outcome.status,

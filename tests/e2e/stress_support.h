@@ -123,7 +123,7 @@ class Rotation {
     progress_->begun = number;
     const auto written = write_token(store_, &cache, what, {});
     progress_->done = number;
-    return written && *written == Written::kDurably;
+    return written && *written == Outcome::kDone;
   }
 
  private:

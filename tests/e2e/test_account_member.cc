@@ -51,16 +51,16 @@ void write_services(const std::string &helper, const std::string &options) {
 
 using Who = std::function<void()>;
 
-Outcome pamtester(const Who &who, const std::string &id,
-                  const std::string &operation,
-                  const std::string &secret = kOldSecret) {
+RunResult pamtester(const Who &who, const std::string &id,
+                    const std::string &operation,
+                    const std::string &secret = kOldSecret) {
   return run({.path = "/usr/bin/pamtester",
               .arguments = {"pbstoken-test", id, operation},
               .input = secret + "\n",
               .prepare = who});
 }
 
-void assert_answer(const Outcome &outcome, const AccountRow &row) {
+void assert_answer(const RunResult &outcome, const AccountRow &row) {
   const bool right =
       row.code == PAM_SUCCESS
           ? outcome.status == 0

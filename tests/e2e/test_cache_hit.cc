@@ -50,7 +50,7 @@ void hit_makes_no_system_call(void **state) {
     for (int i = 0; i < 1000; ++i) {
       const auto hit = verifier.verify(id, kSecret);
       all = all && hit && hit->source == Source::kSegment &&
-            hit->verdict == Verdict::kMatch;
+            hit->outcome == Outcome::kMatch;
     }
     syscall(SYS_exit, all ? 0 : 1);
   });

@@ -78,7 +78,7 @@ constexpr LogForm kForms[] = {
 std::string hosts_in(const std::string &log, const LogForm &form) {
   const std::string path = scratch("log");
   write_file(path, log);
-  const Outcome outcome =
+  const RunResult outcome =
       run({.path = "/usr/bin/fail2ban-regex",
            .arguments = {"--raw", "-e", form.encoding, "-o", "ip", path,
                          std::string("pbstoken[logtype=") + form.type + "]"}});

@@ -11,7 +11,7 @@ using namespace testing;
 
 void assert_status(const std::vector<std::string> &arguments,
                    const std::string &input, int status) {
-  const Outcome outcome = run_helper(arguments, input);
+  const RunResult outcome = run_helper(arguments, input);
   if (outcome.status != status) {
     std::string line;
     for (const std::string &argument : arguments) {
@@ -89,7 +89,7 @@ void help_is_exit_0(void ** /*state*/) {
 }
 
 void help_that_nobody_can_read_is_exit_4(void ** /*state*/) {
-  const Outcome outcome =
+  const RunResult outcome =
       run({.path = helper_path(), .arguments = {"--help"}, .prepare = [] {
              dup2(open("/dev/full", O_WRONLY | O_CLOEXEC), STDOUT_FILENO);
            }});
@@ -185,10 +185,10 @@ void set_then_verify_accepts_that_secret_alone(void ** /*state*/) {
 }
 
 void set_short_secret_warns(void ** /*state*/) {
-  const Outcome weak = run_helper({"set", kId}, std::string(31, 'x'));
+  const RunResult weak = run_helper({"set", kId}, std::string(31, 'x'));
   assert_int_equal(weak.status, 0);
   assert_true(weak.err.starts_with("pbstoken-helper: warning: "));
-  const Outcome strong = run_helper({"set", kId}, std::string(32, 'x'));
+  const RunResult strong = run_helper({"set", kId}, std::string(32, 'x'));
   assert_int_equal(strong.status, 0);
   assert_text_equal(strong.err, "");
   assert_text_equal(strong.out, "");
@@ -322,14 +322,14 @@ void verify_too_many_wrong_secrets_is_exit_6(void ** /*state*/) {
   for (const char *wrong : {"wrong 1", "wrong 2"}) {
     assert_int_equal(verify("192.0.2.1", wrong).status, 1);
   }
-  const Outcome outcome = verify("192.0.2.1", "wrong 3");
+  const RunResult outcome = verify("192.0.2.1", "wrong 3");
   assert_int_equal(outcome.status, 6);
   assert_text_equal(outcome.err,
                     "pbstoken-helper: too many wrong secrets, wait a while\n");
   assert_int_equal(counter("hashes"), 2);
   // Of that host; and to rotate is no way round.
   assert_int_equal(verify("192.0.2.2", "wrong 3").status, 1);
-  const Outcome rotated =
+  const RunResult rotated =
       run_helper({"--rhost", "192.0.2.1", "rotate", kId}, "wrong 4");
   assert_int_equal(rotated.status, 6);
   assert_text_equal(rotated.out, "");
@@ -349,7 +349,7 @@ void account_answers_by_exit_status_and_says_why(void ** /*state*/) {
         {"jane@pbs!t", 1, "the user is disabled"},
         {"john@pbs!other", 1, "no section for the token"},
         {"nobody@pbs!t", 1, "no section for the user"}}) {
-    const Outcome outcome = run_helper({"account", id});
+    const RunResult outcome = run_helper({"account", id});
     assert_int_equal(outcome.status, status);
     assert_true(outcome.err.empty() == (status == 0));
     assert_true(outcome.err.find(said) != std::string::npos);
@@ -479,7 +479,7 @@ void bad_configuration_is_exit_4(void ** /*state*/) {
        {"generate", "set", "delete", "rotate", "verify"}) {
     assert_status({command, kId}, kSecret, 4);
   }
-  const Outcome outcome = run_helper({"flush"});
+  const RunResult outcome = run_helper({"flush"});
   assert_int_equal(outcome.status, 4);
   assert_text_equal(outcome.err,
                     "pbstoken-helper: /etc/pbstoken/pbs.conf:2: cache_tll: "

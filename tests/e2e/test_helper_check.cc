@@ -26,7 +26,7 @@ void assert_problems(const std::vector<std::string> &expected,
   }
   std::vector<std::string> arguments = options;
   arguments.emplace_back("check");
-  const Outcome outcome = run_helper(arguments);
+  const RunResult outcome = run_helper(arguments);
   assert_text_equal(outcome.err, "");
   assert_text_equal(outcome.out, lines);
   assert_int_equal(outcome.status, expected.empty() ? 0 : 1);
@@ -208,7 +208,7 @@ void check_prints_no_content(void ** /*state*/) {
              0640);
   write_file(kUserCfg, "user: john@pbs\n\ttopsecret topsecret\n", 0640);
   for (const char *format : {"text", "json", "json-pretty"}) {
-    const Outcome outcome = run_helper({"--output-format", format, "check"});
+    const RunResult outcome = run_helper({"--output-format", format, "check"});
     assert_int_equal(outcome.status, 1);
     for (const std::string &text : {outcome.out, outcome.err}) {
       assert_true(text.find("topsecret") == std::string::npos);
@@ -225,7 +225,7 @@ void check_many_problems_are_shown_in_part(void ** /*state*/) {
   write_file(kShadow, text + "}", 0640);
   // More than a pipe takes.
   const std::string file = scratch("problems");
-  const Outcome outcome =
+  const RunResult outcome =
       run({.path = "/bin/sh",
            .arguments = {"-c", "\"$0\" check > \"$1\"", helper_path(), file}});
   assert_int_equal(outcome.status, 1);
@@ -385,7 +385,7 @@ void check_what_is_no_file_is_named(void ** /*state*/) {
 
 void check_bad_configuration_is_exit_4(void ** /*state*/) {
   configure("cache_tll = 5\n");
-  const Outcome outcome = run_helper({"check"});
+  const RunResult outcome = run_helper({"check"});
   assert_int_equal(outcome.status, 4);
   assert_text_equal(outcome.out, "");
   assert_text_equal(outcome.err,
@@ -406,7 +406,7 @@ void check_defaults_that_etc_does_not_know_are_named(void ** /*state*/) {
   };
   write_file("/etc/passwd", without_backup(users));
   write_file("/etc/group", without_backup(groups));
-  const Outcome outcome = run_helper({"check"});
+  const RunResult outcome = run_helper({"check"});
   write_file("/etc/passwd", users);
   write_file("/etc/group", groups);
   assert_int_equal(outcome.status, 1);
@@ -442,7 +442,7 @@ void end(pid_t child) {
 
 void check_held_lock_names_the_holder(void ** /*state*/) {
   const pid_t holder = hold_lock(LOCK_EX);
-  const Outcome outcome = run_helper({"check"});
+  const RunResult outcome = run_helper({"check"});
   end(holder);
   assert_text_equal(outcome.out, std::string(kLock) +
                                      ": held for more than a second by "
@@ -456,9 +456,10 @@ void check_held_lock_names_the_holder(void ** /*state*/) {
 // Who is in no process namespace that the helper sees has no number there.
 void check_held_lock_of_an_unseen_holder_is_named(void ** /*state*/) {
   const pid_t holder = hold_lock(LOCK_EX);
-  const Outcome outcome = run({.path = "/usr/bin/unshare",
-                               .arguments = {"--pid", "--fork", "--mount-proc",
-                                             helper_path(), "check"}});
+  const RunResult outcome =
+      run({.path = "/usr/bin/unshare",
+           .arguments = {"--pid", "--fork", "--mount-proc", helper_path(),
+                         "check"}});
   end(holder);
   assert_text_equal(outcome.out, std::string(kLock) +
                                      ": held for more than a second by "
@@ -468,7 +469,7 @@ void check_held_lock_of_an_unseen_holder_is_named(void ** /*state*/) {
 
 void check_lock_of_a_reader_is_no_problem(void ** /*state*/) {
   const pid_t holder = hold_lock(LOCK_SH);
-  const Outcome outcome = run_helper({"check"});
+  const RunResult outcome = run_helper({"check"});
   end(holder);
   assert_text_equal(outcome.out, "");
   assert_int_equal(outcome.status, 0);
@@ -481,7 +482,7 @@ void check_lock_that_comes_free_is_no_problem(void ** /*state*/) {
     usleep(200000);
     return kill(holder, SIGKILL);
   });
-  const Outcome outcome = run_helper({"check"});
+  const RunResult outcome = run_helper({"check"});
   wait_for(killer);
   wait_for(holder);
   assert_text_equal(outcome.out, "");
@@ -529,7 +530,7 @@ void check_names_what_a_killed_writer_left(void ** /*state*/) {
     usleep(1000);
   }
   end(writer);
-  const Outcome outcome = run_helper({"check"});
+  const RunResult outcome = run_helper({"check"});
   assert_int_equal(outcome.status, 1);
   assert_true(outcome.out.starts_with(std::string(kDirectory) + "/token.tmp_"));
   assert_true(outcome.out.ends_with(
@@ -539,7 +540,7 @@ void check_names_what_a_killed_writer_left(void ** /*state*/) {
 void check_temporary_file_of_the_holder_is_none(void ** /*state*/) {
   write_file(std::string(kDirectory) + "/token.tmp_abcdE1", "");
   const pid_t holder = hold_lock(LOCK_EX);
-  const Outcome outcome = run_helper({"check"});
+  const RunResult outcome = run_helper({"check"});
   end(holder);
   assert_true(outcome.out.starts_with(std::string(kLock) + ": held"));
   assert_true(outcome.out.find("tmp_") == std::string::npos);
@@ -691,7 +692,7 @@ void check_version_cache_without_magic_is_named(void ** /*state*/) {
 void check_json_has_every_member(void ** /*state*/) {
   write_file(kShadow, "{\"a@pbs!t\":7}", 0644);
   for (const char *format : {"json", "json-pretty"}) {
-    const Outcome outcome = run_helper({"--output-format", format, "check"});
+    const RunResult outcome = run_helper({"--output-format", format, "check"});
     assert_int_equal(outcome.status, 1);
     rapidjson::Document array;
     array.Parse(outcome.out.c_str());
@@ -717,7 +718,7 @@ void check_that_cannot_look_is_exit_4(void ** /*state*/) {
   const std::string path = "/etc/" + std::string(256, 'x') + "/user.cfg";
   configure("user_cfg = " + path + "\n");
   write_file(kShadow, "{\"a@pbs!t\":7}", 0640);
-  const Outcome outcome = run_helper({"check"});
+  const RunResult outcome = run_helper({"check"});
   assert_int_equal(outcome.status, 4);
   assert_text_equal(outcome.out,
                     std::string(kShadow) +
@@ -726,7 +727,7 @@ void check_that_cannot_look_is_exit_4(void ** /*state*/) {
   assert_true(outcome.err.starts_with("pbstoken-helper: cannot open /etc/xx"));
   // Somebody closed standard output.
   configure("");
-  const Outcome mute =
+  const RunResult mute =
       run({.path = "/bin/sh",
            .arguments = {"-c", "\"$0\" check >/dev/full", helper_path()}});
   assert_int_equal(mute.status, 4);
@@ -735,7 +736,7 @@ void check_that_cannot_look_is_exit_4(void ** /*state*/) {
 void check_by_nobody_is_exit_3(void ** /*state*/) {
   const std::string path = install_helper();
   write_file(kShadow, "{", 0640);
-  const Outcome outcome =
+  const RunResult outcome =
       run({.path = path, .arguments = {"check"}, .prepare = become_nobody});
   assert_int_equal(outcome.status, 3);
   assert_text_equal(outcome.out, "");

@@ -341,7 +341,7 @@ void older_kernel_is_no_failure(void ** /*state*/) {
                                 : 1;
                    }),
                    0);
-  const Outcome outcome =
+  const RunResult outcome =
       run_as(kRoot, helper_path(), {"set", kId}, kSecret, be_an_older_kernel);
   assert_exit(outcome, 0, "set");
   assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
@@ -350,7 +350,7 @@ void older_kernel_is_no_failure(void ** /*state*/) {
 // Where the bounding set cannot be reduced, nor limits be raised, nor nice
 // values be lowered.
 void container_with_fewer_capabilities_is_no_failure(void ** /*state*/) {
-  const Outcome outcome =
+  const RunResult outcome =
       run({.path = "/usr/bin/setpriv",
            .arguments = {"--bounding-set=-setpcap,-sys_admin,-sys_nice,"
                          "-sys_resource",

@@ -69,7 +69,7 @@ ino_t inode_now() {
   return lstat(kShadow, &status) == 0 ? status.st_ino : 0;
 }
 
-std::string check_refused(const Outcome &outcome, const Call &call,
+std::string check_refused(const RunResult &outcome, const Call &call,
                           const Before &before) {
   std::string wrong;
   if (inode_now() != before.inode) {
@@ -108,7 +108,7 @@ std::string check_done(const Call &call, const Before &before) {
 }
 
 std::string check_failed(Host *host, const Work &work, const Call &call,
-                         const Outcome &outcome, const Before &before,
+                         const RunResult &outcome, const Before &before,
                          bool *out_new) {
   std::string wrong = check_file(work, out_new);
   switch (outcome.status) {
@@ -138,7 +138,7 @@ void fail_at(Host *host, const Work &work, const Call &call,
   const Before before = {.names = names_in(kDirectory),
                          .inode = inode_now(),
                          .version_word = Host::version_word()};
-  const Outcome outcome =
+  const RunResult outcome =
       host->run_traced(work, {"--seccomp-bpf", "-e", "trace=" + call.name, "-e",
                               injection(call, error)});
   bool is_new = false;

@@ -32,7 +32,7 @@ std::string check_names() {
 }
 
 // What is wrong after a run that was killed, or should have been.
-std::string check_killed(Host *host, const Work &work, const Outcome &outcome,
+std::string check_killed(Host *host, const Work &work, const RunResult &outcome,
                          bool helper_is_first, bool *out_new) {
   if (std::string wrong = check_file(work, out_new); !wrong.empty()) {
     return wrong;
@@ -55,7 +55,7 @@ void kill_at(Host *host, const Work &work, const Call &call,
   }
   const std::size_t litter_before = litter();
   const std::uint64_t word = Host::version_word();
-  const Outcome outcome = host->run_traced(
+  const RunResult outcome = host->run_traced(
       work,
       {"-e", "trace=" + call.name, "-e",
        "inject=" + call.name +
@@ -160,7 +160,7 @@ void generate_whose_messenger_is_killed_changes_nothing(void ** /*state*/) {
         const Work work = kEveryWork[static_cast<std::size_t>(2 + worker)];
         host->make(work);
         const struct stat before = status_of(kShadow);
-        const Outcome outcome = host->run_traced(
+        const RunResult outcome = host->run_traced(
             work, {"-P", host->path("out"), "-e", "trace=write", "-e",
                    "inject=write:signal=SIGKILL:when=1"});
         sweep->count(std::to_string(outcome.status));
@@ -182,7 +182,7 @@ void check_names_what_a_killed_writer_left(void ** /*state*/) {
       in_workers("litter", [&](Host *host, int /*worker*/, Sweep *sweep) {
         const Work work = {"set", false};
         host->make(work);
-        const Outcome outcome =
+        const RunResult outcome =
             host->run_traced(work, {"-e", "trace=renameat", "-e",
                                     "inject=renameat:signal=SIGKILL:when=1"});
         sweep->count(std::to_string(outcome.status));
@@ -190,7 +190,7 @@ void check_names_what_a_killed_writer_left(void ** /*state*/) {
         for (const std::string &each : names_in(kDirectory)) {
           name = is_litter(each) ? each : name;
         }
-        const Outcome check = run_helper({"check"});
+        const RunResult check = run_helper({"check"});
         if (name.empty() || check.out.find(name) == std::string::npos) {
           sweep->add("check does not name '" + name + "': " + check.out);
         }

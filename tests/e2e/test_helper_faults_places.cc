@@ -29,7 +29,7 @@ void make_shadow(const std::string &text) {
   write_file(kLock, "", 0660);
 }
 
-void assert_refused(const Outcome &outcome, const std::string &text,
+void assert_refused(const RunResult &outcome, const std::string &text,
                     const std::string &named) {
   if (outcome.status != 4 || outcome.err.find(named) == std::string::npos) {
     fail_msg("exit status %d: %s", outcome.status, outcome.err.c_str());
@@ -50,7 +50,7 @@ void set_under_a_size_limit_writes_all_or_nothing(void ** /*state*/) {
   for (const rlim_t limit : {rlim_t{0}, rlim_t{1}, rlim_t{100},
                              rlim_t{needed - 1}, rlim_t{needed}}) {
     make_shadow(before);
-    const Outcome outcome =
+    const RunResult outcome =
         run({.path = helper_path(),
              .arguments = {"set", kId},
              .input = kNewSecret,
@@ -94,7 +94,7 @@ void change_on_a_full_disk_writes_all_or_nothing(void ** /*state*/) {
     for (const char *command : kWriters) {
       make_shadow(before);
       write_file(filler, std::string((16 - pages - free) * kPage, 'x'));
-      const Outcome outcome = run_helper({command, kId}, kSecret);
+      const RunResult outcome = run_helper({command, kId}, kSecret);
       if (free < pages) {
         assert_refused(outcome, before, kShadow);
       } else {
@@ -127,7 +127,7 @@ void change_on_a_read_only_mount_changes_nothing(void ** /*state*/) {
   assert_int_equal(
       mount(nullptr, kDirectory, nullptr, MS_REMOUNT | MS_RDONLY, nullptr), 0);
   for (const char *command : kWriters) {
-    const Outcome outcome = run_helper({command, kId}, kSecret);
+    const RunResult outcome = run_helper({command, kId}, kSecret);
     assert_refused(outcome, before, kShadow);
     assert_text_equal(outcome.out, "");
   }
@@ -160,7 +160,7 @@ void change_under_a_foreign_lock_names_its_holder(void ** /*state*/) {
   std::vector<pid_t> writers;
   for (const char *command : kWriters) {
     writers.push_back(start_child([&] {
-      const Outcome outcome = run_helper({command, kId}, kSecret);
+      const RunResult outcome = run_helper({command, kId}, kSecret);
       return outcome.status == 4 && outcome.out.empty() &&
                      outcome.err.find("process " + std::to_string(holder) +
                                       " holds it") != std::string::npos
@@ -181,7 +181,7 @@ void change_under_a_foreign_lock_names_its_holder(void ** /*state*/) {
 
 // The first command's outcome where somebody edits the file by hand after it
 // was read and before the new one takes its place.
-Outcome run_while_edited(const Work &work, const std::string &edited) {
+RunResult run_while_edited(const Work &work, const std::string &edited) {
   const pid_t editor = start_child([&] {
     const auto is_temporary = [](const std::string &name) {
       return name.starts_with("token.tmp_");
@@ -200,7 +200,7 @@ Outcome run_while_edited(const Work &work, const std::string &edited) {
                ? 0
                : 1;
   });
-  Outcome outcome = run(
+  RunResult outcome = run(
       {.path = "/usr/bin/strace",
        .arguments = {"-f", "-qq", "-o", scratch("trace"), "-e", "trace=fsync",
                      "-e", "inject=fsync:delay_enter=2s:when=1", helper_path(),
@@ -216,7 +216,7 @@ void change_while_edited_keeps_both_changes(void ** /*state*/) {
       continue;
     }
     make_shadow(text_before(work));
-    const Outcome outcome = run_while_edited(
+    const RunResult outcome = run_while_edited(
         work, "{\"new@pbs!t\":\"$5$x\"," + text_before(work).substr(1));
     assert_int_equal(outcome.status, 0);
     // Without the other's member it is what it would have been.
@@ -240,7 +240,7 @@ void rotate_while_the_entry_is_changed_is_refused(void ** /*state*/) {
   const Work work = {"rotate", false};
   make_shadow(text_before(work));
   const std::string edited = with_token(work, kOldHash);
-  const Outcome outcome = run_while_edited(work, edited);
+  const RunResult outcome = run_while_edited(work, edited);
   assert_int_equal(outcome.status, 1);
   assert_text_equal(read_file(kShadow), edited);
 }
@@ -330,7 +330,7 @@ void with_each_planted(const std::string &path, const char *victim_is,
   std::filesystem::remove_all(path);
 }
 
-void assert_status(const Outcome &outcome, int status, const char *what) {
+void assert_status(const RunResult &outcome, int status, const char *what) {
   if (outcome.status != status) {
     fail_msg("%s: exit status %d, not %d: %s", what, outcome.status, status,
              outcome.err.c_str());
@@ -340,7 +340,7 @@ void assert_status(const Outcome &outcome, int status, const char *what) {
 void change_planted_file_or_lock_is_exit_4(void ** /*state*/) {
   with_each_planted(kShadow, "file", [](const char *what) {
     for (const char *command : kWriters) {
-      const Outcome outcome = run_helper({command, kId}, kSecret);
+      const RunResult outcome = run_helper({command, kId}, kSecret);
       assert_status(outcome, 4, what);
       assert_text_equal(outcome.out, "");
     }
@@ -348,7 +348,7 @@ void change_planted_file_or_lock_is_exit_4(void ** /*state*/) {
   make_shadow(text_before(kSet));
   with_each_planted(kLock, "file", [](const char *what) {
     for (const char *command : kWriters) {
-      const Outcome outcome = run_helper({command, kId}, kSecret);
+      const RunResult outcome = run_helper({command, kId}, kSecret);
       assert_status(outcome, 4, what);
       assert_text_equal(outcome.out, "");
     }
@@ -362,7 +362,7 @@ void change_planted_directory_is_exit_4(void ** /*state*/) {
     // A directory is no fault, but where a store begins.
     const bool is_fault = std::string_view(what) != "directory";
     for (const char *command : {"set", "generate"}) {
-      const Outcome outcome = run_helper({command, kId}, kSecret);
+      const RunResult outcome = run_helper({command, kId}, kSecret);
       assert_status(outcome, is_fault ? 4 : 0, what);
       assert_true(!is_fault || outcome.out.empty());
     }
@@ -434,7 +434,7 @@ void change_while_places_are_swapped_reaches_no_other_file(void ** /*state*/) {
   int refused = 0;
   for (int i = 0; i < 400 && (done == 0 || refused < 20); ++i) {
     for (const char *command : {"set", "delete"}) {
-      const Outcome outcome = run_helper({command, kId}, kSecret);
+      const RunResult outcome = run_helper({command, kId}, kSecret);
       if (outcome.status == 4) {
         ++refused;
       } else {
@@ -493,9 +493,9 @@ void locks_of_a_stranger_hold_up_nobody(void ** /*state*/) {
                                         {"verify", kNewSecret},
                                         {"rotate", kNewSecret},
                                         {"flush", ""}}) {
-    const Outcome outcome = std::string_view(command) == "flush"
-                                ? run_helper({command})
-                                : run_helper({command, kId}, secret);
+    const RunResult outcome = std::string_view(command) == "flush"
+                                  ? run_helper({command})
+                                  : run_helper({command, kId}, secret);
     assert_status(outcome, 0, command);
   }
   kill(holder, SIGKILL);

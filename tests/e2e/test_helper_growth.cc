@@ -258,7 +258,7 @@ void changed_text_is_whole_or_none(void ** /*state*/) {
 void answer_is_sent_whole_or_not(void ** /*state*/) {
   sweep_all_lengths("answer", [](const std::string &text) {
     return [text](std::string * /*out*/) {
-      return send_answer(Reply::kWrongSecret, text) == ExitStatus::kRefused;
+      return send_answer(Outcome::kWrongSecret, text) == ExitStatus::kRefused;
     };
   });
 }

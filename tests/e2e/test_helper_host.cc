@@ -14,10 +14,10 @@ using namespace testing;
 constexpr const char *kUuid = "/proc/sys/kernel/random/uuid";
 
 // What run() gives in a mount namespace of its own, as change() has made it.
-Outcome run_on_host(const std::function<int()> &change, const Person &person,
-                    const std::vector<std::string> &arguments,
-                    const std::string &input = kSecret,
-                    const std::function<void()> &prepare = {}) {
+RunResult run_on_host(const std::function<int()> &change, const Person &person,
+                      const std::vector<std::string> &arguments,
+                      const std::string &input = kSecret,
+                      const std::function<void()> &prepare = {}) {
   const std::string path = install_helper();
   return run(
       {.path = path, .arguments = arguments, .input = input, .prepare = [&] {
@@ -31,7 +31,7 @@ Outcome run_on_host(const std::function<int()> &change, const Person &person,
        }});
 }
 
-void assert_refused(const Outcome &outcome, const std::string &message) {
+void assert_refused(const RunResult &outcome, const std::string &message) {
   assert_text_equal(outcome.err, "pbstoken-helper: " + message + "\n");
   assert_int_equal(outcome.status, 4);
   assert_text_equal(outcome.out, "");
@@ -50,7 +50,7 @@ int fresh_host(void **state) {
 
 // --- where new secrets come from
 
-Outcome generate_from(const std::string &file) {
+RunResult generate_from(const std::string &file) {
   return run_on_host(
       [&] { return mount(file.c_str(), kUuid, nullptr, MS_BIND, nullptr); },
       kRoot, {"generate", kId});
@@ -65,7 +65,7 @@ void generate_without_the_kernels_uuid_changes_nothing(void ** /*state*/) {
                  "cannot use " + name + ": it is not the kernel's");
   assert_refused(generate_from("/proc/version"),
                  "cannot use " + name + ": it holds no random UUID");
-  const Outcome brief = generate_from("/proc/sys/kernel/ostype");
+  const RunResult brief = generate_from("/proc/sys/kernel/ostype");
   assert_int_equal(brief.status, 4);
   assert_true(brief.err.starts_with("pbstoken-helper: cannot read " + name));
   assert_text_equal(read_file(kShadow), shadow_of({{kId, kHash}}));
@@ -96,7 +96,7 @@ void set_on_a_file_system_without_attributes_works(void ** /*state*/) {
   assert_int_equal(mount("ramfs", kDirectory, "ramfs", 0, nullptr), 0);
   write_shadow({{kId, kHash}});
   assert_int_equal(chown(kShadow, 1234, 5678), 0);
-  const Outcome outcome = run_helper({"set", kId}, kWrongSecret);
+  const RunResult outcome = run_helper({"set", kId}, kWrongSecret);
   const struct stat status = status_of(kShadow);
   const int code = authenticate(kId, kWrongSecret);
   umount(kDirectory);
@@ -118,7 +118,7 @@ void change_beyond_the_largest_file_changes_nothing(void ** /*state*/) {
   write_file(kShadow, "{" + member + "}", 0640);
   assert_int_equal(status_of(kShadow).st_size, kLargest);
   const struct stat before = status_of(kShadow);
-  const Outcome outcome = run_helper({"set", kId}, kSecret);
+  const RunResult outcome = run_helper({"set", kId}, kSecret);
   assert_int_equal(outcome.status, 4);
   assert_text_equal(outcome.err, "pbstoken-helper: cannot write " +
                                      std::string(kShadow) + ": too large\n");

@@ -16,8 +16,8 @@ namespace {
 
 using namespace testing;
 
-Outcome run_as_nobody(const std::string &path,
-                      const std::vector<std::string> &arguments) {
+RunResult run_as_nobody(const std::string &path,
+                        const std::vector<std::string> &arguments) {
   return run({.path = path,
               .arguments = arguments,
               .input = kSecret,
@@ -41,7 +41,7 @@ void command_of_a_caller_in_no_group_is_exit_3(void ** /*state*/) {
   write_shadow({{kId, kHash}});
   const std::string path = install_helper(0, 04755);
   for (const auto &arguments : kEveryCommand) {
-    const Outcome outcome = run_as_nobody(path, arguments);
+    const RunResult outcome = run_as_nobody(path, arguments);
     assert_int_equal(outcome.status, 3);
     assert_text_equal(outcome.out, "");
     assert_true(outcome.err.starts_with("pbstoken-helper: "));
@@ -62,7 +62,7 @@ void command_of_a_helper_that_is_not_setuid_root_is_exit_4(void ** /*state*/) {
   for (const std::string &path :
        {install_helper(0, 0755), install_helper(kBackup, 04755)}) {
     for (const auto &arguments : kEveryCommand) {
-      const Outcome outcome = run_as_nobody(path, arguments);
+      const RunResult outcome = run_as_nobody(path, arguments);
       assert_int_equal(outcome.status, 4);
       assert_text_equal(outcome.out, "");
     }
@@ -72,9 +72,9 @@ void command_of_a_helper_that_is_not_setuid_root_is_exit_4(void ** /*state*/) {
 void command_of_real_root_works_setuid_or_not(void ** /*state*/) {
   write_shadow({{kId, kHash}});
   for (const mode_t mode : {0755U, 04755U}) {
-    const Outcome outcome = run({.path = install_helper(0, mode),
-                                 .arguments = {"verify", kId},
-                                 .input = kSecret});
+    const RunResult outcome = run({.path = install_helper(0, mode),
+                                   .arguments = {"verify", kId},
+                                   .input = kSecret});
     assert_int_equal(outcome.status, 0);
   }
 }
@@ -82,7 +82,7 @@ void command_of_real_root_works_setuid_or_not(void ** /*state*/) {
 // --- what a caller may hand over
 
 void command_without_argv_is_exit_2(void ** /*state*/) {
-  const Outcome outcome = run({.path = helper_path(), .no_argv = true});
+  const RunResult outcome = run({.path = helper_path(), .no_argv = true});
   assert_int_equal(outcome.status, 2);
   assert_true(outcome.err.starts_with("pbstoken-helper: "));
   assert_int_equal(
@@ -94,13 +94,13 @@ void command_without_argv_is_exit_2(void ** /*state*/) {
 // A message must not land in token.shadow, whose descriptor would be 2.
 void set_with_closed_descriptors_writes_a_whole_file(void ** /*state*/) {
   write_shadow({{kOldId, kOldHash}});
-  const Outcome outcome = run({.path = helper_path(),
-                               .arguments = {"set", kId},
-                               .input = "short",
-                               .prepare = [] {
-                                 close(STDOUT_FILENO);
-                                 close(STDERR_FILENO);
-                               }});
+  const RunResult outcome = run({.path = helper_path(),
+                                 .arguments = {"set", kId},
+                                 .input = "short",
+                                 .prepare = [] {
+                                   close(STDOUT_FILENO);
+                                   close(STDERR_FILENO);
+                                 }});
   assert_int_equal(outcome.status, 0);
   assert_int_equal(parse_json(read_file(kShadow)).MemberCount(), 2);
   assert_pam(authenticate(kId, "short"), PAM_SUCCESS);
@@ -125,14 +125,14 @@ void command_with_all_descriptors_closed_answers_the_same(void ** /*state*/) {
 }
 
 void set_with_many_inherited_descriptors_works(void ** /*state*/) {
-  const Outcome outcome = run({.path = helper_path(),
-                               .arguments = {"set", kId},
-                               .input = kSecret,
-                               .prepare = [] {
-                                 for (int i = 0; i < 500; ++i) {
-                                   fcntl(STDERR_FILENO, F_DUPFD, 100);
-                                 }
-                               }});
+  const RunResult outcome = run({.path = helper_path(),
+                                 .arguments = {"set", kId},
+                                 .input = kSecret,
+                                 .prepare = [] {
+                                   for (int i = 0; i < 500; ++i) {
+                                     fcntl(STDERR_FILENO, F_DUPFD, 100);
+                                   }
+                                 }});
   assert_int_equal(outcome.status, 0);
 }
 
@@ -160,10 +160,10 @@ void lower_limits(bool hard_ones_too) {
 }
 
 void set_under_lowered_limits_works(void ** /*state*/) {
-  const Outcome outcome = run({.path = helper_path(),
-                               .arguments = {"set", kId},
-                               .input = kSecret,
-                               .prepare = [] { lower_limits(false); }});
+  const RunResult outcome = run({.path = helper_path(),
+                                 .arguments = {"set", kId},
+                                 .input = kSecret,
+                                 .prepare = [] { lower_limits(false); }});
   if (outcome.status != 0) {
     fail_msg("exit status %d: %s", outcome.status, outcome.err.c_str());
   }
@@ -176,10 +176,10 @@ void set_under_lowered_hard_limits_works_if_root_may_raise_them(
     void ** /*state*/) {
   write_shadow({{kOldId, kOldHash}});
   const bool may_raise = prctl(PR_CAPBSET_READ, CAP_SYS_RESOURCE) == 1;
-  const Outcome outcome = run({.path = helper_path(),
-                               .arguments = {"set", kId},
-                               .input = kSecret,
-                               .prepare = [] { lower_limits(true); }});
+  const RunResult outcome = run({.path = helper_path(),
+                                 .arguments = {"set", kId},
+                                 .input = kSecret,
+                                 .prepare = [] { lower_limits(true); }});
   if (outcome.status != (may_raise ? 0 : 4)) {
     fail_msg("exit status %d: %s", outcome.status, outcome.err.c_str());
   }
@@ -191,7 +191,7 @@ void set_under_lowered_hard_limits_works_if_root_may_raise_them(
 void set_in_a_hostile_environment_works(void ** /*state*/) {
   const std::string gone = scratch("gone");
   std::filesystem::create_directory(gone);
-  const Outcome outcome =
+  const RunResult outcome =
       run({.path = helper_path(),
            .arguments = {"set", kId, "--output-format", "json"},
            .input = kSecret,
@@ -256,7 +256,7 @@ void assert_writers_refuse(const Planted &planted, const std::string &path) {
   planted.plant(path);
   const struct stat before = status_of(path);
   for (const char *command : {"generate", "set", "delete"}) {
-    const Outcome outcome = run_helper({command, kId}, kSecret);
+    const RunResult outcome = run_helper({command, kId}, kSecret);
     if (outcome.status != 4) {
       fail_msg("%s, %s: exit status %d", planted.what, command, outcome.status);
     }

@@ -260,7 +260,7 @@ void list_json_is_one_line_and_pretty_is_not(void ** /*state*/) {
 void list_of_bad_files_is_exit_4(void ** /*state*/) {
   write_every_kind();
   write_accounts("user: john@pbs\n\tpassword topsecret\n");
-  Outcome outcome = run_helper({"list"});
+  RunResult outcome = run_helper({"list"});
   assert_int_equal(outcome.status, 4);
   assert_text_equal(outcome.out, "");
   assert_text_equal(outcome.err,
@@ -277,7 +277,7 @@ void list_of_bad_files_is_exit_4(void ** /*state*/) {
 
 void list_by_nobody_is_exit_3(void ** /*state*/) {
   const std::string path = install_helper();
-  const Outcome outcome =
+  const RunResult outcome =
       run({.path = path, .arguments = {"list"}, .prepare = become_nobody});
   assert_int_equal(outcome.status, 3);
   assert_text_equal(outcome.out, "");
@@ -308,7 +308,7 @@ void list_of_many_tokens_is_whole(void ** /*state*/) {
   write_shadow(tokens);
   write_accounts(accounts);
   const std::string file = scratch("list");
-  const Outcome outcome =
+  const RunResult outcome =
       run({.path = "/bin/sh",
            .arguments = {"-c", "\"$0\" list > \"$1\"", helper_path(), file}});
   assert_int_equal(outcome.status, 0);

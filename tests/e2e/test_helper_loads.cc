@@ -25,7 +25,7 @@ std::set<std::string> lines_of(const std::string &text) {
 
 // Without its version, as in `malloc@GLIBC_2.2.5`.
 std::set<std::string> imported_symbols() {
-  const Outcome outcome =
+  const RunResult outcome =
       run({.path = "/usr/bin/nm",
            .arguments = {"-D", "--undefined-only", "--format=just-symbols",
                          helper_path()}});
@@ -70,7 +70,7 @@ void helper_imports_nothing_that_loads_code(void ** /*state*/) {
 }
 
 void helper_needs_libc_and_libcrypt_alone(void ** /*state*/) {
-  const Outcome outcome = run(
+  const RunResult outcome = run(
       {.path = "/usr/bin/readelf", .arguments = {"-d", "-W", helper_path()}});
   assert_exit(outcome, 0, "readelf");
   std::set<std::string> libraries;
@@ -118,7 +118,7 @@ std::string trace_of(const std::string &user, const Traced &traced) {
       "-u", user,  scratch("installed-helper")};
   arguments.insert(arguments.end(), traced.arguments.begin(),
                    traced.arguments.end());
-  const Outcome outcome =
+  const RunResult outcome =
       run({.path = "/usr/bin/strace",
            .arguments = arguments,
            .input = kSecret,

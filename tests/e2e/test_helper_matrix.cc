@@ -271,7 +271,7 @@ struct Cell {
            (environment.may_fail && status != 0 && status != 7);
   }
 
-  [[nodiscard]] Outcome run() const {
+  [[nodiscard]] RunResult run() const {
     std::vector<std::string> arguments = environment.arguments;
     arguments.insert(arguments.end(), task.arguments.begin(),
                      task.arguments.end());
@@ -323,7 +323,7 @@ void assert_cell(const Cell &cell) {
   std::filesystem::remove(kShadow);
   write_shadow(kTokens);
   assert_int_equal(chown(kShadow, kBackup, kBackup), 0);
-  const Outcome outcome = cell.run();
+  const RunResult outcome = cell.run();
   if (!cell.is_expected(outcome.status)) {
     fail_msg("%s: exit status %d, not %d: %.300s", cell.name().c_str(),
              outcome.status, cell.expected_status(), outcome.err.c_str());

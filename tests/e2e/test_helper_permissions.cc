@@ -48,7 +48,7 @@ void assert_untouched() {
                     shadow_of({{kId, kHash}, {kOldId, kOldHash}}));
 }
 
-void assert_refused(const Outcome &outcome, const std::string &what) {
+void assert_refused(const RunResult &outcome, const std::string &what) {
   assert_exit(outcome, 3, what);
   assert_text_equal(outcome.out, "");
   if (!outcome.err.starts_with("pbstoken-helper: not permitted: ")) {
@@ -170,7 +170,7 @@ void config_option_is_refused_to_all_but_root(void ** /*state*/) {
         std::vector<std::string> with_config = {"--config", path};
         with_config.insert(with_config.end(), arguments.begin(),
                            arguments.end());
-        const Outcome outcome = run_as(person, helper, with_config);
+        const RunResult outcome = run_as(person, helper, with_config);
         assert_refused(outcome, person.name);
         assert_text_equal(outcome.err,
                           "pbstoken-helper: not permitted: --config is for "
@@ -197,13 +197,13 @@ void bad_configuration_is_quoted_to_root_alone(void ** /*state*/) {
   const std::string helper = install_helper();
   write_file(kConfiguration, "cache_ttl = 5\nhunter2\n", 0600);
   for (const Person &person : {kStranger, kMember, kAdmin}) {
-    const Outcome outcome = run_as(person, helper, {"verify", kId});
+    const RunResult outcome = run_as(person, helper, {"verify", kId});
     assert_exit(outcome, 4, person.name);
     assert_true(outcome.err.starts_with("pbstoken-helper: cannot use "));
     assert_true(outcome.err.find("hunter2") == std::string::npos);
     assert_true(outcome.err.find(":2") == std::string::npos);
   }
-  const Outcome outcome = run_as(kRoot, helper, {"verify", kId});
+  const RunResult outcome = run_as(kRoot, helper, {"verify", kId});
   assert_exit(outcome, 4, "root");
   assert_true(outcome.err.find(":2: hunter2: ") != std::string::npos);
 }
@@ -219,7 +219,7 @@ struct Answer {
 void assert_answers(const Person &person, const std::vector<Answer> &answers) {
   const std::string helper = install_helper();
   for (const Answer &answer : answers) {
-    const Outcome outcome =
+    const RunResult outcome =
         run_as(person, helper, answer.arguments, answer.input);
     assert_exit(outcome, answer.status,
                 std::string(person.name) + ", " + answer.arguments[0]);
@@ -270,7 +270,7 @@ void member_may_rotate_where_the_store_says_so(void ** /*state*/) {
                             {{"delete", kId}, "", 3},
                             {{"status"}, "", 3},
                             {{"flush"}, "", 3}});
-    const Outcome outcome =
+    const RunResult outcome =
         run_as(person, helper, {"rotate", "--output-format=json", kId}, secret);
     assert_exit(outcome, 0, person.name);
     secret = parse_json(outcome.out)["value"].GetString();
@@ -362,7 +362,7 @@ void groups_by_name_are_looked_up(void ** /*state*/) {
   const std::string helper = install_helper();
   assert_exit(run_as(kMember, helper, {"verify", kId}), 0, "member");
   assert_exit(run_as(kAdmin, helper, {"flush"}), 0, "admin");
-  const Outcome outcome = run_as(kMember, helper, {"flush"});
+  const RunResult outcome = run_as(kMember, helper, {"flush"});
   assert_text_equal(outcome.err,
                     "pbstoken-helper: not permitted: only root or group "
                     "admins may do this\n");
@@ -374,8 +374,8 @@ void group_file_that_cannot_be_read_is_exit_4(void ** /*state*/) {
   const std::string helper = install_helper();
   std::filesystem::rename("/etc/group", "/etc/group.away");
   std::filesystem::create_directory("/etc/group");
-  const Outcome member = run_as(kMember, helper, {"verify", kId});
-  const Outcome root = run_as(kRoot, helper, {"verify", kId});
+  const RunResult member = run_as(kMember, helper, {"verify", kId});
+  const RunResult root = run_as(kRoot, helper, {"verify", kId});
   std::filesystem::remove("/etc/group");
   std::filesystem::rename("/etc/group.away", "/etc/group");
   assert_exit(member, 4, "member");
@@ -383,9 +383,9 @@ void group_file_that_cannot_be_read_is_exit_4(void ** /*state*/) {
 }
 
 void root_by_its_real_uid_may_do_everything(void ** /*state*/) {
-  const Outcome outcome = run({.path = install_helper(),
-                               .arguments = {"delete", kOldId},
-                               .prepare = become_nobody_effectively});
+  const RunResult outcome = run({.path = install_helper(),
+                                 .arguments = {"delete", kOldId},
+                                 .prepare = become_nobody_effectively});
   assert_exit(outcome, 0, "real uid 0");
 }
 
@@ -409,7 +409,7 @@ void helper_without_the_setuid_bit_is_exit_4(void ** /*state*/) {
   for (const Person &person : {kStranger, kMember, kAdmin}) {
     for (const std::vector<std::string> &arguments :
          {std::vector<std::string>{"verify", kId}, {"nosuch"}, {"--help"}}) {
-      const Outcome outcome = run_as(person, helper, arguments);
+      const RunResult outcome = run_as(person, helper, arguments);
       assert_exit(outcome, 4, person.name);
       assert_text_equal(
           outcome.err,

@@ -775,7 +775,7 @@ void terminal_of_others_is_left_alone(void ** /*state*/) {
 
 // As a shell leaves it behind that has ended: in the background, where nobody
 // can bring it to the front.
-Outcome run_as_orphan(const Person &person, const std::string &command) {
+RunResult run_as_orphan(const Person &person, const std::string &command) {
   int master = -1;
   int slave = -1;
   assert_int_equal(openpty(&master, &slave, nullptr, nullptr, nullptr), 0);
@@ -816,7 +816,7 @@ Outcome run_as_orphan(const Person &person, const std::string &command) {
 void terminal_of_an_orphan_is_exit_4(void ** /*state*/) {
   for (const auto &[person, command] :
        {std::pair{kMember, "verify"}, {kAdmin, "set"}}) {
-    const Outcome outcome = run_as_orphan(person, command);
+    const RunResult outcome = run_as_orphan(person, command);
     assert_int_equal(outcome.status, 4);
     assert_text_equal(outcome.err,
                       "pbstoken-helper: cannot read the secret from standard "

@@ -187,7 +187,7 @@ void retire_while_somebody_holds_the_lock_is_exit_4(void ** /*state*/) {
   use_store();
   const int lock = open(kLock, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
   assert_int_equal(flock(lock, LOCK_EX), 0);
-  const Outcome outcome = run_helper({"--output-format", "json", "retire"});
+  const RunResult outcome = run_helper({"--output-format", "json", "retire"});
   close(lock);
   assert_int_equal(outcome.status, 4);
   assert_true(outcome.err.starts_with(std::string("pbstoken-helper: ") +
@@ -202,7 +202,7 @@ void retire_while_somebody_holds_the_lock_is_exit_4(void ** /*state*/) {
 void retire_without_output_is_exit_4_and_done(void ** /*state*/) {
   write_shadow({{kId, kHash}});
   use_store();
-  const Outcome outcome =
+  const RunResult outcome =
       run({.path = helper_path(), .arguments = {"retire"}, .prepare = [] {
              dup2(open("/dev/full", O_WRONLY | O_CLOEXEC), STDOUT_FILENO);
            }});

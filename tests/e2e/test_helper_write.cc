@@ -158,7 +158,7 @@ void change_malformed_file_is_exit_4_and_untouched(void ** /*state*/) {
     const struct stat before = status_of(kShadow);
     for (const char *command :
          {"generate", "set", "delete", "rotate", "verify"}) {
-      const Outcome outcome = run_helper({command, kId}, kSecret);
+      const RunResult outcome = run_helper({command, kId}, kSecret);
       assert_int_equal(outcome.status, 4);
       assert_text_equal(outcome.out, "");
       const std::string begin =
@@ -267,7 +267,7 @@ void set_missing_file_is_made_for_upstream(void ** /*state*/) {
 
 void set_missing_directory_is_exit_4(void ** /*state*/) {
   std::filesystem::remove_all(kDirectory);
-  const Outcome outcome = run_helper({"set", kId}, kSecret);
+  const RunResult outcome = run_helper({"set", kId}, kSecret);
   assert_int_equal(outcome.status, 4);
   assert_false(std::filesystem::exists(kDirectory));
 }
@@ -281,10 +281,10 @@ void assert_undelivered_changes_nothing(void (*prepare)()) {
   const std::string before = read_file(kShadow);
   const struct stat status = status_of(kShadow);
   for (const char *command : {"generate", "rotate"}) {
-    const Outcome outcome = run({.path = helper_path(),
-                                 .arguments = {command, kId},
-                                 .input = kSecret,
-                                 .prepare = prepare});
+    const RunResult outcome = run({.path = helper_path(),
+                                   .arguments = {command, kId},
+                                   .input = kSecret,
+                                   .prepare = prepare});
     if (outcome.status != 4) {
       fail_msg("%s: exit status %d", command, outcome.status);
     }
@@ -335,7 +335,7 @@ void set_full_disk_changes_nothing(void ** /*state*/) {
   const std::string filler = std::string(kDirectory) + "/filler";
   write_file(filler, std::string(65536, 'x'));
   assert_int_equal(run_helper({"set", kId}, kWrongSecret).status, 4);
-  const Outcome generated = run_helper({"generate", kId});
+  const RunResult generated = run_helper({"generate", kId});
   assert_int_equal(generated.status, 4);
   assert_text_equal(generated.out, "");
   std::filesystem::remove(filler);
@@ -347,7 +347,7 @@ void set_read_only_directory_is_exit_4(void ** /*state*/) {
   write_shadow({{kId, kHash}});
   assert_int_equal(
       mount(nullptr, kDirectory, nullptr, MS_REMOUNT | MS_RDONLY, nullptr), 0);
-  const Outcome outcome = run_helper({"set", kId}, kWrongSecret);
+  const RunResult outcome = run_helper({"set", kId}, kWrongSecret);
   assert_int_equal(mount(nullptr, kDirectory, nullptr, MS_REMOUNT, nullptr), 0);
   assert_int_equal(outcome.status, 4);
   assert_text_equal(read_file(kShadow), shadow_of({{kId, kHash}}));
@@ -387,7 +387,7 @@ void set_while_somebody_holds_the_lock_is_exit_4(void ** /*state*/) {
   const struct stat before = status_of(kShadow);
   const int lock = open(kLock, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
   assert_int_equal(flock(lock, LOCK_EX), 0);
-  const Outcome outcome = run_helper({"set", kId}, kWrongSecret);
+  const RunResult outcome = run_helper({"set", kId}, kWrongSecret);
   // Readers take no lock.
   assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
   close(lock);

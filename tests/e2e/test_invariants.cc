@@ -118,7 +118,7 @@ bool change(const Scene &scene, std::string_view secret,
                                     .secret = secret,
                                     .expected_hash = expected},
                                    {});
-  return written && *written == Written::kDurably;
+  return written && *written == Outcome::kDone;
 }
 
 void i1_after_set_rotate_and_delete_the_old_secret_is_refused_everywhere(

@@ -278,7 +278,7 @@ void authenticate_flushed_segments_are_let_go(void ** /*state*/) {
 // --- the file itself
 
 void module_exports_its_entry_points_only(void ** /*state*/) {
-  const Outcome listed =
+  const RunResult listed =
       run({.path = "/usr/bin/nm",
            .arguments = {"-D", "--defined-only", module_path()}});
   assert_int_equal(listed.status, 0);

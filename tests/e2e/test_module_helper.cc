@@ -294,12 +294,12 @@ void log_refusal_of_the_helper_has_its_reason(void ** /*state*/) {
   refused(kId, kWrongSecret, "wrong secret");
   refused("other@pbs!t", kSecret, "unknown token");
   refused("bad@pbs!t", kSecret, "unusable stored hash");
-  write_service_with_script(shell_print(word_text(Reply::kThrottled)) +
+  write_service_with_script(shell_print(word_text(Outcome::kThrottled)) +
                             "; exit 6");
   refused(kId, kSecret, "throttled");
   assert_pam(authenticate_as_member(kId, kSecret), PAM_AUTH_ERR);
   log_lines();
-  write_service_with_script(shell_print(word_text(Reply::kKnownMismatch)) +
+  write_service_with_script(shell_print(word_text(Outcome::kKnownMismatch)) +
                             "; exit 1");
   refused(kId, kSecret, "known mismatch");
 }
@@ -317,7 +317,7 @@ void log_what_the_helper_says_is_broken(void ** /*state*/) {
       "cannot verify: the helper: not permitted: only root or group pbstoken "
       "may do this");
   // Whatever it says is one line of bounded length, and nothing of it counts.
-  write_service_with_script(shell_print(word_text(Reply::kUnavailable)) +
+  write_service_with_script(shell_print(word_text(Outcome::kUnavailable)) +
                             "; printf 'a\\nb\\033[2J\\377'; exit 4");
   assert_logs(attempt, LOG_ERR,
               "cannot verify: the helper: a\\x0ab\\x1b[2J\xff");

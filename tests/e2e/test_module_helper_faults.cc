@@ -13,7 +13,7 @@ namespace {
 
 using namespace testing;
 
-const std::string kMatchWord = shell_print(word_text(Reply::kMatch));
+const std::string kMatchWord = shell_print(word_text(Outcome::kMatch));
 
 // Both as a member and as a root that needs the helper.
 void assert_both(const std::string &script, int code) {
@@ -36,7 +36,7 @@ void match_alone_with_status_0_is_success(void ** /*state*/) {
   assert_both(kMatchWord, PAM_SUCCESS);
   assert_both(kMatchWord + "; exit 0", PAM_SUCCESS);
   // In pieces, and slowly.
-  const std::string word = word_text(Reply::kMatch);
+  const std::string word = word_text(Outcome::kMatch);
   assert_both(shell_print(word.substr(0, 3)) + "; sleep 0.1; " +
                   shell_print(word.substr(3)),
               PAM_SUCCESS);
@@ -52,20 +52,20 @@ void match_word_with_another_status_is_unavailable(void ** /*state*/) {
 void match_word_and_more_is_unavailable(void ** /*state*/) {
   for (const std::string &more :
        {std::string("x"), std::string(1, '\0'), std::string("\n"),
-        word_text(Reply::kMatch), word_text(Reply::kWrongSecret),
+        word_text(Outcome::kMatch), word_text(Outcome::kWrongSecret),
         std::string(2000, 'a')}) {
     assert_both(kMatchWord + "; " + shell_print(more), PAM_AUTHINFO_UNAVAIL);
   }
 }
 
 void garbage_is_unavailable(void ** /*state*/) {
-  const std::string word = word_text(Reply::kMatch);
+  const std::string word = word_text(Outcome::kMatch);
   for (const std::string &bytes :
        {std::string(), std::string("x"), word.substr(0, 7), word.substr(1),
         "x" + word, std::string(8, '\0'), std::string(8, '\xff'),
         std::string("0\n"), std::string("PAM_SUCCESS"), std::string(100, 'a'),
-        word_text(Reply::kOffer), word_text(Reply::kOffer) + "secret\n",
-        word_text(Reply::kAllowed), word_text(Reply::kDone)}) {
+        word_text(Outcome::kOffer), word_text(Outcome::kOffer) + "secret\n",
+        word_text(Outcome::kAllowed), word_text(Outcome::kDone)}) {
     assert_both(shell_print(bytes), PAM_AUTHINFO_UNAVAIL);
   }
   assert_both("exec cat /dev/zero", PAM_AUTHINFO_UNAVAIL);
@@ -169,7 +169,7 @@ void helper_that_never_reads_does_no_harm(void ** /*state*/) {
   const std::string longest(511, 'a');
   for (const std::string &script :
        {std::string("exec <&-; sleep 0.01"), std::string("exit 4"),
-        shell_print(word_text(Reply::kWrongSecret)) + "; exit 1"}) {
+        shell_print(word_text(Outcome::kWrongSecret)) + "; exit 1"}) {
     write_service("nocache helper=" + write_script(script));
     for (int i = 0; i < 20; ++i) {
       const int code = authenticate_as_member(kId, longest);
@@ -233,7 +233,7 @@ void helper_is_given_nothing_of_the_host(void ** /*state*/) {
   const std::string text = read_file(told);
   assert_text_equal(
       text, "/bin/sh\n" + scratch("script-helper") +
-                "\n--store=pbs\n--reply=1\n--rhost=2001:db8::1\nverify\n--\n" +
+                "\n--store=pbs\n--reply=2\n--rhost=2001:db8::1\nverify\n--\n" +
                 kId + "\n\n\n0\n1\n2\n/dev/null\n" +
                 "SigBlk:\t0000000000000000\nSigIgn:\t" + kept_by_libc() + "\n");
 }

@@ -18,7 +18,7 @@ namespace {
 
 using namespace testing;
 
-const std::string kMatchWord = shell_print(word_text(Reply::kMatch));
+const std::string kMatchWord = shell_print(word_text(Outcome::kMatch));
 
 // Setup: every authentication runs the helper.
 int host_of_the_helper(void **state) {

@@ -241,7 +241,7 @@ void change_that_is_being_shown_holds_up_nobody(void ** /*state*/) {
         if (talk.style != PAM_TEXT_INFO) {
           return;
         }
-        const Outcome other =
+        const RunResult other =
             run_helper({"set", "--", "other@pbs!t"}, kWrongSecret);
         if (other.status != 0 ||
             authenticate("other@pbs!t", kWrongSecret) != PAM_SUCCESS) {
@@ -316,10 +316,10 @@ void change_leaves_no_new_authtok_to_other_modules(void ** /*state*/) {
 // --- helpers that lie
 
 void change_by_a_helper_that_lies_is_an_error(void ** /*state*/) {
-  const std::string match = shell_print(word_text(Reply::kMatch));
-  const std::string offered = word_text(Reply::kOffer) + kWrongSecret + "\n";
+  const std::string match = shell_print(word_text(Outcome::kMatch));
+  const std::string offered = word_text(Outcome::kOffer) + kWrongSecret + "\n";
   const std::string offer = shell_print(offered);
-  const std::string done = shell_print(word_text(Reply::kDone));
+  const std::string done = shell_print(word_text(Outcome::kDone));
   const auto script = [&](const std::string &rotate) {
     // Verifies, whatever it is asked; and then this.
     write_service("helper=" +
@@ -338,8 +338,8 @@ void change_by_a_helper_that_lies_is_an_error(void ** /*state*/) {
   // Never offered.
   for (const std::string &rotate :
        {done, match, std::string("exit 0"), shell_print(offered + offered),
-        shell_print(word_text(Reply::kOffer) + "\n"),
-        shell_print(word_text(Reply::kOffer) + "\x1b[2J\n")}) {
+        shell_print(word_text(Outcome::kOffer) + "\n"),
+        shell_print(word_text(Outcome::kOffer) + "\x1b[2J\n")}) {
     const Change change = script(rotate);
     assert_pam(change.code, PAM_AUTHTOK_ERR);
     if (!change.shown.empty()) {
@@ -359,18 +359,18 @@ void change_by_a_helper_that_lies_is_an_error(void ** /*state*/) {
   // And as it should be.
   assert_pam(script(offer + "; read -r ack; " + done).code, PAM_SUCCESS);
   assert_pam(script(offer + "; read -r ack; " +
-                    shell_print(word_text(Reply::kDoneNotDurably)) + "; exit 7")
+                    shell_print(word_text(Outcome::kNotDurable)) + "; exit 7")
                  .code,
              PAM_SUCCESS);
   assert_pam(script(offer + "; read -r ack; " +
-                    shell_print(word_text(Reply::kDoneNotDurably)) + "; exit 0")
+                    shell_print(word_text(Outcome::kNotDurable)) + "; exit 0")
                  .code,
              PAM_AUTHTOK_ERR);
 }
 
 // What the helper says in the end to a member who has sent a secret, read the
 // offer and then sent this.
-std::optional<Reply> rotate_and_say(const std::string &more) {
+std::optional<Outcome> rotate_and_say(const std::string &more) {
   std::array<int, 2> ends{};
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
     std::abort();
@@ -379,7 +379,7 @@ std::optional<Reply> rotate_and_say(const std::string &more) {
     dup2(ends[1], STDIN_FILENO);
     dup2(ends[1], STDOUT_FILENO);
     become_member();
-    execl(setuid_helper().c_str(), "pbstoken-helper", "--reply=1", "rotate",
+    execl(setuid_helper().c_str(), "pbstoken-helper", "--reply=2", "rotate",
           "--", kId, nullptr);
     return 126;
   });
@@ -402,7 +402,7 @@ std::optional<Reply> rotate_and_say(const std::string &more) {
   close(ends[0]);
   wait_for(child);
   const auto parsed = parse_answer(answer);
-  return parsed ? std::optional(parsed->reply) : std::nullopt;
+  return parsed ? std::optional(parsed->outcome) : std::nullopt;
 }
 
 void rotate_without_the_acknowledgement_changes_nothing(void ** /*state*/) {
@@ -410,21 +410,22 @@ void rotate_without_the_acknowledgement_changes_nothing(void ** /*state*/) {
        {std::string(), std::string("ack"), std::string("nak\n"),
         std::string("ACK\n"), std::string("\n"), std::string("ack \n"),
         std::string("ack\nack\n"), std::string(1000, 'a')}) {
-    assert_true(rotate_and_say(more) == Reply::kUnavailable);
+    assert_true(rotate_and_say(more) == Outcome::kUnavailable);
     assert_unchanged();
   }
-  assert_true(rotate_and_say("ack\n") == Reply::kDone);
+  assert_true(rotate_and_say("ack\n") == Outcome::kDone);
   assert_pam(authenticate(kId, kSecret), PAM_AUTH_ERR);
 }
 
 // An acknowledgement of what was not yet offered is none.
 void rotate_acknowledged_too_early_changes_nothing(void ** /*state*/) {
-  const Outcome outcome = run({.path = setuid_helper(),
-                               .arguments = {"--reply=1", "rotate", kId},
-                               .input = std::string(kSecret) + "\nack\n",
-                               .prepare = become_member});
+  const RunResult outcome = run({.path = setuid_helper(),
+                                 .arguments = {"--reply=2", "rotate", kId},
+                                 .input = std::string(kSecret) + "\nack\n",
+                                 .prepare = become_member});
   assert_int_equal(outcome.status, 1);
-  assert_true(parse_answer(outcome.out)->reply == Reply::kUnacceptableSecret);
+  assert_true(parse_answer(outcome.out)->outcome ==
+              Outcome::kUnacceptableSecret);
   assert_unchanged();
 }
 

@@ -9,6 +9,7 @@
 #include <syslog.h>
 
 #include <climits>
+#include <span>
 
 #include "e2e_faults.h"
 #include "e2e_member.h"

@@ -314,7 +314,7 @@ void nothing_secret_is_left_anywhere(void ** /*state*/) {
   std::string said;
   const auto say = [&](const std::vector<std::string> &arguments,
                        const std::string &input) {
-    const Outcome outcome = run_helper(arguments, input);
+    const RunResult outcome = run_helper(arguments, input);
     collect_log();
     said += outcome.err + (arguments[0] == "rotate" ? "" : outcome.out);
     return outcome;
@@ -328,7 +328,7 @@ void nothing_secret_is_left_anywhere(void ** /*state*/) {
   say({"status"}, "");
   say({"check"}, "");
   say({"account", kId}, "");
-  const Outcome rotated =
+  const RunResult rotated =
       say({"rotate", kId, "--output-format", "json"}, chosen);
   add_needle(&needles, parse_json(rotated.out)["value"].GetString());
   say({"rotate", kId}, wrong);

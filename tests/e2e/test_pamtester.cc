@@ -20,8 +20,8 @@ int write_pam_service(void **state) {
   return 0;
 }
 
-Outcome pamtester(const std::string &id, const std::string &secret,
-                  const std::function<void()> &prepare = {}) {
+RunResult pamtester(const std::string &id, const std::string &secret,
+                    const std::function<void()> &prepare = {}) {
   return run({.path = "/usr/bin/pamtester",
               .arguments = {"pbstoken-test", id, "authenticate"},
               .input = secret + "\n",
@@ -29,14 +29,14 @@ Outcome pamtester(const std::string &id, const std::string &secret,
 }
 
 void assert_accepted(const std::string &id, const std::string &secret) {
-  const Outcome outcome = pamtester(id, secret);
+  const RunResult outcome = pamtester(id, secret);
   if (outcome.status != 0) {
     fail_msg("%s: %s", id.c_str(), outcome.err.c_str());
   }
 }
 
 void assert_refused(const std::string &id, const std::string &secret) {
-  const Outcome outcome = pamtester(id, secret);
+  const RunResult outcome = pamtester(id, secret);
   if (outcome.status != 1) {
     fail_msg("%s: exit status %d", id.c_str(), outcome.status);
   }
@@ -178,13 +178,13 @@ __attribute__((constructor)) static void say(void) {
 
 void authenticate_host_with_its_own_sha256_changes_nothing(void ** /*state*/) {
   write_file(scratch("hostile.c"), kHostileLibrary);
-  const Outcome compiled =
+  const RunResult compiled =
       run({.path = "/usr/bin/cc",
            .arguments = {"-shared", "-fPIC", "-w", "-o", scratch("hostile.so"),
                          scratch("hostile.c")}});
   assert_int_equal(compiled.status, 0);
   const auto in_hostile_host = [](const char *secret) {
-    const Outcome outcome = pamtester(kId, secret, [] {
+    const RunResult outcome = pamtester(kId, secret, [] {
       setenv("LD_PRELOAD", scratch("hostile.so").c_str(), 1);
     });
     assert_true(outcome.err.starts_with("hostile\n"));

@@ -95,7 +95,7 @@ void program_that_cannot_serve_is_replaced_by_the_socket(void ** /*state*/) {
   write_service_with_script("exit 4", "nocache");
   assert_pam(authenticate_as_member(kId, kSecret), PAM_AUTHINFO_UNAVAIL);
   write_service_with_script(
-      shell_print(word_text(Reply::kNotPermitted)) + "; exit 3", "nocache");
+      shell_print(word_text(Outcome::kNotPermitted)) + "; exit 3", "nocache");
   assert_pam(authenticate_as_member(kId, kSecret), PAM_AUTHINFO_UNAVAIL);
 }
 
@@ -131,7 +131,7 @@ int authenticate_with_impostor(const std::function<void()> &become_other,
         chmod(kHelperSocket, 0666) != 0 || listen(listener, 5) != 0) {
       return 1;
     }
-    const std::string word = word_text(Reply::kMatch);
+    const std::string word = word_text(Outcome::kMatch);
     while (true) {
       const int fd = accept(listener, nullptr, nullptr);
       std::array<char, 1024> request{};
@@ -225,29 +225,29 @@ std::string exchange(const std::function<void()> &become_other,
   return text;
 }
 
-std::optional<Reply> reply_in(const std::string &bytes) {
+std::optional<Outcome> reply_in(const std::string &bytes) {
   const auto answer = parse_answer(bytes);
-  return answer ? std::optional(answer->reply) : std::nullopt;
+  return answer ? std::optional(answer->outcome) : std::nullopt;
 }
 
 void request_of_a_member_is_answered(void ** /*state*/) {
   write_shadow({{kId, kHash}});
   HelperRequest request = a_request();
   assert_true(reply_in(exchange(become_member, request_bytes(request))) ==
-              Reply::kMatch);
+              Outcome::kMatch);
   // It need not be the end.
   assert_true(reply_in(exchange(become_member, request_bytes(request),
-                                /*end=*/false)) == Reply::kMatch);
+                                /*end=*/false)) == Outcome::kMatch);
   request.secret = kWrongSecret;
   assert_true(reply_in(exchange(become_member, request_bytes(request))) ==
-              Reply::kWrongSecret);
+              Outcome::kWrongSecret);
   request.command = HelperCommand::kRotate;
   request.secret = kSecret;
   assert_true(reply_in(exchange(become_member, request_bytes(request))) ==
-              Reply::kNotPermitted);
+              Outcome::kNotPermitted);
   request.store = "nosuch";
   assert_true(reply_in(exchange(become_member, request_bytes(request))) ==
-              Reply::kNotPermitted);
+              Outcome::kNotPermitted);
   assert_text_equal(read_file(kShadow), shadow_of({{kId, kHash}}));
 }
 
@@ -256,14 +256,14 @@ void request_that_is_none_is_refused(void ** /*state*/) {
   const std::string good = request_bytes(a_request());
   for (std::size_t size = 0; size < good.size(); size += 5) {
     const auto reply = reply_in(exchange(become_member, good.substr(0, size)));
-    assert_true(reply == Reply::kUnavailable);
+    assert_true(reply == Outcome::kUnavailable);
   }
   for (const std::string &bytes :
        {std::string(12, '\0'), std::string(10000, 'a'), std::string("verify\n"),
         "x" + good}) {
     const auto reply = reply_in(exchange(become_member, bytes));
     // A connection that breaks, or a refusal.
-    assert_true(!reply || reply == Reply::kUnavailable);
+    assert_true(!reply || reply == Outcome::kUnavailable);
   }
   // The number of every command there might be.
   for (int number = 0; number < 256; ++number) {
@@ -271,7 +271,7 @@ void request_that_is_none_is_refused(void ** /*state*/) {
       std::string bytes = good;
       bytes[kRequestHead] = static_cast<char>(number);
       if (number % 16 == 4 || number == 0) {
-        assert_true(reply_in(exchange([] {}, bytes)) == Reply::kUnavailable);
+        assert_true(reply_in(exchange([] {}, bytes)) == Outcome::kUnavailable);
       }
     }
   }
@@ -312,7 +312,7 @@ void request_with_a_field_too_long_is_refused(void ** /*state*/) {
     const std::string bytes =
         exchange(become_member, request_of_any_size(request));
     const auto answer = parse_answer(bytes);
-    assert_true(answer && answer->reply == Reply::kUnavailable);
+    assert_true(answer && answer->outcome == Outcome::kUnavailable);
     assert_text_equal(answer->text,
                       "cannot use the request: a field is not what it must be");
   }
@@ -321,7 +321,7 @@ void request_with_a_field_too_long_is_refused(void ** /*state*/) {
   longest.host = std::string_view(host).substr(1);
   longest.secret = std::string_view(secret).substr(1);
   assert_true(reply_in(exchange(become_member, request_of_any_size(longest))) ==
-              Reply::kUnacceptableSecret);
+              Outcome::kUnacceptableSecret);
 }
 
 void store_without_user_cfg_has_no_account_checks(void ** /*state*/) {
@@ -329,11 +329,11 @@ void store_without_user_cfg_has_no_account_checks(void ** /*state*/) {
   write_shadow({{kId, kHash}});
   HelperRequest request = a_request();
   assert_true(reply_in(exchange(become_member, request_bytes(request))) ==
-              Reply::kMatch);
+              Outcome::kMatch);
   request.command = HelperCommand::kAccount;
   request.secret = "";
   assert_true(reply_in(exchange(become_member, request_bytes(request))) ==
-              Reply::kNoUserCfg);
+              Outcome::kNoUserCfg);
 }
 
 // --- rotation, by who connects himself
@@ -345,7 +345,7 @@ HelperRequest a_rotation() {
 }
 
 struct Rotated {
-  std::optional<Reply> reply;
+  std::optional<Outcome> reply;
   std::string offered;  // the new secret
 };
 
@@ -398,7 +398,7 @@ void rotation_counts_when_it_is_acknowledged(void ** /*state*/) {
   const Rotated rotated = rotate_as_member([] {
     assert_text_equal(read_file(kShadow), shadow_of({{kId, kHash}}));
   });
-  assert_true(rotated.reply == Reply::kDone);
+  assert_true(rotated.reply == Outcome::kDone);
   assert_int_equal(rotated.offered.size(), 36);
   assert_true(is_accepted(rotated.offered));
   assert_false(is_accepted(kSecret));
@@ -428,10 +428,10 @@ void rotation_that_is_not_acknowledged_changes_nothing(void ** /*state*/) {
 void rotation_of_what_is_changed_meanwhile_is_refused(void ** /*state*/) {
   configure("member_rotate = yes\ncache_ttl = 0\n");
   for (const auto &[text, expected] :
-       std::vector<std::pair<std::string, Reply>>{
-           {shadow_of({{kId, kOldHash}}), Reply::kChangedMeanwhile},
-           {"{}", Reply::kChangedMeanwhile},
-           {"{", Reply::kUnavailable}}) {
+       std::vector<std::pair<std::string, Outcome>>{
+           {shadow_of({{kId, kOldHash}}), Outcome::kChangedMeanwhile},
+           {"{}", Outcome::kChangedMeanwhile},
+           {"{", Outcome::kUnavailable}}) {
     write_shadow({{kId, kHash}});
     const Rotated rotated =
         rotate_as_member([text = text] { write_file(kShadow, text, 0640); });
@@ -455,9 +455,9 @@ void rotation_that_cannot_be_announced_says_so(void ** /*state*/) {
       mount(nullptr, at, nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY, nullptr),
       0);
   const Rotated rotated = rotate_as_member([] {});
-  const Outcome set = run_helper({"set", kOldId}, kOldSecret);
+  const RunResult set = run_helper({"set", kOldId}, kOldSecret);
   umount(at);
-  assert_true(rotated.reply == Reply::kDoneNotDurably);
+  assert_true(rotated.reply == Outcome::kNotDurable);
   assert_true(is_accepted(rotated.offered));
   assert_int_equal(set.status, 7);
   assert_text_equal(set.err,
@@ -474,12 +474,12 @@ void rotation_that_cannot_begin_is_refused(void ** /*state*/) {
   request.token_id = id;
   const std::string bytes = exchange(become_member, request_bytes(request));
   const auto answer = parse_answer(bytes);
-  assert_true(answer && answer->reply == Reply::kUnavailable);
+  assert_true(answer && answer->outcome == Outcome::kUnavailable);
   assert_text_equal(answer->text,
                     "not an API token ID: longer than 64 characters");
   write_file(kShadow, "{", 0640);
   assert_true(reply_in(exchange(become_member, request_bytes(a_rotation()))) ==
-              Reply::kUnavailable);
+              Outcome::kUnavailable);
   assert_text_equal(read_file(kShadow), "{");
 }
 
@@ -507,7 +507,7 @@ void request_that_does_not_arrive_ends_after_5_seconds(void ** /*state*/) {
   assert_true(size > 8);
   assert_true(
       reply_in(std::string(answer.data(), static_cast<std::size_t>(size))) ==
-      Reply::kUnavailable);
+      Outcome::kUnavailable);
   close(silent);
   close(slow);
 }
@@ -516,13 +516,13 @@ void request_that_does_not_arrive_ends_after_5_seconds(void ** /*state*/) {
 
 void serve_is_for_root_and_for_sockets(void ** /*state*/) {
   write_shadow({{kId, kHash}});
-  const Outcome member = run({.path = setuid_helper(),
-                              .arguments = {"serve"},
-                              .input = request_bytes(a_request()),
-                              .prepare = become_member});
+  const RunResult member = run({.path = setuid_helper(),
+                                .arguments = {"serve"},
+                                .input = request_bytes(a_request()),
+                                .prepare = become_member});
   assert_int_equal(member.status, 3);
   assert_text_equal(member.out, "");
-  const Outcome on_a_pipe = run_helper({"serve"}, request_bytes(a_request()));
+  const RunResult on_a_pipe = run_helper({"serve"}, request_bytes(a_request()));
   assert_int_equal(on_a_pipe.status, 4);
   assert_text_equal(on_a_pipe.out, "");
   assert_true(on_a_pipe.err.starts_with("pbstoken-helper: "));
@@ -535,7 +535,7 @@ void serve_is_for_root_and_for_sockets(void ** /*state*/) {
   for (const int fd :
        {socket(AF_UNIX, SOCK_STREAM, 0), socket(AF_INET, SOCK_STREAM, 0),
         seqpacket[0], datagram[0]}) {
-    const Outcome outcome =
+    const RunResult outcome =
         run({.path = helper_path(), .arguments = {"serve"}, .prepare = [fd] {
                dup2(fd, STDIN_FILENO);
              }});
@@ -563,19 +563,19 @@ void reply_mode_judges_by_the_real_uid(void ** /*state*/) {
                         .out);
   };
   const auto stranger = [] { become(kMember, {}); };
-  assert_true(answer_of({"--reply=1", "verify", kId}, become_member) ==
-              Reply::kMatch);
-  assert_true(answer_of({"--reply=1", "verify", kId}, stranger) ==
-              Reply::kNotPermitted);
+  assert_true(answer_of({"--reply=2", "verify", kId}, become_member) ==
+              Outcome::kMatch);
+  assert_true(answer_of({"--reply=2", "verify", kId}, stranger) ==
+              Outcome::kNotPermitted);
   assert_true(
-      answer_of({"--reply=1", "--config=/etc/pbstoken/pbs.conf", "verify", kId},
-                become_member) == Reply::kNotPermitted);
+      answer_of({"--reply=2", "--config=/etc/pbstoken/pbs.conf", "verify", kId},
+                become_member) == Outcome::kNotPermitted);
   for (const char *command : {"generate", "set", "delete", "rotate"}) {
-    assert_true(answer_of({"--reply=1", command, kId}, become_member) ==
-                Reply::kNotPermitted);
+    assert_true(answer_of({"--reply=2", command, kId}, become_member) ==
+                Outcome::kNotPermitted);
   }
-  assert_true(answer_of({"--reply=1", "flush"}, become_member) ==
-              Reply::kNotPermitted);
+  assert_true(answer_of({"--reply=2", "flush"}, become_member) ==
+              Outcome::kNotPermitted);
   // What is wrong with a configuration root is told alone.
   configure("hunter2\n");
   for (const auto &[who, expected] :
@@ -584,19 +584,19 @@ void reply_mode_judges_by_the_real_uid(void ** /*state*/) {
             "/etc/pbstoken/pbs.conf:1: hunter2: not a 'key = value' line"},
         {become_member,
          "cannot use the store's configuration: root is told why"}}) {
-    const Outcome outcome = run({.path = setuid_helper(),
-                                 .arguments = {"--reply=1", "verify", kId},
-                                 .input = kSecret,
-                                 .prepare = who});
+    const RunResult outcome = run({.path = setuid_helper(),
+                                   .arguments = {"--reply=2", "verify", kId},
+                                   .input = kSecret,
+                                   .prepare = who});
     const auto answer = parse_answer(outcome.out);
-    assert_true(answer && answer->reply == Reply::kUnavailable);
+    assert_true(answer && answer->outcome == Outcome::kUnavailable);
     assert_text_equal(answer->text, expected);
     assert_int_equal(outcome.status, 4);
   }
   configure("");
   // Not even root gets any other command that way.
-  assert_true(answer_of({"--reply=1", "delete", kId}, [] {}) ==
-              Reply::kUnavailable);
+  assert_true(answer_of({"--reply=2", "delete", kId}, [] {}) ==
+              Outcome::kUnavailable);
   assert_text_equal(read_file(kShadow), shadow_of({{kId, kHash}}));
 }
 
@@ -615,7 +615,7 @@ void units_are_what_systemd_understands(void ** /*state*/) {
   std::filesystem::copy_file(units / "helper/pbstoken-helper.socket",
                              directory + "/pbstoken-helper.socket",
                              std::filesystem::copy_options::overwrite_existing);
-  const Outcome outcome =
+  const RunResult outcome =
       run({.path = "/usr/bin/systemd-analyze",
            .arguments = {"verify", "--man=no",
                          directory + "/pbstoken-helper.socket",

@@ -599,8 +599,8 @@ void verify_beside_damage_to_everything_is_right(void **state) {
                                .secret = secret,
                                .expected_hash = {}};
         const auto written = write_token(scene.store, &cache, change, {});
-        return written && (*written == Written::kDurably ||
-                           *written == Written::kTakenOver);
+        return written &&
+               (*written == Outcome::kDone || *written == Outcome::kTakenOver);
       });
 }
 

@@ -84,7 +84,7 @@ void remove(const Scene &scene) {
                                       .secret = {},
                                       .expected_hash = std::nullopt},
                                      {});
-    require(written && *written == Written::kDurably);
+    require(written && *written == Outcome::kDone);
   });
 }
 

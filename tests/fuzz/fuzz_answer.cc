@@ -58,8 +58,9 @@ std::string take_bytes() {
     const std::string_view line = world.script.take_line();
     return std::string(line);
   }
-  const auto reply = static_cast<Reply>(world.script.take_choice(kReplies));
-  const ReplyWord word = word_of(reply);
+  const auto outcome =
+      static_cast<Outcome>(world.script.take_choice(kOutcomes));
+  const AnswerWord word = word_of(outcome);
   std::string bytes(word.data(), word.size());
   if (kind == 2) {  // part of a word
     bytes.resize(world.script.take_choice(8));
@@ -195,20 +196,20 @@ PBSTOKEN_PLAYED(int, clock_gettime, (clockid_t clock, struct timespec *out)) {
 namespace pbstoken::fuzz {
 namespace {
 
-std::string_view as_text(const ReplyWord &word) {
+std::string_view as_text(const AnswerWord &word) {
   return {word.data(), word.size()};
 }
 
 // What was asked for, and what came, are all that counts.
 void require_deserved(const Result<HelperAnswer> &answer) {
-  if (!answer || !lets_in(answer->reply)) {
+  if (!answer || !is_success(answer->outcome)) {
     return;
   }
-  const ReplyWord word = word_of(answer->reply);
+  const AnswerWord word = word_of(answer->outcome);
   require(world.received == as_text(word),
           "success is its word, and nothing else");
   require(world.ended, "and then end of file");
-  const int expected = answer->reply == Reply::kDoneNotDurably ? 7 : 0;
+  const auto expected = static_cast<int>(info_of(answer->outcome).exit_status);
   require(
       !world.by_program || !world.status ||
           (WIFEXITED(*world.status) && WEXITSTATUS(*world.status) == expected),
@@ -216,7 +217,7 @@ void require_deserved(const Result<HelperAnswer> &answer) {
 }
 
 void require_offer(const HelperDialogue &dialogue) {
-  const ReplyWord word = word_of(Reply::kOffer);
+  const AnswerWord word = word_of(Outcome::kOffer);
   const std::string expected =
       std::string(as_text(word)) + std::string(dialogue.offered()) + "\n";
   require(world.received == expected && !dialogue.offered().empty(),
@@ -234,7 +235,7 @@ void play(HelperCommand command) {
   HelperDialogue dialogue(options);
   const auto answer = dialogue.ask(request);
   require_deserved(answer);
-  if (answer && answer->reply == Reply::kOffer) {
+  if (answer && answer->outcome == Outcome::kOffer) {
     require_offer(dialogue);
     world.received.clear();
     world.ended = false;

@@ -10,6 +10,7 @@
 #include "pbstoken/store/account_verdict.h"
 #include "pbstoken/store/token_id.h"
 #include "pbstoken/store/user_cfg.h"
+#include "pbstoken/verify/outcome.h"
 
 namespace pbstoken::fuzz {
 namespace {
@@ -111,7 +112,7 @@ void require_verdict(const UserCfg &cfg, const TokenId &id) {
     const std::uint64_t at = std::clamp(now, std::uint64_t{1}, last);
     const bool allowed = user != nullptr && token != nullptr &&
                          is_allowed_at(*user, at) && is_allowed_at(*token, at);
-    require((answer_at(verdict, at) == AccountAnswer::kAllowed) == allowed,
+    require((outcome_of(verdict, at) == Outcome::kAllowed) == allowed,
             "a token counts while it and its user do");
   }
 }

@@ -17,9 +17,9 @@
 #include <functional>
 #include <string>
 
+#include "pbstoken/base/wipe.h"
 #include "pbstoken/cache/generation.h"
 #include "pbstoken/store/stored_hash.h"
-#include "pbstoken/base/wipe.h"
 #include "segment_support.h"
 
 extern "C" {
@@ -123,13 +123,13 @@ char *result_of(const char * /*phrase*/, const char * /*setting*/, void *data,
   return out;
 }
 
-bool checks(const std::string &result, HashCheck expected) {
+bool checks(const std::string &result, Fact expected) {
   Secret secret;
   the_result = result.c_str();
   if (!secret.assign(kSecret)) {
     return false;
   }
-  const auto check = check_secret(result_of, secret, kStored);
+  const auto check = compare_with_hash(result_of, secret, kStored);
   the_computed_hash = nullptr;
   return check && *check == expected;
 }
@@ -163,15 +163,15 @@ const Case kCases[] = {
     },
     {
         "stored_hash_equal",
-        [] { return checks(kStored, HashCheck::kMatch); },
+        [] { return checks(kStored, Fact::kMatch); },
     },
     {
         "stored_hash_differs_at_once",
-        [] { return checks(differing_at(kStored, 20), HashCheck::kMismatch); },
+        [] { return checks(differing_at(kStored, 20), Fact::kMismatch); },
     },
     {
         "stored_hash_differs_at_its_end",
-        [] { return checks(differing_at(kStored, 57), HashCheck::kMismatch); },
+        [] { return checks(differing_at(kStored, 57), Fact::kMismatch); },
     },
 };
 

@@ -23,10 +23,9 @@
 #include "pbstoken/cache/hmac.h"
 #include "pbstoken/cache/segment_layout.h"
 #include "pbstoken/store/account_verdict.h"
+#include "pbstoken/store/stored_hash.h"
 
 namespace pbstoken {
-
-enum class Fact : std::uint8_t { kMatch, kMismatch };
 
 // Only secrets of this many bytes are remembered as mismatches: a revoked
 // generated secret has 36; what is shorter may be a person's password for

@@ -8,18 +8,17 @@
 #include <span>
 #include <string_view>
 
-#include "pbstoken/module/credentials.h"
 #include "pbstoken/module/open_store.h"
 #include "pbstoken/module/options.h"
 #include "pbstoken/store/token_id.h"
+#include "pbstoken/verify/outcome.h"
 
 namespace pbstoken {
 
-// PAM_SUCCESS; PAM_IGNORE if the store has no user.cfg; else why the token does
-// not count.  What keeps the rules from being read is logged here, and has no
-// reason.
-Meaning judge_account(const pam_handle_t *pamh, const ModuleOptions &options,
-                      Session *session, const TokenId &id);
+// Returns kAllowed, kNoUserCfg, or why the token does not count.  A failure to
+// read the rules is logged here.
+Outcome judge_account(const pam_handle_t *pamh, const ModuleOptions &options,
+                      OpenStore *opened, const TokenId &id);
 
 // PAM's account type.
 int manage_account(pam_handle_t *pamh, std::span<const char *const> argv);

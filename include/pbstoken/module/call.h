@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the entry points share: how a call begins, and what an outcome means to
-// PAM.
+// What the entry points share: how a call begins, and the PAM code with which
+// it ends.
 #ifndef PBSTOKEN_CALL_H_
 #define PBSTOKEN_CALL_H_
 
@@ -12,7 +12,7 @@
 #include "pbstoken/base/result.h"
 #include "pbstoken/module/options.h"
 #include "pbstoken/store/token_id.h"
-#include "pbstoken/verify/verifier.h"
+#include "pbstoken/verify/outcome.h"
 
 namespace pbstoken {
 
@@ -34,15 +34,11 @@ int current_user(pam_handle_t *pamh, std::string_view *out_user);
 int get_user(pam_handle_t *pamh, const ModuleOptions &options,
              std::string_view *out_user);
 
-// What an error that is no answer means to PAM.
-int pam_code(const Error &error);
+// The PAM code of an outcome.
+int pam_code(Outcome outcome);
 
-// What an answer means to PAM, and to who reads the log.
-struct Meaning {
-  int code;
-  std::string_view reason;  // empty: no refusal to be logged
-};
-Meaning meaning_of(const Verification &verification);
+// Logs an error because of which there is no verdict.  Returns its outcome.
+Outcome fail(const pam_handle_t *pamh, const Error &error);
 
 }  // namespace pbstoken
 

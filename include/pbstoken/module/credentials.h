@@ -13,12 +13,13 @@
 #ifndef PBSTOKEN_CREDENTIALS_H_
 #define PBSTOKEN_CREDENTIALS_H_
 
+#include <optional>
 #include <string_view>
 
 #include "pbstoken/base/buffer.h"
-#include "pbstoken/module/call.h"
 #include "pbstoken/module/options.h"
 #include "pbstoken/store/token_id.h"
+#include "pbstoken/verify/outcome.h"
 
 namespace pbstoken {
 
@@ -28,11 +29,13 @@ struct Credentials {
   Buffer decoded;
 };
 
-// PAM_SUCCESS and *out; PAM_USER_UNKNOWN if there is no token id in it, so that
-// a stack can go on with the same password; PAM_AUTH_ERR, with out->id, if the
-// options do not take this token; PAM_BUF_ERR without memory.
-Meaning find_credentials(const ModuleOptions &options, std::string_view user,
-                         std::string_view password, Credentials *out);
+// Sets *out and returns nullopt.  Otherwise returns why not: kNoTokenId, so
+// that a stack can go on with the same password; kOtherRealm, kOtherUser or
+// kNotMappable, with out->id; kNoMemory.
+std::optional<Outcome> find_credentials(const ModuleOptions &options,
+                                        std::string_view user,
+                                        std::string_view password,
+                                        Credentials *out);
 
 // [a-z_][a-z0-9_-]{0,31}: what map_user may make of a token's user.
 bool is_local_name(std::string_view name);

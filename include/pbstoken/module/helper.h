@@ -20,8 +20,8 @@ namespace pbstoken {
 
 // What the helper answered in the end, with its text, which an Error escapes.
 struct HelperAnswer {
-  Reply reply;
-  FixedText<kMaxReplyText> text;
+  Outcome outcome;
+  FixedText<kMaxAnswerText> text;
 };
 
 // One dialogue, one thread.  It may hold a secret, which it wipes.

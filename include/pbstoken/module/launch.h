@@ -21,7 +21,7 @@
 namespace pbstoken {
 
 // A helper that is running, or a keeper that says why it could not be started,
-// by Reply::kNotStarted.  One thread per object.
+// by Outcome::kNotStarted.  One thread per object.
 class HelperProcess {
  public:
   HelperProcess() = default;

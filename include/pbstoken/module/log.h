@@ -13,17 +13,18 @@
 #include <string_view>
 
 #include "pbstoken/base/result.h"
+#include "pbstoken/verify/outcome.h"
 
 namespace pbstoken {
 
-// LOG_NOTICE, for a token id that was refused; in the form that pam_unix has
-// made known, for programs that read logs:
+// LOG_NOTICE, if the outcome is a refusal of the token id; in the form that
+// pam_unix(8) has made known, for programs that read logs:
 //   authentication failure; tokenid=... rhost=... tty=... ruser=... reason=...
-void log_failure(const pam_handle_t *pamh, std::string_view token_id,
-                 std::string_view reason);
+void log_refusal(const pam_handle_t *pamh, std::string_view token_id,
+                 Outcome outcome);
 
-// LOG_ERR, for what is broken: `what` and why.  A configuration that is bad is
-// not logged again by the same process for a minute.
+// LOG_ERR, for what is broken: `what` and why.  The same process does not log a
+// bad configuration again for a minute.
 void log_broken(const pam_handle_t *pamh, const char *what, const Error &error);
 
 // LOG_INFO, for a token that was accepted; not called for hits.

@@ -15,18 +15,18 @@
 
 namespace pbstoken {
 
-struct Session {
-  Session() = default;
+struct OpenStore {
+  OpenStore() = default;
   // The verifier points to the store.
-  Session(const Session &) = delete;
-  Session &operator=(const Session &) = delete;
+  OpenStore(const OpenStore &) = delete;
+  OpenStore &operator=(const OpenStore &) = delete;
 
   Store store;
   std::optional<Verifier> verifier;  // there, once the store is known
 };
 
-// The handle's session for these options, made when it is first asked for.
-Result<Session *> open_session(pam_handle_t *pamh,
+// The handle's open store for these options, made when it is first asked for.
+Result<OpenStore *> open_store(pam_handle_t *pamh,
                                const ModuleOptions &options);
 
 }  // namespace pbstoken

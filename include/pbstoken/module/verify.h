@@ -19,21 +19,21 @@ namespace pbstoken {
 // A process that may be stopped by somebody else, or may not read
 // token.shadow, asks the segment alone, and on a miss the helper, once.
 Result<Verification> verify(const pam_handle_t *pamh,
-                            const ModuleOptions &options, Session *session,
+                            const ModuleOptions &options, OpenStore *opened,
                             const TokenId &id, std::string_view secret);
 
-// What user.cfg says of a token, found in the same way: one of the replies to
-// account.
-Result<Reply> ask_account(const pam_handle_t *pamh,
-                          const ModuleOptions &options, Session *session,
-                          const TokenId &id);
+// What user.cfg says of a token, found in the same way: an outcome of
+// Topic::kAccount.
+Result<Outcome> ask_account(const pam_handle_t *pamh,
+                            const ModuleOptions &options, OpenStore *opened,
+                            const TokenId &id);
 
 // What the helper is to be asked about a token, with the service's PAM_RHOST.
 HelperRequest request_about(const pam_handle_t *pamh,
                             const ModuleOptions &options, const TokenId &id,
                             HelperCommand command);
 
-// Why a reply is no answer to the question, for the log and for pam_code().
+// Why the helper's answer is none to the question that was asked.
 Error error_of(const HelperAnswer &answer);
 
 }  // namespace pbstoken

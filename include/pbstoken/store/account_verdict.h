@@ -26,33 +26,6 @@ struct AccountVerdict {
   bool operator==(const AccountVerdict &) const = default;
 };
 
-// What a verdict means at a time.
-enum class AccountAnswer : std::uint8_t {
-  kUnknown,  // not in user.cfg
-  kDisabled,
-  kExpired,
-  kAllowed,
-};
-
-// now: seconds since the epoch by the wall clock; 0: it could not be read, and
-// then whatever expires has expired.
-constexpr AccountAnswer answer_at(const AccountVerdict &verdict,
-                                  std::uint64_t now) {
-  switch (verdict.status) {
-    case AccountStatus::kDisabledUser:
-    case AccountStatus::kDisabledToken:
-      return AccountAnswer::kDisabled;
-    case AccountStatus::kAllowed:
-      return verdict.expires == 0 || (now != 0 && now < verdict.expires)
-                 ? AccountAnswer::kAllowed
-                 : AccountAnswer::kExpired;
-    case AccountStatus::kNoUser:
-    case AccountStatus::kNoToken:
-      break;
-  }
-  return AccountAnswer::kUnknown;
-}
-
 }  // namespace pbstoken
 
 #endif  // PBSTOKEN_ACCOUNT_VERDICT_H_

@@ -8,6 +8,7 @@
 #define PBSTOKEN_STORED_HASH_H_
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "pbstoken/base/buffer.h"
@@ -32,18 +33,17 @@ using CryptFunction = char *(*)(const char *phrase, const char *setting,
 Result<Buffer> compute_hash(CryptFunction crypt, const Secret &secret,
                             const char *setting);
 
-enum class HashCheck : std::uint8_t {
-  kMatch,
-  kMismatch,  // computed to its end, and not equal
-  // Incomplete, of no known method, or with impossible parameters, unless the
-  // method needs memory: then they look like a lack of it.
-  kUnusable,
-};
+// A secret matches a stored hash or does not.  A fact never goes stale.
+enum class Fact : std::uint8_t { kMatch, kMismatch };
 
 // Hashes secret, an acceptable one, as stored was, and compares in constant
-// time.  An error of compute_hash() is no fact about the secret.
-Result<HashCheck> check_secret(CryptFunction crypt, const Secret &secret,
-                               std::string_view stored);
+// time.  Returns nullopt if the stored hash can match nothing: it is
+// incomplete, of no known method, or has impossible parameters (unless the
+// method needs memory: then they look like a lack of it).  An error of
+// compute_hash() is no fact about the secret.
+Result<std::optional<Fact>> compare_with_hash(CryptFunction crypt,
+                                              const Secret &secret,
+                                              std::string_view stored);
 
 }  // namespace pbstoken
 

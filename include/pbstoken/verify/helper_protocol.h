@@ -12,14 +12,15 @@
 //   1 byte   the command, 1 byte flags
 //   four fields, each 2 bytes of size and its bytes: store, remote host,
 //   token id, secret
-// Either answers with a reply word of 8 bytes, for some replies a short text
-// for the log, and end of file.  Between the two, rotate offers:
+// The helper answers with the word of an outcome (8 bytes), after some words a
+// short text for the log, and end of file.  Before it answers a rotate, it
+// sends an offer:
 //   the word of kOffer, the new secret, newline
 // and changes nothing before it has read kAcknowledgement.  Numbers are in the
 // machine's own byte order.
 //
 // The version is part of every word, and any two words differ in at least
-// kMinWordDistance bits: a few flipped bits turn a refusal into nothing.
+// kMinWordDistance bits: a few flipped bits turn a refusal into nonsense.
 #ifndef PBSTOKEN_HELPER_PROTOCOL_H_
 #define PBSTOKEN_HELPER_PROTOCOL_H_
 
@@ -31,84 +32,38 @@
 
 #include "pbstoken/base/buffer.h"
 #include "pbstoken/base/result.h"
-#include "pbstoken/store/account_verdict.h"
-#include "pbstoken/verify/verifier.h"
+#include "pbstoken/verify/outcome.h"
 
 namespace pbstoken {
 
-constexpr std::uint32_t kProtocolVersion = 1;
+constexpr std::uint32_t kProtocolVersion = 2;
 
 // Where the helper listens for those who cannot start a setuid program.
 constexpr const char *kHelperSocket = "/run/pbstoken/helper.sock";
 
-// --- replies
+// --- answers
 
-enum class Reply : std::uint8_t {
-  // to verify, and to rotate in place of an offer
-  kMatch,
-  kWrongSecret,    // a hash was computed
-  kKnownMismatch,  // none was
-  kUnknownToken,
-  kUnusableHash,
-  kUnacceptableSecret,
-  kThrottled,
-  // why there is no verdict, to any command
-  kBusy,
-  kNoMemory,
-  kNotPermitted,
-  kUnavailable,
-  kNotStarted,  // not the helper's: it could not be executed
-  kNotSetuid,   // it is not installed setuid root, or that has no effect here
-  // to account
-  kAllowed,
-  kUserDisabled,
-  kTokenDisabled,
-  kExpired,
-  kNoSuchUser,  // user.cfg has no such section
-  kNoSuchToken,
-  kNoUserCfg,  // the store has none: no account checks
-  // to rotate
-  kOffer,
-  kDone,
-  kDoneNotDurably,  // or not announced
-  kChangedMeanwhile
-};
-constexpr std::size_t kReplies = 24;
-
-using ReplyWord = std::array<char, 8>;
+using AnswerWord = std::array<char, 8>;
 constexpr int kMinWordDistance = 16;
-ReplyWord word_of(Reply reply);
+AnswerWord word_of(Outcome outcome);
 
-// Whether it lets somebody in, or says that something was done: what must come
-// whole, with nothing behind it.
-bool lets_in(Reply reply);
-
-// What is said of a failure that is none of the above: for the log, and never
-// trusted.
-constexpr std::size_t kMaxReplyText = 255;
+// The longest text that may follow the word of an outcome that is no success.
+// The text is for the log, and the module does not trust it.
+constexpr std::size_t kMaxAnswerText = 255;
 
 struct Answer {
-  Reply reply;
+  Outcome outcome;
   std::string_view text;  // a view into the bytes
 };
 
-// All that came until end of file; nothing unless it is exactly one answer.
+// All that came until end of file.  Returns nullopt unless it is exactly one
+// answer.
 std::optional<Answer> parse_answer(std::string_view bytes);
 
-// What came so far, if it is one offer: the new secret.
+// Returns the new secret if what came so far is one offer.
 std::optional<std::string_view> parse_offer(std::string_view bytes);
 
 constexpr std::string_view kAcknowledgement = "ack\n";
-
-// --- replies and what they stand for
-
-Reply reply_of(const Verification &verification);
-Reply reply_of(const Error &error);
-// now: seconds since the epoch.
-Reply reply_of(const AccountVerdict &verdict, std::uint64_t now);
-
-// Nothing if it is no verdict of a verification.
-std::optional<Verification> verification_of(Reply reply);
 
 // --- requests
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The verification: a token id and a secret against a store.
 //
-// One thread per object.  Every answer other than kMatch is a refusal, and so
+// One thread per object.  Every outcome other than kMatch is a refusal, and so
 // is every Error.
 #ifndef PBSTOKEN_VERIFIER_H_
 #define PBSTOKEN_VERIFIER_H_
@@ -18,17 +18,9 @@
 #include "pbstoken/store/store.h"
 #include "pbstoken/store/stored_hash.h"
 #include "pbstoken/store/token_id.h"
+#include "pbstoken/verify/outcome.h"
 
 namespace pbstoken {
-
-enum class Verdict : std::uint8_t {
-  kMatch,
-  kMismatch,            // the secret does not match the stored hash
-  kUnknownToken,        // token.shadow has no such token
-  kUnusableHash,        // the stored hash is incomplete or of no known method
-  kUnacceptableSecret,  // nobody's secret can look like this
-  kThrottled            // too many wrong ones: not even looked at
-};
 
 // Where an answer came from, for debug lines.
 enum class Source : std::uint8_t {
@@ -36,11 +28,11 @@ enum class Source : std::uint8_t {
   kFact,     // the file was read, a known fact saved the hash
   kHash,     // a password hash was computed
   kFile,     // token.shadow, or nothing at all, was enough
-  kHelper    // the helper, in whatever way
+  kHelper    // the helper
 };
 
 struct Verification {
-  Verdict verdict;
+  Outcome outcome;  // of Topic::kVerification
   Source source;
 };
 
@@ -89,23 +81,23 @@ class Verifier {
 
  private:
   // What is verified, and the place in the gate once it is held.
-  struct Request {
+  struct Attempt {
     const TokenId &id;
     std::string_view secret;
     const Client &client;
     std::optional<GatePass> pass = {};
   };
 
-  Result<void> pass_gate(Request *request);
-  Result<Verification> verify_in(const Snapshot &snapshot, Request *request);
+  Result<void> pass_gate(Attempt *attempt);
+  Result<Verification> verify_in(const Snapshot &snapshot, Attempt *attempt);
   std::optional<Verification> recall(const Snapshot &snapshot,
-                                     const Request &request,
+                                     const Attempt &attempt,
                                      std::string_view stored);
   Result<Verification> hash_through_gate(const Snapshot &snapshot,
-                                         Request *request,
+                                         Attempt *attempt,
                                          std::string_view stored);
-  Result<Verification> hash(std::string_view secret,
-                            std::string_view stored_hash);
+  Result<std::optional<Fact>> hash(std::string_view secret,
+                                   std::string_view stored_hash);
 
   const Store &store_;
   CryptLoader load_crypt_;
