@@ -102,7 +102,7 @@ int authenticate(pam_handle_t *pamh, std::span<const char *const> argv) {
       status != PAM_SUCCESS) {
     return status;
   }
-  // Nobody is asked for a secret that could not be verified.
+  // The store comes first: no secret is asked for that could not be verified.
   const auto opened = open_store(pamh, options);
   if (!opened) {
     return pam_code(fail(pamh, opened.error()));

@@ -12,8 +12,8 @@ bool get_options(const pam_handle_t *pamh, std::span<const char *const> argv,
     log_broken(pamh, what, parsed.error());
     return false;
   }
-  // A caller whose privileges come from elsewhere must not choose the file
-  // that says who is who.
+  // A process that is not root must not choose the file that says which users
+  // are privileged.
   if (!out_options->config.empty() && !is_root()) {
     log_broken(pamh, what,
                plain_error(Errc::kBadConfiguration, "cannot use option",

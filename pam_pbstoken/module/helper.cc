@@ -124,7 +124,7 @@ Result<UniqueFd> connect_to_helper(std::uint64_t deadline, const char *what,
       getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
     return system_error(what, where);
   }
-  // Else anybody who can write to /run/pbstoken could let anybody in.
+  // Else a user who can write to /run/pbstoken could let every token in.
   if (peer.uid != 0) {
     return plain_error(Errc::kUnsafe, what, where, "its peer is not root");
   }

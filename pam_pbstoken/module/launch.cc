@@ -35,12 +35,12 @@ struct Launch {
 };
 
 // --- between clone(2) and execve(2): system calls only.  The host may have had
-// other threads, whose locks nobody will ever release here.
+// other threads, whose locks are never released here.
 
 // In the keeper's memory, while the keeper waits for execve(2).
 int execute(void *data) {
   auto *launch = static_cast<Launch *>(data);
-  // Who gives the keeper up gives up the helper.  The kernel forgets this when
+  // The end of the keeper ends the helper.  The kernel forgets this when
   // the helper gets other privileges than ours, and then we may not kill it.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   sigset_t none{};
@@ -56,8 +56,8 @@ bool take_standard_descriptors(int socket) {
   if (dup2(socket, STDIN_FILENO) < 0 || dup2(socket, STDOUT_FILENO) < 0) {
     return false;
   }
-  // The host's standard error is not ours to write to.  Without a /dev/null
-  // there is none.
+  // The host's standard error is not ours to write to.  Without a /dev/null the
+  // helper has no standard error.
   close(STDERR_FILENO);
   static_cast<void>(open("/dev/null", O_WRONLY));
   return true;
@@ -208,7 +208,7 @@ std::optional<int> HelperProcess::wait() {
 
 HelperProcess::~HelperProcess() {
   if (keeper_ > 0) {
-    // Nobody else can have waited for it, so the number is still its own.
+    // No other code can have waited for it, so the number is still its own.
     kill(keeper_, SIGKILL);
     static_cast<void>(wait());
   }

@@ -20,8 +20,8 @@ struct Remembered {
   std::uint64_t trusted;  // when its directories were, by time since boot
 };
 
-// The one that was read last.  Whoever looks into it takes it out meanwhile:
-// nobody waits, a thread that finds nothing reads the file, and a fork at any
+// The store that was read last.  A thread takes it out while it looks into it:
+// no thread waits, one that finds nothing reads the file, and a fork at any
 // moment leaves nothing locked.
 constinit std::atomic<Remembered *> the_remembered = nullptr;
 
@@ -29,14 +29,14 @@ constinit std::atomic<Remembered *> the_remembered = nullptr;
 // nothing: many services fork for each connection, and there is no second.
 constinit std::atomic<bool> has_read = false;
 
-// Takes the place of what somebody else has put there.
+// Takes the place of what another thread has put there.
 void put(Remembered *remembered) {
   std::free(the_remembered.exchange(remembered, std::memory_order_acq_rel));
 }
 
-// What was read belongs to its identity, whoever may write beside it by now.
-// But a host must not go on for long with what others refuse to read; and to
-// ask about three directories takes longer than to verify.
+// What was read belongs to its identity, even if others may write beside it
+// now. But a host must not go on for long with what others refuse to read; and
+// to ask about three directories takes longer than to verify.
 bool has_trusted_directories(Remembered *remembered) {
   const std::uint64_t now = boottime_now();
   if (now != 0 && now - remembered->trusted < kNanosecondsPerSecond) {

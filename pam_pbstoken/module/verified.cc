@@ -11,7 +11,7 @@ namespace pbstoken {
 namespace {
 
 constexpr const char *kVariable = "PBSTOKEN_ID";
-// Account goes by this: anybody may change the environment.
+// Account goes by this: every module may change the environment.
 constexpr const char *kDatum = "pam_pbstoken verified";
 
 void free_text(pam_handle_t * /*pamh*/, void *data, int /*status*/) {

@@ -10,7 +10,7 @@ namespace pbstoken {
 namespace {
 
 bool append_entry(void *context, const JsonMember &member) {
-  // A name with a NUL would be another name to whoever reads C strings.
+  // A reader of C strings would take a name with a NUL for another name.
   if (!member.is_string || member.name.find('\0') != std::string_view::npos) {
     return true;
   }

@@ -37,7 +37,7 @@ std::optional<std::size_t> find_invalid_utf8(std::string_view line) {
 }
 
 // The end of the first run of characters that are white space, or are not; a
-// stray byte is none.
+// stray byte is not one.
 std::size_t run_end(std::string_view text, bool of_white_space) {
   std::string_view rest = text;
   while (!rest.empty()) {

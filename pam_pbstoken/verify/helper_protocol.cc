@@ -21,7 +21,7 @@ constexpr std::uint64_t scatter(std::uint64_t x) {
   return x ^ (x >> 31U);
 }
 
-// "pbstoken", so that the words are nobody else's.
+// "pbstoken", so that no other protocol has the same words.
 constexpr std::uint64_t kSeed = 0x706273746f6b656eU;
 
 // One word for each outcome and, last, the request's.

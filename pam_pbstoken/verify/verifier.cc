@@ -15,7 +15,8 @@ Outcome known_outcome(Fact fact) {
 
 std::optional<Verification> Verifier::verify_in_segment(
     const TokenId &id, std::string_view secret) {
-  // First: nobody digests a megabyte, once for each slot, for a client.
+  // This comes first, so that a client cannot have a megabyte digested once for
+  // each slot.
   if (!is_acceptable_secret(secret)) {
     return Verification{Outcome::kUnacceptableSecret, Source::kFile};
   }
@@ -42,7 +43,7 @@ Result<Verification> Verifier::verify_beyond_segment(const TokenId &id,
   Attempt attempt = {.id = id, .secret = secret, .client = client};
   auto snapshot = cache_.read_for_all();
   // Reading a large file costs as much as a hash, and any client can make up
-  // ids: who asks for one that the segment does not know passes the gate.
+  // ids: a request for an id that the segment does not know passes the gate.
   if (!snapshot && !cache_.has_slot(id.text)) {
     if (const auto passed = pass_gate(&attempt); !passed) {
       return passed.error();
@@ -79,7 +80,8 @@ Result<Verification> Verifier::verify_in_file(const TokenId &id,
   return verify_in(*snapshot, &attempt);
 }
 
-// Held until the answer is remembered, so that whoever waits finds it.
+// The place is held until the answer is remembered, so that the next in turn
+// finds it.
 Result<void> Verifier::pass_gate(Attempt *attempt) {
   const bool for_user = attempt->client.caller.value_or(0) != 0;
   auto pass =

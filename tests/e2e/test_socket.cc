@@ -457,7 +457,7 @@ void rotation_that_cannot_be_announced_says_so(void ** /*state*/) {
   const Rotated rotated = rotate_as_member([] {});
   const RunResult set = run_helper({"set", kOldId}, kOldSecret);
   umount(at);
-  assert_true(rotated.reply == Outcome::kNotDurable);
+  assert_true(rotated.reply == Outcome::kNotAnnounced);
   assert_true(is_accepted(rotated.offered));
   assert_int_equal(set.status, 7);
   assert_text_equal(set.err,

@@ -20,8 +20,8 @@ namespace pbstoken {
 // more, see crypt(3).
 constexpr std::size_t kMaxSecret = 511;
 
-// Whether anybody's secret can look like this: 1 to kMaxSecret bytes, none of
-// them NUL or another ASCII control character.  Upstream would cut longer
+// True if a secret can look like this: 1 to kMaxSecret bytes without NUL or
+// another ASCII control character.  Upstream would cut longer
 // ones and stop at a NUL; here two different secrets are never the same one.
 constexpr bool is_acceptable_secret(std::string_view secret) {
   if (secret.empty() || secret.size() > kMaxSecret) {

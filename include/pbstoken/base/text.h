@@ -2,9 +2,9 @@
 // FixedText: a NUL-terminated string of bounded length, for messages, names
 // and paths.
 //
-// It owns its bytes, allocates nothing and never holds a secret.  What does
-// not fit is cut off and remembered: a caller to whom that matters (a path)
-// asks truncated().
+// It owns its bytes, allocates nothing and never holds a secret.  It cuts off
+// what does not fit.  A caller for which that matters (a path) asks
+// truncated().
 #ifndef PBSTOKEN_TEXT_H_
 #define PBSTOKEN_TEXT_H_
 

@@ -28,9 +28,9 @@ bool get_options(const pam_handle_t *pamh, std::span<const char *const> argv,
 // The user name that the handle has now.
 int current_user(pam_handle_t *pamh, std::string_view *out_user);
 
-// The same, where there can be a token id.  Without `combined` it is that;
-// one that is none is not ours: PAM_USER_UNKNOWN, no question is asked, nothing
-// is logged.
+// The same, for a call that is about a token.  Without `combined` the user name
+// must be a token id; otherwise it is not ours: PAM_USER_UNKNOWN, and nothing
+// is asked or logged.
 int get_user(pam_handle_t *pamh, const ModuleOptions &options,
              std::string_view *out_user);
 

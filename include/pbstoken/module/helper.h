@@ -30,11 +30,11 @@ class HelperDialogue {
   explicit HelperDialogue(const ModuleOptions &options) : options_(options) {}
   HelperDialogue(const HelperDialogue &) = delete;
   HelperDialogue &operator=(const HelperDialogue &) = delete;
-  // The helper learns at once that nobody waits any more.
+  // Tells the helper at once that this side waits no longer.
   ~HelperDialogue();
 
-  // The answer, or kOffer in the middle of a rotation.  An error says why there
-  // is none.
+  // Returns the answer, or kOffer in the middle of a rotation.  An error says
+  // why there is no answer.
   Result<HelperAnswer> ask(const HelperRequest &request);
 
   // The secret that was offered.

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Starting the setuid helper from a host that knows nothing of it.
 //
-// Between the host and the helper stands a keeper, a copy of the host that is
-// no ordinary child: its exit signal is none, so that the host gets no SIGCHLD
-// for it and no wait(2) for "any child" finds it (see clone(2), __WCLONE).  The
-// helper itself cannot be started like that, since execve(2) makes it an
-// ordinary child of whoever executes it; it is the keeper's.  So whatever the
-// host does about SIGCHLD, it is not disturbed, and the exit status is there.
+// A keeper stands between the host and the helper: a copy of the host that has
+// no exit signal.  The host gets no SIGCHLD for it, and a wait(2) for "any
+// child" does not find it (clone(2), __WCLONE).  The helper cannot be started
+// like that, since execve(2) gives it an exit signal; it is the keeper's child.
+// So the host is not disturbed, whatever it does about SIGCHLD, and the exit
+// status is there.
 #ifndef PBSTOKEN_LAUNCH_H_
 #define PBSTOKEN_LAUNCH_H_
 
@@ -43,9 +43,9 @@ class HelperProcess {
   static Result<HelperProcess> start(const char *path, char *const *argv,
                                      bool as_root, UniqueFd *out_socket);
 
-  // After the end of file on the socket: the exit status, 128 and the number
-  // of the signal that ended it, or nothing if somebody else took it, or no
-  // helper was started.
+  // Call this after the end of file on the socket.  Returns the exit status, or
+  // 128 plus the number of the signal that ended the helper; nullopt if another
+  // part of the process took the status, or no helper was started.
   std::optional<int> wait();
 
  private:

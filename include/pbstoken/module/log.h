@@ -30,7 +30,7 @@ void log_broken(const pam_handle_t *pamh, const char *what, const Error &error);
 // LOG_INFO, for a token that was accepted; not called for hits.
 void log_success(const pam_handle_t *pamh, std::string_view token_id);
 
-// LOG_INFO, for a token whose secret is another one from now on.
+// LOG_INFO, for a token that has a new secret from now on.
 void log_change(const pam_handle_t *pamh, std::string_view token_id);
 
 // LOG_DEBUG; text is ours, and so many nanoseconds have passed.

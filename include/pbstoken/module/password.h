@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The PAM type `password`: a token's secret for a new one, which the helper
-// makes.  All writing is the helper's, whoever the caller is.
+// makes.  The helper does all writing, even for a caller that is root.
 //
 //  1. PAM_PRELIM_CHECK: the store can be used and the helper is there; the
 //     current secret is asked for and verified, so that no other module of the

@@ -33,7 +33,7 @@ class VerifiedTokenId {
   bool is_set_ = false;
 };
 
-// Null if there is none.
+// Returns null if this handle has verified no token.
 const char *verified_token_id(const pam_handle_t *pamh);
 
 }  // namespace pbstoken

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Who verifies: this process, if it is root and nothing else, or the helper.
+// Verification by this process, if it is root and nothing else, or by the
+// helper.
 #ifndef PBSTOKEN_VERIFY_H_
 #define PBSTOKEN_VERIFY_H_
 
@@ -16,8 +17,8 @@
 
 namespace pbstoken {
 
-// A process that may be stopped by somebody else, or may not read
-// token.shadow, asks the segment alone, and on a miss the helper, once.
+// A process that another user may stop, or that may not read token.shadow, asks
+// the segment alone, and on a miss the helper, once.
 Result<Verification> verify(const pam_handle_t *pamh,
                             const ModuleOptions &options, OpenStore *opened,
                             const TokenId &id, std::string_view secret);
@@ -33,7 +34,7 @@ HelperRequest request_about(const pam_handle_t *pamh,
                             const ModuleOptions &options, const TokenId &id,
                             HelperCommand command);
 
-// Why the helper's answer is none to the question that was asked.
+// The error that an answer is which does not answer the question.
 Error error_of(const HelperAnswer &answer);
 
 }  // namespace pbstoken

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What user.cfg says of a token, in a form that does not go stale with the
-// time: an allowed one names the second from which it is none any more, so a
+// time: an allowed token comes with the second at which it expires.  So a
 // verdict may be kept for as long as user.cfg stays the same.
 #ifndef PBSTOKEN_ACCOUNT_VERDICT_H_
 #define PBSTOKEN_ACCOUNT_VERDICT_H_
@@ -10,7 +10,7 @@
 namespace pbstoken {
 
 enum class AccountStatus : std::uint8_t {
-  kNoUser,  // 0: a verdict that nobody has given refuses
+  kNoUser,  // 0: a verdict that was never set refuses
   kNoToken,
   kDisabledUser,
   kDisabledToken,

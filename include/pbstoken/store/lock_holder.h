@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Who holds a flock(2) lock, for messages and for nothing else.
+// The holder of a flock(2) lock, for messages and for nothing else.
 #ifndef PBSTOKEN_LOCK_HOLDER_H_
 #define PBSTOKEN_LOCK_HOLDER_H_
 
@@ -13,10 +13,10 @@
 
 namespace pbstoken {
 
-// The process id of one that holds a lock of an open file, by /proc/locks.
-// Nothing if that cannot be told: there is no /proc, the holder is in another
-// pid namespace, or the file system (btrfs, overlay) has another device number
-// there than stat(2) gives.
+// The process id of one holder of a lock of an open file, by /proc/locks.
+// Returns nullopt if that cannot be told: there is no /proc, the holder is in
+// another pid namespace, or the file system (btrfs, overlay) has another device
+// number there than stat(2) gives.
 std::optional<std::uint64_t> lock_holder(const UniqueFd &file);
 
 // The same in a text of /proc/locks.

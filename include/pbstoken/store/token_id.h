@@ -28,16 +28,16 @@ struct TokenId {
   std::string_view name;
 };
 
-// Nothing if text is no token id, be it a user id or not even that.
+// Returns nullopt if text is not a token id; a user id is not one.
 std::optional<TokenId> parse_token_id(std::string_view text);
 
-// Whether text is a user's id: `user@realm`, and so no token's.
+// True if text is the id of a user, `user@realm`, and so not of a token.
 bool is_user_id(std::string_view text);
 
-// Whose token it is: `user@realm`.
+// The id of the token's user: `user@realm`.
 std::string_view user_id_of(const TokenId &id);
 
-// Whether the helper may write this id: at most kMaxWrittenId characters.
+// True if the helper may write this id: at most kMaxWrittenId characters.
 bool is_writable(const TokenId &id);
 
 }  // namespace pbstoken

@@ -56,7 +56,8 @@ class UserCfg {
   // enabled.
   [[nodiscard]] AccountVerdict judge(const TokenId &id) const;
 
-  // Those that count, sorted by id; null if there is none of that id.
+  // The sections that count, sorted by id.  find_*() returns null if there is
+  // no section of that id.
   [[nodiscard]] std::span<const Section> users() const {
     return sections_.items().first(user_count_);
   }

@@ -38,7 +38,7 @@ namespace pbstoken {
 
 constexpr std::uint32_t kProtocolVersion = 2;
 
-// Where the helper listens for those who cannot start a setuid program.
+// The helper listens here for services that cannot start a setuid program.
 constexpr const char *kHelperSocket = "/run/pbstoken/helper.sock";
 
 // --- answers

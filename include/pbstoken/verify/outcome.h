@@ -94,7 +94,7 @@ struct OutcomeInfo {
   ExitStatus exit_status;
   // For the log line of a refused token id; empty if it is no refusal.
   std::string_view reason;
-  // For a person who has run the helper; empty if there is nothing to say.
+  // For the person at the terminal; empty if there is nothing to say.
   std::string_view message;
 };
 
