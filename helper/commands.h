@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "caller.h"
-#include "command_line.h"
+#include "io/command_line.h"
 #include "io/exit_status.h"
 #include "pbstoken/base/buffer.h"
 #include "pbstoken/base/result.h"

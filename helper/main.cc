@@ -7,11 +7,11 @@
 #include <optional>
 
 #include "caller.h"
-#include "command_line.h"
 #include "commands.h"
 #include "confine/confinement.h"
 #include "confine/privileges.h"
 #include "confine/session.h"
+#include "io/command_line.h"
 #include "io/exit_status.h"
 #include "io/message.h"
 #include "pbstoken/os/sched_slice.h"

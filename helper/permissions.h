@@ -12,7 +12,7 @@
 #define PBSTOKEN_PERMISSIONS_H_
 
 #include "caller.h"
-#include "command_line.h"
+#include "io/command_line.h"
 #include "pbstoken/base/result.h"
 #include "pbstoken/store/store.h"
 

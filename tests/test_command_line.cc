@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The helper's command line, from callers who mean no good.
-#include "command_line.h"
+#include "io/command_line.h"
 
 #include <getopt.h>
 

@@ -4,7 +4,7 @@
 #ifndef PBSTOKEN_CHECK_H_
 #define PBSTOKEN_CHECK_H_
 
-#include "command_line.h"
+#include "io/command_line.h"
 #include "io/exit_status.h"
 #include "pbstoken/store/store.h"
 

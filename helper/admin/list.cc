@@ -6,10 +6,10 @@
 #include <optional>
 #include <tuple>
 
-#include "io/iso_date.h"
+#include "admin/iso_date.h"
+#include "admin/report.h"
 #include "io/message.h"
 #include "io/output.h"
-#include "io/table.h"
 #include "pbstoken/base/vector.h"
 #include "pbstoken/os/clock.h"
 #include "pbstoken/store/stored_hash.h"

@@ -4,7 +4,7 @@
 #ifndef PBSTOKEN_LIST_H_
 #define PBSTOKEN_LIST_H_
 
-#include "command_line.h"
+#include "io/command_line.h"
 #include "io/exit_status.h"
 #include "pbstoken/store/store.h"
 

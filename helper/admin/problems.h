@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "command_line.h"
+#include "io/command_line.h"
 #include "io/exit_status.h"
 #include "pbstoken/base/buffer.h"
 #include "pbstoken/base/result.h"

@@ -3,7 +3,7 @@
 #ifndef PBSTOKEN_STATUS_H_
 #define PBSTOKEN_STATUS_H_
 
-#include "command_line.h"
+#include "io/command_line.h"
 #include "io/exit_status.h"
 #include "pbstoken/verify/verifier.h"
 

@@ -4,7 +4,7 @@
 #ifndef PBSTOKEN_CONFINEMENT_H_
 #define PBSTOKEN_CONFINEMENT_H_
 
-#include "command_line.h"
+#include "io/command_line.h"
 #include "pbstoken/base/result.h"
 #include "pbstoken/store/store.h"
 

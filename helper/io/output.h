@@ -11,7 +11,7 @@
 #include <span>
 #include <string_view>
 
-#include "command_line.h"
+#include "io/command_line.h"
 #include "pbstoken/base/buffer.h"
 #include "pbstoken/base/text.h"
 

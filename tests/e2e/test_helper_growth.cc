@@ -9,10 +9,10 @@
 
 #include "admin/list.h"
 #include "admin/problems.h"
+#include "admin/report.h"
 #include "e2e/e2e_faults.h"
 #include "e2e/e2e_support.h"
 #include "io/output.h"
-#include "io/table.h"
 #include "pbstoken/verify/helper_protocol.h"
 #include "wire/reply.h"
 #include "write/shadow_text.h"

@@ -8,10 +8,10 @@
 // The commands run in a child of this program, which has the helper inside but
 // for its main().
 #include "caller.h"
-#include "command_line.h"
 #include "commands.h"
 #include "e2e/e2e_faults.h"
 #include "e2e/e2e_support.h"
+#include "io/command_line.h"
 #include "io/message.h"
 #include "permissions.h"
 #include "wire/guest_commands.h"

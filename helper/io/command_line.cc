@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "command_line.h"
+#include "io/command_line.h"
 
 #include <getopt.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "io/iso_date.h"
+#include "admin/iso_date.h"
 
 #include <chrono>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "io/table.h"
+#include "admin/report.h"
 
 #include <algorithm>
 

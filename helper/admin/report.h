@@ -5,8 +5,8 @@
 // terminal makes of wide and of combining ones only a locale knows, and a
 // setuid program has none.  Cells are escaped, so that no id and no comment
 // commands the terminal.
-#ifndef PBSTOKEN_TABLE_H_
-#define PBSTOKEN_TABLE_H_
+#ifndef PBSTOKEN_REPORT_H_
+#define PBSTOKEN_REPORT_H_
 
 #include <array>
 #include <cstddef>
@@ -47,4 +47,4 @@ class Table {
 
 }  // namespace pbstoken
 
-#endif  // PBSTOKEN_TABLE_H_
+#endif  // PBSTOKEN_REPORT_H_
