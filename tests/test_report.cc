@@ -5,7 +5,6 @@
 #include <ctime>
 #include <vector>
 
-#include "admin/iso_date.h"
 #include "support.h"
 
 namespace pbstoken {

@@ -5,7 +5,7 @@
 #include <array>
 #include <utility>
 
-#include "io/output.h"
+#include "admin/report.h"
 #include "pbstoken/os/file.h"
 
 namespace pbstoken {

@@ -33,8 +33,8 @@ class AccessCheck {
               Problems *problems);
 
   // Opens a file for reading, and adds what is wrong with its access and that
-  // of the directories above it.  Nothing if it is not there, which is no
-  // problem, or could not be opened, which has been added.
+  // of the directories above it.  Returns no descriptor if the file is not
+  // there, which is no problem, or could not be opened, which has been added.
   UniqueFd open(const PathText &path, FileKind kind);
 
  private:
@@ -50,7 +50,7 @@ class AccessCheck {
                    const char *may);
   [[nodiscard]] bool is_first_visit(const struct stat &status);
 
-  std::optional<uid_t> owner_;  // nothing: /etc does not know it
+  std::optional<uid_t> owner_;  // nullopt: /etc does not know it
   std::optional<gid_t> group_;
   Problems *problems_;
   List<Directory> visited_;  // to be named once each

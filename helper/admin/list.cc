@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "admin/list.h"
-
 #include <algorithm>
 #include <array>
 #include <optional>
 #include <tuple>
 
-#include "admin/iso_date.h"
+#include "admin/commands.h"
 #include "admin/report.h"
 #include "io/message.h"
 #include "io/output.h"
@@ -113,7 +111,7 @@ class Listing {
     const AccountVerdict verdict = cfg_->judge(*parse_token_id(row.token_id));
     switch (verdict.status) {
       case AccountStatus::kNoUser:
-        // Who has neither is somebody that user.cfg does not know.
+        // user.cfg may know the token's section, or neither of the two.
         return row.section == nullptr ? "no-section" : "no-user";
       case AccountStatus::kNoToken:
         return "no-section";
@@ -207,7 +205,7 @@ class Listing {
   std::uint64_t now_;  // seconds since the epoch
 };
 
-// Nothing if the store has no account data.
+// Returns nullopt if the store has no account data.
 Result<std::optional<UserCfg>> read_accounts(const Store &store) {
   if (store.user_cfg.empty()) {
     return std::optional<UserCfg>();
@@ -219,7 +217,7 @@ Result<std::optional<UserCfg>> read_accounts(const Store &store) {
   return std::optional<UserCfg>(std::move(*cfg));
 }
 
-Result<void> list_tokens(const Store &store, OutputFormat format) {
+Result<void> list(const Store &store, OutputFormat format) {
   const auto shadow = TokenShadow::read(store.token_shadow);
   if (!shadow) {
     return shadow.error();
@@ -245,8 +243,8 @@ Result<void> list_tokens(const Store &store, OutputFormat format) {
 
 }  // namespace
 
-ExitStatus print_list(const Store &store, OutputFormat format) {
-  const auto listed = list_tokens(store, format);
+ExitStatus list_tokens(Context *context) {
+  const auto listed = list(context->store, context->line.format);
   if (!listed) {
     complain(listed.error());
     return ExitStatus::kUnavailable;

@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "admin/report.h"
 #include "io/message.h"
 #include "io/output.h"
 #include "pbstoken/base/utf8.h"

@@ -10,8 +10,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "io/command_line.h"
-#include "io/exit_status.h"
+#include "io/command.h"
 #include "pbstoken/base/buffer.h"
 #include "pbstoken/base/result.h"
 #include "pbstoken/base/vector.h"

@@ -1,60 +1,28 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The helper's command line:
-//   pbstoken-helper [--store NAME] [--config PATH] [--output-format FORMAT]
-//                   COMMAND [--rhost HOST] [--] [TOKENID]
-// and, for the module alone, [--reply VERSION] [--nocache].
+// The command line of both programs:
+//   PROGRAM [--store NAME] [--config PATH] [--output-format FORMAT]
+//           COMMAND [--rhost HOST] [--] [TOKENID]
+// --rhost is the helper's; so are, for the module alone, [--reply VERSION]
+// and [--nocache].
 #ifndef PBSTOKEN_COMMAND_LINE_H_
 #define PBSTOKEN_COMMAND_LINE_H_
 
-#include <cstdint>
-#include <optional>
-#include <string_view>
-
+#include "io/command.h"
 #include "pbstoken/base/result.h"
-#include "pbstoken/store/store.h"
-#include "pbstoken/store/token_id.h"
 
 namespace pbstoken {
 
-enum class Command : std::uint8_t {
-  kGenerate,
-  kSet,
-  kDelete,
-  kRotate,
-  kVerify,
-  kAccount,
-  kList,
-  kStatus,
-  kFlush,
-  kCheck,
-  kRetire,
-  kServe
-};
-
-enum class OutputFormat : std::uint8_t { kText, kJson, kJsonPretty };
-
-struct CommandLine {
-  Command command = Command::kStatus;
-  FixedText<32> store = FixedText<32>(kDefaultStore);
-  PathText config;  // empty: the store's own
-  OutputFormat format = OutputFormat::kText;
-  TokenId token_id;  // of the commands that take one; views into argv
-  // The remote host that a secret came from; empty: none is known.
-  FixedText<255> remote_host;
-  bool nocache = false;  // bypass the segment
-  // By the protocol of helper_protocol.h, instead of by text.
-  bool replies = false;
-};
-
-// Where the configuration of its store is.
+// Where the configuration of the line's store is.
 PathText configuration_of(const CommandLine &line);
 
-// What --help prints.
-std::string_view usage_text();
+// Returns an error whose text says which argument is wrong.  With --help or
+// --version `about` says so, and the rest of the line is not looked at.
+Result<CommandLine> parse_command_line(const Program &program, int argc,
+                                       char **argv);
 
-// The command line, nothing for --help, or an error whose text says which
-// argument is wrong.
-Result<std::optional<CommandLine>> parse_command_line(int argc, char **argv);
+// Prints what --help or --version asks for; false, with errno, if not all of
+// it could be written.
+[[nodiscard]] bool print_about(const Program &program, About about);
 
 }  // namespace pbstoken
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The helper's exit status, which scripts rely on.
+// The exit status of both programs, which scripts rely on.
 #ifndef PBSTOKEN_EXIT_STATUS_H_
 #define PBSTOKEN_EXIT_STATUS_H_
 

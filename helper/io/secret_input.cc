@@ -120,6 +120,9 @@ Result<Buffer> ask(std::string_view prompt) {
 }  // namespace
 
 Result<Buffer> read_secret(SecretPurpose purpose) {
+  if (purpose == SecretPurpose::kNone) {
+    return Buffer();
+  }
   if (isatty(STDIN_FILENO) == 0) {
     return read_input(/*one_line=*/false);
   }

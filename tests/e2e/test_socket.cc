@@ -574,7 +574,7 @@ void reply_mode_judges_by_the_real_uid(void ** /*state*/) {
     assert_true(answer_of({"--reply=1", command, kId}, become_member) ==
                 Reply::kNotPermitted);
   }
-  assert_true(answer_of({"--reply=1", "flush"}, become_member) ==
+  assert_true(answer_of({"--reply=1", "delete", kOldId}, become_member) ==
               Reply::kNotPermitted);
   // What is wrong with a configuration root is told alone.
   configure("hunter2\n");
