@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <optional>
-#include <tuple>
 
 #include "admin/commands.h"
 #include "admin/report.h"
@@ -20,70 +20,54 @@ namespace {
 
 using Section = UserCfg::Section;
 
-// What token.shadow has of a token.
-struct StoredToken {
-  std::string_view token_id;
-  std::string_view method;  // empty: the stored hash is of no use
-  std::size_t position;     // in the file
-};
-
 // What is known of one token: a secret, a section, or both.
 struct Row {
   std::string_view token_id;
-  const StoredToken *secret;
+  const TokenShadow::Entry *secret;
   const Section *section;
 };
 
-// Sorted by id, one each: of several the last one counts.
-Result<List<StoredToken>> stored_tokens(const TokenShadow &shadow) {
-  List<StoredToken> secrets;
+// Sorted by id, one row each.  Of several secrets the last one counts: the
+// entries stand in the order of the file, and a row without a secret is first.
+Result<List<Row>> rows_of(const TokenShadow &shadow,
+                          std::span<const Section> sections) {
+  List<Row> all;
+  bool ok = true;
   for (const TokenShadow::Entry &entry : shadow.entries()) {
-    if (parse_token_id(entry.token_id) &&
-        !secrets.append({.token_id = entry.token_id,
-                         .method = hash_method(entry.stored_hash),
-                         .position = secrets.items().size()})) {
-      return no_memory("cannot list tokens");
-    }
+    ok = ok && (!parse_token_id(entry.token_id) ||
+                all.append({.token_id = entry.token_id,
+                            .secret = &entry,
+                            .section = nullptr}));
   }
-  const auto all = secrets.mutable_items();
-  std::sort(all.begin(), all.end(),
-            [](const StoredToken &a, const StoredToken &b) {
-              return std::tie(a.token_id, a.position) <
-                     std::tie(b.token_id, b.position);
-            });
-  List<StoredToken> last;
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    const bool replaced =
-        i + 1 < all.size() && all[i].token_id == all[i + 1].token_id;
-    if (!replaced && !last.append(all[i])) {
-      return no_memory("cannot list tokens");
-    }
+  for (const Section &section : sections) {
+    ok = ok &&
+         all.append(
+             {.token_id = section.id, .secret = nullptr, .section = &section});
   }
-  return last;
-}
-
-// Merges the two, both of which are sorted.
-Result<List<Row>> merge(std::span<const StoredToken> secrets,
-                        std::span<const Section> sections) {
+  const auto sorted = all.mutable_items();
+  std::sort(sorted.begin(), sorted.end(), [](const Row &a, const Row &b) {
+    return a.token_id != b.token_id ? a.token_id < b.token_id
+                                    : std::less<>()(a.secret, b.secret);
+  });
   List<Row> rows;
-  while (!secrets.empty() || !sections.empty()) {
-    const bool has_secret =
-        !secrets.empty() &&
-        (sections.empty() || secrets.front().token_id <= sections.front().id);
-    const bool has_section =
-        !sections.empty() &&
-        (secrets.empty() || sections.front().id <= secrets.front().token_id);
-    const Row row = {
-        .token_id = has_secret ? secrets.front().token_id : sections.front().id,
-        .secret = has_secret ? &secrets.front() : nullptr,
-        .section = has_section ? &sections.front() : nullptr};
-    if (!rows.append(row)) {
-      return no_memory("cannot list tokens");
+  for (const Row &row : sorted) {
+    const auto kept = rows.mutable_items();
+    if (!kept.empty() && kept.back().token_id == row.token_id) {
+      kept.back().secret = row.secret;
+    } else {
+      ok = ok && rows.append(row);
     }
-    secrets = secrets.subspan(has_secret ? 1 : 0);
-    sections = sections.subspan(has_section ? 1 : 0);
+  }
+  if (!ok) {
+    return no_memory("cannot list tokens");
   }
   return rows;
+}
+
+// Empty without a secret, and if the stored hash is of no use.
+std::string_view method_of(const Row &row) {
+  return row.secret != nullptr ? hash_method(row.secret->stored_hash)
+                               : std::string_view();
 }
 
 class Listing {
@@ -102,7 +86,7 @@ class Listing {
     if (row.secret == nullptr) {
       return "no-secret";
     }
-    if (row.secret->method.empty()) {
+    if (method_of(row).empty()) {
       return "bad-hash";
     }
     if (cfg_ == nullptr) {
@@ -152,7 +136,8 @@ class Listing {
     if (row.secret == nullptr) {
       return "-";
     }
-    return row.secret->method.empty() ? "unknown" : row.secret->method;
+    const std::string_view method = method_of(row);
+    return method.empty() ? "unknown" : method;
   }
 
   [[nodiscard]] bool add_account(Table *table, const Row &row) const {
@@ -180,12 +165,11 @@ class Listing {
 
   [[nodiscard]] std::array<Field, 8> fields_of(const Row &row) const {
     const Section *section = row.section;
-    const bool has_method =
-        row.secret != nullptr && !row.secret->method.empty();
+    const std::string_view method = method_of(row);
     return {
         Field::string("tokenid", row.token_id),
-        has_method ? Field::string("method", row.secret->method)
-                   : Field::unknown("method"),
+        method.empty() ? Field::unknown("method")
+                       : Field::string("method", method),
         section != nullptr ? Field::boolean("enabled", section->enabled)
                            : Field::unknown("enabled"),
         section != nullptr && section->expires != 0
@@ -226,12 +210,8 @@ Result<void> list(const Store &store, OutputFormat format) {
   if (!cfg) {
     return cfg.error();
   }
-  const auto secrets = stored_tokens(*shadow);
-  if (!secrets) {
-    return secrets.error();
-  }
-  const auto rows = merge(secrets->items(),
-                          *cfg ? (*cfg)->tokens() : std::span<const Section>());
+  const auto rows =
+      rows_of(*shadow, *cfg ? (*cfg)->tokens() : std::span<const Section>());
   if (!rows) {
     return rows.error();
   }

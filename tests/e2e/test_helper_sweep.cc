@@ -70,7 +70,7 @@ constexpr Fault kInterrupted = {"interrupted once", EINTR, false, false};
 
 // What main() does, from the arguments on.
 int answer(int argc, char **argv) {
-  const Program *program = &kHelperProgram;
+  const pbstoken::Program *program = &kHelperProgram;
   auto given = parse_command_line(*program, argc, argv);
   if (!given) {
     program = &kAdminProgram;
