@@ -152,7 +152,7 @@ ExitStatus answer_connection(const Caller &starter) {
                  : send_answer(request.error());
 }
 
-// 1. Make the process root's own, and find out what is asked, and by whom.
+// 1. Make the process root's own, and find out the caller and the request.
 ExitStatus serve(int argc, char **argv) {
   if (const auto shed = shed_inheritance(); !shed) {
     return give_up(ExitStatus::kUnavailable, shed.error());

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include "admin/check.h"
+
 #include <dirent.h>
 #include <sys/file.h>
 #include <sys/shm.h>
@@ -9,8 +11,6 @@
 #include <optional>
 #include <utility>
 
-#include "admin/check_access.h"
-#include "admin/check_shadow.h"
 #include "admin/commands.h"
 #include "admin/problems.h"
 #include "io/command_line.h"

@@ -81,7 +81,7 @@ class Listing {
   }
 
  private:
-  // Whether the token counts, and the first thing to mend if not.
+  // Says that the token counts, or names the first thing to mend.
   [[nodiscard]] std::string_view state_of(const Row &row) const {
     if (row.secret == nullptr) {
       return "no-secret";
@@ -113,7 +113,7 @@ class Listing {
   [[nodiscard]] bool print_table() const {
     constexpr std::array<std::string_view, 6> kTitles = {
         "TOKENID", "METHOD", "ENABLED", "EXPIRES", "STATE", "COMMENT"};
-    // Without account data the first two are all that is known.
+    // A store without account data knows the first two only.
     const std::size_t columns = cfg_ == nullptr ? 2 : kTitles.size();
     Table table(columns);
     bool ok = true;

@@ -30,7 +30,7 @@ class Table {
   // A wider cell moves its own row alone: ids of others may be of any length.
   static constexpr std::size_t kMaxWidth = 80;
 
-  // At most kMaxColumns.
+  // columns: at most kMaxColumns.
   explicit Table(std::size_t columns) : columns_(columns) {}
 
   // Adds the next cell, row by row; false without memory.
@@ -61,7 +61,7 @@ class JsonArray {
   // False without memory.
   [[nodiscard]] bool add(std::span<const Field> fields);
 
-  // As print(); nothing can be added afterwards.
+  // Ends the array and prints it, as print() does.
   [[nodiscard]] bool print();
 
  private:

@@ -212,7 +212,7 @@ Result<void> confine_files(Reach reach, const PathText &configuration,
   landlock.allow_file(configuration, read);
   for (const char *path : {
            "/etc/group", "/etc/passwd",
-           "/proc/locks",                     // who holds the lock
+           "/proc/locks",                     // the holder of the lock
            "/proc/sys/kernel/random/uuid",    // new secrets
            "/sys/devices/system/cpu/online",  // how many hashes at once
        }) {

@@ -2,6 +2,8 @@
 // Confinement: from there on the process has the capabilities, files and system
 // calls that its command needs, and no others.  token.shadow and user.cfg,
 // which it parses, belong to other users than root.
+//
+// This room includes io/.
 #ifndef PBSTOKEN_CONFINEMENT_H_
 #define PBSTOKEN_CONFINEMENT_H_
 

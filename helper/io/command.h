@@ -4,6 +4,8 @@
 // The table says of each command what it takes, who may give it, how far it
 // reaches and which function it runs.  A command that a program's table does
 // not have is nobody's.
+//
+// This room includes headers of the core only.
 #ifndef PBSTOKEN_COMMAND_H_
 #define PBSTOKEN_COMMAND_H_
 

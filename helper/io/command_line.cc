@@ -192,7 +192,7 @@ Result<CommandLine> parse_command_line(const Program &program, int argc,
       return line;
     }
     if (code == ':' || code == '?') {
-      // Of a cluster such as -xy getopt names the letter only.
+      // In a cluster such as -xy getopt names the letter only.
       const std::array<char, 2> letter = {'-', static_cast<char>(optopt)};
       const bool is_letter = optopt > 0 && optopt < kStoreOption;
       return usage_error(code == ':' ? "no value given for" : "unknown option",

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The part of `check` that asks who may read and write the files of a store.
-//
-// Every file, and every directory above it, must belong to root or to the
-// store's file_owner, and what a group may do with it is for root's or the
-// store's file_group.
-#ifndef PBSTOKEN_CHECK_ACCESS_H_
-#define PBSTOKEN_CHECK_ACCESS_H_
+// The parts of the check command that stand in files of their own.
+#ifndef PBSTOKEN_CHECK_H_
+#define PBSTOKEN_CHECK_H_
 
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -22,10 +18,14 @@ namespace pbstoken {
 
 enum class FileKind : std::uint8_t {
   kData,     // token.shadow, user.cfg: others nothing, the group reads
-  kLock,     // others nothing: who can open it can hold it
+  kLock,     // others nothing: a user who can open it can hold it
   kCounters  // others do not write
 };
 
+// Finds users who may read or write the files of a store and should not.  Every
+// file, and every directory above it, must belong to root or to the store's
+// file_owner, and what a group may do with it is for root's or the store's
+// file_group.
 class AccessCheck {
  public:
   // configuration: the path, for what it names and /etc does not know.
@@ -56,6 +56,11 @@ class AccessCheck {
   List<Directory> visited_;  // to be named once each
 };
 
+// Checks token.shadow: its syntax, members that are no tokens, duplicates, ids
+// and stored hashes.  file: open for reading; path names it in the problems.
+void check_shadow(const UniqueFd &file, const PathText &path,
+                  Problems *problems);
+
 }  // namespace pbstoken
 
-#endif  // PBSTOKEN_CHECK_ACCESS_H_
+#endif  // PBSTOKEN_CHECK_H_
