@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# make            the module and the helper, under build/
+# make            the module and the two programs, under build/
 # make demo       what they do, on real input, in a scratch namespace
 # make check      builds with both compilers, runs every test
 # make soak       the tests that go on at random, each for SOAK_SECONDS=60 (a
@@ -84,8 +84,11 @@ CONTROL_FLOW = $(if $(filter x86_64-% i%86-%,$(MACHINE)),-fcf-protection) \
 LANGUAGE = -std=c++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics \
   -fvisibility=hidden -fvisibility-inlines-hidden \
   -ffunction-sections -fdata-sections
+# What --version says.
+VERSION := $(shell awk -F'[()]' '{ print $$2; exit }' debian/changelog)
 # Where the module finds the helper.
-BUILT_IN = -DPBSTOKEN_HELPER='"$(SBINDIR)/pbstoken-helper"'
+BUILT_IN = -DPBSTOKEN_HELPER='"$(SBINDIR)/pbstoken-helper"' \
+  -DPBSTOKEN_VERSION='"$(VERSION)"'
 # Ours first, so that a packager's win; SANITIZE is for the tests.
 ALL_CXXFLAGS = $(LANGUAGE) $(WARNINGS) $(HARDENING) -fPIC -Iinclude -Ihelper \
   $(BUILT_IN) -MMD -MP $(CPPFLAGS) $(CXXFLAGS) $(SANITIZE)
@@ -95,12 +98,17 @@ HARDENED_LINK = -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed
 MODULE_SOURCES = pam_pbstoken/pam_pbstoken.cc \
   $(wildcard pam_pbstoken/module/*.cc)
 CORE_SOURCES = $(filter-out $(MODULE_SOURCES),$(wildcard pam_pbstoken/*/*.cc))
-HELPER_SOURCES = $(wildcard helper/*.cc helper/*/*.cc)
+# What both programs share is linked from an archive, so that each has of it
+# only what it uses; the setuid one has nothing of the administrator's tool.
+HELPER_SOURCES = $(wildcard helper/*.cc helper/wire/*.cc)
+TOOL_SOURCES = $(wildcard helper/admin/*.cc)
+SHARED_SOURCES = $(wildcard helper/io/*.cc helper/confine/*.cc helper/write/*.cc)
 
 objects = $(patsubst %.cc,$(BUILD)/%.o,$(1))
 CORE = $(BUILD)/libpbstoken-core.a
+SHARED = $(BUILD)/libpbstoken-shared.a
 
-all: $(BUILD)/pam_pbstoken.so $(BUILD)/pbstoken-helper \
+all: $(BUILD)/pam_pbstoken.so $(BUILD)/pbstoken-helper $(BUILD)/pbstoken \
   $(BUILD)/pbstoken-helper@.service
 
 # What is done to every byte of a request, or to every token of a large file,
@@ -112,7 +120,11 @@ $(BUILD)/%.o: %.cc Makefile
 	@mkdir -p $(@D)
 	$(CXX) $(ALL_CXXFLAGS) $(SPEED) -c -o $@ $<
 
+$(BUILD)/helper/io/command_line.o: debian/changelog
+
 $(CORE): $(call objects,$(CORE_SOURCES))
+$(SHARED): $(call objects,$(SHARED_SOURCES))
+$(CORE) $(SHARED):
 	rm -f $@
 	$(AR) rcs $@ $^
 
@@ -132,11 +144,15 @@ $(BUILD)/pam_pbstoken.so: $(call objects,$(MODULE_SOURCES)) $(CORE) \
 	  -o $@ $(call objects,$(MODULE_SOURCES)) $(CORE) \
 	  -l:libcrypto.a -lpam -lc
 
-$(BUILD)/pbstoken-helper: $(call objects,$(HELPER_SOURCES)) $(CORE)
-	$(CXX) -pie -nodefaultlibs $(HARDENED_LINK) -Wl,--gc-sections \
-	  $(CXXFLAGS) $(LDFLAGS) \
-	  -o $@ $(call objects,$(HELPER_SOURCES)) $(CORE) \
-	  -l:libcrypto.a -lcrypt -lc
+PROGRAM = $(CXX) -pie -nodefaultlibs $(HARDENED_LINK) -Wl,--gc-sections \
+  $(CXXFLAGS) $(LDFLAGS) -o $@ $^
+
+$(BUILD)/pbstoken-helper: $(call objects,$(HELPER_SOURCES)) $(SHARED) $(CORE)
+	$(PROGRAM) -l:libcrypto.a -lcrypt -lc
+
+# It computes no password hash.
+$(BUILD)/pbstoken: $(call objects,$(TOOL_SOURCES)) $(SHARED) $(CORE)
+	$(PROGRAM) -l:libcrypto.a -lc
 
 $(BUILD)/pbstoken-helper@.service: helper/pbstoken-helper@.service.in Makefile
 	@mkdir -p $(@D)
@@ -154,6 +170,7 @@ install: all
 # root makes them root's there.
 	install -D -m 4755 $(if $(filter 0,$(shell id -u)),-o root -g root) \
 	  -t $(DESTDIR)$(SBINDIR) $(BUILD)/pbstoken-helper
+	install -D -m 0755 -t $(DESTDIR)$(SBINDIR) $(BUILD)/pbstoken
 # An administrator's configuration stays.
 	[ -e $(DESTDIR)$(SYSCONFDIR)/pbstoken/pbs.conf ] || \
 	  $(call put,pam_pbstoken/pbs.conf,$(SYSCONFDIR)/pbstoken)
@@ -165,6 +182,8 @@ install: all
 	$(call put,$(wildcard pam_pbstoken/*.8 helper/*.8),$(MANDIR)/man8)
 	$(call put_as,helper/pbstoken-helper.bash-completion,\
 	  $(COMPLETIONDIR)/pbstoken-helper)
+	$(call put_as,helper/pbstoken-helper.bash-completion,\
+	  $(COMPLETIONDIR)/pbstoken)
 	$(call put,pam_pbstoken/pdm.conf.example \
 	  $(wildcard pam_pbstoken/examples/*),$(EXAMPLESDIR))
 
@@ -201,7 +220,8 @@ test-packages:
 # main().
 UNIT_TESTS = $(patsubst tests/%.cc,$(BUILD)/tests/%,$(wildcard tests/test_*.cc))
 TESTED = $(call objects,$(wildcard pam_pbstoken/module/*.cc) \
-  $(filter-out helper/main.cc,$(HELPER_SOURCES))) $(CORE)
+  $(filter-out %/main.cc,$(HELPER_SOURCES) $(TOOL_SOURCES) $(SHARED_SOURCES))) \
+  $(CORE)
 # End-to-end tests: tests/e2e/test_SUBJECT.cc, over the real libpam, as root in
 # a namespace of their own.
 E2E_TESTS = $(patsubst tests/%.cc,$(BUILD)/tests/%,$(wildcard tests/e2e/test_*.cc))
@@ -336,7 +356,8 @@ check-package: deb package-test-packages
 
 # --- linting
 
-SOURCES = $(MODULE_SOURCES) $(CORE_SOURCES) $(HELPER_SOURCES)
+SOURCES = $(MODULE_SOURCES) $(CORE_SOURCES) $(HELPER_SOURCES) $(TOOL_SOURCES) \
+  $(SHARED_SOURCES)
 TEST_SOURCES = $(wildcard tests/*.cc tests/e2e/*.cc)
 FORMATTED = $(SOURCES) $(TEST_SOURCES) \
   $(wildcard include/pbstoken/*/*.h helper/*.h helper/*/*.h tests/*.h \
@@ -349,7 +370,7 @@ SCRIPTS = .ci/run $(shell find tests -type f '(' -name '*.bash' -o \
   debian/tests/authenticate helper/pbstoken-helper.bash-completion
 
 MANUALS = pam_pbstoken/pam_pbstoken.8 pam_pbstoken/pbstoken.conf.5 \
-  helper/pbstoken-helper.8
+  helper/pbstoken-helper.8 helper/pbstoken.8
 
 lint: test-packages
 	clang-format --dry-run --Werror $(FORMATTED)

@@ -6,6 +6,49 @@
 
 namespace pbstoken {
 
+namespace {
+
+bool is_in_group(const Caller &caller, gid_t group) {
+  if (caller.gid == group) {
+    return true;
+  }
+  for (const gid_t other : caller.groups.items()) {
+    if (other == group) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool is_for_admins(const CommandEntry *entry) {
+  return entry != nullptr && entry->users != Users::kRoot;
+}
+
+// Whether members of verify_group may give it, too.
+bool is_for_members(const Store &store, const CommandEntry *entry) {
+  return entry != nullptr &&
+         (entry->users == Users::kMembers ||
+          (entry->users == Users::kRotators && store.member_rotate));
+}
+
+Result<bool> is_member(const Caller &caller, const Principal &group) {
+  if (group.is_nobody()) {
+    return false;
+  }
+  const auto id = group_id(group);
+  if (id) {
+    return is_in_group(caller, *id);
+  }
+  // The default's name may be missing in /etc/group; those that the
+  // configuration gives were looked up when it was read.
+  if (id.error().code == Errc::kBadConfiguration) {
+    return false;
+  }
+  return id.error();
+}
+
+}  // namespace
+
 Result<Caller> calling_process() {
   Caller caller;
   caller.uid = getuid();
@@ -70,16 +113,34 @@ Client client_of(const Caller &caller, std::string_view remote_host) {
           .caller = caller.uid == 0 ? std::nullopt : std::optional(caller.uid)};
 }
 
-bool is_in_group(const Caller &caller, gid_t group) {
-  if (caller.gid == group) {
-    return true;
+bool may_name_configuration(const Caller &caller) {
+  return caller.uid == 0;
+}
+
+Result<bool> permits(const Caller &caller, const Store &store,
+                     const CommandEntry *entry) {
+  if (caller.uid == 0) {
+    return entry != nullptr;
   }
-  for (const gid_t other : caller.groups.items()) {
-    if (other == group) {
-      return true;
-    }
+  if (!is_for_admins(entry)) {
+    return false;
   }
-  return false;
+  auto admin = is_member(caller, store.admin_group);
+  if (!admin || *admin || !is_for_members(store, entry)) {
+    return admin;
+  }
+  return is_member(caller, store.verify_group);
+}
+
+ErrorText refusal(const Store &store, const CommandEntry *entry) {
+  ErrorText text("not permitted: only root");
+  if (is_for_admins(entry) && !store.admin_group.is_nobody()) {
+    text.append(" or group ").append_escaped(store.admin_group.name.view());
+  }
+  if (is_for_members(store, entry) && !store.verify_group.is_nobody()) {
+    text.append(" or group ").append_escaped(store.verify_group.name.view());
+  }
+  return text.append(" may do this");
 }
 
 }  // namespace pbstoken

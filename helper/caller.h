@@ -1,5 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Who asks: the user that started the helper, or that connected to its socket.
+// The caller: the user that started the helper or connected to its socket, and
+// which commands that user may give.
+//
+//   root (real uid 0)   every command
+//   admin_group         every command but `serve`
+//   verify_group        verify, account; rotate, if the store has member_rotate
+//   anybody else        none
+//
+// What counts are the groups that the calling process has, not the members that
+// /etc/group lists.
 #ifndef PBSTOKEN_CALLER_H_
 #define PBSTOKEN_CALLER_H_
 
@@ -7,9 +16,11 @@
 
 #include <string_view>
 
+#include "io/command.h"
 #include "pbstoken/base/result.h"
 #include "pbstoken/base/vector.h"
 #include "pbstoken/limits/fail_limit.h"
+#include "pbstoken/store/store.h"
 
 namespace pbstoken {
 
@@ -20,18 +31,30 @@ struct Caller {
 };
 
 // The process that started this one: its real ids, and the groups that come
-// with them.  To be asked before they are given up.
+// with them.  Ask before this process gives them up.
 Result<Caller> calling_process();
 
-// Who connected to the AF_UNIX stream socket `fd`, with the ids and groups that
-// it had then.
+// The process that connected to the AF_UNIX stream socket `fd`, with the ids
+// and groups that it had then.
 Result<Caller> connected_peer(int fd);
 
-// Whom failures count against: root's services count by themselves.
+// The client that failures count against: services of root count by their
+// remote host alone.
 Client client_of(const Caller &caller, std::string_view remote_host);
 
-// Whether the caller's own group, or one of its others, is this one.
-bool is_in_group(const Caller &caller, gid_t group);
+// Whether the caller may say where a store's configuration is: that file
+// decides what is read as root.
+bool may_name_configuration(const Caller &caller);
+
+// Whether the caller may give this command; nobody may where `entry` is null. A
+// group that /etc/group does not know has no members; an error if that cannot
+// be told.
+Result<bool> permits(const Caller &caller, const Store &store,
+                     const CommandEntry *entry);
+
+// The message for a caller that may not: `not permitted: ...`, with the groups
+// that may.
+ErrorText refusal(const Store &store, const CommandEntry *entry);
 
 }  // namespace pbstoken
 

@@ -5,14 +5,8 @@
 
 #include <array>
 
-#include "admin/check.h"
-#include "admin/list.h"
-#include "admin/retire.h"
-#include "admin/status.h"
-#include "io/held_signals.h"
 #include "io/message.h"
 #include "io/output.h"
-#include "io/secret_input.h"
 #include "pbstoken/base/secret.h"
 #include "pbstoken/os/clock.h"
 #include "pbstoken/store/account_verdict.h"
@@ -36,23 +30,6 @@ ExitStatus unavailable(const Error &error) {
   complain(error);
   return ExitStatus::kUnavailable;
 }
-
-// A command's store, its verifier, and the request they came from.
-struct Context {
-  const CommandLine &line;
-  const Store &store;
-  Client client;
-  std::string_view input;  // the secret from standard input
-  Verifier verifier;
-
-  Context(const CommandLine &command_line, const Store &settings,
-          const Caller &caller, std::string_view secret)
-      : line(command_line),
-        store(settings),
-        client(client_of(caller, command_line.remote_host.view())),
-        input(secret),
-        verifier(settings, linked_crypt) {}
-};
 
 struct NewToken {
   const CommandLine &line;
@@ -164,82 +141,62 @@ ExitStatus account(Context *context) {
                  : unavailable(verdict.error());
 }
 
-Result<void> flush_cache(Context *context) {
-  const auto lock = FileLock::acquire(context->store, kWriterSeconds);
-  if (!lock) {
-    return lock.error();
-  }
-  const HeldSignals signals;  // none to be stopped by while it is held
-  return context->verifier.cache().flush(*lock);
-}
+constexpr std::array<CommandEntry, 7> kCommands = {{
+    {"generate", Command::kGenerate, Operand::kWritableId, SecretPurpose::kNone,
+     Users::kAdmins, Reach::kTokenShadow, generate},
+    {"set", Command::kSet, Operand::kWritableId, SecretPurpose::kNew,
+     Users::kAdmins, Reach::kTokenShadow, set},
+    {"delete", Command::kDelete, Operand::kTokenId, SecretPurpose::kNone,
+     Users::kAdmins, Reach::kTokenShadow, remove},
+    {"rotate", Command::kRotate, Operand::kWritableId, SecretPurpose::kCurrent,
+     Users::kRotators, Reach::kTokenShadow, rotate},
+    {"verify", Command::kVerify, Operand::kTokenId, SecretPurpose::kCurrent,
+     Users::kMembers, Reach::kCache, verify},
+    {"account", Command::kAccount, Operand::kTokenId, SecretPurpose::kNone,
+     Users::kMembers, Reach::kCache, account},
+    {"serve", Command::kServe, Operand::kNone, SecretPurpose::kNone,
+     Users::kRoot, Reach::kReads, nullptr},
+}};
 
-ExitStatus flush(Context *context) {
-  const auto flushed = flush_cache(context);
-  return flushed ? ExitStatus::kDone : unavailable(flushed.error());
-}
-
-ExitStatus status(Context *context) {
-  return print_status(context->store, &context->verifier, context->line.format);
-}
-
-ExitStatus run(Context *context) {
-  switch (context->line.command) {
-    case Command::kGenerate:
-      return generate(context);
-    case Command::kSet:
-      return set(context);
-    case Command::kDelete:
-      return remove(context);
-    case Command::kRotate:
-      return rotate(context);
-    case Command::kVerify:
-      return verify(context);
-    case Command::kList:
-      return print_list(context->store, context->line.format);
-    case Command::kStatus:
-      return status(context);
-    case Command::kFlush:
-      return flush(context);
-    case Command::kCheck:
-      return check_store(context->store, configuration_of(context->line),
-                         context->line.format);
-    case Command::kRetire:
-      return retire(context->store, context->line.format);
-    case Command::kAccount:
-      return account(context);
-    case Command::kServe:
-      break;  // not a command of a store
-  }
-  return ExitStatus::kUsage;
-}
+constexpr std::array<CommandElsewhere, 5> kElsewhere = {{
+    {"list", "'list' is a command of pbstoken(8)"},
+    {"status", "'status' is a command of pbstoken(8)"},
+    {"check", "'check' is a command of pbstoken(8)"},
+    {"flush", "'flush' is a command of pbstoken(8)"},
+    {"retire", "'retire' is a command of pbstoken(8)"},
+}};
 
 }  // namespace
 
-Result<Buffer> read_secret_for(Command command) {
-  switch (command) {
-    case Command::kSet:
-      return read_secret(SecretPurpose::kNew);
-    case Command::kRotate:
-    case Command::kVerify:
-      return read_secret(SecretPurpose::kCurrent);
-    case Command::kGenerate:
-    case Command::kDelete:
-    case Command::kAccount:
-    case Command::kList:
-    case Command::kStatus:
-    case Command::kFlush:
-    case Command::kCheck:
-    case Command::kRetire:
-    case Command::kServe:
-      break;
-  }
-  return Buffer();
-}
+constinit const Program kHelperProgram = {
+    .name = "pbstoken-helper",
+    .commands = kCommands,
+    .elsewhere = kElsewhere,
+    .takes_secrets = true,
+    .summary =
+        "  generate TOKENID  make a random secret, print it once\n"
+        "  set TOKENID       take the secret from standard input\n"
+        "  delete TOKENID    remove the token\n"
+        "  rotate TOKENID    current secret on standard input, print a new "
+        "one\n"
+        "  verify TOKENID    secret on standard input; exit 0 if it matches\n"
+        "  account TOKENID   exit 0 if user.cfg lets the token in\n"
+        "  serve             answer one request on the socket that is "
+        "standard\n"
+        "                    input, for pbstoken-helper.socket\n"};
 
-ExitStatus run_command(const CommandLine &line, const Store &store,
-                       const Caller &caller, std::string_view secret) {
-  Context context(line, store, caller, secret);
-  return run(&context);
+ExitStatus run_command(const CommandEntry &entry, const CommandLine &line,
+                       const Store &store, const Client &client,
+                       std::string_view secret) {
+  if (entry.run == nullptr) {
+    return ExitStatus::kUsage;
+  }
+  Context context = {.line = line,
+                     .store = store,
+                     .client = client,
+                     .input = secret,
+                     .verifier = Verifier(store, linked_crypt)};
+  return entry.run(&context);
 }
 
 }  // namespace pbstoken

@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// pbstoken-helper: installed setuid root, so anybody may start it, with
-// anything.  main() is the checklist; nothing above a line may depend on what
-// that line establishes.
+// pbstoken-helper: it is installed setuid root, so anybody may start it, with
+// anything.  The functions are the steps of a checklist, the last one first;
+// nothing above a line may depend on what that line establishes.
 #include <unistd.h>
 
 #include <optional>
 
 #include "caller.h"
-#include "command_line.h"
 #include "commands.h"
 #include "confine/confinement.h"
 #include "confine/privileges.h"
 #include "confine/session.h"
+#include "io/command_line.h"
 #include "io/message.h"
 #include "pbstoken/os/sched_slice.h"
-#include "pbstoken/verify/outcome.h"
-#include "permissions.h"
 #include "wire/guest_commands.h"
 #include "wire/reply.h"
 #include "wire/request.h"
@@ -33,7 +31,7 @@ ExitStatus give_up(ExitStatus status, std::string_view text) {
   return status;
 }
 
-// The same, told to the module where it is the one that asks.
+// The same, told to the module if the module is the caller.
 ExitStatus give_up(const CommandLine &line, ExitStatus status,
                    const Error &error) {
   return line.replies ? send_answer(error) : give_up(status, error);
@@ -64,9 +62,10 @@ ExitStatus refuse_store(const Caller &caller, const CommandLine &line,
                        "why");
 }
 
-// 3. Out of the caller's reach, and with no more than the command needs.
-ExitStatus act(const Caller &caller, const CommandLine &line,
-               const Store &store, std::string_view secret) {
+// 3. Leave the caller's reach, keep no more than the command needs, and run it.
+ExitStatus act(const Caller &caller, const CommandEntry &entry,
+               const CommandLine &line, const Store &store,
+               std::string_view secret) {
   const auto ended = leave_session();
   if (!ended) {
     return give_up(line, ExitStatus::kUnavailable, ended.error());
@@ -74,19 +73,21 @@ ExitStatus act(const Caller &caller, const CommandLine &line,
   if (*ended) {
     return static_cast<ExitStatus>(**ended);
   }
-  // A writer has what others wait for; who verifies lets them go first.
+  // Others wait for what a writer holds, so a verification lets them go first.
   if (line.command == Command::kVerify) {
     static_cast<void>(exchange_slice(kLongSlice));
   }
-  if (const auto confined = confine(line, store); !confined) {
+  if (const auto confined = confine(entry.reach, configuration_of(line), store);
+      !confined) {
     return give_up(line, ExitStatus::kUnavailable, confined.error());
   }
-  return line.replies ? run_guest_command(line, store, caller, secret)
-                      : run_command(line, store, caller, secret);
+  const Client client = client_of(caller, line.remote_host.view());
+  return line.replies ? run_guest_command(line, store, client, secret)
+                      : run_command(entry, line, store, client, secret);
 }
 
-// 2. May the caller have this?  Nothing of its input is read before that, but
-// for a request over the socket, which has brought the secret with it.
+// 2. Judge the caller.  Nothing of its input is read before that; only a
+// request over the socket has brought the secret with it.
 ExitStatus answer(const Caller &caller, const CommandLine &line,
                   std::optional<std::string_view> brought) {
   if (!line.config.empty() && !may_name_configuration(caller)) {
@@ -97,22 +98,23 @@ ExitStatus answer(const Caller &caller, const CommandLine &line,
   if (!store) {
     return refuse_store(caller, line, store.error());
   }
-  const auto permitted = permits(caller, *store, line.command);
+  const CommandEntry *entry = find_command(kHelperProgram, line.command);
+  const auto permitted = permits(caller, *store, entry);
   if (!permitted) {
     return give_up(line, ExitStatus::kUnavailable, permitted.error());
   }
   if (!*permitted) {
     return give_up(line, ExitStatus::kNotPermitted,
-                   refusal(*store, line.command).view());
+                   refusal(*store, entry).view());
   }
   store->cache = store->cache && !line.nocache;
   if (brought) {
-    return act(caller, line, *store, *brought);
+    return act(caller, *entry, line, *store, *brought);
   }
-  // Still in the caller's session: a terminal stops whoever asks from the
-  // background, and there is nothing yet that others wait for.
-  const auto secret = line.replies ? receive_secret(line.command)
-                                   : read_secret_for(line.command);
+  // The process is still in the caller's session: a terminal stops one that
+  // asks from the background, and holds up nobody by it.
+  const auto secret =
+      line.replies ? receive_secret(line.command) : read_secret(entry->secret);
   if (!secret) {
     return give_up(line,
                    secret.error().code == Errc::kMalformed
@@ -120,10 +122,11 @@ ExitStatus answer(const Caller &caller, const CommandLine &line,
                        : ExitStatus::kUnavailable,
                    secret.error());
   }
-  return act(caller, line, *store, secret->view());
+  return act(caller, *entry, line, *store, secret->view());
 }
 
-// The one request of who is connected to standard input and output.
+// Answers the one request of the process that is connected to standard input
+// and output.
 ExitStatus answer_connection(const Caller &starter) {
   if (starter.uid != 0) {
     return give_up(ExitStatus::kNotPermitted, "not permitted: only root may");
@@ -141,7 +144,7 @@ ExitStatus answer_connection(const Caller &starter) {
                  : send_answer(request.error());
 }
 
-// 1. A process that is root's own, and who asks for what.
+// 1. Make the process root's own, and find out the caller and the request.
 ExitStatus serve(int argc, char **argv) {
   if (const auto shed = shed_inheritance(); !shed) {
     return give_up(ExitStatus::kUnavailable, shed.error());
@@ -150,24 +153,24 @@ ExitStatus serve(int argc, char **argv) {
   if (!caller) {
     return give_up(ExitStatus::kUnavailable, caller.error());
   }
-  // Of the arguments alone; it says how to complain.
-  const auto line = parse_command_line(argc, argv);
+  // This looks at the arguments alone, and says how to complain.
+  const auto line = parse_command_line(kHelperProgram, argc, argv);
   if (const auto root = become_root(); !root) {
     complain(root.error());
-    return line && *line && (*line)->replies
+    return line && line->replies
                ? send_answer(Outcome::kNotSetuid, describe(root.error()).view())
                : ExitStatus::kUnavailable;
   }
   if (!line) {
     return give_up(ExitStatus::kUsage, line.error());
   }
-  if (!*line) {
-    return write_all(STDOUT_FILENO, usage_text()) ? ExitStatus::kDone
-                                                  : ExitStatus::kUnavailable;
+  if (line->about != About::kNothing) {
+    return print_about(kHelperProgram, line->about) ? ExitStatus::kDone
+                                                    : ExitStatus::kUnavailable;
   }
-  return (*line)->command == Command::kServe
+  return line->command == Command::kServe
              ? answer_connection(*caller)
-             : answer(*caller, **line, std::nullopt);
+             : answer(*caller, *line, std::nullopt);
 }
 
 }  // namespace

@@ -1,27 +1,44 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The helper's command line, from callers who mean no good.
-#include "command_line.h"
+// The command line of both programs, from callers who mean no good.
+#include "io/command_line.h"
 
 #include <getopt.h>
 
 #include <array>
 #include <cstdlib>
+#include <tuple>
 #include <vector>
 
+#include "admin/commands.h"
+#include "commands.h"
 #include "support.h"
 
 namespace pbstoken {
 namespace {
 
 using Arguments = std::vector<std::string>;
-using Parsed = Result<std::optional<CommandLine>>;
+using Parsed = Result<CommandLine>;
+
+// The program that has the line's command; the helper if none has.
+const Program &program_of(const Arguments &arguments) {
+  for (const std::string &argument : arguments) {
+    for (const CommandEntry &entry : kAdminProgram.commands) {
+      if (entry.name == argument) {
+        return kAdminProgram;
+      }
+    }
+  }
+  return kHelperProgram;
+}
 
 // The views in what is parsed are into argv, so it has to live as long.
 class CommandLineOf {
  public:
-  explicit CommandLineOf(Arguments arguments)
-      : arguments_(std::move(arguments)) {
-    arguments_.insert(arguments_.begin(), "pbstoken-helper");
+  explicit CommandLineOf(const Arguments &arguments)
+      : CommandLineOf(program_of(arguments), arguments) {}
+  CommandLineOf(const Program &program, Arguments arguments)
+      : program_(program), arguments_(std::move(arguments)) {
+    arguments_.insert(arguments_.begin(), std::string(program.name));
     for (std::string &argument : arguments_) {
       argv_.push_back(argument.data());
     }
@@ -30,7 +47,7 @@ class CommandLineOf {
 
   Parsed parse() {
     start_getopt();
-    return parse_command_line(static_cast<int>(arguments_.size()),
+    return parse_command_line(program_, static_cast<int>(arguments_.size()),
                               argv_.data());
   }
 
@@ -46,6 +63,7 @@ class CommandLineOf {
     assert_int_equal(optind, 1);
   }
 
+  const Program &program_;
   Arguments arguments_;
   std::vector<char *> argv_;
 };
@@ -65,16 +83,15 @@ std::string meaning(const Arguments &arguments) {
   if (!parsed) {
     return "error";
   }
-  if (!*parsed) {
-    return "help";
+  const CommandLine &given = *parsed;
+  if (given.about != About::kNothing) {
+    return given.about == About::kHelp ? "help" : "version";
   }
-  const CommandLine &given = **parsed;
-  constexpr std::array<const char *, 12> kCommands = {
-      "generate", "set",    "delete", "rotate", "verify", "account",
-      "list",     "status", "flush",  "check",  "retire", "serve"};
   constexpr std::array<const char *, 3> kFormats = {"text", "json", "pretty"};
-  return std::string(kCommands.at(static_cast<std::size_t>(given.command))) +
-         " [" + std::string(given.token_id.text) +
+  const CommandEntry *entry =
+      find_command(program_of(arguments), given.command);
+  return std::string(entry != nullptr ? entry->name : "no entry") + " [" +
+         std::string(given.token_id.text) +
          "] store=" + std::string(given.store.view()) +
          " config=" + std::string(given.config.view()) + " " +
          kFormats.at(static_cast<std::size_t>(given.format));
@@ -131,17 +148,17 @@ void parse_line_of_the_module_has_its_options(void ** /*state*/) {
   CommandLineOf line({"--store=pdm", "--reply=2", "--nocache", "--rhost=::1",
                       "verify", "--", "--nocache@pbs!t"});
   const auto parsed = line.parse();
-  assert_true(parsed && *parsed);
-  assert_true((*parsed)->replies);
-  assert_true((*parsed)->nocache);
-  assert_text_equal((*parsed)->remote_host.view(), "::1");
-  assert_text_equal((*parsed)->token_id.text, "--nocache@pbs!t");
+  assert_true(static_cast<bool>(parsed));
+  assert_true(parsed->replies);
+  assert_true(parsed->nocache);
+  assert_text_equal(parsed->remote_host.view(), "::1");
+  assert_text_equal(parsed->token_id.text, "--nocache@pbs!t");
   CommandLineOf plain({"verify", "a@pbs!t"});
   const auto without = plain.parse();
-  assert_true(without && *without);
-  assert_false((*without)->replies);
-  assert_false((*without)->nocache);
-  assert_true((*without)->remote_host.empty());
+  assert_true(static_cast<bool>(without));
+  assert_false(without->replies);
+  assert_false(without->nocache);
+  assert_true(without->remote_host.empty());
 }
 
 void parse_other_version_of_the_protocol_is_an_error(void ** /*state*/) {
@@ -161,8 +178,8 @@ void parse_nocache_is_the_modules_alone(void ** /*state*/) {
 void parse_token_id_has_its_parts(void ** /*state*/) {
   CommandLineOf line({"verify", "john@example.com@ad!ci"});
   const auto parsed = line.parse();
-  assert_true(parsed && *parsed);
-  const TokenId &id = (*parsed)->token_id;
+  assert_true(static_cast<bool>(parsed));
+  const TokenId &id = parsed->token_id;
   assert_text_equal(id.text, "john@example.com@ad!ci");
   assert_text_equal(id.user, "john@example.com");
   assert_text_equal(id.realm, "ad");
@@ -247,23 +264,51 @@ void parse_id_that_looks_like_an_option_is_one_without_dashes(
   });
 }
 
-void parse_help_is_nothing(void ** /*state*/) {
+void parse_help_and_version_are_told(void ** /*state*/) {
   assert_meanings({
       {{"--help"}, "help"},
       {{"verify", "--help"}, "help"},
       {{"--help", "no-such-command"}, "help"},
       {{"verify", "a@pbs!t", "--help"}, "help"},
+      {{"status", "--help"}, "help"},
+      {{"--version"}, "version"},
+      {{"status", "--version"}, "version"},
+      {{"--version", "--help"}, "version"},
       {{"--help=yes"}, "error"},
+      {{"--version=1"}, "error"},
       // What comes before it is looked at first.
       {{"--no-such-option", "--help"}, "error"},
       {{"--store=/", "--help"}, "error"},
   });
-  const std::string usage(usage_text());
-  for (const char *word :
-       {"generate", "set", "delete", "rotate", "verify", "account", "list",
-        "status", "flush", "check", "retire", "serve", "--store", "--config",
-        "--output-format"}) {
-    assert_true(usage.find(word) != std::string::npos);
+  for (const Program *program : {&kHelperProgram, &kAdminProgram}) {
+    for (const CommandEntry &entry : program->commands) {
+      assert_true(program->summary.find(entry.name) != std::string::npos);
+    }
+  }
+}
+
+void parse_command_of_the_other_program_names_it(void ** /*state*/) {
+  for (const auto &[program, other, manual] :
+       {std::tuple(&kHelperProgram, &kAdminProgram, "pbstoken(8)"),
+        {&kAdminProgram, &kHelperProgram, "pbstoken-helper(8)"}}) {
+    for (const CommandEntry &entry : other->commands) {
+      const std::string name(entry.name);
+      CommandLineOf line(*program, {name, "a@pbs!t"});
+      const auto parsed = line.parse();
+      assert_false(static_cast<bool>(parsed));
+      assert_text_equal(describe(parsed.error()).view(),
+                        "'" + name + "' is a command of " + manual);
+    }
+    assert_int_equal(program->elsewhere.size(), other->commands.size());
+  }
+}
+
+// What has to do with secrets, or with the module, is the helper's.
+void parse_options_of_the_helper_are_unknown_to_the_tool(void ** /*state*/) {
+  for (const char *option : {"--rhost=h", "--reply=1", "--nocache"}) {
+    assert_meanings({{{option, "status"}, "error"}});
+    assert_true(complaint({option, "status"}).find("unknown option") !=
+                std::string::npos);
   }
 }
 
@@ -386,7 +431,7 @@ void parse_option_values_at_their_limits(void ** /*state*/) {
 void parse_no_argv_at_all_is_an_error(void ** /*state*/) {
   // execve(2) can do that.
   std::array<char *, 1> nothing = {nullptr};
-  const auto parsed = parse_command_line(0, nothing.data());
+  const auto parsed = parse_command_line(kHelperProgram, 0, nothing.data());
   assert_false(static_cast<bool>(parsed));
   assert_false(describe(parsed.error()).empty());
 }
@@ -459,7 +504,9 @@ int main() {
       cmocka_unit_test(parse_after_two_dashes_nothing_is_an_option),
       cmocka_unit_test(
           parse_id_that_looks_like_an_option_is_one_without_dashes),
-      cmocka_unit_test(parse_help_is_nothing),
+      cmocka_unit_test(parse_help_and_version_are_told),
+      cmocka_unit_test(parse_command_of_the_other_program_names_it),
+      cmocka_unit_test(parse_options_of_the_helper_are_unknown_to_the_tool),
       cmocka_unit_test(parse_missing_arguments_are_an_error),
       cmocka_unit_test(parse_unknown_commands_are_an_error),
       cmocka_unit_test(parse_extra_arguments_are_an_error),

@@ -1,20 +1,34 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "admin/check.h"
 
+#include <dirent.h>
+#include <sys/file.h>
+#include <sys/shm.h>
+#include <sys/stat.h>
+
+#include <ctime>
+#include <memory>
+#include <optional>
 #include <utility>
 
-#include "admin/check_access.h"
-#include "admin/check_lock.h"
-#include "admin/check_segment.h"
-#include "admin/check_shadow.h"
+#include "admin/commands.h"
 #include "admin/problems.h"
+#include "io/command_line.h"
+#include "io/held_signals.h"
+#include "pbstoken/cache/segment.h"
+#include "pbstoken/cache/segment_life.h"
 #include "pbstoken/os/file.h"
+#include "pbstoken/os/ipc.h"
+#include "pbstoken/store/lock_holder.h"
 #include "pbstoken/store/user_cfg.h"
 #include "pbstoken/store/version_word.h"
+#include "write/replacement_file.h"
 
 namespace pbstoken {
 
 namespace {
+
+// --- the files
 
 // That token.shadow is missing is no problem: then there are no tokens.
 void check_token_shadow(const Store &store, AccessCheck *access,
@@ -30,7 +44,7 @@ void check_token_shadow(const Store &store, AccessCheck *access,
   }
 }
 
-// Tokens whose user has no section, and so never count.
+// Adds the tokens whose user has no section: they never count.
 void check_users(const UserCfg &cfg, const PathText &path, Problems *problems) {
   for (const UserCfg::Section &token : cfg.tokens()) {
     const auto id = parse_token_id(token.id);
@@ -80,18 +94,226 @@ void check_version_cache(const PathText &path, AccessCheck *access,
   }
 }
 
+// --- the lock, and what dead writers have left behind
+
+// A writer that works holds it for milliseconds; one that has had it for as
+// long as all of this hangs.
+constexpr int kAttempts = 100;
+constexpr timespec kPause = {.tv_sec = 0, .tv_nsec = 10'000'000};
+
+struct DirectoryCloser {
+  void operator()(DIR *directory) const {
+    static_cast<void>(closedir(directory));  // it was only read
+  }
+};
+using DirectoryStream = std::unique_ptr<DIR, DirectoryCloser>;
+
+DirectoryStream read_directory(const Place &place) {
+  const int directory =
+      openat(place.directory(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DirectoryStream stream(directory < 0 ? nullptr : fdopendir(directory));
+  if (!stream && directory >= 0) {
+    close(directory);
+  }
+  return stream;
+}
+
+// The name of a file of FileLock::acquire(), in a process that died before it
+// had linked it into place.
+bool is_new_lock_name(std::string_view lock_name, std::string_view name) {
+  FixedText<NAME_MAX> prefix(lock_name);
+  prefix.append(".tmp_");
+  return name.starts_with(prefix.view()) &&
+         slice(name, prefix.view().size()).find_first_not_of("0123456789") ==
+             std::string_view::npos;
+}
+
+using IsLitter = bool (*)(std::string_view file_name, std::string_view name);
+
+// Adds the files beside this one that look like unfinished copies of it.
+void check_litter(const PathText &path, IsLitter is_litter,
+                  Problems *problems) {
+  const auto place = open_place(path);
+  if (!place) {
+    // What keeps the file from being opened has been added.
+    return;
+  }
+  const DirectoryStream stream = read_directory(*place);
+  if (!stream) {
+    problems->add_error(
+        path.view(), system_error("cannot read the directory of", path.view()));
+    return;
+  }
+  const std::string_view parent =
+      slice(path.view(), 0, path.view().rfind('/') + 1);
+  errno = 0;
+  while (const dirent *entry = readdir(stream.get())) {
+    if (is_litter(place->at.name.view(), entry->d_name)) {
+      PathText litter(parent);
+      litter.append(entry->d_name);
+      problems->add(litter.view(),
+                    "a temporary file that a dead writer has left");
+    }
+  }
+  if (errno != 0) {
+    problems->add_error(
+        path.view(), system_error("cannot read the directory of", path.view()));
+  }
+}
+
+enum class Locked : std::uint8_t { kYes, kBySomebodyElse, kFailed };
+
+// Shares the lock with others that only read.
+Locked lock_for_reading(const UniqueFd &lock) {
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    if (flock(lock.get(), LOCK_SH | LOCK_NB) == 0) {
+      return Locked::kYes;
+    }
+    if (errno != EWOULDBLOCK && errno != EINTR) {
+      return Locked::kFailed;
+    }
+    nanosleep(&kPause, nullptr);
+  }
+  return Locked::kBySomebodyElse;
+}
+
+void add_holder(const Store &store, const UniqueFd &lock, Problems *problems) {
+  ProblemText what("held for more than a second by ");
+  if (const auto pid = lock_holder(lock); pid) {
+    what.append("process ").append(*pid);
+  } else {
+    what.append("somebody");
+  }
+  what.append(": nobody can write meanwhile");
+  problems->add(store.lock_file.view(), what.view());
+}
+
+// lock: the lock file, open for reading, or none.  It is held, together with
+// other readers, while the directories are looked through.
+void check_lock(const Store &store, const UniqueFd &lock, Problems *problems) {
+  // Nobody stops or ends the process while it holds the lock.
+  const HeldSignals signals;
+  const Locked locked = lock ? lock_for_reading(lock) : Locked::kYes;
+  if (locked == Locked::kFailed) {
+    problems->add_error(store.lock_file.view(),
+                        system_error("cannot lock", store.lock_file.view()));
+    return;
+  }
+  // A temporary file does not tell whose it is, and the holder's is no litter
+  // yet.
+  if (locked == Locked::kBySomebodyElse) {
+    add_holder(store, lock, problems);
+    return;
+  }
+  check_litter(store.token_shadow, is_replacement_name, problems);
+  check_litter(store.lock_file, is_new_lock_name, problems);
+  if (lock) {
+    flock(lock.get(), LOCK_UN);  // cannot fail on a descriptor of ours
+  }
+}
+
+// --- the segment that the store's key names
+
+FixedText<16> name_of(key_t key) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  constexpr unsigned kTopShift = 28;
+  const auto number = static_cast<std::uint32_t>(key);
+  FixedText<16> name("shm:0x");
+  for (unsigned i = 0; i <= kTopShift; i += 4) {
+    name.append(slice(kHex, (number >> (kTopShift - i)) & 0xfU, 1));
+  }
+  return name;
+}
+
+// Whether the segment went between two calls: somebody has flushed it.
+bool is_gone(int error) {
+  return error == EIDRM || error == EINVAL;
+}
+
+void check_readers(const Store &store, const ipc_perm &owner,
+                   std::string_view name, Problems *problems) {
+  if ((owner.mode & S_IROTH) != 0) {
+    problems->add(name, "others may read it");
+  }
+  if ((owner.mode & S_IRGRP) == 0 || owner.gid == 0) {
+    return;
+  }
+  // A default verify_group that /etc does not know is nobody.
+  const auto group = store.verify_group.is_nobody()
+                         ? Result<gid_t>(gid_t{0})
+                         : group_id(store.verify_group);
+  if (!group && group.error().code != Errc::kBadConfiguration) {
+    problems->add_error(name, group.error());
+    return;
+  }
+  if (!group || owner.gid != *group) {
+    ProblemText what("gid ");
+    what.append(std::uint64_t{owner.gid})
+        .append(", which is not verify_group, may read it");
+    problems->add(name, what.view());
+  }
+}
+
+// Returns what is wrong with an attached segment; null if nothing is.
+const char *problem_in(const Store &store, const ShmAttachment &attached) {
+  const auto segment =
+      Segment::open(attached.address(), attached.size(), store.token_shadow);
+  if (segment) {
+    // Without its directory the file has no origin to compare.
+    const auto origin = origin_of(store);
+    return origin && !segment->was_made_for(*origin)
+               ? "made for another directory, or in another time namespace"
+               : nullptr;
+  }
+  if (Segment::is_replaceable(attached.address(), attached.size())) {
+    return "not a whole segment of ours: unfinished, damaged or an older "
+           "version's";
+  }
+  const auto *prefix =
+      reinterpret_cast<const SegmentPrefix *>(attached.address());
+  return load_relaxed(&prefix->layout_version) > kLayoutVersion
+             ? "a newer version's"
+             : "made for another token.shadow";
+}
+
+// In the problems the segment is named by its key, as shm:0x12345678.  That
+// there is none is no problem.
+void check_segment(const Store &store, Problems *problems) {
+  const auto name = name_of(store.shm_key);
+  const auto id = find_segment_id(store);
+  if (!id) {
+    problems->add_error(name.view(), id.error());
+    return;
+  }
+  shmid_ds status{};
+  if (!*id || (shmctl(**id, IPC_STAT, &status) != 0 && is_gone(errno))) {
+    return;
+  }
+  check_readers(store, status.shm_perm, name.view(), problems);
+  const auto attached = ShmAttachment::attach(**id, Access::kRead);
+  if (!attached) {
+    if (!is_gone(attached.error().saved_errno)) {
+      problems->add_error(name.view(), attached.error());
+    }
+    return;
+  }
+  if (const char *problem = problem_in(store, *attached); problem != nullptr) {
+    problems->add(name.view(), problem);
+  }
+}
+
 }  // namespace
 
-ExitStatus check_store(const Store &store, const PathText &configuration,
-                       OutputFormat format) {
+ExitStatus check_store(Context *context) {
+  const Store &store = context->store;
   Problems problems;
-  AccessCheck access(store, configuration, &problems);
+  AccessCheck access(store, configuration_of(context->line), &problems);
   check_token_shadow(store, &access, &problems);
   check_lock(store, access.open(store.lock_file, FileKind::kLock), &problems);
   check_user_cfg(store.user_cfg, &access, &problems);
   check_version_cache(store.version_cache, &access, &problems);
   check_segment(store, &problems);
-  return problems.print(format);
+  return problems.print(context->line.format);
 }
 
 }  // namespace pbstoken

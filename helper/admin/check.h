@@ -1,20 +1,65 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The check command: looks at every file that a store names, and at its
-// segment, and reports what is wrong with them.  Changes nothing.
+// The parts of the check command that stand in files of their own.
 #ifndef PBSTOKEN_CHECK_H_
 #define PBSTOKEN_CHECK_H_
 
-#include "command_line.h"
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+
+#include "admin/problems.h"
+#include "pbstoken/base/vector.h"
+#include "pbstoken/os/unique_fd.h"
 #include "pbstoken/store/store.h"
-#include "pbstoken/verify/outcome.h"
 
 namespace pbstoken {
 
-// configuration: the path that the store was read from.  A line for each
-// problem, or an array of objects; kRefused if there are any, kUnavailable if
-// something could not be looked at.
-ExitStatus check_store(const Store &store, const PathText &configuration,
-                       OutputFormat format);
+enum class FileKind : std::uint8_t {
+  kData,     // token.shadow, user.cfg: others nothing, the group reads
+  kLock,     // others nothing: a user who can open it can hold it
+  kCounters  // others do not write
+};
+
+// Finds users who may read or write the files of a store and should not.  Every
+// file, and every directory above it, must belong to root or to the store's
+// file_owner, and what a group may do with it is for root's or the store's
+// file_group.
+class AccessCheck {
+ public:
+  // configuration: the path, for what it names and /etc does not know.
+  AccessCheck(const Store &store, const PathText &configuration,
+              Problems *problems);
+
+  // Opens a file for reading, and adds what is wrong with its access and that
+  // of the directories above it.  Returns no descriptor if the file is not
+  // there, which is no problem, or could not be opened, which has been added.
+  UniqueFd open(const PathText &path, FileKind kind);
+
+ private:
+  struct Directory {
+    dev_t device;
+    ino_t inode;
+  };
+
+  void check_directories(const PathText &path);
+  void check_directory(std::string_view path, const struct stat &status);
+  void check_owner(std::string_view path, const struct stat &status);
+  void check_group(std::string_view path, const struct stat &status,
+                   const char *may);
+  [[nodiscard]] bool is_first_visit(const struct stat &status);
+
+  std::optional<uid_t> owner_;  // nullopt: /etc does not know it
+  std::optional<gid_t> group_;
+  Problems *problems_;
+  List<Directory> visited_;  // to be named once each
+};
+
+// Checks token.shadow: its syntax, members that are no tokens, duplicates, ids
+// and stored hashes.  file: open for reading; path names it in the problems.
+void check_shadow(const UniqueFd &file, const PathText &path,
+                  Problems *problems);
 
 }  // namespace pbstoken
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "admin/check_access.h"
+#include "admin/check.h"
 
 #include <algorithm>
 #include <array>
 #include <utility>
 
-#include "io/output.h"
+#include "admin/report.h"
 #include "pbstoken/os/file.h"
 
 namespace pbstoken {
@@ -84,8 +84,8 @@ UniqueFd AccessCheck::open(const PathText &path, FileKind kind) {
   return std::move(*file);
 }
 
-// By way of find_place(), once for each: whoever owns one on the way must not
-// lead root elsewhere.
+// Walks by find_place(), anew for each directory: the owner of one on the way
+// must not lead root elsewhere.
 void AccessCheck::check_directories(const PathText &path) {
   std::size_t end = 0;
   while (end != std::string_view::npos) {
@@ -106,7 +106,7 @@ void AccessCheck::check_directories(const PathText &path) {
 void AccessCheck::check_directory(std::string_view path,
                                   const struct stat &status) {
   check_owner(path, status);
-  // In a sticky directory nobody replaces what is another's.
+  // In a sticky directory nobody replaces files of others.
   if ((status.st_mode & S_ISVTX) != 0) {
     return;
   }
@@ -148,7 +148,7 @@ bool AccessCheck::is_first_visit(const struct stat &status) {
                                             directory.inode == status.st_ino;
                                    });
   if (!visited) {
-    // Without memory it is named twice.
+    // If memory runs out the directory is named twice.
     static_cast<void>(
         visited_.append({.device = status.st_dev, .inode = status.st_ino}));
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "admin/check_shadow.h"
+#include "admin/check.h"
 
 #include <algorithm>
 #include <array>
@@ -15,8 +15,8 @@ namespace pbstoken {
 
 namespace {
 
-// By crypt(5): broken, or so cheap that a stolen file gives away every secret
-// that a person chose.
+// Methods that are broken, or so cheap that a stolen file gives away every
+// secret that a person chose; their names are those of crypt(5).
 constexpr std::array<std::string_view, 8> kWeakMethods = {
     "descrypt", "bigcrypt",  "bsdicrypt", "md5crypt",
     "sunmd5",   "sha1crypt", "nt",        "bcrypt-x"};
@@ -60,7 +60,7 @@ class ShadowCheck {
     return static_cast<ShadowCheck *>(context)->take_member(member);
   }
 
-  // Of names, decoded, that are a token's.
+  // Adds the tokens that have several members; names are compared decoded.
   void add_duplicates() {
     const auto all = names_.mutable_items();
     std::sort(all.begin(), all.end(), [](const Name &a, const Name &b) {
@@ -94,7 +94,8 @@ class ShadowCheck {
       check_id(*id, name);
     }
     if (!member.is_string) {
-      // Without the name: what is none may be a secret in the wrong place.
+      // The problem does not quote the name: it may be a secret in the wrong
+      // place.
       problems_->add(path_.view(),
                      "a value that is no string: upstream refuses the file",
                      value);

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "admin/list.h"
-
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <optional>
-#include <tuple>
 
-#include "io/iso_date.h"
+#include "admin/commands.h"
+#include "admin/report.h"
 #include "io/message.h"
 #include "io/output.h"
-#include "io/table.h"
 #include "pbstoken/base/vector.h"
 #include "pbstoken/os/clock.h"
 #include "pbstoken/store/stored_hash.h"
@@ -22,70 +20,54 @@ namespace {
 
 using Section = UserCfg::Section;
 
-// What token.shadow has of a token.
-struct StoredToken {
-  std::string_view token_id;
-  std::string_view method;  // empty: the stored hash is of no use
-  std::size_t position;     // in the file
-};
-
 // What is known of one token: a secret, a section, or both.
 struct Row {
   std::string_view token_id;
-  const StoredToken *secret;
+  const TokenShadow::Entry *secret;
   const Section *section;
 };
 
-// Sorted by id, one each: of several the last one counts.
-Result<List<StoredToken>> stored_tokens(const TokenShadow &shadow) {
-  List<StoredToken> secrets;
+// Sorted by id, one row each.  Of several secrets the last one counts: the
+// entries stand in the order of the file, and a row without a secret is first.
+Result<List<Row>> rows_of(const TokenShadow &shadow,
+                          std::span<const Section> sections) {
+  List<Row> all;
+  bool ok = true;
   for (const TokenShadow::Entry &entry : shadow.entries()) {
-    if (parse_token_id(entry.token_id) &&
-        !secrets.append({.token_id = entry.token_id,
-                         .method = hash_method(entry.stored_hash),
-                         .position = secrets.items().size()})) {
-      return no_memory("cannot list tokens");
-    }
+    ok = ok && (!parse_token_id(entry.token_id) ||
+                all.append({.token_id = entry.token_id,
+                            .secret = &entry,
+                            .section = nullptr}));
   }
-  const auto all = secrets.mutable_items();
-  std::sort(all.begin(), all.end(),
-            [](const StoredToken &a, const StoredToken &b) {
-              return std::tie(a.token_id, a.position) <
-                     std::tie(b.token_id, b.position);
-            });
-  List<StoredToken> last;
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    const bool replaced =
-        i + 1 < all.size() && all[i].token_id == all[i + 1].token_id;
-    if (!replaced && !last.append(all[i])) {
-      return no_memory("cannot list tokens");
-    }
+  for (const Section &section : sections) {
+    ok = ok &&
+         all.append(
+             {.token_id = section.id, .secret = nullptr, .section = &section});
   }
-  return last;
-}
-
-// Merges the two, both of which are sorted.
-Result<List<Row>> merge(std::span<const StoredToken> secrets,
-                        std::span<const Section> sections) {
+  const auto sorted = all.mutable_items();
+  std::sort(sorted.begin(), sorted.end(), [](const Row &a, const Row &b) {
+    return a.token_id != b.token_id ? a.token_id < b.token_id
+                                    : std::less<>()(a.secret, b.secret);
+  });
   List<Row> rows;
-  while (!secrets.empty() || !sections.empty()) {
-    const bool has_secret =
-        !secrets.empty() &&
-        (sections.empty() || secrets.front().token_id <= sections.front().id);
-    const bool has_section =
-        !sections.empty() &&
-        (secrets.empty() || sections.front().id <= secrets.front().token_id);
-    const Row row = {
-        .token_id = has_secret ? secrets.front().token_id : sections.front().id,
-        .secret = has_secret ? &secrets.front() : nullptr,
-        .section = has_section ? &sections.front() : nullptr};
-    if (!rows.append(row)) {
-      return no_memory("cannot list tokens");
+  for (const Row &row : sorted) {
+    const auto kept = rows.mutable_items();
+    if (!kept.empty() && kept.back().token_id == row.token_id) {
+      kept.back().secret = row.secret;
+    } else {
+      ok = ok && rows.append(row);
     }
-    secrets = secrets.subspan(has_secret ? 1 : 0);
-    sections = sections.subspan(has_section ? 1 : 0);
+  }
+  if (!ok) {
+    return no_memory("cannot list tokens");
   }
   return rows;
+}
+
+// Empty without a secret, and if the stored hash is of no use.
+std::string_view method_of(const Row &row) {
+  return row.secret != nullptr ? hash_method(row.secret->stored_hash)
+                               : std::string_view();
 }
 
 class Listing {
@@ -99,12 +81,12 @@ class Listing {
   }
 
  private:
-  // Whether the token counts, and the first thing to mend if not.
+  // Says that the token counts, or names the first thing to mend.
   [[nodiscard]] std::string_view state_of(const Row &row) const {
     if (row.secret == nullptr) {
       return "no-secret";
     }
-    if (row.secret->method.empty()) {
+    if (method_of(row).empty()) {
       return "bad-hash";
     }
     if (cfg_ == nullptr) {
@@ -121,7 +103,7 @@ class Listing {
       case Outcome::kTokenDisabled:
         return "disabled";
       case Outcome::kNoUserSection:
-        // A token without either is one that user.cfg does not know.
+        // user.cfg may know the token's section, or neither of the two.
         return row.section == nullptr ? "no-section" : "no-user";
       default:
         return "no-section";
@@ -131,7 +113,7 @@ class Listing {
   [[nodiscard]] bool print_table() const {
     constexpr std::array<std::string_view, 6> kTitles = {
         "TOKENID", "METHOD", "ENABLED", "EXPIRES", "STATE", "COMMENT"};
-    // Without account data the first two are all that is known.
+    // A store without account data knows the first two only.
     const std::size_t columns = cfg_ == nullptr ? 2 : kTitles.size();
     Table table(columns);
     bool ok = true;
@@ -154,7 +136,8 @@ class Listing {
     if (row.secret == nullptr) {
       return "-";
     }
-    return row.secret->method.empty() ? "unknown" : row.secret->method;
+    const std::string_view method = method_of(row);
+    return method.empty() ? "unknown" : method;
   }
 
   [[nodiscard]] bool add_account(Table *table, const Row &row) const {
@@ -182,12 +165,11 @@ class Listing {
 
   [[nodiscard]] std::array<Field, 8> fields_of(const Row &row) const {
     const Section *section = row.section;
-    const bool has_method =
-        row.secret != nullptr && !row.secret->method.empty();
+    const std::string_view method = method_of(row);
     return {
         Field::string("tokenid", row.token_id),
-        has_method ? Field::string("method", row.secret->method)
-                   : Field::unknown("method"),
+        method.empty() ? Field::unknown("method")
+                       : Field::string("method", method),
         section != nullptr ? Field::boolean("enabled", section->enabled)
                            : Field::unknown("enabled"),
         section != nullptr && section->expires != 0
@@ -207,7 +189,7 @@ class Listing {
   std::uint64_t now_;  // seconds since the epoch
 };
 
-// Nothing if the store has no account data.
+// Returns nullopt if the store has no account data.
 Result<std::optional<UserCfg>> read_accounts(const Store &store) {
   if (store.user_cfg.empty()) {
     return std::optional<UserCfg>();
@@ -219,7 +201,7 @@ Result<std::optional<UserCfg>> read_accounts(const Store &store) {
   return std::optional<UserCfg>(std::move(*cfg));
 }
 
-Result<void> list_tokens(const Store &store, OutputFormat format) {
+Result<void> list(const Store &store, OutputFormat format) {
   const auto shadow = TokenShadow::read(store.token_shadow);
   if (!shadow) {
     return shadow.error();
@@ -228,12 +210,8 @@ Result<void> list_tokens(const Store &store, OutputFormat format) {
   if (!cfg) {
     return cfg.error();
   }
-  const auto secrets = stored_tokens(*shadow);
-  if (!secrets) {
-    return secrets.error();
-  }
-  const auto rows = merge(secrets->items(),
-                          *cfg ? (*cfg)->tokens() : std::span<const Section>());
+  const auto rows =
+      rows_of(*shadow, *cfg ? (*cfg)->tokens() : std::span<const Section>());
   if (!rows) {
     return rows.error();
   }
@@ -245,8 +223,8 @@ Result<void> list_tokens(const Store &store, OutputFormat format) {
 
 }  // namespace
 
-ExitStatus print_list(const Store &store, OutputFormat format) {
-  const auto listed = list_tokens(store, format);
+ExitStatus list_tokens(Context *context) {
+  const auto listed = list(context->store, context->line.format);
   if (!listed) {
     complain(listed.error());
     return ExitStatus::kUnavailable;

@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "admin/report.h"
 #include "io/message.h"
 #include "io/output.h"
 #include "pbstoken/base/utf8.h"
@@ -12,7 +13,7 @@ namespace pbstoken {
 
 namespace {
 
-// Whether the file itself is to blame.
+// Whether such an error is a problem of the file itself.
 bool is_finding(Errc code) {
   return code == Errc::kMalformed || code == Errc::kUnsafe ||
          code == Errc::kBadConfiguration || code == Errc::kNotFound;
@@ -41,7 +42,7 @@ void Problems::add_error(std::string_view path, const Error &error) {
     failed_ = true;
     return;
   }
-  // Its place goes in front like everybody's.
+  // print() puts the place in front, as it does for every problem.
   Error rest = error;
   rest.where.clear();
   rest.subject.clear();

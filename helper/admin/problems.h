@@ -10,11 +10,10 @@
 #include <cstdint>
 #include <string_view>
 
-#include "command_line.h"
+#include "io/command.h"
 #include "pbstoken/base/buffer.h"
 #include "pbstoken/base/result.h"
 #include "pbstoken/base/vector.h"
-#include "pbstoken/verify/outcome.h"
 
 namespace pbstoken {
 
@@ -28,14 +27,14 @@ struct TextPlace {
 
 class Problems {
  public:
-  // Whoever owns a file could otherwise fill the memory with its problems;
-  // more are only counted.
+  // More are only counted: otherwise the owner of a file could fill the memory
+  // with its problems.
   static constexpr std::size_t kMost = 1000;
 
   void add(std::string_view path, std::string_view what, TextPlace place = {});
 
-  // What an error says of the path: a problem of the file, or that it could
-  // not be looked at, which is complained about at once.
+  // Adds what an error says of the path, if it is a problem of the file.  If
+  // the file could not be looked at, this complains at once.
   void add_error(std::string_view path, const Error &error);
 
   // Prints them in the order in which they were added.  kDone if there are

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "admin/retire.h"
-
 #include <sys/sem.h>
 #include <sys/shm.h>
 
 #include <array>
 
+#include "admin/commands.h"
 #include "io/held_signals.h"
 #include "io/message.h"
 #include "io/output.h"
@@ -19,7 +18,7 @@ namespace pbstoken {
 
 namespace {
 
-// Not there, or not there any more.
+// Whether the object was not there, or is not there any more.
 bool is_gone() {
   return errno == ENOENT || errno == EIDRM || errno == EINVAL;
 }
@@ -40,8 +39,8 @@ Result<void> remove_semaphores(key_t key) {
   return {};
 }
 
-// What a store has in the kernel beside the segment, none of which anybody has
-// to be told about: it is made anew where it is missing.
+// What a store has in the kernel beside the segment.  Nobody has to be told
+// that one of these goes: a process that misses it makes it anew.
 struct IpcObject {
   std::string_view name;
   key_t (*key)(const Store &store);
@@ -79,7 +78,7 @@ Result<void> remove_segment(const Store &store) {
   if (!lock && lock.error().code != Errc::kNotFound) {
     return lock.error();
   }
-  const HeldSignals signals;  // none to be stopped by while it is held
+  const HeldSignals signals;  // nothing stops the process while it holds it
   const auto origin = origin_of(store);
   if (!origin && origin.error().code != Errc::kNotFound) {
     return origin.error();
@@ -90,7 +89,8 @@ Result<void> remove_segment(const Store &store) {
 
 }  // namespace
 
-ExitStatus retire(const Store &store, OutputFormat format) {
+ExitStatus retire_store(Context *context) {
+  const Store &store = context->store;
   ExitStatus status = ExitStatus::kDone;
   const auto note = [&status](const Result<void> &result) {
     if (!result) {
@@ -98,7 +98,7 @@ ExitStatus retire(const Store &store, OutputFormat format) {
       status = ExitStatus::kUnavailable;
     }
   };
-  if (!print_keys(store, format)) {
+  if (!print_keys(store, context->line.format)) {
     note(system_error("cannot write to", "standard output"));
   }
   note(remove_segment(store));

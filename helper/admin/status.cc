@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "admin/status.h"
-
 #include <sys/shm.h>
 
 #include <array>
 
+#include "admin/commands.h"
+#include "admin/report.h"
 #include "io/message.h"
 #include "io/output.h"
 #include "pbstoken/cache/segment_life.h"
@@ -13,7 +13,7 @@ namespace pbstoken {
 
 namespace {
 
-// What is known of a segment, or of none.
+// What is known of the segment, if there is one.
 struct SegmentStatus {
   std::optional<int> id;
   shmid_ds kernel{};
@@ -36,10 +36,10 @@ SegmentStatus segment_status(const Store &store, Verifier *verifier) {
 
 }  // namespace
 
-ExitStatus print_status(const Store &store, Verifier *verifier,
-                        OutputFormat format) {
-  const SegmentStatus segment = segment_status(store, verifier);
-  const Totals totals = verifier->counters().totals();
+ExitStatus show_status(Context *context) {
+  const Store &store = context->store;
+  const SegmentStatus segment = segment_status(store, &context->verifier);
+  const Totals totals = context->verifier.counters().totals();
   const auto mode = octal(segment.kernel.shm_perm.mode);
   const auto if_segment = [&](std::string_view name, std::uint64_t number) {
     return segment.id ? Field::count(name, number) : Field::unknown(name);
@@ -71,7 +71,7 @@ ExitStatus print_status(const Store &store, Verifier *verifier,
       counter("throttled", Event::kThrottled),
       counter("bypassed", Event::kBypassed),
   };
-  if (!print_fields(fields, format)) {
+  if (!print_fields(fields, context->line.format)) {
     complain(system_error("cannot write to", "standard output"));
     return ExitStatus::kUnavailable;
   }

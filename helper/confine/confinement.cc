@@ -3,48 +3,131 @@
 
 #include <linux/capability.h>
 #include <sys/prctl.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-#include "confine/capabilities.h"
+#include <array>
+
 #include "confine/landlock.h"
 #include "confine/seccomp.h"
-#include "confine/strangers.h"
 #include "pbstoken/cache/segment_life.h"
+#include "pbstoken/limits/counters.h"
+#include "pbstoken/limits/fail_limit.h"
+#include "pbstoken/limits/hash_gate.h"
 #include "pbstoken/store/file_lock.h"
 
 namespace pbstoken {
 
 namespace {
 
-// How far a command reaches; each more than the one before.
-enum class Reach : std::uint8_t {
-  kLooks,  // changes nothing but the counters
-  kCache,  // fills, repairs or replaces the segment, under the store's lock
-  kFile    // replaces token.shadow
+// --- capabilities
+
+// A set of capabilities(7), one bit each.
+using Capabilities = std::uint64_t;
+
+constexpr Capabilities capability(unsigned number) {
+  return Capabilities{1} << number;
+}
+
+constexpr const char *kCannotDrop = "cannot give up capabilities";
+
+struct CapabilitySets {
+  Capabilities effective = 0;
+  Capabilities permitted = 0;
+  Capabilities inheritable = 0;
+
+  bool operator==(const CapabilitySets &) const = default;
 };
 
-Reach reach_of(Command command) {
-  switch (command) {
-    case Command::kList:
-    case Command::kStatus:
-    case Command::kCheck:
-    case Command::kServe:
-      return Reach::kLooks;
-    case Command::kVerify:
-    case Command::kAccount:
-    case Command::kFlush:
-    case Command::kRetire:
-      return Reach::kCache;
-    case Command::kGenerate:
-    case Command::kSet:
-    case Command::kDelete:
-    case Command::kRotate:
-      return Reach::kFile;
+// The kernel has each set in two halves of 32 bits, and has the three sets of a
+// half together.
+constexpr unsigned kHalf = 32;
+using Halves = std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3>;
+
+__user_cap_header_struct own_header() {
+  return {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+}
+
+// libc has no functions for these two calls; those of libcap are not needed.
+bool get_sets(CapabilitySets *out_sets) {
+  __user_cap_header_struct header = own_header();
+  Halves halves{};
+  if (syscall(SYS_capget, &header, halves.data()) != 0) {
+    return false;
   }
-  return Reach::kLooks;
+  const auto whole = [&halves](std::uint32_t __user_cap_data_struct::*set) {
+    return Capabilities{halves[0].*set} |
+           (Capabilities{halves[1].*set} << kHalf);
+  };
+  *out_sets = {.effective = whole(&__user_cap_data_struct::effective),
+               .permitted = whole(&__user_cap_data_struct::permitted),
+               .inheritable = whole(&__user_cap_data_struct::inheritable)};
+  return true;
+}
+
+bool set_sets(const CapabilitySets &sets) {
+  __user_cap_header_struct header = own_header();
+  const auto half = [&sets](unsigned shift) -> __user_cap_data_struct {
+    return {
+        .effective = static_cast<std::uint32_t>(sets.effective >> shift),
+        .permitted = static_cast<std::uint32_t>(sets.permitted >> shift),
+        .inheritable = static_cast<std::uint32_t>(sets.inheritable >> shift)};
+  };
+  const Halves halves = {half(0), half(kHalf)};
+  return syscall(SYS_capset, &header, halves.data()) == 0;
+}
+
+// The bounding set is what execve(2) may give to a process of root.  A
+// container may forbid that it is reduced; with no_new_privs it gives nothing
+// all the same.
+Result<void> empty_bounding_set() {
+  for (unsigned number = 0; prctl(PR_CAPBSET_READ, number, 0, 0, 0) >= 0;
+       ++number) {
+    if (prctl(PR_CAPBSET_DROP, number, 0, 0, 0) != 0 && errno != EPERM) {
+      return system_error(kCannotDrop, {});
+    }
+  }
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+      prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1) {
+    return system_error(kCannotDrop, {});
+  }
+  return {};
+}
+
+// Asks for everything that was given up.
+bool can_regain(const CapabilitySets &before, const CapabilitySets &now) {
+  return before != now && set_sets(before);
+}
+
+// Gives up all capabilities but these (of which the process may not have all),
+// and whatever execve(2) could give back.  An error unless what is left is what
+// was wanted, and one that was given up cannot be had again.
+Result<void> keep_capabilities(Capabilities wanted) {
+  CapabilitySets before;
+  if (!get_sets(&before)) {
+    return system_error(kCannotDrop, {});
+  }
+  if (const auto emptied = empty_bounding_set(); !emptied) {
+    return emptied.error();
+  }
+  // An empty inheritable set empties the ambient one, too.
+  const Capabilities kept = before.permitted & wanted;
+  const CapabilitySets goal = {
+      .effective = kept, .permitted = kept, .inheritable = 0};
+  CapabilitySets now;
+  if (!set_sets(goal) || !get_sets(&now)) {
+    return system_error(kCannotDrop, {});
+  }
+  if (now != goal || can_regain(before, now)) {
+    return plain_error(Errc::kUnsafe, kCannotDrop, {}, "they come back");
+  }
+  return {};
 }
 
 // The files are not root's, nor are the segments that others plant.  Some
-// containers leave root the stronger one alone of two.
+// containers leave root only the stronger one of the two.
 Capabilities looking() {
   const bool has_weaker =
       prctl(PR_CAPBSET_READ, CAP_DAC_READ_SEARCH, 0, 0, 0) == 1;
@@ -60,38 +143,76 @@ constexpr Capabilities kWriting =
     kCaching | capability(CAP_CHOWN) | capability(CAP_FOWNER);
 
 Capabilities capabilities_for(Reach reach) {
-  switch (reach) {
-    case Reach::kLooks:
-      return looking();
-    case Reach::kCache:
-      return kCaching;
-    case Reach::kFile:
-      return kWriting;
-  }
-  return 0;
+  return reach == Reach::kTokenShadow ? kWriting
+         : reach >= Reach::kRemoves   ? kCaching
+                                      : looking();
 }
 
-Result<void> confine_files(Reach reach, const CommandLine &line,
+// --- objects that others have planted under the store's keys
+
+bool is_planted(const ipc_perm &owner) {
+  return owner.cuid != 0 && owner.uid != 0;
+}
+
+// A failure leaves nothing worse than no cache: a process that cannot trust an
+// object goes without it.
+void remove_planted_memory(key_t key) {
+  const int id = shmget(key, 0, 0);
+  shmid_ds status{};
+  if (id >= 0 && shmctl(id, IPC_STAT, &status) == 0 &&
+      is_planted(status.shm_perm)) {
+    static_cast<void>(shmctl(id, IPC_RMID, nullptr));
+  }
+}
+
+void remove_planted_semaphores(key_t key) {
+  // semctl(2) has its caller define this.
+  union {
+    int value;
+    semid_ds *status;
+  } argument{};
+  const int id = semget(key, 0, 0);
+  semid_ds status{};
+  argument.status = &status;
+  if (id >= 0 && semctl(id, 0, IPC_STAT, argument) == 0 &&
+      is_planted(status.sem_perm)) {
+    static_cast<void>(semctl(id, 0, IPC_RMID));
+  }
+}
+
+// Removes the segments and semaphores under the store's keys that neither
+// belong to root nor were made by it: nobody has a use for them.  That takes
+// CAP_SYS_ADMIN.  Those that are root's the cache and the gate judge and
+// replace by themselves.
+void remove_planted(const Store &store) {
+  remove_planted_memory(store.shm_key);
+  remove_planted_memory(counters_key(store));
+  remove_planted_memory(failures_key(store));
+  remove_planted_semaphores(hash_gate_key(store));
+}
+
+// --- files
+
+Result<void> confine_files(Reach reach, const PathText &configuration,
                            const Store &store) {
-  // A directory that stands where a file belongs is to be found out.
-  const FileRights beside = {.read = true,
-                             .list = line.command == Command::kCheck};
+  // `check` finds out a directory that stands where a file belongs.
+  const FileRights beside = {.read = true, .list = reach == Reach::kLists};
+  const bool writes = reach == Reach::kTokenShadow;
   const FileRights read = {.read = true};
   Landlock landlock;
-  // By the directory, since these files are replaced under our eyes.
-  landlock.allow_beside(store.token_shadow, {.read = true,
-                                             .list = true,
-                                             .write = reach == Reach::kFile,
-                                             .replace = reach == Reach::kFile});
+  // The rules name directories, since these files are replaced meanwhile.
+  landlock.allow_beside(
+      store.token_shadow,
+      {.read = true, .list = true, .write = writes, .replace = writes});
   landlock.allow_beside(store.lock_file, beside);
   landlock.allow_beside(store.user_cfg, beside);
   landlock.allow_beside(
       store.version_cache,
-      {.read = true, .list = beside.list, .write = reach != Reach::kLooks});
-  landlock.allow_file(configuration_of(line), read);
+      {.read = true, .list = beside.list, .write = reach >= Reach::kRemoves});
+  landlock.allow_file(configuration, read);
   for (const char *path : {
            "/etc/group", "/etc/passwd",
-           "/proc/locks",                     // who holds the lock
+           "/proc/locks",                     // the holder of the lock
            "/proc/sys/kernel/random/uuid",    // new secrets
            "/sys/devices/system/cpu/online",  // how many hashes at once
        }) {
@@ -102,23 +223,28 @@ Result<void> confine_files(Reach reach, const CommandLine &line,
 
 }  // namespace
 
-Result<void> confine(const CommandLine &line, const Store &store) {
-  const Reach reach = reach_of(line.command);
-  if (reach != Reach::kLooks) {
-    remove_strangers(store);
-    // Where there is nothing to be retired, no file is to be made for it.
+Result<void> confine(Reach reach, const PathText &configuration,
+                     const Store &store) {
+  if (reach >= Reach::kRemoves) {
+    remove_planted(store);
+    // Where there is nothing to be removed, no file is to be made for it.
     const auto id = find_segment_id(store);
-    if (line.command != Command::kRetire || !id || *id) {
+    if (reach != Reach::kRemoves || !id || *id) {
       FileLock::prepare(store);
     }
   }
   if (const auto kept = keep_capabilities(capabilities_for(reach)); !kept) {
     return kept.error();
   }
-  if (const auto confined = confine_files(reach, line, store); !confined) {
+  if (const auto confined = confine_files(reach, configuration, store);
+      !confined) {
     return confined.error();
   }
   return restrict_system_calls();
+}
+
+Result<void> give_up_capabilities() {
+  return keep_capabilities(0);
 }
 
 }  // namespace pbstoken

@@ -1,20 +1,28 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// As little as a command needs, for good: capabilities, files, system calls.
-// token.shadow and user.cfg belong to somebody else than root, and are parsed.
+// Confinement: from there on the process has the capabilities, files and system
+// calls that its command needs, and no others.  token.shadow and user.cfg,
+// which it parses, belong to other users than root.
+//
+// This room includes io/.
 #ifndef PBSTOKEN_CONFINEMENT_H_
 #define PBSTOKEN_CONFINEMENT_H_
 
-#include "command_line.h"
+#include "io/command.h"
 #include "pbstoken/base/result.h"
 #include "pbstoken/store/store.h"
 
 namespace pbstoken {
 
-// First does what takes more than will be left: removes what strangers have
-// made under the store's keys, and makes the lock file, where the command might
-// have to.  Root only, once; a kernel that has no Landlock or no seccomp goes
-// without, any other failure is one.
-Result<void> confine(const CommandLine &line, const Store &store);
+// Confines this process, which is root's, once and for good; `configuration` is
+// the store's file.  First it does what takes more than will be left: it
+// removes what other users have planted under the store's keys, and makes the
+// lock file, if the command might have to.  On a kernel without Landlock or
+// seccomp it goes without; any other failure is an error.
+Result<void> confine(Reach reach, const PathText &configuration,
+                     const Store &store);
+
+// Gives up every capability, for good.
+Result<void> give_up_capabilities();
 
 }  // namespace pbstoken
 

@@ -26,7 +26,7 @@ constexpr std::uint64_t lowest_bits(unsigned count) {
   return (std::uint64_t{1} << count) - 1;
 }
 
-// All that this version of the interface can refuse.
+// Returns all that this version of the interface can refuse.
 RulesetAttributes everything(std::int64_t version) {
   constexpr unsigned kFirst = 13;         // to LANDLOCK_ACCESS_FS_MAKE_SYM
   constexpr unsigned kWithRefer = 14;     // version 2

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a setuid program does before it looks at its arguments.
+// What both programs do before they look at their arguments.
 #ifndef PBSTOKEN_PRIVILEGES_H_
 #define PBSTOKEN_PRIVILEGES_H_
 
@@ -7,17 +7,17 @@
 
 namespace pbstoken {
 
-// Makes of the process that a hostile caller has set up one that only its
-// arguments and standard input distinguish: no environment, descriptors 0-2
-// valid and no others, umask 077, signals and timers as by default, working
-// directory "/".
+// Sheds what a hostile caller may have set up: no environment is left,
+// descriptors 0-2 are valid and no others are open, the umask is 077, signals
+// and timers are as by default, the working directory is "/".  Only arguments
+// and standard input still tell one caller from another.
 Result<void> shed_inheritance();
 
-// Root for good, with all three ids and no supplementary group, under limits
-// and priorities of its own (resources.h).  kUnsafe unless the program was
-// installed as it must be: setuid root by its mode and root's alone to change,
-// if somebody else than root has started it; without file capabilities, whoever
-// has.
+// Makes the process root's for good, with all three ids and no supplementary
+// group, and with limits and priorities that are not the caller's.  kUnsafe
+// unless the program is installed as it must be: it has no file capabilities,
+// and if the caller is not root, it is setuid root and nobody but root may
+// change it.
 Result<void> become_root();
 
 }  // namespace pbstoken

@@ -7,9 +7,9 @@
 
 namespace pbstoken {
 
-// From here on any other call kills the process, see there.  A kernel without
-// seccomp, or a processor that there is no list for, does not restrict
-// anything.  Needs no_new_privs.
+// From here on any call that is not listed kills the process.  A kernel without
+// seccomp, or a processor that there is no list for, restricts nothing.  Needs
+// no_new_privs.
 Result<void> restrict_system_calls();
 
 }  // namespace pbstoken

@@ -5,7 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "confine/capabilities.h"
+#include "confine/confinement.h"
 #include "io/held_signals.h"
 
 namespace pbstoken {
@@ -30,9 +30,9 @@ Result<std::optional<int>> end_like(int status) {
   return plain_error(Errc::kSystem, "cannot tell how it ended", {});
 }
 
-// With all signals blocked, so that none is lost.
+// All signals are blocked meanwhile, so that none is lost.
 Result<std::optional<int>> stay_behind(pid_t child) {
-  if (!keep_capabilities(0)) {
+  if (!give_up_capabilities()) {
     // The child is asked to give way; what it answers is true in any case.
     kill(child, SIGTERM);
   }

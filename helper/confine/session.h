@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Leaving the caller's session, its terminal and its share of the processors:
-// neither Ctrl-Z nor a hangup nor job control may stop who holds the store's
-// lock or a place of the gate.
+// neither Ctrl-Z nor a hangup nor job control may stop a process that holds the
+// store's lock or a place of the gate.
 #ifndef PBSTOKEN_SESSION_H_
 #define PBSTOKEN_SESSION_H_
 

@@ -22,7 +22,7 @@ class HeldSignals {
   HeldSignals &operator=(const HeldSignals &) = delete;
   ~HeldSignals() { sigprocmask(SIG_SETMASK, &before_, nullptr); }
 
-  // Those by which somebody asks for an end.
+  // The signals by which somebody asks for an end.
   [[nodiscard]] static sigset_t end_signals() {
     sigset_t set{};
     sigemptyset(&set);
@@ -32,14 +32,14 @@ class HeldSignals {
     return set;
   }
 
-  // From now on they mean nothing, and those that are waiting are gone.
+  // Drops the end signals that are waiting, and ignores those to come.
   static void forget_end_signals() {
     for (const int number : kEndSignals) {
       static_cast<void>(signal(number, SIG_IGN));
     }
   }
 
-  // Whether one of them is waiting.
+  // Whether an end signal is waiting.
   [[nodiscard]] static bool has_end_signal() {
     sigset_t waiting{};
     sigpending(&waiting);

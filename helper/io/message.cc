@@ -5,6 +5,16 @@
 
 namespace pbstoken {
 
+namespace {
+
+constinit std::string_view program_name = "pbstoken-helper";
+
+}  // namespace
+
+void set_program_name(std::string_view name) {
+  program_name = name;
+}
+
 bool write_all(int fd, std::string_view text) {
   while (!text.empty()) {
     const ssize_t count = write(fd, text.data(), text.size());
@@ -20,9 +30,9 @@ bool write_all(int fd, std::string_view text) {
 }
 
 void complain(std::string_view text) {
-  FixedText<700> line("pbstoken-helper: ");
-  line.append(text).append("\n");
-  // Nobody to tell if standard error is gone; the exit status stands.
+  FixedText<700> line(program_name);
+  line.append(": ").append(text).append("\n");
+  // If standard error is gone there is nobody to tell; the exit status stands.
   static_cast<void>(write_all(STDERR_FILENO, line.view()));
 }
 

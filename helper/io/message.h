@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Messages on standard error: `pbstoken-helper: what failed: why`.
+// Messages on standard error: `PROGRAM: what failed: why`.
 //
-// By write(2): stdio would allocate, and would look for a locale.
+// They go out by write(2): stdio would allocate, and would look for a locale.
 #ifndef PBSTOKEN_MESSAGE_H_
 #define PBSTOKEN_MESSAGE_H_
 
@@ -11,10 +11,14 @@
 
 namespace pbstoken {
 
+// The name that messages begin with; pbstoken-helper until it is set.  `name`
+// is static.
+void set_program_name(std::string_view name);
+
 void complain(std::string_view text);
 void complain(const Error &error);
 
-// All of text to a descriptor; false, with errno, if that cannot be had.
+// Writes all of text to a descriptor; false, with errno, if that fails.
 [[nodiscard]] bool write_all(int fd, std::string_view text);
 
 }  // namespace pbstoken

@@ -30,22 +30,6 @@ bool append_json_value(Buffer *out, const Field &field) {
                       : append_json_string(out, field.text);
 }
 
-// indent: of the lines of a pretty object.
-bool append_json_object(Buffer *out, std::span<const Field> fields, bool pretty,
-                        std::string_view indent) {
-  bool ok = out->append("{");
-  for (std::size_t i = 0; ok && i < fields.size(); ++i) {
-    const Field &field = fields[i];
-    ok = out->append(i == 0 ? "" : ",") &&
-         (!pretty ||
-          (out->append("\n") && out->append(indent) && out->append("  "))) &&
-         append_json_string(out, field.name) &&
-         out->append(pretty ? ": " : ":") && append_json_value(out, field);
-  }
-  return ok && (!pretty || (out->append("\n") && out->append(indent))) &&
-         out->append("}");
-}
-
 bool append_json(Buffer *out, std::span<const Field> fields, bool pretty) {
   return append_json_object(out, fields, pretty, "") && out->append("\n");
 }
@@ -79,12 +63,19 @@ bool append_text(Buffer *out, std::span<const Field> fields) {
 
 }  // namespace
 
-FixedText<8> octal(mode_t mode) {
-  FixedText<8> text("0");
-  for (const unsigned shift : {6U, 3U, 0U}) {
-    text.append(std::uint64_t{(mode >> shift) & 7U});
+bool append_json_object(Buffer *out, std::span<const Field> fields, bool pretty,
+                        std::string_view indent) {
+  bool ok = out->append("{");
+  for (std::size_t i = 0; ok && i < fields.size(); ++i) {
+    const Field &field = fields[i];
+    ok = out->append(i == 0 ? "" : ",") &&
+         (!pretty ||
+          (out->append("\n") && out->append(indent) && out->append("  "))) &&
+         append_json_string(out, field.name) &&
+         out->append(pretty ? ": " : ":") && append_json_value(out, field);
   }
-  return text;
+  return ok && (!pretty || (out->append("\n") && out->append(indent))) &&
+         out->append("}");
 }
 
 bool print_fields(std::span<const Field> fields, OutputFormat format) {
@@ -110,23 +101,6 @@ bool print(std::string_view text) {
     return false;
   }
   return write_all(STDOUT_FILENO, text);
-}
-
-bool JsonArray::add(std::span<const Field> fields) {
-  const std::string_view indent = pretty_ ? "  " : "";
-  return text_.append(text_.view().empty() ? "[" : ",") &&
-         (!pretty_ || text_.append("\n")) && text_.append(indent) &&
-         append_json_object(&text_, fields, pretty_, indent);
-}
-
-bool JsonArray::print() {
-  const bool empty = text_.view().empty();
-  if ((empty && !text_.append("[")) ||
-      (!empty && pretty_ && !text_.append("\n")) || !text_.append("]\n")) {
-    errno = ENOMEM;
-    return false;
-  }
-  return pbstoken::print(text_.view());
 }
 
 }  // namespace pbstoken

@@ -1,24 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What a command prints on standard output: named fields, as aligned text or
-// as one JSON object; or a JSON array of such objects.
+// as one JSON object.
 #ifndef PBSTOKEN_OUTPUT_H_
 #define PBSTOKEN_OUTPUT_H_
-
-#include <sys/types.h>
 
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string_view>
 
-#include "command_line.h"
+#include "io/command.h"
 #include "pbstoken/base/buffer.h"
 #include "pbstoken/base/text.h"
 
 namespace pbstoken {
-
-// The permission bits, as chmod(1) takes them: 0640.
-FixedText<8> octal(mode_t mode);
 
 struct Field {
   std::string_view name;
@@ -47,22 +42,11 @@ struct Field {
                                 OutputFormat format);
 [[nodiscard]] bool print(std::string_view text);
 
-// A JSON array that grows by one object at a time.
-class JsonArray {
- public:
-  explicit JsonArray(OutputFormat format)
-      : pretty_(format == OutputFormat::kJsonPretty) {}
-
-  // False without memory.
-  [[nodiscard]] bool add(std::span<const Field> fields);
-
-  // As print(); nothing can be added afterwards.
-  [[nodiscard]] bool print();
-
- private:
-  Buffer text_;
-  bool pretty_;
-};
+// Appends one JSON object; indent: of the lines of a pretty one.  False without
+// memory.
+[[nodiscard]] bool append_json_object(Buffer *out,
+                                      std::span<const Field> fields,
+                                      bool pretty, std::string_view indent);
 
 }  // namespace pbstoken
 

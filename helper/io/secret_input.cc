@@ -45,15 +45,15 @@ class EchoOff {
   bool active_ = false;
 };
 
-// In the background, as job control has it, this stops the process until it is
-// brought to the front.  Before signals are blocked: then it would be let pass.
+// If the process is in the background, this stops it until it is brought to the
+// front, as job control has it.  Once signals are blocked it would pass.
 bool wait_for_foreground() {
   termios settings{};
   return tcgetattr(STDIN_FILENO, &settings) == 0 &&
          tcsetattr(STDIN_FILENO, TCSANOW, &settings) == 0;
 }
 
-// Until there is something to read, or a signal to give way to.
+// Waits until there is something to read, or a signal to give way to.
 bool wait_for_input() {
   constexpr int kInterval = 100;  // ms
   pollfd input = {.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
@@ -74,7 +74,7 @@ Error input_error() {
   return system_error("cannot read the secret from", "standard input");
 }
 
-// To the end of input, or of a line if only one is wanted.
+// Reads to the end of input, or of a line if only one is wanted.
 Result<Buffer> read_input(bool one_line) {
   Buffer input;
   if (!input.reserve(kMostRead)) {
@@ -120,6 +120,9 @@ Result<Buffer> ask(std::string_view prompt) {
 }  // namespace
 
 Result<Buffer> read_secret(SecretPurpose purpose) {
+  if (purpose == SecretPurpose::kNone) {
+    return Buffer();
+  }
   if (isatty(STDIN_FILENO) == 0) {
     return read_input(/*one_line=*/false);
   }

@@ -11,13 +11,15 @@
 namespace pbstoken {
 
 enum class SecretPurpose : std::uint8_t {
+  kNone,     // nothing is read
   kCurrent,  // asked for once
   kNew       // on a terminal, asked for twice
 };
 
-// Reads standard input to its end, or one line of a terminal without echo;
-// one trailing newline is dropped.  What is too long for a secret is handed
-// back too long, for the caller to refuse.
+// Reads standard input to its end, or one line of a terminal without echo, and
+// drops one trailing newline.  A text that is too long for a secret comes back
+// too long: the caller refuses it.  kMalformed if two secrets were typed that
+// are not the same; empty for kNone.
 Result<Buffer> read_secret(SecretPurpose purpose);
 
 }  // namespace pbstoken

@@ -9,7 +9,6 @@
 #include "pbstoken/base/secret.h"
 #include "pbstoken/os/clock.h"
 #include "pbstoken/verify/verifier.h"
-#include "permissions.h"
 #include "wire/reply.h"
 #include "wire/request.h"
 #include "write/new_secret.h"
@@ -28,10 +27,9 @@ std::uint64_t request_deadline() {
 }
 
 ExitStatus verify(const Store &store, const CommandLine &line,
-                  const Caller &caller, std::string_view secret) {
+                  const Client &client, std::string_view secret) {
   Verifier verifier(store, linked_crypt);
-  const auto verification = verifier.verify(
-      line.token_id, secret, client_of(caller, line.remote_host.view()));
+  const auto verification = verifier.verify(line.token_id, secret, client);
   if (!verification) {
     return send_answer(verification.error());
   }
@@ -62,7 +60,7 @@ ExitStatus tell(const Result<Outcome> &outcome) {
 // that a client that takes its time holds up nobody.  What it was shown counts
 // only with kDone: somebody may have changed the token meanwhile.
 ExitStatus rotate(const Store &store, const CommandLine &line,
-                  const Caller &caller, std::string_view secret) {
+                  const Client &client, std::string_view secret) {
   const TokenId &id = line.token_id;
   if (!is_writable(id)) {
     return send_answer(Outcome::kUnavailable,
@@ -70,8 +68,8 @@ ExitStatus rotate(const Store &store, const CommandLine &line,
   }
   Verifier verifier(store, linked_crypt);
   Buffer stored_hash;
-  const auto verified = verifier.verify_in_file(
-      id, secret, &stored_hash, client_of(caller, line.remote_host.view()));
+  const auto verified =
+      verifier.verify_in_file(id, secret, &stored_hash, client);
   if (!verified) {
     return send_answer(verified.error());
   }
@@ -101,12 +99,12 @@ ExitStatus rotate(const Store &store, const CommandLine &line,
 }  // namespace
 
 ExitStatus run_guest_command(const CommandLine &line, const Store &store,
-                             const Caller &caller, std::string_view secret) {
+                             const Client &client, std::string_view secret) {
   switch (line.command) {
     case Command::kVerify:
-      return verify(store, line, caller, secret);
+      return verify(store, line, client, secret);
     case Command::kRotate:
-      return rotate(store, line, caller, secret);
+      return rotate(store, line, client, secret);
     case Command::kAccount:
       return account(store, line.token_id);
     default:

@@ -6,12 +6,9 @@
 
 #include <string_view>
 
-#include "caller.h"
-#include "command_line.h"
+#include "io/command.h"
 #include "pbstoken/base/buffer.h"
 #include "pbstoken/base/result.h"
-#include "pbstoken/store/store.h"
-#include "pbstoken/verify/outcome.h"
 
 namespace pbstoken {
 
@@ -23,7 +20,7 @@ Result<Buffer> receive_secret(Command command);
 
 // For a caller who may do this.
 ExitStatus run_guest_command(const CommandLine &line, const Store &store,
-                             const Caller &caller, std::string_view secret);
+                             const Client &client, std::string_view secret);
 
 }  // namespace pbstoken
 

@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <string_view>
 
-#include "command_line.h"
+#include "io/command.h"
 #include "pbstoken/base/result.h"
 #include "pbstoken/verify/helper_protocol.h"
 

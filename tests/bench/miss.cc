@@ -174,7 +174,7 @@ void bare_helpers(const char *how, const Measure &measure) {
 // --- after a rotation
 
 double hashes_so_far() {
-  const std::string path = helper();
+  const std::string path = module_of("pbstoken");
   const std::string status = run({path.c_str(), "--store=rotated", "status"});
   const std::size_t at = status.find("\nhashes:");
   require(at != std::string::npos);

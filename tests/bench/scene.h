@@ -154,7 +154,7 @@ inline void install_modules() {
         std::string("/lib/" PBSTOKEN_MULTIARCH "/security/") + name,
         module_of(name), std::filesystem::copy_options::overwrite_existing);
   }
-  for (const char *name : {"pam_pbstoken.so", "pbstoken-helper"}) {
+  for (const char *name : {"pam_pbstoken.so", "pbstoken-helper", "pbstoken"}) {
     const std::string command = "strip --strip-unneeded -o " + module_of(name) +
                                 " " + built(name).string();
     require(std::system(command.c_str()) == 0);

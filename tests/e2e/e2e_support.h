@@ -85,6 +85,10 @@ inline std::string helper_path() {
   return built("pbstoken-helper");
 }
 
+inline std::string tool_path() {
+  return built("pbstoken");
+}
+
 // --- files
 
 inline std::string read_file(const std::string &path) {
@@ -318,22 +322,34 @@ inline RunResult run(const Program &program) {
   return outcome;
 }
 
-// --- the helper
+// --- the helper, and the administrator's tool
 
 inline RunResult run_helper(const std::vector<std::string> &arguments,
                             const std::string &input = {}) {
   return run({.path = helper_path(), .arguments = arguments, .input = input});
 }
 
-// The same, of which only success is expected.
-inline std::string helper_output(const std::vector<std::string> &arguments,
-                                 const std::string &input = {}) {
-  const RunResult outcome = run_helper(arguments, input);
+inline RunResult run_tool(const std::vector<std::string> &arguments) {
+  return run({.path = tool_path(), .arguments = arguments});
+}
+
+// What it printed; fails the test unless it succeeded.
+inline std::string output_of(const RunResult &outcome,
+                             const std::string &what) {
   if (outcome.status != 0) {
-    fail_msg("%s: exit status %d: %s", arguments.back().c_str(), outcome.status,
+    fail_msg("%s: exit status %d: %s", what.c_str(), outcome.status,
              outcome.err.c_str());
   }
   return outcome.out;
+}
+
+inline std::string helper_output(const std::vector<std::string> &arguments,
+                                 const std::string &input = {}) {
+  return output_of(run_helper(arguments, input), arguments.back());
+}
+
+inline std::string tool_output(const std::vector<std::string> &arguments) {
+  return output_of(run_tool(arguments), arguments.back());
 }
 
 inline rapidjson::Document parse_json(const std::string &text) {
@@ -346,7 +362,7 @@ inline rapidjson::Document parse_json(const std::string &text) {
 }
 
 inline rapidjson::Document status_json() {
-  return parse_json(helper_output({"status", "--output-format", "json"}));
+  return parse_json(tool_output({"status", "--output-format", "json"}));
 }
 
 // A counter of `status`: hits, hashes, ...

@@ -21,17 +21,26 @@
 
 namespace pbstoken::testing {
 
-// A copy of the helper, installed with this owner and mode.
-inline std::string install_helper(uid_t owner = 0, mode_t mode = 04755,
-                                  gid_t group = 0) {
-  const std::string path = scratch("installed-helper");
+// A copy of a program, installed with this owner and mode.
+inline std::string install(const std::string &program, const char *name,
+                           uid_t owner, mode_t mode, gid_t group) {
+  const std::string path = scratch(name);
   std::filesystem::remove(path);
-  std::filesystem::copy_file(helper_path(), path);
+  std::filesystem::copy_file(program, path);
   if (chown(path.c_str(), owner, group) != 0 ||
       chmod(path.c_str(), mode) != 0) {
     fail_msg("cannot install %s", path.c_str());
   }
   return path;
+}
+
+inline std::string install_helper(uid_t owner = 0, mode_t mode = 04755,
+                                  gid_t group = 0) {
+  return install(helper_path(), "installed-helper", owner, mode, group);
+}
+
+inline std::string install_tool(mode_t mode = 0755) {
+  return install(tool_path(), "installed-tool", 0, mode, 0);
 }
 
 // --- who starts it

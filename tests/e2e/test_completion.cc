@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The completion of pbstoken-helper, in an interactive bash on a terminal.  To
-// be run at the top of the tree.
+// The completion of pbstoken-helper and pbstoken, in an interactive bash on a
+// terminal.  To be run at the top of the tree.
 #include <pty.h>
 
 #include "e2e_support.h"
@@ -15,19 +15,21 @@ using namespace testing;
 constexpr const char *kPrompt = "@ready \\#> ";
 constexpr const char *kQuotePrompt = "@quote> ";
 
-// In the place of the helper: runs `list` to list, else notes its arguments,
+// In the place of both programs: runs `list` to list, else notes its arguments,
 // each in a line of its own.
 void write_stub(const std::string &list) {
   std::filesystem::create_directories(scratch("bin"));
-  write_file(scratch("bin/pbstoken-helper"),
-             "#!/bin/bash\n"
-             "case $* in\n"
-             "*list) printf '%s\\n' \"$@\" >>" +
-                 scratch("asked") + "\n" + list +
-                 ";;\n"
-                 "*) printf '%s\\n' \"$@\" >" +
-                 scratch("arguments") + ";;\nesac\n",
-             0755);
+  for (const char *program : {"bin/pbstoken", "bin/pbstoken-helper"}) {
+    write_file(scratch(program),
+               "#!/bin/bash\n"
+               "case ${0##*/},$* in\n"
+               "pbstoken,*list) printf '%s\\n' \"$@\" >>" +
+                   scratch("asked") + "\n" + list +
+                   ";;\n"
+                   "*) printf '%s\\n' \"$@\" >" +
+                   scratch("arguments") + ";;\nesac\n",
+               0755);
+  }
 }
 
 // A list of these ids, escaped for JSON.
@@ -111,19 +113,22 @@ void completion_of_commands_and_options(void ** /*state*/) {
   configure("");
   write_file("/etc/pbstoken/second.conf", "");
   write_file("/etc/pbstoken/No Store.conf", "");
-  assert_text_equal(typed("pbstoken-helper stat\t"), "status\n");
-  assert_text_equal(typed("true; pbstoken-helper ch\t"), "check\n");
-  assert_text_equal(typed("pbstoken-helper --out\tjson-\tstatu\t"),
+  assert_text_equal(typed("pbstoken stat\t"), "status\n");
+  assert_text_equal(typed("true; pbstoken ch\t"), "check\n");
+  assert_text_equal(typed("pbstoken-helper acc\tja\t"), "account\njane@ad!x\n");
+  assert_text_equal(typed("pbstoken-helper stat\t"), "stat\n");
+  assert_text_equal(typed("pbstoken gen\t"), "gen\n");
+  assert_text_equal(typed("pbstoken retire j\t"), "retire\nj\n");
+  assert_text_equal(typed("pbstoken --out\tjson-\tstatu\t"),
                     "--output-format\njson-pretty\nstatus\n");
-  assert_text_equal(typed("pbstoken-helper --store=se\tstatu\t"),
+  assert_text_equal(typed("pbstoken --store=se\tstatu\t"),
                     "--store=second\nstatus\n");
-  assert_text_equal(typed("pbstoken-helper --store p\tflu\t"),
+  assert_text_equal(typed("pbstoken --store p\tflu\t"),
                     "--store\npbs\nflush\n");
-  assert_text_equal(typed("pbstoken-helper --store N\t flu\t"),
-                    "--store\nN\nflush\n");
-  assert_text_equal(typed("pbstoken-helper --config /etc/pbst\tsec\tcheck"),
+  assert_text_equal(typed("pbstoken --store N\t flu\t"), "--store\nN\nflush\n");
+  assert_text_equal(typed("pbstoken --config /etc/pbst\tsec\tcheck"),
                     "--config\n/etc/pbstoken/second.conf\ncheck\n");
-  assert_text_equal(typed("pbstoken-helper --config=/etc/pbst\tN\tcheck"),
+  assert_text_equal(typed("pbstoken --config=/etc/pbst\tN\tcheck"),
                     "--config=/etc/pbstoken/No Store.conf\ncheck\n");
 }
 

@@ -59,17 +59,17 @@ void usage_error_is_exit_2(void ** /*state*/) {
            {"generate", "jo hn@pbs!t"},
            {"generate", "\xff@pbs!t"},
            {"generate", kId, kOldId},
-           {"status", kId},
-           {"flush", "now"},
-           {"--nosuch", "status"},
-           {"-x", "status"},
+           {"serve", kId},
+           {"serve", "now"},
+           {"--nosuch", "serve"},
+           {"-x", "serve"},
            {"--store"},
-           {"--store", "", "status"},
-           {"--store", "../pbs", "status"},
-           {"--store", std::string(33, 'a'), "status"},
-           {"--config", "pbs.conf", "status"},
-           {"--output-format", "yaml", "status"},
-           {"--output-format", "JSON", "status"},
+           {"--store", "", "serve"},
+           {"--store", "../pbs", "serve"},
+           {"--store", std::string(33, 'a'), "serve"},
+           {"--config", "pbs.conf", "serve"},
+           {"--output-format", "yaml", "serve"},
+           {"--output-format", "JSON", "serve"},
            {"generate", long_id},
            {"set", long_id},
            {"rotate", long_id},
@@ -81,9 +81,8 @@ void usage_error_is_exit_2(void ** /*state*/) {
 
 void help_is_exit_0(void ** /*state*/) {
   const std::string text = helper_output({"--help"});
-  for (const char *command :
-       {"generate", "set", "delete", "rotate", "verify", "status", "flush",
-        "serve", "--rhost", "retire", "--store"}) {
+  for (const char *command : {"generate", "set", "delete", "rotate", "verify",
+                              "account", "serve", "--rhost", "--store"}) {
     assert_true(text.find(command) != std::string::npos);
   }
 }
@@ -390,7 +389,7 @@ void status_has_every_member(void ** /*state*/) {
   for (const bool with_segment : {false, true}) {
     for (const char *format : {"json", "json-pretty"}) {
       const auto object =
-          parse_json(helper_output({"--output-format", format, "status"}));
+          parse_json(tool_output({"--output-format", format, "status"}));
       for (const char *member : kMembers) {
         if (!object.HasMember(member)) {
           fail_msg("%s", member);
@@ -409,7 +408,7 @@ void status_has_every_member(void ** /*state*/) {
   assert_true(object["stamp_age"].IsUint64());
   assert_int_equal(object["slots_used"].GetUint64(), 1);
   assert_true(object["slots"].GetUint64() >= 8192);
-  assert_true(helper_output({"status"}).find("hashes:") != std::string::npos);
+  assert_true(tool_output({"status"}).find("hashes:") != std::string::npos);
 }
 
 void status_segment_is_the_verify_groups_to_read(void ** /*state*/) {
@@ -431,7 +430,7 @@ void flush_forgets_what_was_verified(void ** /*state*/) {
   PamHandle handle(kService, kId, &conversation);
   assert_pam(handle.authenticate(), PAM_SUCCESS);
   const int old = status_json()["id"].GetInt();
-  helper_output({"flush"});
+  tool_output({"flush"});
   const auto object = status_json();
   assert_int_not_equal(object["id"].GetInt(), old);
   assert_int_equal(object["slots_used"].GetUint64(), 0);
@@ -445,7 +444,7 @@ void flush_forgets_what_was_verified(void ** /*state*/) {
 }
 
 void flush_without_a_segment_makes_one(void ** /*state*/) {
-  helper_output({"flush"});
+  tool_output({"flush"});
   assert_true(status_json()["id"].IsInt());
 }
 
@@ -465,28 +464,29 @@ void store_option_chooses_the_store(void ** /*state*/) {
   assert_status({"--store", "other", "verify", kId}, kSecret, 0);
   assert_status({"--config", "/etc/pbstoken/other.conf", "verify", kId},
                 kSecret, 0);
-  assert_true(parse_json(helper_output({"--store=other", "--output-format=json",
-                                        "status"}))["key"] !=
+  assert_true(parse_json(tool_output({"--store=other", "--output-format=json",
+                                      "status"}))["key"] !=
               status_json()["key"]);
 }
 
 void bad_configuration_is_exit_4(void ** /*state*/) {
   write_shadow({{kId, kHash}});
-  assert_status({"--store", "nosuch", "status"}, "", 4);
-  assert_status({"--config", "/etc/pbstoken/nosuch.conf", "status"}, "", 4);
+  assert_status({"--store", "nosuch", "account", kId}, "", 4);
+  assert_status({"--config", "/etc/pbstoken/nosuch.conf", "account", kId}, "",
+                4);
   configure("cache_ttl = 5\ncache_tll = 5\n");
   for (const char *command :
        {"generate", "set", "delete", "rotate", "verify"}) {
     assert_status({command, kId}, kSecret, 4);
   }
-  const RunResult outcome = run_helper({"flush"});
+  const RunResult outcome = run_tool({"flush"});
   assert_int_equal(outcome.status, 4);
   assert_text_equal(outcome.err,
-                    "pbstoken-helper: /etc/pbstoken/pbs.conf:2: cache_tll: "
+                    "pbstoken: /etc/pbstoken/pbs.conf:2: cache_tll: "
                     "unknown key\n");
   configure("");
   chmod(kConfiguration, 0664);
-  assert_status({"status"}, "", 4);
+  assert_status({"account", kId}, "", 4);
   assert_text_equal(read_file(kShadow), shadow_of({{kId, kHash}}));
 }
 

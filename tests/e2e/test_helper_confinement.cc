@@ -19,6 +19,8 @@
 #include <array>
 #include <cerrno>
 
+#include "admin/commands.h"
+#include "commands.h"
 #include "e2e_pam.h"
 #include "helper_support.h"
 #include "pbstoken/limits/counters.h"
@@ -57,14 +59,19 @@ Store the_store() {
 
 constexpr int kNotConfined = 100;
 
+// Confines this process as the program does that has the command.
+bool confine_as(Command command) {
+  const CommandEntry *entry = find_command(kHelperProgram, command);
+  entry = entry != nullptr ? entry : find_command(kAdminProgram, command);
+  return entry != nullptr &&
+         confine(entry->reach, PathText(kConfiguration), the_store());
+}
+
 // What attempt() returns in a child that is confined as this command is.
 template <typename Attempt>
 int confined(Command command, Attempt attempt) {
-  return in_child([&] {
-    CommandLine line;
-    line.command = command;
-    return confine(line, the_store()) ? attempt() : kNotConfined;
-  });
+  return in_child(
+      [&] { return confine_as(command) ? attempt() : kNotConfined; });
 }
 
 struct NamedCommand {
@@ -279,9 +286,7 @@ void capabilities_are_those_that_are_needed(void ** /*state*/) {
     Pipe go;
     Pipe ready;
     const pid_t child = start_child([&] {
-      CommandLine line;
-      line.command = command.command;
-      if (!confine(line, the_store())) {
+      if (!confine_as(command.command)) {
         return kNotConfined;
       }
       char byte = 'x';
@@ -333,9 +338,7 @@ void be_an_older_kernel() {
 void older_kernel_is_no_failure(void ** /*state*/) {
   assert_int_equal(in_child([] {
                      be_an_older_kernel();
-                     CommandLine line;
-                     line.command = Command::kSet;
-                     return confine(line, the_store()) &&
+                     return confine_as(Command::kSet) &&
                                     can_open("/etc/shadow", O_RDONLY)
                                 ? 0
                                 : 1;
@@ -400,11 +403,10 @@ void strangers_segments_give_way_to_roots(void ** /*state*/) {
                        return 0;
                      }),
                      0);
-    const std::vector<std::string> arguments =
-        std::string(command) == "flush"
-            ? std::vector<std::string>{command}
-            : std::vector<std::string>{command, kId};
-    assert_exit(run_as(kAdmin, helper, arguments), 0, command);
+    assert_exit(std::string_view(command) == "flush"
+                    ? run_tool({command})
+                    : run_as(kAdmin, helper, {command, kId}),
+                0, command);
     shmid_ds status{};
     const int segment = shmget(store.shm_key, 0, 0);
     assert_int_equal(shmctl(segment, IPC_STAT, &status), 0);

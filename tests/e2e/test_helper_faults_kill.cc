@@ -190,7 +190,7 @@ void check_names_what_a_killed_writer_left(void ** /*state*/) {
         for (const std::string &each : names_in(kDirectory)) {
           name = is_litter(each) ? each : name;
         }
-        const RunResult check = run_helper({"check"});
+        const RunResult check = run_tool({"check"});
         if (name.empty() || check.out.find(name) == std::string::npos) {
           sweep->add("check does not name '" + name + "': " + check.out);
         }

@@ -494,7 +494,7 @@ void locks_of_a_stranger_hold_up_nobody(void ** /*state*/) {
                                         {"rotate", kNewSecret},
                                         {"flush", ""}}) {
     const RunResult outcome = std::string_view(command) == "flush"
-                                  ? run_helper({command})
+                                  ? run_tool({command})
                                   : run_helper({command, kId}, secret);
     assert_status(outcome, 0, command);
   }

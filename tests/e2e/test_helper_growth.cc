@@ -7,12 +7,12 @@
 
 #include <array>
 
-#include "admin/list.h"
+#include "admin/commands.h"
 #include "admin/problems.h"
+#include "admin/report.h"
 #include "e2e/e2e_faults.h"
 #include "e2e/e2e_support.h"
 #include "io/output.h"
-#include "io/table.h"
 #include "pbstoken/verify/helper_protocol.h"
 #include "wire/reply.h"
 #include "write/shadow_text.h"
@@ -212,7 +212,14 @@ void list_is_printed_whole_or_not(void ** /*state*/) {
                      "token: e@pbs!t\n\tcomment z\n",
                  0640);
       return [&store, format](std::string * /*out*/) {
-        return print_list(store, format) == ExitStatus::kDone;
+        CommandLine line;
+        line.format = format;
+        Context context = {.line = line,
+                           .store = store,
+                           .client = {},
+                           .input = {},
+                           .verifier = Verifier(store, nullptr)};
+        return list_tokens(&context) == ExitStatus::kDone;
       };
     });
   }

@@ -24,15 +24,13 @@ RunResult run_as_nobody(const std::string &path,
               .prepare = become_nobody});
 }
 
-const std::array<std::vector<std::string>, 8> kEveryCommand = {{
+const std::array<std::vector<std::string>, 6> kEveryCommand = {{
     {"generate", kId},
     {"set", kId},
     {"delete", kId},
     {"rotate", kId},
     {"verify", kId},
-    {"status"},
-    {"flush"},
-    {"retire"},
+    {"account", kId},
 }};
 
 // --- callers
@@ -47,10 +45,11 @@ void command_of_a_caller_in_no_group_is_exit_3(void ** /*state*/) {
     assert_true(outcome.err.starts_with("pbstoken-helper: "));
   }
   // Even with the wrong store, and with --config.
-  assert_int_equal(run_as_nobody(path, {"--store", "nosuch", "status"}).status,
-                   3);
   assert_int_equal(
-      run_as_nobody(path, {"--config", "/etc/shadow", "status"}).status, 3);
+      run_as_nobody(path, {"--store", "nosuch", "account", kId}).status, 3);
+  assert_int_equal(
+      run_as_nobody(path, {"--config", "/etc/shadow", "account", kId}).status,
+      3);
   assert_int_equal(run_as_nobody(path, {"nosuch"}).status, 2);
   assert_text_equal(read_file(kShadow), shadow_of({{kId, kHash}}));
   assert_true(names_in(kDirectory) == std::set<std::string>{"token.shadow"});
@@ -86,7 +85,7 @@ void command_without_argv_is_exit_2(void ** /*state*/) {
   assert_int_equal(outcome.status, 2);
   assert_true(outcome.err.starts_with("pbstoken-helper: "));
   assert_int_equal(
-      run({.path = helper_path(), .arguments = {"status"}, .no_argv = true})
+      run({.path = helper_path(), .arguments = {"serve"}, .no_argv = true})
           .status,
       2);
 }
@@ -119,7 +118,7 @@ void command_with_all_descriptors_closed_answers_the_same(void ** /*state*/) {
   assert_int_equal(blind({"set", kId}), 4);
   assert_int_equal(blind({"delete", kOldId}), 5);
   assert_text_equal(read_file(kShadow), shadow_of({{kId, kHash}}));
-  assert_int_equal(blind({"flush"}), 0);
+  assert_int_equal(blind({"account", kId}), 1);
   assert_int_equal(blind({"delete", kId}), 0);
   assert_text_equal(read_file(kShadow), "{}");
 }

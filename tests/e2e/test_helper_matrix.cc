@@ -25,8 +25,9 @@ struct Task {
   std::vector<std::string> arguments;
   bool takes_secret;
   bool prints;
-  bool changes;      // token.shadow
-  bool for_members;  // with member_rotate
+  bool changes;        // token.shadow
+  bool for_members;    // with member_rotate
+  bool tools = false;  // a command of the administrator's tool
 };
 
 const std::array<Task, 11> kTasks = {{
@@ -36,11 +37,11 @@ const std::array<Task, 11> kTasks = {{
     {{"rotate", kId}, true, true, true, true},
     {{"verify", kId}, true, false, false, true},
     {{"account", kId}, false, false, false, true},
-    {{"list"}, false, true, false, false},
-    {{"check"}, false, false, false, false},
-    {{"retire"}, false, true, false, false},
-    {{"status"}, false, true, false, false},
-    {{"flush"}, false, false, false, false},
+    {{"list"}, false, true, false, false, true},
+    {{"check"}, false, false, false, false, true},
+    {{"retire"}, false, true, false, false, true},
+    {{"status"}, false, true, false, false, true},
+    {{"flush"}, false, false, false, false, true},
 }};
 
 const std::array<const Person *, 3> kPersons = {&kRoot, &kMember, &kStranger};
@@ -277,17 +278,18 @@ struct Cell {
                      task.arguments.end());
     arguments.insert(arguments.end(), environment.operands.begin(),
                      environment.operands.end());
-    return testing::run({.path = scratch("installed-helper"),
-                         .arguments = arguments,
-                         .input = kSecret,
-                         .prepare =
-                             [this] {
-                               become(person);
-                               if (environment.prepare) {
-                                 environment.prepare();
-                               }
-                             },
-                         .no_argv = environment.no_argv});
+    return testing::run(
+        {.path = scratch(task.tools ? "installed-tool" : "installed-helper"),
+         .arguments = arguments,
+         .input = kSecret,
+         .prepare =
+             [this] {
+               become(person);
+               if (environment.prepare) {
+                 environment.prepare();
+               }
+             },
+         .no_argv = environment.no_argv});
   }
 };
 
@@ -352,6 +354,7 @@ int fresh_host(void ** /*state*/) {
   configure_groups("member_rotate = yes\ncache_ttl = 0\n");
   write_user_cfg();
   install_helper();
+  install_tool();
   std::filesystem::create_directories(scratch("open"));
   chmod(scratch("open").c_str(), 01777);
   return 0;

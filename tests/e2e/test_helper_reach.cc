@@ -736,7 +736,9 @@ void terminal_does_not_stop_the_holder(void ** /*state*/) {
 void terminal_exit_status_is_the_childs(void ** /*state*/) {
   for (const auto &[arguments, status] :
        std::vector<std::pair<std::vector<std::string>, int>>{
-           {{"delete", kOldId}, 0}, {{"delete", kOldId}, 5}, {{"flush"}, 0}}) {
+           {{"delete", kOldId}, 0},
+           {{"delete", kOldId}, 5},
+           {{"account", kId}, 1}}) {
     OnTerminal helper(kAdmin, arguments);
     assert_int_equal(helper.wait(), status);
   }

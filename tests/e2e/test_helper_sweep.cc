@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Every allocation of every command of the helper fails once, and from there
+// Every allocation of every command of both programs fails once, and from there
 // on; and so does every system call of those that write nothing (those that do
 // are in test_helper_faults_errors.cc).  Nothing wrong is said to be right,
 // nothing half is printed as if it were whole, and what was not done has left
 // token.shadow as it was.
 //
-// The commands run in a child of this program, which has the helper inside but
-// for its main().
+// The commands run in a child of this program, which has both programs inside
+// but for their main().
+#include "admin/commands.h"
 #include "caller.h"
-#include "command_line.h"
 #include "commands.h"
 #include "e2e/e2e_faults.h"
 #include "e2e/e2e_support.h"
+#include "io/command_line.h"
 #include "io/message.h"
-#include "permissions.h"
 #include "wire/guest_commands.h"
 
 namespace pbstoken {
@@ -68,13 +68,19 @@ constexpr Fault kNoMemoryLeft = {"out of memory", ENOMEM, true, true};
 constexpr Fault kBroken = {"I/O error once", EIO, false, false};
 constexpr Fault kInterrupted = {"interrupted once", EINTR, false, false};
 
-// As main() has it, from the arguments on.
+// What main() does, from the arguments on.
 int answer(int argc, char **argv) {
-  const auto given = parse_command_line(argc, argv);
-  if (!given || !*given) {
+  const pbstoken::Program *program = &kHelperProgram;
+  auto given = parse_command_line(*program, argc, argv);
+  if (!given) {
+    program = &kAdminProgram;
+    optind = 1;
+    given = parse_command_line(*program, argc, argv);
+  }
+  if (!given) {
     return static_cast<int>(ExitStatus::kUsage);
   }
-  const CommandLine &line = **given;
+  const CommandLine &line = *given;
   const auto give_up = [](const Error &error) {
     complain(error);
     return static_cast<int>(ExitStatus::kUnavailable);
@@ -87,18 +93,20 @@ int answer(int argc, char **argv) {
   if (!store) {
     return give_up(store.error());
   }
-  const auto permitted = permits(*caller, *store, line.command);
-  if (!permitted) {
+  const CommandEntry *entry = find_command(*program, line.command);
+  const auto permitted = permits(*caller, *store, entry);
+  if (!permitted || !*permitted) {
     return give_up(permitted.error());
   }
-  const auto secret = line.replies ? receive_secret(line.command)
-                                   : read_secret_for(line.command);
+  const auto secret =
+      line.replies ? receive_secret(line.command) : read_secret(entry->secret);
   if (!secret) {
     return give_up(secret.error());
   }
+  const Client client = client_of(*caller, line.remote_host.view());
   return static_cast<int>(
-      line.replies ? run_guest_command(line, *store, *caller, secret->view())
-                   : run_command(line, *store, *caller, secret->view()));
+      line.replies ? run_guest_command(line, *store, client, secret->view())
+                   : run_command(*entry, line, *store, client, secret->view()));
 }
 
 // A token that is allowed, one that is not, and every kind of neighbour.

@@ -269,7 +269,7 @@ void authenticate_flushed_segments_are_let_go(void ** /*state*/) {
   assert_pam(authenticate(kOldId, kOldSecret), PAM_SUCCESS);
   const int attached = attachments();
   for (int i = 0; i < 40; ++i) {
-    helper_output({"flush"});
+    tool_output({"flush"});
     assert_pam(authenticate(kOldId, kOldSecret), PAM_SUCCESS);
     assert_true(attachments() <= attached);
   }

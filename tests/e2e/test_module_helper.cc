@@ -204,7 +204,7 @@ void root_with_other_ids_runs_the_helper_as_root_alone(void ** /*state*/) {
         std::abort();
       }
     };
-    helper_output({"flush"});
+    tool_output({"flush"});
     assert_pam(authenticate_as(half_root, kId, kSecret), PAM_SUCCESS);
     assert_true(told_ids().starts_with("Uid:\t0\t0\t0\t0\n"));
     // A hit needs no helper, and root's own look keeps it one.

@@ -45,7 +45,7 @@ void assert_refused(const std::string &id, const std::string &secret) {
 void authenticate_second_process_computes_no_hash(void ** /*state*/) {
   const std::string secret = generate(kId);
   // A cold segment: the helper has put the new secret into the old one.
-  helper_output({"flush"});
+  tool_output({"flush"});
   const auto hashes = counter("hashes");
   const auto hits = counter("hits");
   assert_accepted(kId, secret);

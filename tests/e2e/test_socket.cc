@@ -574,7 +574,7 @@ void reply_mode_judges_by_the_real_uid(void ** /*state*/) {
     assert_true(answer_of({"--reply=2", command, kId}, become_member) ==
                 Outcome::kNotPermitted);
   }
-  assert_true(answer_of({"--reply=2", "flush"}, become_member) ==
+  assert_true(answer_of({"--reply=2", "delete", kOldId}, become_member) ==
               Outcome::kNotPermitted);
   // What is wrong with a configuration root is told alone.
   configure("hunter2\n");

@@ -343,7 +343,7 @@ class Game {
     const bool readable = is_readable(read_again(shadow_));
     shadow_ = read_file(kShadow);
     require(!readable || written, "the writer can write");
-    require(!written || *written == Written::kNoSuchToken ||
+    require(!written || *written == Outcome::kUnknownToken ||
                 find_again(read_again(shadow_), id->text).value_or("") == hash,
             "the writer has written");
   }

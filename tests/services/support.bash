@@ -125,7 +125,7 @@ rotate() {
   printf '%s\n' "$2" | pbstoken-helper rotate "$1" | value
 }
 counter() {
-  pbstoken-helper status | sed -n "s/^$1: *//p"
+  pbstoken status | sed -n "s/^$1: *//p"
 }
 
 user_of() {
@@ -169,7 +169,7 @@ accepts_its_secret_only() {
   local secret others
   secret=$(generate "$id")
   others=$(generate "$other")
-  pbstoken-helper flush
+  pbstoken flush
   expect accepted "$id" "$secret"
   expect accepted "$id" "$secret"
   expect refused "$id" "${secret%?}"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The helper's list command.
+// The tool's list command.
 #include <algorithm>
 #include <ctime>
 #include <random>
@@ -58,7 +58,7 @@ void write_every_kind() {
 
 rapidjson::Document list_json(const char *format = "json") {
   rapidjson::Document document;
-  document.Parse(helper_output({"--output-format", format, "list"}).c_str());
+  document.Parse(tool_output({"--output-format", format, "list"}).c_str());
   assert_true(document.IsArray());
   return document;
 }
@@ -68,7 +68,7 @@ rapidjson::Document list_json(const char *format = "json") {
 void list_table_shows_every_kind(void ** /*state*/) {
   write_every_kind();
   assert_text_equal(
-      helper_output({"list"}),
+      tool_output({"list"}),
       "TOKENID               METHOD       ENABLED  EXPIRES               "
       "STATE          COMMENT\n"
       "ghost@pbs!t1          yescrypt     yes      never                 "
@@ -93,7 +93,7 @@ void list_table_shows_every_kind(void ** /*state*/) {
 
 void list_section_without_a_secret_is_marked(void ** /*state*/) {
   write_accounts();
-  assert_text_equal(helper_output({"list"}),
+  assert_text_equal(tool_output({"list"}),
                     "TOKENID           METHOD  ENABLED  EXPIRES               "
                     "STATE      COMMENT\n"
                     "ghost@pbs!t1      -       yes      never                 "
@@ -120,7 +120,7 @@ void list_merges_secrets_and_sections_by_id(void ** /*state*/) {
                 {"root@pam!d", kOldHash},
                 {"root@pam!b", kOldHash}});
   assert_text_equal(
-      helper_output({"list"}),
+      tool_output({"list"}),
       "TOKENID     METHOD       ENABLED  EXPIRES  STATE       COMMENT\n"
       "root@pam!a  -            yes      never    no-secret\n"
       "root@pam!b  sha256crypt  -        -        no-section\n"
@@ -130,10 +130,10 @@ void list_merges_secrets_and_sections_by_id(void ** /*state*/) {
 }
 
 void list_of_nothing_is_a_title(void ** /*state*/) {
-  assert_text_equal(helper_output({"list"}),
+  assert_text_equal(tool_output({"list"}),
                     "TOKENID  METHOD  ENABLED  EXPIRES  STATE  COMMENT\n");
-  assert_text_equal(helper_output({"--output-format", "json", "list"}), "[]\n");
-  assert_text_equal(helper_output({"--output-format", "json-pretty", "list"}),
+  assert_text_equal(tool_output({"--output-format", "json", "list"}), "[]\n");
+  assert_text_equal(tool_output({"--output-format", "json-pretty", "list"}),
                     "[]\n");
 }
 
@@ -142,7 +142,7 @@ void list_without_user_cfg_has_token_shadow_alone(void ** /*state*/) {
   write_accounts("not even a user.cfg");
   configure("user_cfg =\n");
   write_shadow({{kOldId, kOldHash}, {kId, "*"}});
-  assert_text_equal(helper_output({"list"}),
+  assert_text_equal(tool_output({"list"}),
                     "TOKENID           METHOD\n"
                     "john@pbs!client1  unknown\n"
                     "root@pam!old      sha256crypt\n");
@@ -163,7 +163,7 @@ void list_leaves_out_what_is_no_token(void ** /*state*/) {
                  R"("root@pam!old":"x","root@pam!old":")" + kOldHash + "\"}",
              0640);
   assert_text_equal(
-      helper_output({"list"}),
+      tool_output({"list"}),
       "TOKENID       METHOD       ENABLED  EXPIRES  STATE       "
       "COMMENT\n"
       "root@pam!old  sha256crypt  -        -        no-section\n");
@@ -182,7 +182,7 @@ void list_duplicate_id_is_listed_once_and_last(void ** /*state*/) {
 void list_prints_no_hash(void ** /*state*/) {
   write_every_kind();
   for (const char *format : {"text", "json", "json-pretty"}) {
-    const std::string text = helper_output({"--output-format", format, "list"});
+    const std::string text = tool_output({"--output-format", format, "list"});
     assert_true(text.find('$') == std::string::npos);
   }
 }
@@ -191,7 +191,7 @@ void list_control_characters_are_escaped(void ** /*state*/) {
   // No control character of ASCII can be in either file's ids and comments.
   const std::string id = "a" + utf8(0x9b) + "\\@pbs!t";
   write_accounts("token: " + id + "\n\tcomment x" + utf8(0x9b) + "y\n");
-  const std::string text = helper_output({"list"});
+  const std::string text = tool_output({"list"});
   assert_true(text.find("a\\xc2\\x9b\\x5c@pbs!t") != std::string::npos);
   assert_true(text.find("x\\xc2\\x9by") != std::string::npos);
   assert_text_equal(list_json()[0]["tokenid"].GetString(), id);
@@ -243,12 +243,12 @@ void list_json_has_every_member(void ** /*state*/) {
 
 void list_json_is_one_line_and_pretty_is_not(void ** /*state*/) {
   write_shadow({{"j\\\"q@pbs!t", kHash}, {kOldId, kOldHash}});
-  const std::string line = helper_output({"--output-format", "json", "list"});
+  const std::string line = tool_output({"--output-format", "json", "list"});
   assert_true(line.starts_with("[{\"tokenid\":\"j\\\"q@pbs!t\",\"method\":"));
   assert_true(line.ends_with("\"state\":\"no-section\"}]\n"));
   assert_true(line.find('\n') == line.size() - 1);
   const std::string pretty =
-      helper_output({"--output-format", "json-pretty", "list"});
+      tool_output({"--output-format", "json-pretty", "list"});
   assert_true(
       pretty.starts_with("[\n  {\n    \"tokenid\": \"j\\\"q@pbs!t\",\n"));
   assert_true(pretty.find("\"no-section\"\n  },\n  {\n") != std::string::npos);
@@ -260,23 +260,23 @@ void list_json_is_one_line_and_pretty_is_not(void ** /*state*/) {
 void list_of_bad_files_is_exit_4(void ** /*state*/) {
   write_every_kind();
   write_accounts("user: john@pbs\n\tpassword topsecret\n");
-  RunResult outcome = run_helper({"list"});
+  RunResult outcome = run_tool({"list"});
   assert_int_equal(outcome.status, 4);
   assert_text_equal(outcome.out, "");
   assert_text_equal(outcome.err,
-                    "pbstoken-helper: /etc/proxmox-backup/user.cfg:2:2: "
+                    "pbstoken: /etc/proxmox-backup/user.cfg:2:2: "
                     "john@pbs: unknown property\n");
   write_accounts();
   write_file(kShadow, "{", 0640);
-  outcome = run_helper({"list"});
+  outcome = run_tool({"list"});
   assert_int_equal(outcome.status, 4);
   assert_text_equal(outcome.out, "");
   assert_true(outcome.err.starts_with(
-      "pbstoken-helper: /etc/proxmox-backup/token.shadow:1:2: "));
+      "pbstoken: /etc/proxmox-backup/token.shadow:1:2: "));
 }
 
 void list_by_nobody_is_exit_3(void ** /*state*/) {
-  const std::string path = install_helper();
+  const std::string path = install_tool();
   const RunResult outcome =
       run({.path = path, .arguments = {"list"}, .prepare = become_nobody});
   assert_int_equal(outcome.status, 3);
@@ -284,13 +284,13 @@ void list_by_nobody_is_exit_3(void ** /*state*/) {
 }
 
 void list_takes_no_token_id(void ** /*state*/) {
-  assert_int_equal(run_helper({"list", kId}).status, 2);
+  assert_int_equal(run_tool({"list", kId}).status, 2);
 }
 
 void list_changes_nothing(void ** /*state*/) {
   write_every_kind();
   const auto before = names_in(kDirectory);
-  helper_output({"list"});
+  tool_output({"list"});
   assert_true(names_in(kDirectory) == before);
   assert_true(status_json()["id"].IsNull());
 }
@@ -310,7 +310,7 @@ void list_of_many_tokens_is_whole(void ** /*state*/) {
   const std::string file = scratch("list");
   const RunResult outcome =
       run({.path = "/bin/sh",
-           .arguments = {"-c", "\"$0\" list > \"$1\"", helper_path(), file}});
+           .arguments = {"-c", "\"$0\" list > \"$1\"", tool_path(), file}});
   assert_int_equal(outcome.status, 0);
   const std::string text = read_file(file);
   assert_int_equal(std::count(text.begin(), text.end(), '\n'), kTokens + 1);
@@ -342,5 +342,5 @@ int main() {
       E2E_TEST(list_changes_nothing),
       E2E_TEST(list_of_many_tokens_is_whole),
   };
-  return cmocka_run_group_tests_name("helper_list", tests, nullptr, nullptr);
+  return cmocka_run_group_tests_name("tool_list", tests, nullptr, nullptr);
 }

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Aligned columns and dates, for people.
-#include "io/table.h"
+#include "admin/report.h"
 
 #include <ctime>
 #include <vector>
 
-#include "io/iso_date.h"
 #include "support.h"
 
 namespace pbstoken {

@@ -62,7 +62,7 @@ void retire_leaves_nothing_of_a_store(void ** /*state*/) {
   assert_int_equal(ipc_objects(), 0);
   use_store();
   assert_int_equal(ipc_objects(), 3);
-  helper_output({"retire"});
+  tool_output({"retire"});
   assert_int_equal(ipc_objects(), 0);
   // Nor is anything missing.
   use_store();
@@ -72,7 +72,7 @@ void retire_leaves_nothing_of_a_store(void ** /*state*/) {
 void retire_prints_the_keys_there_or_not(void ** /*state*/) {
   write_shadow({{kId, kHash}});
   const auto printed = [] {
-    return helper_output({"--output-format", "json", "retire"});
+    return tool_output({"--output-format", "json", "retire"});
   };
   const std::string before = printed();
   use_store();
@@ -90,7 +90,7 @@ void retire_prints_the_keys_there_or_not(void ** /*state*/) {
   // For scripts: a name, a colon, a decimal number.
   const std::string line =
       "gate:     " + std::to_string(keys["gate"].GetUint()) + "\n";
-  assert_true(helper_output({"retire"}).ends_with(line));
+  assert_true(tool_output({"retire"}).ends_with(line));
 }
 
 // What a handle that has verified the secret gets for it once the file is
@@ -110,7 +110,7 @@ int outcome_of_attached_handle(void (*change)(), int afterwards) {
     if (handle.authenticate() != PAM_SUCCESS) {
       return 2;
     }
-    if (run_helper({"retire"}).status != 0) {
+    if (run_tool({"retire"}).status != 0) {
       return 3;
     }
     return handle.authenticate() == afterwards ? 0 : 4;
@@ -143,25 +143,25 @@ void retire_leaves_other_stores_alone(void ** /*state*/) {
   use_store();
   use_store({"--store", "other"});
   assert_int_equal(ipc_objects(), 7);
-  helper_output({"retire"});
+  tool_output({"retire"});
   assert_int_equal(ipc_objects(), 4);
   assert_true(status_json()["id"].IsNull());  // makes counters
   const auto other = parse_json(
-      helper_output({"--store", "other", "--output-format", "json", "status"}));
+      tool_output({"--store", "other", "--output-format", "json", "status"}));
   assert_true(other["id"].IsInt());
   assert_int_equal(other["hashes"].GetUint64(), 1);
-  helper_output({"retire"});
-  helper_output({"--store", "other", "retire"});
+  tool_output({"retire"});
+  tool_output({"--store", "other", "retire"});
   assert_int_equal(ipc_objects(), 1);
   shmid_ds segment{};
   assert_int_equal(shmctl(foreign, IPC_STAT, &segment), 0);
 }
 
 void retire_nothing_makes_nothing(void ** /*state*/) {
-  helper_output({"retire"});
+  tool_output({"retire"});
   assert_true(names_in(kDirectory).empty());
   std::filesystem::remove_all(kDirectory);
-  helper_output({"retire"});
+  tool_output({"retire"});
   assert_false(std::filesystem::exists(kDirectory));
   assert_int_equal(ipc_objects(), 0);
 }
@@ -176,7 +176,7 @@ void retire_without_the_directory_leaves_nothing(void ** /*state*/) {
     use_store();
     assert_int_equal(ipc_objects(), 3);
     std::filesystem::remove_all(kDirectory);
-    helper_output({"retire"});
+    tool_output({"retire"});
     assert_int_equal(ipc_objects(), 0);
     assert_false(std::filesystem::exists(kDirectory));
   }
@@ -187,10 +187,10 @@ void retire_while_somebody_holds_the_lock_is_exit_4(void ** /*state*/) {
   use_store();
   const int lock = open(kLock, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
   assert_int_equal(flock(lock, LOCK_EX), 0);
-  const RunResult outcome = run_helper({"--output-format", "json", "retire"});
+  const RunResult outcome = run_tool({"--output-format", "json", "retire"});
   close(lock);
   assert_int_equal(outcome.status, 4);
-  assert_true(outcome.err.starts_with(std::string("pbstoken-helper: ") +
+  assert_true(outcome.err.starts_with(std::string("pbstoken: ") +
                                       "cannot lock " + kLock));
   // The keys all the same, and what needs no lock is gone.
   const auto keys = parse_json(outcome.out);
@@ -203,7 +203,7 @@ void retire_without_output_is_exit_4_and_done(void ** /*state*/) {
   write_shadow({{kId, kHash}});
   use_store();
   const RunResult outcome =
-      run({.path = helper_path(), .arguments = {"retire"}, .prepare = [] {
+      run({.path = tool_path(), .arguments = {"retire"}, .prepare = [] {
              dup2(open("/dev/full", O_WRONLY | O_CLOEXEC), STDOUT_FILENO);
            }});
   assert_int_equal(outcome.status, 4);
@@ -226,5 +226,5 @@ int main() {
       RETIRE_TEST(retire_while_somebody_holds_the_lock_is_exit_4),
       RETIRE_TEST(retire_without_output_is_exit_4_and_done),
   };
-  return cmocka_run_group_tests_name("helper_retire", tests, nullptr, nullptr);
+  return cmocka_run_group_tests_name("tool_retire", tests, nullptr, nullptr);
 }

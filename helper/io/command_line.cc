@@ -1,37 +1,21 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "command_line.h"
+#include "io/command_line.h"
 
 #include <getopt.h>
+#include <unistd.h>
 
 #include <array>
-#include <string_view>
 
+#include "io/message.h"
 #include "pbstoken/verify/helper_protocol.h"
+
+#ifndef PBSTOKEN_VERSION
+#define PBSTOKEN_VERSION "unknown"
+#endif
 
 namespace pbstoken {
 
 namespace {
-
-struct CommandName {
-  std::string_view name;
-  Command command;
-  bool takes_token_id;
-};
-
-constexpr std::array<CommandName, 12> kCommands = {{
-    {"generate", Command::kGenerate, true},
-    {"set", Command::kSet, true},
-    {"delete", Command::kDelete, true},
-    {"rotate", Command::kRotate, true},
-    {"verify", Command::kVerify, true},
-    {"account", Command::kAccount, true},
-    {"list", Command::kList, false},
-    {"status", Command::kStatus, false},
-    {"flush", Command::kFlush, false},
-    {"check", Command::kCheck, false},
-    {"retire", Command::kRetire, false},
-    {"serve", Command::kServe, false},
-}};
 
 struct FormatName {
   std::string_view name;
@@ -51,19 +35,23 @@ enum OptionCode {
   kHostOption,
   kReplyOption,
   kNoCacheOption,
-  kHelp
+  kHelp,
+  kVersion
 };
 
-constexpr std::array<option, 8> kOptions = {{
-    {"store", required_argument, nullptr, kStoreOption},
-    {"config", required_argument, nullptr, kConfigOption},
-    {"output-format", required_argument, nullptr, kFormatOption},
+// The helper's own come first: getopt_long(3) reads on to the empty one.
+constexpr std::array<option, 9> kOptions = {{
     {"rhost", required_argument, nullptr, kHostOption},
     {"reply", required_argument, nullptr, kReplyOption},
     {"nocache", no_argument, nullptr, kNoCacheOption},
+    {"store", required_argument, nullptr, kStoreOption},
+    {"config", required_argument, nullptr, kConfigOption},
+    {"output-format", required_argument, nullptr, kFormatOption},
     {"help", no_argument, nullptr, kHelp},
+    {"version", no_argument, nullptr, kVersion},
     {nullptr, 0, nullptr, 0},
 }};
+constexpr std::size_t kHelperOptions = 3;
 
 Error usage_error(const char *what, std::string_view subject) {
   Error error = plain_error(Errc::kBadConfiguration, what, {});
@@ -109,42 +97,48 @@ Result<void> apply_option(int code, std::string_view value, CommandLine *out) {
   return usage_error("not an output format:", value);
 }
 
-bool makes_a_secret(Command command) {
-  return command == Command::kGenerate || command == Command::kSet ||
-         command == Command::kRotate;
+Result<void> apply_token_id(const CommandEntry &entry, const char *operand,
+                            CommandLine *out) {
+  if (operand == nullptr) {
+    return usage_error("no token id given for", entry.name);
+  }
+  const auto id = parse_token_id(operand);
+  if (!id) {
+    return usage_error("not an API token ID:", operand);
+  }
+  if (entry.operand == Operand::kWritableId && !is_writable(*id)) {
+    return usage_error("not an API token ID: longer than 64 characters:",
+                       operand);
+  }
+  out->token_id = *id;
+  return {};
 }
 
-Result<void> apply_operands(char *const *operands, CommandLine *out) {
+Result<void> apply_operands(const Program &program, char *const *operands,
+                            CommandLine *out) {
   if (operands[0] == nullptr) {
     return usage_error("no command given; see --help", {});
   }
   const std::string_view name = operands[0];
-  for (const CommandName &known : kCommands) {
-    if (known.name != name) {
+  for (const CommandEntry &entry : program.commands) {
+    if (entry.name != name) {
       continue;
     }
-    out->command = known.command;
+    out->command = entry.command;
     char *const *rest = operands + 1;
-    if (known.takes_token_id) {
-      if (*rest == nullptr) {
-        return usage_error("no token id given for", name);
+    if (entry.operand != Operand::kNone) {
+      if (const auto applied = apply_token_id(entry, *rest, out); !applied) {
+        return applied.error();
       }
-      const auto id = parse_token_id(*rest);
-      if (!id) {
-        return usage_error("not an API token ID:", *rest);
-      }
-      if (makes_a_secret(known.command) && !is_writable(*id)) {
-        // Upstream would not take it back, see kMaxWrittenId.
-        return usage_error("not an API token ID: longer than 64 characters:",
-                           *rest);
-      }
-      out->token_id = *id;
       ++rest;
     }
-    if (*rest != nullptr) {
-      return usage_error("too many arguments:", *rest);
+    return *rest == nullptr ? Result<void>()
+                            : usage_error("too many arguments:", *rest);
+  }
+  for (const CommandElsewhere &other : program.elsewhere) {
+    if (other.name == name) {
+      return usage_error(other.what, {});
     }
-    return {};
   }
   return usage_error("unknown command", name);
 }
@@ -156,50 +150,49 @@ PathText configuration_of(const CommandLine &line) {
                              : line.config;
 }
 
-std::string_view usage_text() {
-  return "usage: pbstoken-helper [OPTION...] COMMAND [--] [TOKENID]\n"
-         "\n"
-         "  generate TOKENID  make a random secret, print it once\n"
-         "  set TOKENID       take the secret from standard input\n"
-         "  delete TOKENID    remove the token\n"
-         "  rotate TOKENID    current secret on standard input, print a new "
-         "one\n"
-         "  verify TOKENID    secret on standard input; exit 0 if it matches\n"
-         "  account TOKENID   exit 0 if user.cfg lets the token in\n"
-         "  list              the tokens, and which of them count\n"
-         "  status            the segment and its counters\n"
-         "  flush             forget every verified secret\n"
-         "  check             what is wrong with the store's files\n"
-         "  retire            remove what the store has in the kernel\n"
-         "  serve             answer one request on the socket that is "
-         "standard\n"
-         "                    input, for pbstoken-helper.socket\n"
-         "\n"
-         "  --store NAME                            default: pbs\n"
-         "  --config PATH                           default: "
-         "/etc/pbstoken/NAME.conf\n"
-         "  --output-format text|json|json-pretty   default: text\n"
-         "  --rhost HOST                            where the secret came "
-         "from\n";
+bool print_about(const Program &program, About about) {
+  const auto out = [](std::string_view text) {
+    return write_all(STDOUT_FILENO, text);
+  };
+  if (about == About::kVersion) {
+    return out(program.name) && out(" " PBSTOKEN_VERSION "\n");
+  }
+  return out("usage: ") && out(program.name) &&
+         out(program.takes_secrets ? " [OPTION...] COMMAND [--] [TOKENID]\n\n"
+                                   : " [OPTION...] COMMAND\n\n") &&
+         out(program.summary) &&
+         out("\n"
+             "  --store NAME                            default: pbs\n"
+             "  --config PATH                           default: "
+             "/etc/pbstoken/NAME.conf\n"
+             "  --output-format text|json|json-pretty   default: text\n") &&
+         (!program.takes_secrets ||
+          out("  --rhost HOST                            where the secret came "
+              "from\n")) &&
+         out("  --help, --version\n");
 }
 
-Result<std::optional<CommandLine>> parse_command_line(int argc, char **argv) {
+Result<CommandLine> parse_command_line(const Program &program, int argc,
+                                       char **argv) {
   CommandLine line;
   if (argc < 1) {
     // execve(2) may pass no argv[0]; getopt would walk past the end.
     return usage_error("no command given; see --help", {});
   }
+  const option *options =
+      kOptions.data() + (program.takes_secrets ? 0 : kHelperOptions);
   opterr = 0;  // our own messages, without argv[0]
   while (true) {
-    const int code = getopt_long(argc, argv, ":", kOptions.data(), nullptr);
+    const int code = getopt_long(argc, argv, ":", options, nullptr);
     if (code == -1) {
       break;
     }
-    if (code == kHelp) {
-      return std::optional<CommandLine>();
+    if (code == kHelp || code == kVersion) {
+      line.about = code == kHelp ? About::kHelp : About::kVersion;
+      return line;
     }
     if (code == ':' || code == '?') {
-      // Of a cluster such as -xy getopt names the letter only.
+      // In a cluster such as -xy getopt names the letter only.
       const std::array<char, 2> letter = {'-', static_cast<char>(optopt)};
       const bool is_letter = optopt > 0 && optopt < kStoreOption;
       return usage_error(code == ':' ? "no value given for" : "unknown option",
@@ -213,14 +206,15 @@ Result<std::optional<CommandLine>> parse_command_line(int argc, char **argv) {
       return applied.error();
     }
   }
-  if (const auto applied = apply_operands(argv + optind, &line); !applied) {
+  if (const auto applied = apply_operands(program, argv + optind, &line);
+      !applied) {
     return applied.error();
   }
   // The other commands would not do as it says.
   if (line.nocache && !line.replies) {
     return usage_error("without --reply there is no", "--nocache");
   }
-  return std::optional<CommandLine>(line);
+  return line;
 }
 
 }  // namespace pbstoken

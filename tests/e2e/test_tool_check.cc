@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The helper's check command: every kind of problem, and none where there is
+// The tool's check command: every kind of problem, and none where there is
 // none.
 #include <signal.h>
 #include <sys/file.h>
@@ -26,7 +26,7 @@ void assert_problems(const std::vector<std::string> &expected,
   }
   std::vector<std::string> arguments = options;
   arguments.emplace_back("check");
-  const RunResult outcome = run_helper(arguments);
+  const RunResult outcome = run_tool(arguments);
   assert_text_equal(outcome.err, "");
   assert_text_equal(outcome.out, lines);
   assert_int_equal(outcome.status, expected.empty() ? 0 : 1);
@@ -68,8 +68,7 @@ void write_good_store() {
 void check_good_store_finds_nothing(void ** /*state*/) {
   write_good_store();
   assert_problems({});
-  assert_text_equal(helper_output({"--output-format", "json", "check"}),
-                    "[]\n");
+  assert_text_equal(tool_output({"--output-format", "json", "check"}), "[]\n");
 }
 
 void check_store_without_files_finds_nothing(void ** /*state*/) {
@@ -84,7 +83,7 @@ void check_after_the_helpers_own_writes_finds_nothing(void ** /*state*/) {
   generate(kId);
   generate(kOldId);
   helper_output({"delete", kOldId});
-  helper_output({"flush"});
+  tool_output({"flush"});
   assert_problems({});
   assert_true(status_json()["id"].IsInt());
 }
@@ -95,7 +94,7 @@ void check_changes_nothing(void ** /*state*/) {
   write_file(std::string(kDirectory) + "/token.tmp_abcDE1", "");
   const auto before = status_of(kShadow);
   const auto names = names_in(kDirectory);
-  assert_int_equal(run_helper({"check"}).status, 1);
+  assert_int_equal(run_tool({"check"}).status, 1);
   const auto after = status_of(kShadow);
   assert_int_equal(after.st_ctim.tv_nsec, before.st_ctim.tv_nsec);
   assert_int_equal(after.st_ino, before.st_ino);
@@ -208,7 +207,7 @@ void check_prints_no_content(void ** /*state*/) {
              0640);
   write_file(kUserCfg, "user: john@pbs\n\ttopsecret topsecret\n", 0640);
   for (const char *format : {"text", "json", "json-pretty"}) {
-    const RunResult outcome = run_helper({"--output-format", format, "check"});
+    const RunResult outcome = run_tool({"--output-format", format, "check"});
     assert_int_equal(outcome.status, 1);
     for (const std::string &text : {outcome.out, outcome.err}) {
       assert_true(text.find("topsecret") == std::string::npos);
@@ -227,12 +226,12 @@ void check_many_problems_are_shown_in_part(void ** /*state*/) {
   const std::string file = scratch("problems");
   const RunResult outcome =
       run({.path = "/bin/sh",
-           .arguments = {"-c", "\"$0\" check > \"$1\"", helper_path(), file}});
+           .arguments = {"-c", "\"$0\" check > \"$1\"", tool_path(), file}});
   assert_int_equal(outcome.status, 1);
   const std::string lines = read_file(file);
   assert_int_equal(std::count(lines.begin(), lines.end(), '\n'), 1000);
   assert_text_equal(outcome.err,
-                    "pbstoken-helper: more problems than are shown: 500\n");
+                    "pbstoken: more problems than are shown: 500\n");
 }
 
 // --- user.cfg: content
@@ -385,15 +384,15 @@ void check_what_is_no_file_is_named(void ** /*state*/) {
 
 void check_bad_configuration_is_exit_4(void ** /*state*/) {
   configure("cache_tll = 5\n");
-  const RunResult outcome = run_helper({"check"});
+  const RunResult outcome = run_tool({"check"});
   assert_int_equal(outcome.status, 4);
   assert_text_equal(outcome.out, "");
   assert_text_equal(outcome.err,
-                    "pbstoken-helper: /etc/pbstoken/pbs.conf:1: cache_tll: "
+                    "pbstoken: /etc/pbstoken/pbs.conf:1: cache_tll: "
                     "unknown key\n");
   configure("");
   chmod(kConfiguration, 0666);
-  assert_int_equal(run_helper({"check"}).status, 4);
+  assert_int_equal(run_tool({"check"}).status, 4);
 }
 
 void check_defaults_that_etc_does_not_know_are_named(void ** /*state*/) {
@@ -406,7 +405,7 @@ void check_defaults_that_etc_does_not_know_are_named(void ** /*state*/) {
   };
   write_file("/etc/passwd", without_backup(users));
   write_file("/etc/group", without_backup(groups));
-  const RunResult outcome = run_helper({"check"});
+  const RunResult outcome = run_tool({"check"});
   write_file("/etc/passwd", users);
   write_file("/etc/group", groups);
   assert_int_equal(outcome.status, 1);
@@ -442,7 +441,7 @@ void end(pid_t child) {
 
 void check_held_lock_names_the_holder(void ** /*state*/) {
   const pid_t holder = hold_lock(LOCK_EX);
-  const RunResult outcome = run_helper({"check"});
+  const RunResult outcome = run_tool({"check"});
   end(holder);
   assert_text_equal(outcome.out, std::string(kLock) +
                                      ": held for more than a second by "
@@ -453,13 +452,12 @@ void check_held_lock_names_the_holder(void ** /*state*/) {
   assert_problems({});
 }
 
-// Who is in no process namespace that the helper sees has no number there.
+// A process outside the process namespace of the tool has no number there.
 void check_held_lock_of_an_unseen_holder_is_named(void ** /*state*/) {
   const pid_t holder = hold_lock(LOCK_EX);
-  const RunResult outcome =
-      run({.path = "/usr/bin/unshare",
-           .arguments = {"--pid", "--fork", "--mount-proc", helper_path(),
-                         "check"}});
+  const RunResult outcome = run(
+      {.path = "/usr/bin/unshare",
+       .arguments = {"--pid", "--fork", "--mount-proc", tool_path(), "check"}});
   end(holder);
   assert_text_equal(outcome.out, std::string(kLock) +
                                      ": held for more than a second by "
@@ -469,7 +467,7 @@ void check_held_lock_of_an_unseen_holder_is_named(void ** /*state*/) {
 
 void check_lock_of_a_reader_is_no_problem(void ** /*state*/) {
   const pid_t holder = hold_lock(LOCK_SH);
-  const RunResult outcome = run_helper({"check"});
+  const RunResult outcome = run_tool({"check"});
   end(holder);
   assert_text_equal(outcome.out, "");
   assert_int_equal(outcome.status, 0);
@@ -482,7 +480,7 @@ void check_lock_that_comes_free_is_no_problem(void ** /*state*/) {
     usleep(200000);
     return kill(holder, SIGKILL);
   });
-  const RunResult outcome = run_helper({"check"});
+  const RunResult outcome = run_tool({"check"});
   wait_for(killer);
   wait_for(holder);
   assert_text_equal(outcome.out, "");
@@ -530,7 +528,7 @@ void check_names_what_a_killed_writer_left(void ** /*state*/) {
     usleep(1000);
   }
   end(writer);
-  const RunResult outcome = run_helper({"check"});
+  const RunResult outcome = run_tool({"check"});
   assert_int_equal(outcome.status, 1);
   assert_true(outcome.out.starts_with(std::string(kDirectory) + "/token.tmp_"));
   assert_true(outcome.out.ends_with(
@@ -540,7 +538,7 @@ void check_names_what_a_killed_writer_left(void ** /*state*/) {
 void check_temporary_file_of_the_holder_is_none(void ** /*state*/) {
   write_file(std::string(kDirectory) + "/token.tmp_abcdE1", "");
   const pid_t holder = hold_lock(LOCK_EX);
-  const RunResult outcome = run_helper({"check"});
+  const RunResult outcome = run_tool({"check"});
   end(holder);
   assert_true(outcome.out.starts_with(std::string(kLock) + ": held"));
   assert_true(outcome.out.find("tmp_") == std::string::npos);
@@ -561,7 +559,7 @@ std::string key_name() {
 
 // Made by the helper.
 int make_segment() {
-  helper_output({"flush"});
+  tool_output({"flush"});
   return shmget(store_key(), 0, 0);
 }
 
@@ -636,7 +634,7 @@ void check_segment_of_another_file_is_named(void ** /*state*/) {
   write_file("/etc/pbstoken/other.conf",
              "shm_key = 0x12345\ntoken_shadow = " + scratch("other.shadow") +
                  "\nuser_cfg =\n");
-  helper_output({"--store", "other", "flush"});
+  tool_output({"--store", "other", "flush"});
   assert_text_equal(key_name(), "shm:0x00012345");
   assert_segment_problems({"made for another token.shadow"});
   assert_problems({}, {"--store", "other"});
@@ -692,7 +690,7 @@ void check_version_cache_without_magic_is_named(void ** /*state*/) {
 void check_json_has_every_member(void ** /*state*/) {
   write_file(kShadow, "{\"a@pbs!t\":7}", 0644);
   for (const char *format : {"json", "json-pretty"}) {
-    const RunResult outcome = run_helper({"--output-format", format, "check"});
+    const RunResult outcome = run_tool({"--output-format", format, "check"});
     assert_int_equal(outcome.status, 1);
     rapidjson::Document array;
     array.Parse(outcome.out.c_str());
@@ -718,23 +716,23 @@ void check_that_cannot_look_is_exit_4(void ** /*state*/) {
   const std::string path = "/etc/" + std::string(256, 'x') + "/user.cfg";
   configure("user_cfg = " + path + "\n");
   write_file(kShadow, "{\"a@pbs!t\":7}", 0640);
-  const RunResult outcome = run_helper({"check"});
+  const RunResult outcome = run_tool({"check"});
   assert_int_equal(outcome.status, 4);
   assert_text_equal(outcome.out,
                     std::string(kShadow) +
                         ":1:12: a value that is no string: upstream refuses "
                         "the file\n");
-  assert_true(outcome.err.starts_with("pbstoken-helper: cannot open /etc/xx"));
+  assert_true(outcome.err.starts_with("pbstoken: cannot open /etc/xx"));
   // Somebody closed standard output.
   configure("");
   const RunResult mute =
       run({.path = "/bin/sh",
-           .arguments = {"-c", "\"$0\" check >/dev/full", helper_path()}});
+           .arguments = {"-c", "\"$0\" check >/dev/full", tool_path()}});
   assert_int_equal(mute.status, 4);
 }
 
 void check_by_nobody_is_exit_3(void ** /*state*/) {
-  const std::string path = install_helper();
+  const std::string path = install_tool();
   write_file(kShadow, "{", 0640);
   const RunResult outcome =
       run({.path = path, .arguments = {"check"}, .prepare = become_nobody});
@@ -790,5 +788,5 @@ int main() {
       E2E_TEST(check_that_cannot_look_is_exit_4),
       E2E_TEST(check_by_nobody_is_exit_3),
   };
-  return cmocka_run_group_tests_name("helper_check", tests, nullptr, nullptr);
+  return cmocka_run_group_tests_name("tool_check", tests, nullptr, nullptr);
 }

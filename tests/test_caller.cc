@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Who may do what: every command, every kind of caller.
-#include "permissions.h"
+#include "caller.h"
 
 #include <array>
 #include <string>
 #include <vector>
 
+#include "admin/commands.h"
+#include "commands.h"
 #include "support.h"
 
 namespace pbstoken {
@@ -36,8 +38,12 @@ Caller caller(uid_t uid, gid_t gid, const std::vector<gid_t> &groups = {}) {
   return made;
 }
 
+const CommandEntry *entry_of(Command command) {
+  return find_command(kHelperProgram, command);
+}
+
 bool may(const Caller &who, const Store &store, Command command) {
-  const auto permitted = permits(who, store, command);
+  const auto permitted = permits(who, store, entry_of(command));
   assert_true(static_cast<bool>(permitted));
   return *permitted;
 }
@@ -49,19 +55,13 @@ struct CommandRight {
   bool rotating_member;  // and where the store has member_rotate?
 };
 
-constexpr std::array<CommandRight, 12> kCommands = {{
+constexpr std::array<CommandRight, 6> kCommands = {{
     {"generate", Command::kGenerate, false, false},
     {"set", Command::kSet, false, false},
     {"delete", Command::kDelete, false, false},
     {"rotate", Command::kRotate, false, true},
     {"verify", Command::kVerify, true, true},
     {"account", Command::kAccount, true, true},
-    {"list", Command::kList, false, false},
-    {"check", Command::kCheck, false, false},
-    {"retire", Command::kRetire, false, false},
-    {"serve", Command::kServe, false, false},
-    {"status", Command::kStatus, false, false},
-    {"flush", Command::kFlush, false, false},
 }};
 
 void assert_may(const Caller &who, bool expected_for_all) {
@@ -110,6 +110,36 @@ void permits_anybody_else_nothing(void ** /*state*/) {
   assert_may(caller(65534, 65534, {}), false);
 }
 
+// A command that the program's table does not have is not even root's.
+void permits_command_without_an_entry_nobody(void ** /*state*/) {
+  for (const Command command :
+       {Command::kNone, Command::kList, Command::kStatus, Command::kCheck,
+        Command::kFlush, Command::kRetire}) {
+    for (const Caller &who :
+         {caller(0, 0), caller(1000, kAdmins), caller(1000, kVerifiers)}) {
+      assert_false(may(who, make_store(true), command));
+    }
+  }
+}
+
+void permits_commands_of_root_root_alone(void ** /*state*/) {
+  const auto allowed = [](const Caller &who, const CommandEntry *entry) {
+    const auto permitted = permits(who, make_store(true), entry);
+    return permitted && *permitted;
+  };
+  std::vector<const CommandEntry *> entries = {entry_of(Command::kServe)};
+  for (const CommandEntry &entry : kAdminProgram.commands) {
+    entries.push_back(&entry);
+  }
+  for (const CommandEntry *entry : entries) {
+    assert_true(allowed(caller(0, 0), entry));
+    assert_false(allowed(caller(1000, kAdmins), entry));
+    assert_false(allowed(caller(1000, kVerifiers), entry));
+    assert_text_equal(refusal(make_store(true), entry).view(),
+                      "not permitted: only root may do this");
+  }
+}
+
 // An empty name is no group: not even that of a process without any.
 void permits_by_groups_that_are_empty_nobody(void ** /*state*/) {
   Store store = make_store(true);
@@ -144,19 +174,19 @@ void refusal_names_who_may(void ** /*state*/) {
   Store store = make_store(true);
   store.admin_group.name = FixedText<32>("tokenadmins");
   store.verify_group.name = FixedText<32>("pbstoken");
-  assert_text_equal(refusal(store, Command::kSet).view(),
+  assert_text_equal(refusal(store, entry_of(Command::kSet)).view(),
                     "not permitted: only root or group tokenadmins may do "
                     "this");
-  assert_text_equal(refusal(store, Command::kVerify).view(),
+  assert_text_equal(refusal(store, entry_of(Command::kVerify)).view(),
                     "not permitted: only root or group tokenadmins or group "
                     "pbstoken may do this");
-  assert_text_equal(refusal(store, Command::kRotate).view(),
-                    refusal(store, Command::kVerify).view());
+  assert_text_equal(refusal(store, entry_of(Command::kRotate)).view(),
+                    refusal(store, entry_of(Command::kVerify)).view());
   store.member_rotate = false;
-  assert_text_equal(refusal(store, Command::kRotate).view(),
-                    refusal(store, Command::kSet).view());
+  assert_text_equal(refusal(store, entry_of(Command::kRotate)).view(),
+                    refusal(store, entry_of(Command::kSet)).view());
   store.admin_group = {};
-  assert_text_equal(refusal(store, Command::kFlush).view(),
+  assert_text_equal(refusal(store, entry_of(Command::kDelete)).view(),
                     "not permitted: only root may do this");
 }
 
@@ -175,11 +205,13 @@ int main() {
       cmocka_unit_test(permits_admin_everything),
       cmocka_unit_test(permits_member_what_members_may),
       cmocka_unit_test(permits_anybody_else_nothing),
+      cmocka_unit_test(permits_command_without_an_entry_nobody),
+      cmocka_unit_test(permits_commands_of_root_root_alone),
       cmocka_unit_test(permits_by_groups_that_are_empty_nobody),
       cmocka_unit_test(permits_by_a_name_that_nobody_knows_nobody),
       cmocka_unit_test(permits_by_a_name_its_number),
       cmocka_unit_test(refusal_names_who_may),
       cmocka_unit_test(configuration_is_roots_to_name),
   };
-  return cmocka_run_group_tests_name("permissions", tests, nullptr, nullptr);
+  return cmocka_run_group_tests_name("caller", tests, nullptr, nullptr);
 }

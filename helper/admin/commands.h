@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The commands of pbstoken, the administrator's tool.  Each prints what it has
+// to say, complains where something failed, and returns the exit status.
+//
+// This room includes io/, confine/ and write/; nothing includes it.
+#ifndef PBSTOKEN_ADMIN_COMMANDS_H_
+#define PBSTOKEN_ADMIN_COMMANDS_H_
+
+#include "io/command.h"
+
+namespace pbstoken {
+
+extern const Program kAdminProgram;
+
+// Every token of token.shadow and of user.cfg, sorted by id, and whether it
+// counts.  Members of token.shadow whose names are no token ids are left out:
+// they might be anything, and `check` has them.  A store without user_cfg has
+// token.shadow alone.
+ExitStatus list_tokens(Context *context);
+
+// What the segment is, and what verifications cost.  Changes nothing, but for a
+// counters' segment that was not there.
+ExitStatus show_status(Context *context);
+
+// Looks at every file that the store names, and at its segment, and prints a
+// line for each problem, or an array of objects.  Changes nothing.  kRefused if
+// there are problems, kUnavailable if something could not be looked at.
+ExitStatus check_store(Context *context);
+
+// Retires the segment and makes a new one with a new key.
+ExitStatus flush_cache(Context *context);
+
+// Takes away every IPC object of the store, as before the program is removed.
+// First it prints the key of each object, there or not: a service that still
+// has the module loaded may make one anew at any time, and ipcrm(1) finds it by
+// the key.  Goes on past a failure.
+ExitStatus retire_store(Context *context);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_ADMIN_COMMANDS_H_

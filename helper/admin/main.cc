@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// pbstoken: the administrator's tool.  It is not setuid, and runs for root
+// only; but like the helper it parses files that belong to others, so it sheds
+// what it inherits and confines itself in the same way.
+#include <unistd.h>
+
+#include "admin/commands.h"
+#include "confine/confinement.h"
+#include "confine/privileges.h"
+#include "confine/session.h"
+#include "io/command_line.h"
+#include "io/message.h"
+
+namespace pbstoken {
+namespace {
+
+ExitStatus give_up(ExitStatus status, const Error &error) {
+  complain(error);
+  return status;
+}
+
+// It computes no hash.
+CryptFunction no_crypt() {
+  return nullptr;
+}
+
+ExitStatus run(const CommandEntry &entry, const CommandLine &line) {
+  const PathText configuration = configuration_of(line);
+  const auto store = load_store(line.store.view(), configuration);
+  if (!store) {
+    return give_up(ExitStatus::kUnavailable, store.error());
+  }
+  const auto ended = leave_session();
+  if (!ended) {
+    return give_up(ExitStatus::kUnavailable, ended.error());
+  }
+  if (*ended) {
+    return static_cast<ExitStatus>(**ended);
+  }
+  if (const auto confined = confine(entry.reach, configuration, *store);
+      !confined) {
+    return give_up(ExitStatus::kUnavailable, confined.error());
+  }
+  Context context = {.line = line,
+                     .store = *store,
+                     .client = {},
+                     .input = {},
+                     .verifier = Verifier(*store, no_crypt)};
+  return entry.run(&context);
+}
+
+ExitStatus serve_root(int argc, char **argv) {
+  set_program_name(kAdminProgram.name);
+  if (const auto shed = shed_inheritance(); !shed) {
+    return give_up(ExitStatus::kUnavailable, shed.error());
+  }
+  const auto line = parse_command_line(kAdminProgram, argc, argv);
+  if (line && line->about != About::kNothing) {
+    return print_about(kAdminProgram, line->about) ? ExitStatus::kDone
+                                                   : ExitStatus::kUnavailable;
+  }
+  if (!line) {
+    return give_up(ExitStatus::kUsage, line.error());
+  }
+  // Both are asked, so that a setuid bit that somebody has set opens nothing.
+  if (getuid() != 0 || geteuid() != 0) {
+    complain("not permitted: only root may run this program");
+    return ExitStatus::kNotPermitted;
+  }
+  if (const auto root = become_root(); !root) {
+    return give_up(ExitStatus::kUnavailable, root.error());
+  }
+  const CommandEntry *entry = find_command(kAdminProgram, line->command);
+  return entry != nullptr ? run(*entry, *line) : ExitStatus::kUsage;
+}
+
+}  // namespace
+}  // namespace pbstoken
+
+int main(int argc, char **argv) {
+  return static_cast<int>(pbstoken::serve_root(argc, argv));
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A program's commands: one table for pbstoken-helper and one for pbstoken.
+//
+// The table says of each command what it takes, who may give it, how far it
+// reaches and which function it runs.  A command that a program's table does
+// not have is nobody's.
+//
+// This room includes headers of the core only.
+#ifndef PBSTOKEN_COMMAND_H_
+#define PBSTOKEN_COMMAND_H_
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "io/secret_input.h"
+#include "pbstoken/limits/fail_limit.h"
+#include "pbstoken/store/store.h"
+#include "pbstoken/store/token_id.h"
+#include "pbstoken/verify/outcome.h"
+#include "pbstoken/verify/verifier.h"
+
+namespace pbstoken {
+
+enum class Command : std::uint8_t {
+  kNone,
+  // of pbstoken-helper
+  kGenerate,
+  kSet,
+  kDelete,
+  kRotate,
+  kVerify,
+  kAccount,
+  kServe,
+  // of pbstoken
+  kList,
+  kStatus,
+  kCheck,
+  kFlush,
+  kRetire
+};
+
+enum class OutputFormat : std::uint8_t { kText, kJson, kJsonPretty };
+
+// What a program prints about itself instead of running a command.
+enum class About : std::uint8_t { kNothing, kHelp, kVersion };
+
+struct CommandLine {
+  Command command = Command::kNone;
+  About about = About::kNothing;
+  FixedText<32> store = FixedText<32>(kDefaultStore);
+  PathText config;  // empty: the store's own
+  OutputFormat format = OutputFormat::kText;
+  TokenId token_id;  // of the commands that take one; views into argv
+  // The remote host that a secret came from; empty: none is known.
+  FixedText<255> remote_host;
+  bool nocache = false;  // bypass the segment
+  // The program answers by the protocol of helper_protocol.h, not by text.
+  bool replies = false;
+};
+
+// A request, and the store and the verifier that it is for.
+struct Context {
+  const CommandLine &line;
+  const Store &store;
+  Client client;
+  std::string_view input;  // the secret from standard input
+  Verifier verifier;
+};
+
+// What follows the command's name.
+enum class Operand : std::uint8_t {
+  kNone,
+  kTokenId,
+  kWritableId  // a token id that upstream would take back, see kMaxWrittenId
+};
+
+// Who may give a command; root may give each.
+enum class Users : std::uint8_t {
+  kRoot,
+  kAdmins,    // members of admin_group, too
+  kRotators,  // the same; with member_rotate members of verify_group, too
+  kMembers    // members of admin_group and of verify_group, too
+};
+
+// How far a command reaches when it is confined.
+enum class Reach : std::uint8_t {
+  kReads,       // it changes nothing but the counters
+  kLists,       // besides, it lists the directories of the store's files
+  kRemoves,     // it takes the segment away, under the store's lock
+  kCache,       // it fills, repairs or replaces the segment, under that lock
+  kTokenShadow  // it replaces token.shadow
+};
+
+// One row of a program's table.
+struct CommandEntry {
+  std::string_view name;
+  Command command;
+  Operand operand;
+  SecretPurpose secret;  // what it reads from standard input
+  Users users;
+  Reach reach;
+  // Prints what it has to say, complains where something failed, and returns
+  // the exit status; null for `serve`, which is no command of a store.
+  ExitStatus (*run)(Context *context);
+};
+
+// A name that another program has, and what to tell the caller who gives it.
+struct CommandElsewhere {
+  std::string_view name;
+  const char *what;
+};
+
+struct Program {
+  std::string_view name;
+  std::span<const CommandEntry> commands;
+  std::span<const CommandElsewhere> elsewhere;
+  bool takes_secrets;        // and so has --rhost, --reply and --nocache
+  std::string_view summary;  // of the commands, a line each
+};
+
+// The command's row; null if the program has no such command.
+inline const CommandEntry *find_command(const Program &program,
+                                        Command command) {
+  for (const CommandEntry &entry : program.commands) {
+    if (entry.command == command) {
+      return &entry;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_COMMAND_H_

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The administrator's tool and the helper are two programs: which commands each
+// has, who may run the tool, and that the setuid one holds nothing of it.
+#include <sys/prctl.h>
+
+#include <array>
+
+#include "e2e_pam.h"
+#include "helper_support.h"
+
+namespace pbstoken {
+namespace {
+
+using namespace testing;
+
+constexpr std::array<const char *, 5> kToolCommands = {
+    "list", "status", "check", "flush", "retire"};
+constexpr std::array<const char *, 7> kHelperCommands = {
+    "generate", "set", "delete", "rotate", "verify", "account", "serve"};
+
+void assert_other_program(const Outcome &outcome, const std::string &message) {
+  assert_exit(outcome, 2, message);
+  assert_text_equal(outcome.out, "");
+  assert_text_equal(outcome.err, message + "\n");
+}
+
+void command_of_the_other_program_is_exit_2_and_names_it(void ** /*state*/) {
+  for (const std::string command : kToolCommands) {
+    assert_other_program(run_helper({command}), "pbstoken-helper: '" + command +
+                                                    "' is a command of "
+                                                    "pbstoken(8)");
+  }
+  for (const std::string command : kHelperCommands) {
+    assert_other_program(
+        run_tool({command, kId}),
+        "pbstoken: '" + command + "' is a command of pbstoken-helper(8)");
+  }
+}
+
+// Whoever it is, and whatever the bits say that somebody has given the tool.
+void tool_is_refused_to_all_but_root(void ** /*state*/) {
+  configure_groups();
+  write_shadow({{kId, kHash}});
+  for (const mode_t mode : {0755U, 04755U, 06755U}) {
+    const std::string tool = install_tool(mode);
+    for (const Person &person : {kStranger, kMember, kAdmin}) {
+      for (const char *command : kToolCommands) {
+        const Outcome outcome = run_as(person, tool, {command});
+        assert_exit(outcome, 3, command);
+        assert_text_equal(outcome.out, "");
+        assert_text_equal(outcome.err,
+                          "pbstoken: not permitted: only root may run this "
+                          "program\n");
+      }
+    }
+    // Nor is one of the two uids enough.
+    assert_exit(run({.path = tool,
+                     .arguments = {"status"},
+                     .prepare = become_nobody_effectively}),
+                mode == 0755 ? 3 : 0, "real uid 0");
+    assert_exit(run({.path = tool,
+                     .arguments = {"status"},
+                     .prepare =
+                         [] {
+                           if (setresuid(kNobody, 0, 0) != 0) {
+                             std::abort();
+                           }
+                         }}),
+                3, "effective uid 0");
+  }
+}
+
+void tool_helps_anybody(void ** /*state*/) {
+  const std::string tool = install_tool();
+  const Outcome help = run_as(kStranger, tool, {"--help"});
+  assert_exit(help, 0, "--help");
+  for (const char *command : kToolCommands) {
+    assert_true(help.out.find(std::string("  ") + command + " ") !=
+                std::string::npos);
+  }
+  assert_exit(run_as(kStranger, tool, {"--version"}), 0, "--version");
+  assert_exit(run_as(kStranger, tool, {"nosuch"}), 2, "nosuch");
+}
+
+void tool_usage_error_is_exit_2(void ** /*state*/) {
+  for (const std::vector<std::string> &arguments :
+       std::vector<std::vector<std::string>>{
+           {},
+           {""},
+           {"nosuch"},
+           {"Status"},
+           {"status", kId},
+           {"flush", "now"},
+           {"--nosuch", "status"},
+           {"--rhost=h", "status"},
+           {"--reply=1", "status"},
+           {"--nocache", "status"},
+           {"-x", "status"},
+           {"--store"},
+           {"--store", "../pbs", "status"},
+           {"--config", "c", "status"},
+           {"--output-format=yaml", "status"}}) {
+    const Outcome outcome = run_tool(arguments);
+    assert_exit(outcome, 2, arguments.empty() ? "nothing" : arguments[0]);
+    assert_true(outcome.err.starts_with("pbstoken: "));
+    assert_text_equal(outcome.out, "");
+  }
+}
+
+// debian/changelog is the one place that has it.
+void version_is_the_packages(void ** /*state*/) {
+  const std::string changelog = read_file("debian/changelog");
+  const std::size_t start = changelog.find('(') + 1;
+  const std::string version =
+      changelog.substr(start, changelog.find(')') - start);
+  assert_false(version.empty());
+  assert_text_equal(tool_output({"--version"}), "pbstoken " + version + "\n");
+  assert_text_equal(helper_output({"--version"}),
+                    "pbstoken-helper " + version + "\n");
+}
+
+// --- what is in the setuid program
+
+// Texts, and names of functions, but no debug information.
+std::string without_debug_information(const std::string &path) {
+  const std::string copy = scratch("stripped");
+  const Outcome outcome =
+      run({.path = "/usr/bin/strip",
+           .arguments = {"--strip-debug", "-o", copy, path}});
+  assert_exit(outcome, 0, "strip");
+  return read_file(copy);
+}
+
+constexpr std::array<const char *, 15> kWordsOfTheTool = {
+    "stamp_age",   "slots_used",   "known_mismatches", "bypassed",
+    "no-section",  "dead writer",  "user-disabled",    "after 9999",
+    "list_tokens", "show_status",  "check_store",      "flush_cache",
+    "iso_date",    "retire_store", "JsonArray"};
+
+void helper_holds_nothing_of_the_tool(void ** /*state*/) {
+  const std::string helper = without_debug_information(helper_path());
+  const std::string tool = without_debug_information(tool_path());
+  for (const char *word : kWordsOfTheTool) {
+    if (helper.find(word) != std::string::npos ||
+        tool.find(word) == std::string::npos) {
+      fail_msg("%s", word);
+    }
+  }
+}
+
+void tool_needs_libc_alone(void ** /*state*/) {
+  const Outcome outcome =
+      run({.path = "/usr/bin/readelf", .arguments = {"-d", "-W", tool_path()}});
+  assert_exit(outcome, 0, "readelf");
+  std::size_t needed = 0;
+  std::istringstream lines(outcome.out);
+  for (std::string line; std::getline(lines, line);) {
+    assert_true(line.find("(RPATH)") == std::string::npos &&
+                line.find("(RUNPATH)") == std::string::npos);
+    if (line.find("(NEEDED)") != std::string::npos) {
+      assert_true(line.find("[libc.so.6]") != std::string::npos);
+      ++needed;
+    }
+  }
+  assert_int_equal(needed, 1);
+}
+
+// --- what it inherits
+
+void tool_on_other_uses_of_the_descriptors_prints_nothing_into_files(
+    void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  for (const char *command : kToolCommands) {
+    const Outcome outcome =
+        run({.path = tool_path(), .arguments = {command}, .prepare = [] {
+               close_range(0, ~0U, 0);
+             }});
+    assert_true(outcome.status == 0 || outcome.status == 4);
+    assert_text_equal(read_file(kShadow), shadow_of({{kId, kHash}}));
+  }
+}
+
+void tool_works_under_no_new_privs(void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  for (const char *command : kToolCommands) {
+    assert_exit(run_as(kRoot, tool_path(), {command}, "",
+                       [] { prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); }),
+                0, command);
+  }
+}
+
+}  // namespace
+}  // namespace pbstoken
+
+int main() {
+  using namespace pbstoken;
+  const CMUnitTest tests[] = {
+      PAM_TEST(command_of_the_other_program_is_exit_2_and_names_it),
+      PAM_TEST(tool_is_refused_to_all_but_root),
+      PAM_TEST(tool_helps_anybody),
+      PAM_TEST(tool_usage_error_is_exit_2),
+      PAM_TEST(version_is_the_packages),
+      PAM_TEST(helper_holds_nothing_of_the_tool),
+      PAM_TEST(tool_needs_libc_alone),
+      PAM_TEST(tool_on_other_uses_of_the_descriptors_prints_nothing_into_files),
+      PAM_TEST(tool_works_under_no_new_privs),
+  };
+  return cmocka_run_group_tests_name("tool", tests, nullptr, nullptr);
+}
