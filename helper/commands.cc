@@ -11,6 +11,8 @@
 #include "pbstoken/os/clock.h"
 #include "pbstoken/store/account_verdict.h"
 #include "pbstoken/verify/verifier.h"
+#include "wire/answer.h"
+#include "write/bounded_call.h"
 #include "write/new_secret.h"
 #include "write/shadow_writer.h"
 
@@ -22,13 +24,28 @@ namespace {
 // that a member of verify_group may read.
 constexpr std::size_t kStrongSecret = 32;
 
+// How long standard output may take nothing; a terminal may be stopped.
+constexpr unsigned kDeliverySeconds = 5;
+
 CryptFunction linked_crypt() {
   return crypt_rn;
 }
 
-ExitStatus unavailable(const Error &error) {
-  complain(error);
-  return ExitStatus::kUnavailable;
+// Tells the caller how the command ended, which is the last act: the module by
+// the word of the outcome, a person by a message.  Returns the exit status.
+ExitStatus conclude(const Context &context, const Result<Outcome> &outcome) {
+  if (context.line.replies) {
+    return outcome ? send_answer(*outcome) : send_answer(outcome.error());
+  }
+  if (!outcome) {
+    complain(outcome.error());
+    return ExitStatus::kUnavailable;
+  }
+  const OutcomeInfo &info = info_of(*outcome);
+  if (!info.message.empty()) {
+    complain(info.message);
+  }
+  return info.exit_status;
 }
 
 struct NewToken {
@@ -44,48 +61,50 @@ bool print_new_token(const void *context) {
   return print_fields(fields, token->line.format);
 }
 
-// Says what the outcome means to the person who has run the command.
-ExitStatus explain(const Result<Outcome> &outcome) {
-  if (!outcome) {
-    return unavailable(outcome.error());
+// Hands a new secret to the caller.  Neither a place of the gate nor a lock is
+// held meanwhile, so a caller that takes its time holds up nobody else.  The
+// secret counts only if the command then ends with 0 or 7.
+Result<void> deliver(const Context &context, const Secret &secret) {
+  if (context.line.replies) {
+    return send_offer(secret);
   }
-  const OutcomeInfo &info = info_of(*outcome);
-  if (!info.message.empty()) {
-    complain(info.message);
-  }
-  return info.exit_status;
+  const NewToken token = {.line = context.line, .secret = secret};
+  return call_within(kDeliverySeconds, print_new_token, &token)
+             ? Result<void>()
+             : system_error("cannot write to", "standard output");
 }
 
-// Hashes the secret and writes it; tell: prints it, since the caller does not
-// know it yet.
-ExitStatus write_secret(Context *context, const Secret &secret, bool tell,
-                        std::optional<std::string_view> expected_hash) {
+// Hashes a secret, delivers it if the caller does not know it, and writes it.
+Result<Outcome> write_secret(Context *context, const Secret &secret,
+                             bool is_new,
+                             std::optional<std::string_view> expected_hash) {
   const auto hash = hash_new_secret(secret);
   if (!hash) {
-    return unavailable(hash.error());
+    return hash.error();
   }
-  const NewToken token = {.line = context->line, .secret = secret};
-  const Delivery delivery = {.deliver = tell ? print_new_token : nullptr,
-                             .context = &token};
-  return explain(write_token(context->store, &context->verifier.cache(),
-                             {.token_id = context->line.token_id,
-                              .stored_hash = hash->view(),
-                              .secret = secret.view(),
-                              .expected_hash = expected_hash},
-                             delivery));
+  if (is_new) {
+    if (const auto delivered = deliver(*context, secret); !delivered) {
+      return delivered.error();
+    }
+  }
+  return write_token(context->store, &context->verifier.cache(),
+                     {.token_id = context->line.token_id,
+                      .stored_hash = hash->view(),
+                      .secret = secret.view(),
+                      .expected_hash = expected_hash});
 }
 
-ExitStatus generate_expecting(Context *context,
-                              std::optional<std::string_view> expected_hash) {
+Result<Outcome> generate_expecting(
+    Context *context, std::optional<std::string_view> expected_hash) {
   Secret secret;
   if (const auto made = make_secret(&secret); !made) {
-    return unavailable(made.error());
+    return made.error();
   }
-  return write_secret(context, secret, /*tell=*/true, expected_hash);
+  return write_secret(context, secret, /*is_new=*/true, expected_hash);
 }
 
 ExitStatus generate(Context *context) {
-  return generate_expecting(context, std::nullopt);
+  return conclude(*context, generate_expecting(context, std::nullopt));
 }
 
 ExitStatus set(Context *context) {
@@ -99,46 +118,67 @@ ExitStatus set(Context *context) {
   if (secret.view().size() < kStrongSecret) {
     complain("warning: a secret of less than 32 bytes may be guessed");
   }
-  return write_secret(context, secret, /*tell=*/false, std::nullopt);
+  return conclude(
+      *context, write_secret(context, secret, /*is_new=*/false, std::nullopt));
 }
 
 ExitStatus remove(Context *context) {
-  return explain(write_token(context->store, &context->verifier.cache(),
-                             {.token_id = context->line.token_id,
-                              .stored_hash = std::nullopt,
-                              .secret = {},
-                              .expected_hash = std::nullopt},
-                             Delivery{}));
+  return conclude(*context,
+                  write_token(context->store, &context->verifier.cache(),
+                              {.token_id = context->line.token_id,
+                               .stored_hash = std::nullopt,
+                               .secret = {},
+                               .expected_hash = std::nullopt}));
 }
 
 ExitStatus rotate(Context *context) {
+  const TokenId &id = context->line.token_id;
+  if (!is_writable(id)) {
+    return conclude(*context, plain_error(Errc::kMalformed,
+                                          "not an API token ID: longer than 64 "
+                                          "characters",
+                                          {}));
+  }
   Buffer stored_hash;
   const auto verified = context->verifier.verify_in_file(
-      context->line.token_id, context->input, &stored_hash, context->client);
+      id, context->input, &stored_hash, context->client);
   if (!verified) {
-    return unavailable(verified.error());
+    return conclude(*context, verified.error());
   }
   if (verified->outcome != Outcome::kMatch) {
-    return explain(verified->outcome);
+    return conclude(*context, verified->outcome);
   }
-  // Replaces the very hash that the secret was checked against, or nothing.
-  return generate_expecting(context, stored_hash.view());
+  // This replaces the very hash that the secret was checked against, or
+  // nothing.
+  return conclude(*context, generate_expecting(context, stored_hash.view()));
 }
 
 ExitStatus verify(Context *context) {
-  const auto verified = context->verifier.verify(
-      context->line.token_id, context->input, context->client);
-  return verified ? explain(verified->outcome) : unavailable(verified.error());
+  const TokenId &id = context->line.token_id;
+  const auto verified =
+      context->verifier.verify(id, context->input, context->client);
+  if (!verified) {
+    return conclude(*context, verified.error());
+  }
+  // The account is most likely asked next: then the segment has the answer, and
+  // no other run is needed.
+  if (verified->outcome == Outcome::kMatch && context->line.replies &&
+      !context->store.user_cfg.empty()) {
+    static_cast<void>(context->verifier.judge(id));
+  }
+  return conclude(*context, verified->outcome);
 }
 
 ExitStatus account(Context *context) {
   if (context->store.user_cfg.empty()) {
-    return explain(Outcome::kNoUserCfg);
+    return conclude(*context, Outcome::kNoUserCfg);
   }
   const auto verdict = context->verifier.judge(context->line.token_id);
-  return verdict ? explain(outcome_of(*verdict,
-                                      realtime_now() / kNanosecondsPerSecond))
-                 : unavailable(verdict.error());
+  if (!verdict) {
+    return conclude(*context, verdict.error());
+  }
+  return conclude(*context,
+                  outcome_of(*verdict, realtime_now() / kNanosecondsPerSecond));
 }
 
 constexpr std::array<CommandEntry, 7> kCommands = {{

@@ -14,8 +14,7 @@
 #include "io/command_line.h"
 #include "io/message.h"
 #include "pbstoken/os/sched_slice.h"
-#include "wire/guest_commands.h"
-#include "wire/reply.h"
+#include "wire/answer.h"
 #include "wire/request.h"
 
 namespace pbstoken {
@@ -82,8 +81,7 @@ ExitStatus act(const Caller &caller, const CommandEntry &entry,
     return give_up(line, ExitStatus::kUnavailable, confined.error());
   }
   const Client client = client_of(caller, line.remote_host.view());
-  return line.replies ? run_guest_command(line, store, client, secret)
-                      : run_command(entry, line, store, client, secret);
+  return run_command(entry, line, store, client, secret);
 }
 
 // 2. Judge the caller.  Nothing of its input is read before that; only a
@@ -114,7 +112,7 @@ ExitStatus answer(const Caller &caller, const CommandLine &line,
   // The process is still in the caller's session: a terminal stops one that
   // asks from the background, and holds up nobody by it.
   const auto secret =
-      line.replies ? receive_secret(line.command) : read_secret(entry->secret);
+      line.replies ? receive_secret(*entry) : read_secret(entry->secret);
   if (!secret) {
     return give_up(line,
                    secret.error().code == Errc::kMalformed

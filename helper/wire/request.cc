@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "wire/request.h"
 
+#include <poll.h>
+#include <unistd.h>
+
 #include <array>
 #include <cstdint>
 #include <cstring>
 #include <optional>
+
+#include "io/secret_input.h"
+#include "pbstoken/base/secret.h"
+#include "pbstoken/os/clock.h"
+#include "pbstoken/os/wait.h"
 
 namespace pbstoken {
 
@@ -92,6 +100,98 @@ Result<Request> parse_request_body(std::string_view body) {
   request.line.token_id = *id;
   request.secret = *secret;
   return request;
+}
+
+// --- receiving them
+
+namespace {
+
+constexpr std::size_t kLongestLine = kMaxSecret + 2;
+
+Error broken(const char *why) {
+  return plain_error(Errc::kMalformed, "cannot read the request", {}, why);
+}
+
+// At most size bytes more; an error if there are none.
+Result<void> receive_some(std::size_t size, std::uint64_t deadline,
+                          Buffer *out) {
+  if (!wait_until(deadline, STDIN_FILENO, POLLIN)) {
+    Error error = system_error("cannot read the request", {});
+    error.code = errno == ETIMEDOUT ? Errc::kTimedOut : error.code;
+    return error;
+  }
+  const ssize_t count = read(STDIN_FILENO, out->free_space(), size);
+  if (count < 0) {
+    return system_error("cannot read the request", {});
+  }
+  if (count == 0) {
+    return broken("it ends too early");
+  }
+  out->add_filled(static_cast<std::size_t>(count));
+  return {};
+}
+
+// Reads so many bytes more.
+Result<void> receive_exactly(std::size_t size, std::uint64_t deadline,
+                             Buffer *out) {
+  if (!out->reserve(out->size() + size)) {
+    return no_memory("cannot read the request");
+  }
+  for (const std::size_t end = out->size() + size; out->size() < end;) {
+    if (const auto some = receive_some(end - out->size(), deadline, out);
+        !some) {
+      return some.error();
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+std::uint64_t deadline_in(std::uint64_t seconds) {
+  return boottime_now() + seconds * kNanosecondsPerSecond;
+}
+
+Result<Buffer> receive_line(std::uint64_t deadline) {
+  Buffer line;
+  if (!line.reserve(kLongestLine)) {
+    return no_memory("cannot read the request");
+  }
+  while (!line.view().ends_with('\n')) {
+    if (line.size() == kLongestLine) {
+      return broken("its line is too long");
+    }
+    if (const auto some =
+            receive_some(kLongestLine - line.size(), deadline, &line);
+        !some) {
+      return some.error();
+    }
+  }
+  line.drop_last();
+  return line;
+}
+
+Result<Buffer> receive_secret(const CommandEntry &entry) {
+  return entry.command == Command::kRotate
+             ? receive_line(deadline_in(kRequestSeconds))
+             : read_secret(entry.secret);
+}
+
+Result<Buffer> receive_request() {
+  const std::uint64_t deadline = deadline_in(kRequestSeconds);
+  Buffer head;
+  if (const auto came = receive_exactly(kRequestHead, deadline, &head); !came) {
+    return came.error();
+  }
+  const auto size = parse_request_head(head.view());
+  if (!size) {
+    return size.error();
+  }
+  Buffer body;
+  if (const auto came = receive_exactly(*size, deadline, &body); !came) {
+    return came.error();
+  }
+  return body;
 }
 
 }  // namespace pbstoken

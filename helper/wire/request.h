@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A request in one piece, as it comes over the socket from anybody who may
-// connect to it.  Functions of bytes alone.
+// Requests, as they come from the module: over the socket in one piece, to the
+// setuid program as the secret alone.  parse_*() are functions of bytes alone.
 #ifndef PBSTOKEN_REQUEST_H_
 #define PBSTOKEN_REQUEST_H_
 
@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "io/command.h"
+#include "pbstoken/base/buffer.h"
 #include "pbstoken/base/result.h"
 #include "pbstoken/verify/helper_protocol.h"
 
@@ -27,6 +28,23 @@ Result<std::size_t> parse_request_head(std::string_view head);
 // commands, no unknown flag, a store name, a host without NUL, a token id, a
 // secret of at most kMaxRequestSecret bytes.
 Result<Request> parse_request_body(std::string_view body);
+
+// A deadline for the functions below, of CLOCK_BOOTTIME in ns.
+std::uint64_t deadline_in(std::uint64_t seconds);
+
+// How long a request may take to arrive.
+constexpr std::uint64_t kRequestSeconds = 5;
+
+// Reads the body of the one request on standard input, in kRequestSeconds.
+Result<Buffer> receive_request();
+
+// Reads what follows a command line of the module: for rotate a line, in
+// kRequestSeconds; else as read_secret() does.
+Result<Buffer> receive_secret(const CommandEntry &entry);
+
+// Reads a line from standard input, without its newline.  kTimedOut if it has
+// not come by then.
+Result<Buffer> receive_line(std::uint64_t deadline);
 
 }  // namespace pbstoken
 

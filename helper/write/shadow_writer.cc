@@ -14,7 +14,6 @@
 #include "pbstoken/store/file_lock.h"
 #include "pbstoken/store/token_shadow.h"
 #include "pbstoken/store/version_word.h"
-#include "write/bounded_call.h"
 #include "write/replacement_file.h"
 #include "write/shadow_text.h"
 
@@ -24,9 +23,6 @@ namespace {
 
 // Of somebody who edits the file by hand, without the lock, again and again.
 constexpr int kMaxRounds = 100;
-
-// Well below what others wait for the lock.
-constexpr unsigned kDeliverySeconds = 5;
 
 // What stands there before the change.
 struct Current {
@@ -95,11 +91,10 @@ enum class Round : std::uint8_t { kRenamed, kStartOver, kNoToken, kOtherHash };
 class Writer {
  public:
   Writer(const Store &store, Cache *cache, const Change &change,
-         const Delivery &delivery, const Place &place, const FileLock &lock)
+         const Place &place, const FileLock &lock)
       : store_(store),
         cache_(cache),
         change_(change),
-        delivery_(delivery),
         place_(place),
         lock_(lock) {}
 
@@ -124,9 +119,6 @@ class Writer {
         write_temporary(store_, place_, *current, changed->text.view());
     if (!temporary) {
       return temporary.error();
-    }
-    if (!deliver_once()) {
-      return system_error("cannot write to", "standard output");
     }
     if (!is_unchanged(place_, *current)) {
       return Round::kStartOver;
@@ -156,16 +148,6 @@ class Writer {
       }
     }
     return changed;
-  }
-
-  bool deliver_once() {
-    if (delivery_.deliver == nullptr || delivered_) {
-      return true;
-    }
-    // Whoever is to be told must not hold up who waits for the lock.
-    delivered_ =
-        call_within(kDeliverySeconds, delivery_.deliver, delivery_.context);
-    return delivered_;
   }
 
   Result<Round> rename_into_place(ReplacementFile *temporary) {
@@ -198,10 +180,8 @@ class Writer {
   const Store &store_;
   Cache *cache_;
   const Change &change_;
-  const Delivery &delivery_;
   const Place &place_;
   const FileLock &lock_;
-  bool delivered_ = false;
   bool announced_ = false;   // upstream's daemons have been told
   bool taken_over_ = false;  // the generation was not ours any more
 };
@@ -219,7 +199,7 @@ void renew_cache(Cache *cache, const Change &change, const FileLock &lock) {
 }  // namespace
 
 Result<Outcome> write_token(const Store &store, Cache *cache,
-                            const Change &change, const Delivery &delivery) {
+                            const Change &change) {
   const auto lock = FileLock::acquire(store, kWriterSeconds);
   if (!lock) {
     return lock.error();
@@ -231,7 +211,7 @@ Result<Outcome> write_token(const Store &store, Cache *cache,
   if (!place) {
     return place.error();
   }
-  Writer writer(store, cache, change, delivery, *place, *lock);
+  Writer writer(store, cache, change, *place, *lock);
   for (int round = 0; round < kMaxRounds; ++round) {
     const auto done = writer.run();
     if (!done) {

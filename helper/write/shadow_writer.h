@@ -7,18 +7,17 @@
 //     name changed (one remains, or none), every other one byte for byte as it
 //     was.  Owner, permission bits, POSIX ACL and SELinux label of the old
 //     file; of the store's settings where there was none.  fsync.
-//  4. Deliver what the caller is to be told; what cannot be delivered changes
-//     nothing.
-//  5. Look once more: if the file is no longer the one that was read, start
+//  4. Look once more: if the file is no longer the one that was read, start
 //     over at 2.
-//  6. Claim the generation (generation.h), rename, raise upstream's word, end
-//     the generation.  Who dies in between leaves it odd, and whoever repairs
-//     that raises the word, too.
-//  7. fsync the directory.
-//  8. Put the cache in force again.
+//  5. Claim the generation (generation.h), rename, raise upstream's word, end
+//     the generation.  A writer that dies in between leaves its claim; the
+//     process that repairs that raises the word, too.
+//  6. fsync the directory.
+//  7. Put the cache in force again.
 //
 // Up to the rename every failure leaves token.shadow byte for byte the old
-// file, and no temporary one.  After it the change stands.
+// file, and no temporary one.  After it the change stands.  The caller of the
+// program can slow none of these steps: a new secret is delivered before them.
 #ifndef PBSTOKEN_SHADOW_WRITER_H_
 #define PBSTOKEN_SHADOW_WRITER_H_
 
@@ -34,20 +33,13 @@
 
 namespace pbstoken {
 
-// Tells the caller what is to be told; false, with errno, if it cannot.  Runs
-// in a child process, for some seconds at most (bounded_call.h).
-struct Delivery {
-  bool (*deliver)(const void *context) = nullptr;  // null: nothing to tell
-  const void *context = nullptr;
-};
-
 struct Change {
   TokenId token_id;
-  // Nothing: remove the token.
+  // nullopt: remove the token.
   std::optional<std::string_view> stored_hash;
   // The secret that stored_hash was made of, for the cache.
   std::string_view secret;
-  // Only if the entry still is this one.
+  // nullopt, or the change is made only if the entry still is this one.
   std::optional<std::string_view> expected_hash;
 };
 
@@ -56,7 +48,7 @@ struct Change {
 // is no longer expected_hash: nothing was changed.  An error is a failure up to
 // the rename: nothing was changed.
 Result<Outcome> write_token(const Store &store, Cache *cache,
-                            const Change &change, const Delivery &delivery);
+                            const Change &change);
 
 }  // namespace pbstoken
 

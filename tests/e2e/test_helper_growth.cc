@@ -14,7 +14,7 @@
 #include "e2e/e2e_support.h"
 #include "io/output.h"
 #include "pbstoken/verify/helper_protocol.h"
-#include "wire/reply.h"
+#include "wire/answer.h"
 #include "write/shadow_text.h"
 
 namespace pbstoken {

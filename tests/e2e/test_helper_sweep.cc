@@ -14,7 +14,7 @@
 #include "e2e/e2e_support.h"
 #include "io/command_line.h"
 #include "io/message.h"
-#include "wire/guest_commands.h"
+#include "wire/request.h"
 
 namespace pbstoken {
 namespace {

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "wire/answer.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "io/message.h"
+#include "pbstoken/base/buffer.h"
+#include "pbstoken/os/wait.h"
+#include "wire/request.h"
+
+namespace pbstoken {
+
+namespace {
+
+constexpr std::uint64_t kReadingSeconds = 60;
+
+// All of it at once, so that it fits or waits once.
+bool send_message(Outcome outcome, std::string_view text) {
+  const AnswerWord word = word_of(outcome);
+  Buffer message;  // wiped: an offer is a secret
+  if (!message.append({word.data(), word.size()}) || !message.append(text)) {
+    errno = ENOMEM;
+    return false;
+  }
+  return wait_until(deadline_in(kRequestSeconds), STDOUT_FILENO, POLLOUT) &&
+         write_all(STDOUT_FILENO, message.view());
+}
+
+}  // namespace
+
+ExitStatus send_answer(Outcome outcome, std::string_view text) {
+  const bool sent = send_message(
+      outcome, slice(is_success(outcome) ? std::string_view() : text, 0,
+                     kMaxAnswerText));
+  return sent ? info_of(outcome).exit_status : ExitStatus::kUnavailable;
+}
+
+ExitStatus send_answer(const Error &error) {
+  // Standard error is for a person who has started the helper by hand.
+  complain(error);
+  return send_answer(outcome_of(error), describe(error).view());
+}
+
+Result<void> send_offer(const Secret &secret) {
+  Buffer line;
+  if (!line.append(secret.view()) || !line.append("\n")) {
+    return no_memory("cannot offer the new secret");
+  }
+  if (!send_message(Outcome::kOffer, line.view())) {
+    return system_error("cannot offer the new secret", {});
+  }
+  const auto acknowledged = receive_line(deadline_in(kReadingSeconds));
+  if (!acknowledged ||
+      acknowledged->view() !=
+          slice(kAcknowledgement, 0, kAcknowledgement.size() - 1)) {
+    return plain_error(Errc::kSystem, "the new secret was not acknowledged",
+                       {});
+  }
+  return {};
+}
+
+}  // namespace pbstoken
