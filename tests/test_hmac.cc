@@ -3,11 +3,13 @@
 // framed here by hand.
 #include "pbstoken/cache/hmac.h"
 
+#include <dlfcn.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
 #include <cstring>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "support.h"
@@ -54,11 +56,27 @@ std::string begun(char label, const std::string &text) {
   return message;
 }
 
+// A function of the shared library.  The static one, which the product has its
+// SHA-256 from, would need all that libcrypto was built with for it.
+template <typename Function>
+Function openssl_function(const char *name) {
+  static void *const library =
+      dlopen(("libcrypto.so." + std::to_string(OPENSSL_SHLIB_VERSION)).c_str(),
+             RTLD_NOW | RTLD_LOCAL);
+  assert_non_null(library);
+  void *const found = dlsym(library, name);
+  assert_non_null(found);
+  return reinterpret_cast<Function>(found);
+}
+
 Digest openssl_hmac(const HmacKeyBytes &key, const std::string &message) {
+  static const auto hmac = openssl_function<decltype(&HMAC)>("HMAC");
+  static const auto sha256 =
+      openssl_function<decltype(&EVP_sha256)>("EVP_sha256");
   Digest digest{};
   unsigned size = 0;
-  const auto *made = HMAC(
-      EVP_sha256(), key.data(), static_cast<int>(key.size()),
+  const auto *made = hmac(
+      sha256(), key.data(), static_cast<int>(key.size()),
       reinterpret_cast<const unsigned char *>(message.data()), message.size(),
       reinterpret_cast<unsigned char *>(digest.data()), &size);
   assert_non_null(made);
