@@ -130,7 +130,8 @@ $(CORE) $(SHARED):
 
 # Without the default libraries and with -z defs: a symbol of the C++ runtime
 # fails the build.  So nothing of ours collides with the host's libstdc++, and
-# loading stays cheap.  SHA-256, CRYPTO_memcmp and OPENSSL_cleanse come from
+# loading stays cheap.  libgcc's static part alone is left, for what a processor
+# has no instruction for: most but amd64 lack one.  SHA-256, CRYPTO_memcmp and OPENSSL_cleanse come from
 # the static libcrypto, hidden, so that a host that brings functions of the
 # same names cannot replace them.  nodelete: the attachments of the process
 # live as long as it does.
@@ -142,17 +143,17 @@ $(BUILD)/pam_pbstoken.so: $(call objects,$(MODULE_SOURCES)) $(CORE) \
 	  -Wl,--version-script=pam_pbstoken/pam_pbstoken.map \
 	  $(CXXFLAGS) $(LDFLAGS) \
 	  -o $@ $(call objects,$(MODULE_SOURCES)) $(CORE) \
-	  -l:libcrypto.a -lpam -lc
+	  -l:libcrypto.a -lpam -lc -lgcc
 
 PROGRAM = $(CXX) -pie -nodefaultlibs $(HARDENED_LINK) -Wl,--gc-sections \
   $(CXXFLAGS) $(LDFLAGS) -o $@ $^
 
 $(BUILD)/pbstoken-helper: $(call objects,$(HELPER_SOURCES)) $(SHARED) $(CORE)
-	$(PROGRAM) -l:libcrypto.a -lcrypt -lc
+	$(PROGRAM) -l:libcrypto.a -lcrypt -lc -lgcc
 
 # It computes no password hash.
 $(BUILD)/pbstoken: $(call objects,$(TOOL_SOURCES)) $(SHARED) $(CORE)
-	$(PROGRAM) -l:libcrypto.a -lc
+	$(PROGRAM) -l:libcrypto.a -lc -lgcc
 
 $(BUILD)/pbstoken-helper@.service: helper/pbstoken-helper@.service.in Makefile
 	@mkdir -p $(@D)
