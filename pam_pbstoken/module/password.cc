@@ -3,6 +3,11 @@
 
 #include <security/pam_ext.h>
 
+#include <cstdlib>
+#include <cstring>
+
+#include "pbstoken/base/buffer.h"
+#include "pbstoken/base/wipe.h"
 #include "pbstoken/module/authtok.h"
 #include "pbstoken/module/call.h"
 #include "pbstoken/module/cancel.h"
@@ -89,6 +94,40 @@ int check(pam_handle_t *pamh, const ModuleOptions &options) {
 
 // --- PAM_UPDATE_AUTHTOK
 
+// Tells the application the new secret.  Without pam_info(3): what formats its
+// text, glibc's vasprintf(3), leaves a copy of it on the stack.
+int show(pam_handle_t *pamh, std::string_view secret) {
+  const void *item = nullptr;
+  if (const int status = pam_get_item(pamh, PAM_CONV, &item);
+      status != PAM_SUCCESS) {
+    return status;
+  }
+  const auto *conversation = static_cast<const pam_conv *>(item);
+  if (conversation == nullptr || conversation->conv == nullptr) {
+    return PAM_CONV_ERR;
+  }
+  constexpr std::string_view kBefore = "New token secret: ";
+  Buffer text;  // at its full size at once, and wiped
+  if (!text.reserve(kBefore.size() + secret.size() + 1) ||
+      !text.append(kBefore) || !text.append(secret) || !text.terminate()) {
+    return PAM_BUF_ERR;
+  }
+  const pam_message message = {.msg_style = PAM_TEXT_INFO, .msg = text.data()};
+  const pam_message *messages = &message;
+  pam_response *responses = nullptr;
+  const int status =
+      conversation->conv(1, &messages, &responses, conversation->appdata_ptr);
+  // Nothing was asked, but what there is is ours to wipe and free.
+  if (responses != nullptr) {
+    if (responses->resp != nullptr) {
+      wipe(responses->resp, std::strlen(responses->resp));
+    }
+    std::free(responses->resp);
+    std::free(responses);
+  }
+  return status;
+}
+
 // After the offer was acknowledged.
 int conclude(pam_handle_t *pamh, const TokenId &id,
              const Result<HelperAnswer> &answer) {
@@ -141,10 +180,7 @@ int update(pam_handle_t *pamh, ModuleOptions options) {
   if (answer->outcome != Outcome::kOffer) {
     return refused(pamh, id, *answer);
   }
-  const std::string_view offered = dialogue.offered();
-  if (const int status =
-          pam_info(pamh, "New token secret: %.*s",
-                   static_cast<int>(offered.size()), offered.data());
+  if (const int status = show(pamh, dialogue.offered());
       status != PAM_SUCCESS) {
     return status;  // not acknowledged: nothing was changed
   }
