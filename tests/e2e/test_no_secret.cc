@@ -7,6 +7,8 @@
 // what the conversation reads, straight into the response.
 #include <sys/mman.h>
 
+#include <algorithm>
+
 #include "e2e_log.h"
 #include "e2e_member.h"
 
