@@ -110,7 +110,7 @@ void open_regular_relative_path_is_unsafe(void ** /*state*/) {
 }
 
 bool is_roots_alone(const char *path) {
-  struct stat status {};
+  struct stat status = {};
   return lstat(path, &status) == 0 && status.st_uid == 0 &&
          (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
@@ -125,8 +125,8 @@ void open_trusted_file_of_root_is_opened(void ** /*state*/) {
     assert_true(static_cast<bool>(file) == trusted);
     if (file) {
       assert_true((fcntl(file->get(), F_GETFD) & FD_CLOEXEC) != 0);
-      struct stat expected {};
-      struct stat actual {};
+      struct stat expected = {};
+      struct stat actual = {};
       assert_int_equal(stat("/etc/passwd", &expected), 0);
       assert_int_equal(fstat(file->get(), &actual), 0);
       assert_true(identity_of(actual) == identity_of(expected));
@@ -237,7 +237,7 @@ void look_at_file_is_identity_of_its_descriptor(void **state) {
   const PathText path(directory(state).write("file", "text"));
   const auto file = open_regular(path);
   assert_true(static_cast<bool>(file));
-  struct stat status {};
+  struct stat status = {};
   assert_int_equal(fstat(file->get(), &status), 0);
   const auto identity = look_at(path);
   assert_true(static_cast<bool>(identity));

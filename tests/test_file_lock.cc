@@ -244,7 +244,7 @@ void acquire_missing_file_is_made_with_its_mode(void **state) {
   const auto lock = FileLock::acquire(place.store, 0);
   umask(saved);
   assert_true(static_cast<bool>(lock));
-  struct stat status {};
+  struct stat status = {};
   assert_int_equal(stat(place.dir.path("lock").c_str(), &status), 0);
   assert_int_equal(status.st_mode, S_IFREG | 0660);
   assert_int_equal(status.st_uid, geteuid());

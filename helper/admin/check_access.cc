@@ -65,7 +65,7 @@ AccessCheck::AccessCheck(const Store &store, const PathText &configuration,
 UniqueFd AccessCheck::open(const PathText &path, FileKind kind) {
   check_directories(path);
   auto file = open_regular(path);
-  struct stat status {};
+  struct stat status = {};
   if (!file) {
     if (file.error().code != Errc::kNotFound) {
       problems_->add_error(path.view(), file.error());
@@ -92,7 +92,7 @@ void AccessCheck::check_directories(const PathText &path) {
     const std::string_view directory = slice(path.view(), 0, end);
     end = path.view().find('/', end + 1);
     const auto place = find_place(PathText(slice(path.view(), 0, end)));
-    struct stat status {};
+    struct stat status = {};
     // What cannot be walked cannot be opened either, and is added then.
     if (!place || fstat(place->directory.get(), &status) != 0) {
       return;

@@ -44,7 +44,7 @@ Result<void> open_standard_descriptors() {
 
 // Handlers do not survive execve(2), but ignored and blocked signals do.
 Result<void> reset_signals() {
-  struct sigaction action {};
+  struct sigaction action = {};
   action.sa_handler = SIG_DFL;
   for (int number = 1; number < NSIG; ++number) {
     // Fails for SIGKILL, SIGSTOP and the two that libc keeps to itself.
@@ -88,7 +88,7 @@ Result<void> refuse_file_capabilities() {
 }
 
 Result<void> check_setuid_installation() {
-  struct stat program {};
+  struct stat program = {};
   if (stat(kProgram, &program) != 0) {
     return system_error("cannot stat", kProgram);
   }

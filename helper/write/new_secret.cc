@@ -46,7 +46,7 @@ Result<void> make_secret(Secret *out_secret) {
   if (!file) {
     return file.error();
   }
-  struct statfs system {};
+  struct statfs system = {};
   if (fstatfs(file->get(), &system) != 0) {
     return system_error("cannot stat", path.view());
   }

@@ -27,7 +27,7 @@ constexpr int kMaxRounds = 100;
 // What stands there before the change.
 struct Current {
   UniqueFd file;  // none if there is no such file
-  struct stat status {};
+  struct stat status = {};
   Buffer text;
 };
 
@@ -53,7 +53,7 @@ Result<Current> read_current(const Place &place) {
 }
 
 bool is_unchanged(const Place &place, const Current &current) {
-  struct stat now {};
+  struct stat now = {};
   if (fstatat(place.directory(), place.name(), &now, AT_SYMLINK_NOFOLLOW) !=
       0) {
     return errno == ENOENT && !current.file;

@@ -138,7 +138,7 @@ Result<SegmentOrigin> origin_of(const Store &store) {
   const std::string_view path = store.token_shadow.view();
   PathText directory(slice(path, 0, path.rfind('/')));
   directory.append("/");
-  struct stat status {};
+  struct stat status = {};
   if (stat(directory.c_str(), &status) != 0) {
     return system_error("cannot stat", directory.view());
   }

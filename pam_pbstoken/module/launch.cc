@@ -65,7 +65,7 @@ bool take_standard_descriptors(int socket) {
 
 // Nothing of the host's handlers may run in here; SIGCHLD must not be ignored.
 void reset_signals() {
-  struct sigaction action {};
+  struct sigaction action = {};
   action.sa_handler = SIG_DFL;
   for (int number = 1; number < NSIG; ++number) {
     static_cast<void>(sigaction(number, &action, nullptr));

@@ -58,7 +58,7 @@ FileIdentity identity_of(const struct stat &status) {
 }
 
 Result<FileIdentity> look_at(const PathText &path) {
-  struct stat status {};
+  struct stat status = {};
   if (lstat(path.c_str(), &status) != 0) {
     if (errno == ENOENT) {
       return FileIdentity{};
@@ -100,7 +100,7 @@ Result<FilePlace> find_place(const PathText &path) {
 }
 
 Result<UniqueFd> open_regular_at(const FilePlace &place, const PathText &path) {
-  struct stat status {};
+  struct stat status = {};
   return open_file(place.directory.get(), place.name.c_str(), path, &status);
 }
 
@@ -126,7 +126,7 @@ Result<void> trust_directories(const PathText &path) {
   for (std::size_t end = 0; end != std::string_view::npos;
        end = all.find('/', end + 1)) {
     const PathText directory(end == 0 ? "/" : slice(all, 0, end));
-    struct stat status {};
+    struct stat status = {};
     if (lstat(directory.c_str(), &status) != 0) {
       return errno == ELOOP || errno == ENOTDIR
                  ? unsafe(path, kNoDirectory)
@@ -146,7 +146,7 @@ Result<UniqueFd> open_trusted(const PathText &path) {
   if (const auto trusted = trust_directories(path); !trusted) {
     return trusted.error();
   }
-  struct stat status {};
+  struct stat status = {};
   auto file = open_file(AT_FDCWD, path.c_str(), path, &status);
   if (file && !is_root_only(status)) {
     return unsafe(path, "others than root may change it");
@@ -156,7 +156,7 @@ Result<UniqueFd> open_trusted(const PathText &path) {
 
 Result<Buffer> read_whole(const UniqueFd &file, const PathText &path,
                           std::size_t limit) {
-  struct stat status {};
+  struct stat status = {};
   if (fstat(file.get(), &status) != 0) {
     return system_error("cannot stat", path.view());
   }

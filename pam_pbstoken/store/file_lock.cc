@@ -67,8 +67,8 @@ Result<UniqueFd> open_or_create(const Store &store) {
 }
 
 bool is_still_named(const UniqueFd &file, const PathText &path) {
-  struct stat ours {};
-  struct stat named {};
+  struct stat ours = {};
+  struct stat named = {};
   return fstat(file.get(), &ours) == 0 && lstat(path.c_str(), &named) == 0 &&
          ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
 }

@@ -76,7 +76,7 @@ std::optional<std::uint64_t> lock_holder_in(std::string_view locks,
 
 std::optional<std::uint64_t> lock_holder(const UniqueFd &file) {
   const PathText path("/proc/locks");
-  struct stat status {};
+  struct stat status = {};
   const auto locks = open_regular(path);
   if (!locks || fstat(file.get(), &status) != 0) {
     return std::nullopt;

@@ -40,7 +40,7 @@ Result<TokenShadow> TokenShadow::read(const PathText &path) {
     }
     return file.error();
   }
-  struct stat status {};
+  struct stat status = {};
   if (fstat(file->get(), &status) != 0) {
     return system_error("cannot stat", path.view());
   }

@@ -34,7 +34,7 @@ static_assert(offsetof(PageStart, token_shadow) == kWordOffset);
 // Whether file is such a page; its beginning goes to *out_start.  False with
 // errno if that cannot be told, and with errno 0 if it is none.
 bool is_page(const UniqueFd &file, PageStart *out_start) {
-  struct stat status {};
+  struct stat status = {};
   errno = 0;
   return file && fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode) &&
          status.st_size >= static_cast<off_t>(kPageSize) &&

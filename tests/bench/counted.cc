@@ -51,8 +51,7 @@ int count_subject(std::string_view name, int times) {
         [&] { source_of_match(&verifier, kCheapId, secrets.last()); });
   } else if (name == "rebind-1000") {
     Changing changing("rebind", 1000);
-    count(
-        times, [&] { changing.change(); }, [&] { changing.look(); });
+    count(times, [&] { changing.change(); }, [&] { changing.look(); });
   } else {
     return 2;
   }

@@ -195,8 +195,8 @@ inline void remove_segments() {
 
 // Refuses to run where /etc and the segments would be the machine's own.
 inline void require_scratch() {
-  struct stat etc {};
-  struct stat copy {};
+  struct stat etc = {};
+  struct stat copy = {};
   if (std::getenv("SCRATCH") == nullptr || geteuid() != 0 ||
       stat("/etc", &etc) != 0 || stat(scratch(".etc").c_str(), &copy) != 0 ||
       etc.st_dev != copy.st_dev || etc.st_ino != copy.st_ino) {

@@ -103,7 +103,7 @@ inline void write_file(const std::string &path, std::string_view content,
 }
 
 inline struct stat status_of(const std::string &path) {
-  struct stat status {};
+  struct stat status = {};
   if (lstat(path.c_str(), &status) != 0) {
     fail_msg("no such file: %s", path.c_str());
   }
@@ -165,8 +165,8 @@ inline void empty_directory(const std::filesystem::path &directory) {
 // Setup of every test: no tokens, no configuration, no segment.  Refuses to
 // run where that would be the machine's own.
 inline int clean_host(void ** /*state*/) {
-  struct stat etc {};
-  struct stat copy {};
+  struct stat etc = {};
+  struct stat copy = {};
   if (std::getenv("SCRATCH") == nullptr || stat("/etc", &etc) != 0 ||
       stat(scratch(".etc").c_str(), &copy) != 0 || etc.st_dev != copy.st_dev ||
       etc.st_ino != copy.st_ino) {

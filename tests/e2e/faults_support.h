@@ -299,7 +299,7 @@ inline std::string printed_secret(const std::string &output) {
 
 // What is wrong with token.shadow itself; else *out_new says which it is.
 inline std::string check_file(const Work &work, bool *out_new) {
-  struct stat now {};
+  struct stat now = {};
   const bool exists = lstat(kShadow, &now) == 0;
   const std::string text = exists ? read_file(kShadow) : "";
   *out_new = text != text_before(work);

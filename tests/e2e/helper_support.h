@@ -138,7 +138,7 @@ inline std::string capabilities_within(std::uint64_t wanted) {
 
 // Who holds the store's lock; 0: nobody.
 inline pid_t lock_holder() {
-  struct stat lock {};
+  struct stat lock = {};
   if (stat(kLock, &lock) != 0) {
     return 0;
   }

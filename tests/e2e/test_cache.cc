@@ -244,7 +244,7 @@ void same_size_edits_with_times_restored_are_all_seen(void **state) {
   scene.store.cache_ttl = 0;
   scene.write({{kId, kHash}});
   assert_int_equal(kHash.size(), kOtherHash.size());
-  struct stat first {};
+  struct stat first = {};
   assert_int_equal(stat(scene.path().c_str(), &first), 0);
   const std::array<timespec, 2> times = {first.st_atim, first.st_mtim};
   Verifier verifier(scene.store, load_crypt);

@@ -72,7 +72,7 @@ void stamp_of_an_unchanged_file_is_renewed_by_a_look(void **state) {
 }
 
 struct stat status_of(const Scene &scene) {
-  struct stat status {};
+  struct stat status = {};
   assert_int_equal(stat(scene.path().c_str(), &status), 0);
   return status;
 }
@@ -109,7 +109,7 @@ void stamp_of_an_edit_that_changed_ctime_alone_is_not_renewed(void **state) {
   assert_text_equal(answer(&verifier, kId, kSecret), "match (segment)");
   const struct stat before = status_of(scene);
   const std::array<timespec, 2> times = {before.st_atim, before.st_mtim};
-  struct stat after {};
+  struct stat after = {};
   do {  // until the file system's clock has ticked
     scene.write({{kId, kOtherHash}});
     assert_int_equal(utimensat(AT_FDCWD, scene.path().c_str(), times.data(), 0),

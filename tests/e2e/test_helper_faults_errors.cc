@@ -65,7 +65,7 @@ struct Before {
 };
 
 ino_t inode_now() {
-  struct stat status {};
+  struct stat status = {};
   return lstat(kShadow, &status) == 0 ? status.st_ino : 0;
 }
 

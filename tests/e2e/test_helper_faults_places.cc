@@ -250,9 +250,8 @@ void set_200_at_once_loses_none(void ** /*state*/) {
   const auto id = [](int i) { return "u" + std::to_string(i) + "@pbs!t"; };
   std::vector<pid_t> sets;
   for (int i = 0; i < kSets; ++i) {
-    sets.push_back(start_child([&] {
-      return run_helper({"set", id(i)}, kNewSecret).status;
-    }));
+    sets.push_back(start_child(
+        [&] { return run_helper({"set", id(i)}, kNewSecret).status; }));
   }
   std::vector<int> statuses;
   for (const pid_t set : sets) {
@@ -472,7 +471,7 @@ void locks_of_a_stranger_hold_up_nobody(void ** /*state*/) {
           helper_path(), std::string("/etc/pbstoken"),
           std::string("/etc/group"), std::string("/etc/passwd")}) {
       const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-      struct flock all {};
+      struct flock all = {};
       all.l_type = F_RDLCK;
       if (file >= 0 && flock(file, LOCK_EX | LOCK_NB) == 0 &&
           fcntl(file, F_SETLK, &all) == 0) {

@@ -72,10 +72,10 @@ void stranger_is_refused_everything(void ** /*state*/) {
        {kStranger, Person{.name = "backup", .uid = kBackup, .gid = kBackup},
         Person{.name = "of group root", .gid = 0, .groups = {0}},
         Person{.name = "of other groups",
-        .gid = kVerifyGroup - 1,
-        .groups = {kAdminGroup + 1}},
+               .gid = kVerifyGroup - 1,
+               .groups = {kAdminGroup + 1}},
         Person{.name = "whose uid is the group's number",
-        .uid = kAdminGroup}}) {
+               .uid = kAdminGroup}}) {
     assert_refused_everything(person);
   }
 }

@@ -494,9 +494,8 @@ void writer_whose_file_goes_meanwhile_makes_a_new_one(void ** /*state*/) {
 
 void writer_whose_file_comes_meanwhile_keeps_it(void ** /*state*/) {
   std::filesystem::remove(kShadow);
-  const Generated generated = generate_while([](pid_t) {
-    write_shadow({{kId, kHash}, {kOldId, kOldHash}});
-  });
+  const Generated generated = generate_while(
+      [](pid_t) { write_shadow({{kId, kHash}, {kOldId, kOldHash}}); });
   assert_int_equal(generated.status, 0);
   assert_pam(authenticate("new@pbs!t", generated.secret), PAM_SUCCESS);
   assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);

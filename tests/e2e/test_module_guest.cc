@@ -159,7 +159,7 @@ std::string host_state() {
   std::ostringstream text;
   text << "descriptors " << descriptors() << "\n";
   for (int number = 1; number < NSIG; ++number) {
-    struct sigaction action {};
+    struct sigaction action = {};
     if (sigaction(number, nullptr, &action) == 0) {
       text << "signal " << number << " "
            << reinterpret_cast<std::uintptr_t>(action.sa_handler) << " "

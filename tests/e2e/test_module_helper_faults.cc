@@ -77,7 +77,7 @@ void garbage_is_unavailable(void ** /*state*/) {
 // Before a word, and after it: the keeper sees how the helper ended.
 void death_by_any_signal_is_unavailable(void ** /*state*/) {
   for (int number = 1; number < NSIG; ++number) {
-    struct sigaction action {};
+    struct sigaction action = {};
     if (number == SIGSTOP || number == SIGTSTP || number == SIGTTIN ||
         number == SIGTTOU || number == SIGCHLD || number == SIGURG ||
         number == SIGWINCH || number == SIGCONT ||

@@ -143,7 +143,7 @@ std::string signals() {
   sigset_t mask{};
   sigprocmask(SIG_SETMASK, nullptr, &mask);
   for (int number = 1; number < NSIG; ++number) {
-    struct sigaction action {};
+    struct sigaction action = {};
     if (sigaction(number, nullptr, &action) == 0) {
       text +=
           std::to_string(reinterpret_cast<std::uintptr_t>(action.sa_handler)) +

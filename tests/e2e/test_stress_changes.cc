@@ -125,7 +125,7 @@ class QuietEditor {
  public:
   explicit QuietEditor(const Scene &scene)
       : fd_(open(scene.path().c_str(), O_WRONLY | O_CLOEXEC)) {
-    struct stat status {};
+    struct stat status = {};
     if (!fd_ || fstat(fd_.get(), &status) != 0) {
       std::abort();
     }

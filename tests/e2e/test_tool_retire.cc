@@ -119,10 +119,7 @@ int outcome_of_attached_handle(void (*change)(), int afterwards) {
 
 void retire_ends_the_use_of_an_attached_segment(void ** /*state*/) {
   assert_int_equal(outcome_of_attached_handle(
-                       [] {
-                         write_shadow({{kId, kOldHash}});
-                       },
-                       PAM_AUTH_ERR),
+                       [] { write_shadow({{kId, kOldHash}}); }, PAM_AUTH_ERR),
                    0);
 }
 

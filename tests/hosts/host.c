@@ -32,7 +32,7 @@ static struct report {
   atomic_bool ended;
   atomic_bool faulty;
   char fault[2000];
-} * report;
+} *report;
 
 static int cases_not_ok;
 

@@ -10,7 +10,7 @@ static const struct limit {
   const char *name;
   int resource;
   rlim_t value;
-} * limit;
+} *limit;
 
 static const struct limit limits[] = {
     {"fsize", RLIMIT_FSIZE, 0},
