@@ -56,11 +56,13 @@ build_depends = $(shell sed -n \
 BUILD_PACKAGES = g++ $(filter-out dh-%,$(call build_depends))
 UNIT_TEST_PACKAGES = $(call build_depends, <!nocheck>)
 DEMO_PACKAGES = pamtester util-linux
-TEST_PACKAGES = $(UNIT_TEST_PACKAGES) bash-completion clang clang-format \
+TEST_PACKAGES = $(UNIT_TEST_PACKAGES) bash-completion clang $(CLANG_FORMAT) \
   clang-tidy cppcheck fail2ban libclang-rt-dev mandoc shellcheck strace systemd \
   valgrind
 SERVICE_PACKAGES = apache2 curl dovecot-imapd iproute2 libapache2-mod-authnz-pam \
   libnginx-mod-http-auth-pam nginx openssh-client openssh-server postgresql \
+# One version, which every release has: no two format alike.
+CLANG_FORMAT = clang-format-19
   sasl2-bin sudo systemd util-linux
 MODEL_PACKAGES = gcc spin
 COVERAGE_PACKAGES = clang libclang-rt-dev llvm
@@ -374,7 +376,7 @@ MANUALS = pam_pbstoken/pam_pbstoken.8 pam_pbstoken/pbstoken.conf.5 \
   helper/pbstoken-helper.8 helper/pbstoken.8
 
 lint: test-packages
-	clang-format --dry-run --Werror $(FORMATTED)
+	$(CLANG_FORMAT) --dry-run --Werror $(FORMATTED)
 	printf '%s\n' $(SOURCES) | xargs -P "$$(nproc)" -I FILE \
 	  sh -c 'clang-tidy --quiet FILE -- $(LANGUAGE) -Iinclude -Ihelper 2>/dev/null'
 	cppcheck --quiet --enable=warning,performance,portability \
