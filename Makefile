@@ -40,6 +40,8 @@ EXAMPLESDIR = $(PREFIX)/share/doc/libpam-pbstoken/examples
 
 CXX = g++
 # In the environment, too, which is how a packager gives them.  For size: the
+# The versions of dovecot that examples are wanted for.
+DOVECOT = 2.3 2.4
 # module is mapped by every host, and what takes time is in libraries.
 CXXFLAGS ?= -Os -g
 CPPFLAGS ?=
@@ -61,8 +63,6 @@ TEST_PACKAGES = $(UNIT_TEST_PACKAGES) bash-completion clang $(CLANG_FORMAT) \
   valgrind
 SERVICE_PACKAGES = apache2 curl dovecot-imapd iproute2 libapache2-mod-authnz-pam \
   libnginx-mod-http-auth-pam nginx openssh-client openssh-server postgresql \
-# One version, which every release has: no two format alike.
-CLANG_FORMAT = clang-format-19
   sasl2-bin sudo systemd util-linux
 MODEL_PACKAGES = gcc spin
 COVERAGE_PACKAGES = clang libclang-rt-dev llvm
@@ -167,6 +167,10 @@ $(BUILD)/pbstoken-helper@.service: helper/pbstoken-helper@.service.in Makefile
 put = $(if $(strip $(1)),install -D -m 0644 -t $(DESTDIR)$(strip $(2)) $(1))
 put_as = $(if $(wildcard $(1)),install -D -m 0644 $(1) $(DESTDIR)$(strip $(2)))
 
+EXAMPLES = $(filter-out $(wildcard pam_pbstoken/examples/dovecot-*),\
+  $(wildcard pam_pbstoken/examples/*)) \
+  $(DOVECOT:%=pam_pbstoken/examples/dovecot-%.conf)
+
 install: all
 	$(call put,$(BUILD)/pam_pbstoken.so,$(PAMDIR))
 # Setuid root, which alone needs root.  Who packages the files without being
@@ -187,8 +191,7 @@ install: all
 	  $(COMPLETIONDIR)/pbstoken-helper)
 	$(call put_as,helper/pbstoken-helper.bash-completion,\
 	  $(COMPLETIONDIR)/pbstoken)
-	$(call put,pam_pbstoken/pdm.conf.example \
-	  $(wildcard pam_pbstoken/examples/*),$(EXAMPLESDIR))
+	$(call put,pam_pbstoken/pdm.conf.example $(EXAMPLES),$(EXAMPLESDIR))
 
 # --- testing
 
