@@ -33,15 +33,18 @@ PREFIX = /usr
 SYSCONFDIR = /etc
 PAMDIR = $(PREFIX)/lib/$(MULTIARCH)/security
 SBINDIR = $(PREFIX)/sbin
-UNITDIR = $(PREFIX)/lib/systemd/system
+# systemd's own word, which is another one where /lib is not /usr/lib.
+UNITDIR = $(or $(if $(filter /usr,$(PREFIX)),\
+  $(shell pkg-config --variable=systemdsystemunitdir systemd 2>/dev/null)),\
+  $(PREFIX)/lib/systemd/system)
 MANDIR = $(PREFIX)/share/man
 COMPLETIONDIR = $(PREFIX)/share/bash-completion/completions
 EXAMPLESDIR = $(PREFIX)/share/doc/libpam-pbstoken/examples
+# The versions of dovecot that examples are wanted for.
+DOVECOT = 2.3 2.4
 
 CXX = g++
 # In the environment, too, which is how a packager gives them.  For size: the
-# The versions of dovecot that examples are wanted for.
-DOVECOT = 2.3 2.4
 # module is mapped by every host, and what takes time is in libraries.
 CXXFLAGS ?= -Os -g
 CPPFLAGS ?=
@@ -52,11 +55,14 @@ WERROR =
 
 # debian/control says what the build takes, one package a line; debhelper's own
 # apart, which `make deb` alone needs, and with <!nocheck> what the tests take.
-build_depends = $(shell sed -n \
+# Of a|b, one is enough, and the first that there is.
+build_depends = $(shell sed -n -e 's/ | \([a-z-]*\) .*/|\1/' -e \
   '/^Build-Depends:/,/^[A-Z]/s/^ \([a-z][^ ,]*\)$(1),\{0,1\}$$/\1/p' \
   debian/control)
 BUILD_PACKAGES = g++ $(filter-out dh-%,$(call build_depends))
 UNIT_TEST_PACKAGES = $(call build_depends, <!nocheck>)
+# One version, which every release has: no two format alike.
+CLANG_FORMAT = clang-format-19
 DEMO_PACKAGES = pamtester util-linux
 TEST_PACKAGES = $(UNIT_TEST_PACKAGES) bash-completion clang $(CLANG_FORMAT) \
   clang-tidy cppcheck fail2ban libclang-rt-dev mandoc shellcheck strace systemd \
@@ -200,14 +206,21 @@ SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 # Installs what is missing of the packages given, and nothing else; by way of
 # the command given.
 define install_packages
-	@missing=; for package in $(1); do \
-	  dpkg-query -W -f '$${db:Status-Status}\n' $$package 2>/dev/null | \
+	@missing=; for package in $(patsubst %,'%',$(1)); do \
+	  dpkg-query -W -f '$${db:Status-Status}\n' \
+	    $$(echo "$$package" | tr '|' ' ') 2>/dev/null | \
 	    grep -qx installed || missing="$$missing $$package"; \
 	done; \
 	if [ -n "$$missing" ]; then \
 	  echo "installing:$$missing"; \
 	  $(SUDO) apt-get update -q && $(SUDO) $(2) env DEBIAN_FRONTEND=noninteractive \
-	    apt-get install -q -y --no-install-recommends $$missing; \
+	    apt-get install -q -y --no-install-recommends \
+	    $$(for package in $$missing; do \
+	      for one in $$(echo "$$package" | tr '|' ' '); do \
+	        ! apt-cache show "$$one" >/dev/null 2>&1 || break; \
+	      done; \
+	      echo "$$one"; \
+	    done); \
 	fi
 endef
 
