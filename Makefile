@@ -94,12 +94,14 @@ LANGUAGE = -std=c++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics \
   -ffunction-sections -fdata-sections
 # What --version says.
 VERSION := $(shell awk -F'[()]' '{ print $$2; exit }' debian/changelog)
+# Of files and times, where a processor has another size by default, too.
+SIZES = -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64
 # Where the module finds the helper.
 BUILT_IN = -DPBSTOKEN_HELPER='"$(SBINDIR)/pbstoken-helper"' \
   -DPBSTOKEN_VERSION='"$(VERSION)"'
 # Ours first, so that a packager's win; SANITIZE is for the tests.
 ALL_CXXFLAGS = $(LANGUAGE) $(WARNINGS) $(HARDENING) -fPIC -Iinclude -Ihelper \
-  $(BUILT_IN) -MMD -MP $(CPPFLAGS) $(CXXFLAGS) $(SANITIZE)
+  $(SIZES) $(BUILT_IN) -MMD -MP $(CPPFLAGS) $(CXXFLAGS) $(SANITIZE)
 HARDENED_LINK = -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed
 
 # The core is compiled once for both front ends.

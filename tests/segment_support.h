@@ -40,11 +40,11 @@ class MemorySegment {
   explicit MemorySegment(std::uint32_t slots = 64)
       : shape_(SegmentShape::for_slots(slots)),
         address_(static_cast<std::byte *>(
-            std::aligned_alloc(kSlotsOffset, whole_pages(shape_.size())))) {
+            std::aligned_alloc(kSlotsOffset, whole_pages(size())))) {
     if (address_ == nullptr) {
       std::abort();
     }
-    std::memset(address_, 0, shape_.size());
+    std::memset(address_, 0, size());
     if (!WritableSegment::format(
             address_, shape_, origin_for(kShadowPath.view()), kUserCfgPath)) {
       std::abort();
@@ -55,7 +55,9 @@ class MemorySegment {
   ~MemorySegment() { std::free(address_); }
 
   [[nodiscard]] std::byte *address() const { return address_; }
-  [[nodiscard]] std::size_t size() const { return shape_.size(); }
+  [[nodiscard]] std::size_t size() const {
+    return static_cast<std::size_t>(shape_.size());
+  }
   [[nodiscard]] SegmentHeader *header() const {
     return reinterpret_cast<SegmentHeader *>(address_);
   }

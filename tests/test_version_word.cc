@@ -39,7 +39,9 @@ std::string content(const PathText &path) {
 
 void read_page_gives_its_word(void **state) {
   const auto *dir = static_cast<TempDir *>(*state);
-  for (const std::uint64_t word : {0UL, 1UL, 0x1'0000'0000UL, ~0UL}) {
+  constexpr std::array<std::uint64_t, 4> kWords = {0, 1, 0x1'0000'0000,
+                                                   ~std::uint64_t{0}};
+  for (const std::uint64_t word : kWords) {
     const PathText path(dir->write("page", page(word)));
     assert_true(read_version_words(path)->token_shadow == word);
   }

@@ -190,13 +190,13 @@ std::optional<SegmentShape> shape_in(const std::byte *address,
 }  // namespace
 
 SegmentShape SegmentShape::for_slots(std::uint32_t slots) {
-  const std::uint64_t buckets = (slots + kWays - 1) / kWays;
+  const std::uint64_t buckets = (std::uint64_t{slots} + kWays - 1) / kWays;
   return {.match_buckets = buckets,
           .mismatch_buckets = (buckets + kMismatchShare - 1) / kMismatchShare,
           .account_buckets = buckets};
 }
 
-std::size_t SegmentShape::size() const {
+std::uint64_t SegmentShape::size() const {
   return kSlotsOffset +
          (match_buckets + mismatch_buckets + account_buckets) * sizeof(Bucket);
 }

@@ -219,7 +219,8 @@ Result<int> replace_segment(const Store &store, const SegmentOrigin &origin,
     return retired.error();
   }
   const SegmentShape shape = SegmentShape::for_slots(store.cache_slots);
-  const int id = shmget(store.shm_key, shape.size(),
+  // What cache_slots allows fits on every machine.
+  const int id = shmget(store.shm_key, static_cast<std::size_t>(shape.size()),
                         IPC_CREAT | IPC_EXCL | S_IRUSR | S_IWUSR);
   if (id < 0) {
     return system_error(kCannotMake, {});

@@ -355,8 +355,8 @@ void death_while_retiring_leaves_a_segment_that_is_replaced(void **state) {
 
 void death_of_a_maker_leaves_memory_that_is_replaced(void **state) {
   const Scene &scene = scene_in(state);
-  const std::size_t size =
-      SegmentShape::for_slots(scene.store.cache_slots).size();
+  const auto size = static_cast<std::size_t>(
+      SegmentShape::for_slots(scene.store.cache_slots).size());
   const int id = shmget(scene.store.shm_key, size, IPC_CREAT | IPC_EXCL | 0600);
   assert_true(id >= 0);
   Verifier verifier(scene.store, load_crypt);

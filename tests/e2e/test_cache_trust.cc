@@ -55,7 +55,8 @@ void warm(const Scene &scene) {
 }
 
 std::size_t segment_size(const Store &store) {
-  return SegmentShape::for_slots(store.cache_slots).size();
+  return static_cast<std::size_t>(
+      SegmentShape::for_slots(store.cache_slots).size());
 }
 
 // A segment that says that the wrong secret matches, in every other respect as

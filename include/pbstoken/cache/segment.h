@@ -47,7 +47,8 @@ struct SegmentShape {
   std::uint64_t account_buckets = 0;
 
   static SegmentShape for_slots(std::uint32_t slots);
-  [[nodiscard]] std::size_t size() const;
+  // In 64 bits, so that no machine takes another shape for one of its size.
+  [[nodiscard]] std::uint64_t size() const;
 };
 
 // A reader's view.  Valid while the segment is attached; one thread.
