@@ -3,6 +3,9 @@
 # make            the module and the two programs, under build/
 # make demo       what they do, on real input, in a scratch namespace
 # make check      builds with both compilers, runs every test
+# make check-other   the same on the other release, RELEASE=trixie on Debian 12,
+#                 in a root below build/roots that is made once
+# make cross      builds for ARCH=arm64, and runs the unit tests by qemu-user
 # make soak       the tests that go on at random, each for SOAK_SECONDS=60 (a
 #                 quarter of an hour in all), and their figures
 # make model      every order of steps of the cache's protocol, and mutants of
@@ -425,5 +428,5 @@ clean:
   check-package lint analyze install clean
 .SECONDARY:
 
--include $(shell find $(BUILD) -path $(DEB) -prune -o \
+-include $(shell find $(BUILD) '(' -path $(DEB) -o -path $(BUILD)/roots ')' -prune -o \
   -type f -name '*.d' -print 2>/dev/null)
