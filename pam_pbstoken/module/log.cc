@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pbstoken/module/log.h"
 
+#include <pthread.h>
 #include <security/pam_ext.h>
 #include <syslog.h>
 
 #include <atomic>
+#include <ctime>
 
+#include "pbstoken/module/cancel.h"
 #include "pbstoken/os/clock.h"
 
 namespace pbstoken {
@@ -34,6 +37,54 @@ Field item(const pam_handle_t *pamh, int type) {
   }
   return field.append_escaped(rest);
 }
+
+// syslog(3) has a lock, and fork(2) copies it as it is: a child that was forked
+// while another thread of the host was logging would wait for ever when it
+// logs.  So a fork waits for lines of ours, and for no more than a second: a
+// log daemon that was stopped must not stop the host.  Of this kind of mutex,
+// who does not hold it cannot unlock it.
+constinit pthread_mutex_t the_log = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
+
+void before_fork() {
+  timespec end{};
+  clock_gettime(CLOCK_MONOTONIC, &end);
+  end.tv_sec += 1;
+  static_cast<void>(pthread_mutex_clocklock(&the_log, CLOCK_MONOTONIC, &end));
+}
+
+void after_fork() {
+  static_cast<void>(pthread_mutex_unlock(&the_log));
+}
+
+// Whose it was in the parent, there is only one thread here.
+void after_fork_in_child() {
+  the_log = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
+}
+
+// While a line is logged.
+class NoFork {
+ public:
+  NoFork() {
+    static constinit std::atomic<bool> is_registered = false;
+    if (!is_registered.exchange(true)) {
+      // Never undone: the module stays mapped.
+      static_cast<void>(
+          pthread_atfork(before_fork, after_fork, after_fork_in_child));
+    }
+    is_held_ = pthread_mutex_lock(&the_log) == 0;
+  }
+  NoFork(const NoFork &) = delete;
+  NoFork &operator=(const NoFork &) = delete;
+  ~NoFork() {
+    if (is_held_) {
+      static_cast<void>(pthread_mutex_unlock(&the_log));
+    }
+  }
+
+ private:
+  const NotCancellable while_held_;
+  bool is_held_ = false;
+};
 
 // A busy service with a bad configuration must not flood the log.  Of two
 // threads that come at the same time both may log, or one that has another
@@ -64,6 +115,7 @@ void log_refusal(const pam_handle_t *pamh, std::string_view token_id,
   if (reason.empty()) {
     return;
   }
+  const NoFork meanwhile;
   pam_syslog(pamh, LOG_NOTICE,
              "authentication failure; tokenid=%s rhost=%s tty=%s ruser=%s "
              "reason=%s",
@@ -78,15 +130,18 @@ void log_broken(const pam_handle_t *pamh, const char *what,
   if (error.code == Errc::kBadConfiguration && was_just_logged(text.view())) {
     return;
   }
+  const NoFork meanwhile;
   pam_syslog(pamh, LOG_ERR, "%s: %s", what, text.c_str());
 }
 
 void log_success(const pam_handle_t *pamh, std::string_view token_id) {
+  const NoFork meanwhile;
   pam_syslog(pamh, LOG_INFO, "authenticated; tokenid=%s rhost=%s",
              escaped(token_id).c_str(), item(pamh, PAM_RHOST).c_str());
 }
 
 void log_change(const pam_handle_t *pamh, std::string_view token_id) {
+  const NoFork meanwhile;
   pam_syslog(pamh, LOG_INFO, "secret changed; tokenid=%s rhost=%s",
              escaped(token_id).c_str(), item(pamh, PAM_RHOST).c_str());
 }
@@ -94,6 +149,7 @@ void log_change(const pam_handle_t *pamh, std::string_view token_id) {
 void log_debug(const pam_handle_t *pamh, std::string_view text,
                std::uint64_t duration) {
   constexpr std::uint64_t kNanosecondsPerMicrosecond = 1000;
+  const NoFork meanwhile;
   pam_syslog(pamh, LOG_DEBUG, "%s, %s us", Field(text).c_str(),
              Field().append(duration / kNanosecondsPerMicrosecond).c_str());
 }

@@ -395,12 +395,14 @@ static void write_state(char *text) {
     }
   }
   sigset_t mask;
+  /* Set by libc whenever sigaction(2) is called, and of no effect. */
+  const int restorer = 0x04000000;
   pthread_sigmask(SIG_SETMASK, NULL, &mask);
   for (int number = 1; number < NSIG; ++number) {
     struct sigaction action;
     if (sigaction(number, NULL, &action) == 0) {
       add(text, &used, "\nsignal %d %p %x%s", number,
-          (void *)action.sa_sigaction, (unsigned)action.sa_flags,
+          (void *)action.sa_sigaction, (unsigned)(action.sa_flags & ~restorer),
           sigismember(&mask, number) == 1 ? " blocked" : "");
     }
   }

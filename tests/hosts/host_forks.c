@@ -84,8 +84,7 @@ static atomic_bool done;
 static atomic_int ready;
 
 /* With a handle that was made before: in a child that was forked while another
- * thread was in dlopen(3), which pam_start(3) calls, nobody can call it.  And
- * with the right secret only, which nobody has to log: syslog(3) has a lock. */
+ * thread was in dlopen(3), which pam_start(3) calls, nobody can call it. */
 static pam_handle_t *start_warm(struct dialogue *talk) {
   pam_handle_t *handle = start_dialogue(talk);
   must(handle != NULL);
@@ -93,9 +92,8 @@ static pam_handle_t *start_warm(struct dialogue *talk) {
   return handle;
 }
 
-static void *authenticate_always(void *unused) {
-  (void)unused;
-  struct dialogue talk = {.secret = host.secret, .at_question = NULL};
+static void *authenticate_always(void *secret) {
+  struct dialogue talk = {.secret = secret, .at_question = NULL};
   pam_handle_t *handle = start_warm(&talk);
   ++ready;
   while (!done) {
@@ -106,13 +104,13 @@ static void *authenticate_always(void *unused) {
 }
 
 /* Whatever they held, it is not held in the child. */
-static void fork_while_others_authenticate(void) {
+static void fork_while_others_try(char *secret) {
   enum { kThreads = 3, kForks = 40 };
   pthread_t threads[kThreads];
-  struct dialogue talk = {.secret = host.secret, .at_question = NULL};
+  struct dialogue talk = {.secret = secret, .at_question = NULL};
   pam_handle_t *handle = start_warm(&talk);
   for (int i = 0; i < kThreads; ++i) {
-    must(pthread_create(&threads[i], NULL, authenticate_always, NULL) == 0);
+    must(pthread_create(&threads[i], NULL, authenticate_always, secret) == 0);
   }
   while (ready < kThreads) {
     usleep(100);
@@ -134,6 +132,15 @@ static void fork_while_others_authenticate(void) {
   }
   pam_end(handle, PAM_SUCCESS);
   authenticate();
+}
+
+static void fork_while_others_authenticate(void) {
+  fork_while_others_try(host.secret);
+}
+
+/* Each of them logs, if the service is not quiet, and so does the child. */
+static void fork_while_others_are_refused(void) {
+  fork_while_others_try(host.wrong);
 }
 
 /* A child has a copy of every descriptor of the moment, and nobody waits for
@@ -176,6 +183,7 @@ int main(int argc, char **argv) {
   run_case("fork_in_conversation", NULL, fork_in_conversation);
   run_case("fork_with_a_handle", NULL, fork_between_start_and_authenticate);
   run_case("fork_among_threads", NULL, fork_while_others_authenticate);
+  run_case("fork_among_threads_that_log", NULL, fork_while_others_are_refused);
   run_case("forks_of_other_threads", NULL, authenticate_while_others_fork);
   return end_host();
 }

@@ -41,6 +41,7 @@ install_module() {
   # libpam reads it with every other, and loads what it names.
   service other "auth required $module"
   service host "auth required $module helper=$helper quiet"
+  service host-loud "auth required $module helper=$helper"
   service host-nocache "auth required $module helper=$helper quiet nocache"
 }
 
