@@ -152,7 +152,7 @@ class Cache {
 // A generation that was claimed for a rename, and the attachment it lives in.
 class Cache::WriteClaim {
  public:
-  WriteClaim(ShmAttachment attachment, GenerationClaim claim)
+  WriteClaim(ShmAttachment attachment, const GenerationClaim &claim)
       : attachment_(std::move(attachment)), claim_(claim) {}
 
   // See GenerationClaim.
