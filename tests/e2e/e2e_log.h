@@ -28,7 +28,8 @@ inline int replace_dev(void ** /*state*/) {
   const std::string dev = scratch("dev");
   std::filesystem::create_directory(real);
   std::filesystem::create_directory(dev);
-  if (mount("/dev", real.c_str(), nullptr, MS_BIND, nullptr) != 0) {
+  // With what is mounted in it: in some containers each device is.
+  if (mount("/dev", real.c_str(), nullptr, MS_BIND | MS_REC, nullptr) != 0) {
     return -1;
   }
   for (const char *name : {"null", "full", "zero", "random", "urandom"}) {
@@ -49,7 +50,8 @@ inline int replace_dev(void ** /*state*/) {
 inline int restore_dev(void ** /*state*/) {
   closelog();
   close(the_log);
-  return umount("/dev") == 0 ? umount(scratch("real-dev").c_str()) : -1;
+  return umount("/dev") == 0 ? umount2(scratch("real-dev").c_str(), MNT_DETACH)
+                             : -1;
 }
 
 // What was logged since it was last called.  Ten lines fill the socket's
