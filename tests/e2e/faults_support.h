@@ -154,8 +154,7 @@ class Host {
                                      {.token_id = *parse_token_id(kId),
                                       .stored_hash = kCheapHash,
                                       .secret = kSecret,
-                                      .expected_hash = {}},
-                                     {});
+                                      .expected_hash = {}});
     return written && *written == Outcome::kDone;
   }
 

@@ -116,8 +116,7 @@ bool change(const Scene &scene, std::string_view secret,
                                    {.token_id = *parse_token_id(kId),
                                     .stored_hash = stored,
                                     .secret = secret,
-                                    .expected_hash = expected},
-                                   {});
+                                    .expected_hash = expected});
   return written && *written == Outcome::kDone;
 }
 

@@ -395,9 +395,8 @@ bool is_accepted(const std::string &secret) {
 void rotation_counts_when_it_is_acknowledged(void ** /*state*/) {
   configure("member_rotate = yes\n");
   write_shadow({{kId, kHash}});
-  const Rotated rotated = rotate_as_member([] {
-    assert_text_equal(read_file(kShadow), shadow_of({{kId, kHash}}));
-  });
+  const Rotated rotated = rotate_as_member(
+      [] { assert_text_equal(read_file(kShadow), shadow_of({{kId, kHash}})); });
   assert_true(rotated.reply == Outcome::kDone);
   assert_int_equal(rotated.offered.size(), 36);
   assert_true(is_accepted(rotated.offered));

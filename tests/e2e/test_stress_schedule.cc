@@ -82,8 +82,7 @@ void remove(const Scene &scene) {
                                      {.token_id = *parse_token_id(kId),
                                       .stored_hash = std::nullopt,
                                       .secret = {},
-                                      .expected_hash = std::nullopt},
-                                     {});
+                                      .expected_hash = std::nullopt});
     require(written && *written == Outcome::kDone);
   });
 }

@@ -18,7 +18,8 @@ constexpr std::array<const char *, 5> kToolCommands = {
 constexpr std::array<const char *, 7> kHelperCommands = {
     "generate", "set", "delete", "rotate", "verify", "account", "serve"};
 
-void assert_other_program(const Outcome &outcome, const std::string &message) {
+void assert_other_program(const RunResult &outcome,
+                          const std::string &message) {
   assert_exit(outcome, 2, message);
   assert_text_equal(outcome.out, "");
   assert_text_equal(outcome.err, message + "\n");
@@ -45,7 +46,7 @@ void tool_is_refused_to_all_but_root(void ** /*state*/) {
     const std::string tool = install_tool(mode);
     for (const Person &person : {kStranger, kMember, kAdmin}) {
       for (const char *command : kToolCommands) {
-        const Outcome outcome = run_as(person, tool, {command});
+        const RunResult outcome = run_as(person, tool, {command});
         assert_exit(outcome, 3, command);
         assert_text_equal(outcome.out, "");
         assert_text_equal(outcome.err,
@@ -72,7 +73,7 @@ void tool_is_refused_to_all_but_root(void ** /*state*/) {
 
 void tool_helps_anybody(void ** /*state*/) {
   const std::string tool = install_tool();
-  const Outcome help = run_as(kStranger, tool, {"--help"});
+  const RunResult help = run_as(kStranger, tool, {"--help"});
   assert_exit(help, 0, "--help");
   for (const char *command : kToolCommands) {
     assert_true(help.out.find(std::string("  ") + command + " ") !=
@@ -100,7 +101,7 @@ void tool_usage_error_is_exit_2(void ** /*state*/) {
            {"--store", "../pbs", "status"},
            {"--config", "c", "status"},
            {"--output-format=yaml", "status"}}) {
-    const Outcome outcome = run_tool(arguments);
+    const RunResult outcome = run_tool(arguments);
     assert_exit(outcome, 2, arguments.empty() ? "nothing" : arguments[0]);
     assert_true(outcome.err.starts_with("pbstoken: "));
     assert_text_equal(outcome.out, "");
@@ -124,7 +125,7 @@ void version_is_the_packages(void ** /*state*/) {
 // Texts, and names of functions, but no debug information.
 std::string without_debug_information(const std::string &path) {
   const std::string copy = scratch("stripped");
-  const Outcome outcome =
+  const RunResult outcome =
       run({.path = "/usr/bin/strip",
            .arguments = {"--strip-debug", "-o", copy, path}});
   assert_exit(outcome, 0, "strip");
@@ -149,7 +150,7 @@ void helper_holds_nothing_of_the_tool(void ** /*state*/) {
 }
 
 void tool_needs_libc_alone(void ** /*state*/) {
-  const Outcome outcome =
+  const RunResult outcome =
       run({.path = "/usr/bin/readelf", .arguments = {"-d", "-W", tool_path()}});
   assert_exit(outcome, 0, "readelf");
   std::size_t needed = 0;
@@ -171,7 +172,7 @@ void tool_on_other_uses_of_the_descriptors_prints_nothing_into_files(
     void ** /*state*/) {
   write_shadow({{kId, kHash}});
   for (const char *command : kToolCommands) {
-    const Outcome outcome =
+    const RunResult outcome =
         run({.path = tool_path(), .arguments = {command}, .prepare = [] {
                close_range(0, ~0U, 0);
              }});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Who hashes takes long turns on a processor, so that requests which the cache
-// answers need not wait for the end of one (pbstoken/slice.h).
+// answers need not wait for the end of one (pbstoken/os/sched_slice.h).
 #include <sys/sem.h>
 
 #include <vector>

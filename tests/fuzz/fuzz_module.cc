@@ -338,8 +338,7 @@ class Game {
          .stored_hash = hash.empty() ? std::nullopt
                                      : std::optional<std::string_view>(hash),
          .secret = secret,
-         .expected_hash = {}},
-        {});
+         .expected_hash = {}});
     const bool readable = is_readable(read_again(shadow_));
     shadow_ = read_file(kShadow);
     require(!readable || written, "the writer can write");
