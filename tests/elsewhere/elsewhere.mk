@@ -24,7 +24,7 @@ CROSS_QEMU = qemu-$(or $(EMULATED_$(ARCH)),$(ARCH))
 EMULATED_arm64 = aarch64
 EMULATED_armhf = arm
 # Headers alone are the same for every processor.
-CROSS_PACKAGES = crossbuild-essential-$(ARCH) qemu-user \
+CROSS_PACKAGES = crossbuild-essential-$(ARCH) dpkg-dev qemu-user \
   $(patsubst %,%:$(ARCH),$(filter-out rapidjson-dev,\
   $(filter lib%-dev,$(BUILD_PACKAGES) $(UNIT_TEST_PACKAGES))))
 
