@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "admin/commands.h"
+#include "admin/admin.h"
 #include "commands.h"
 #include "support.h"
 

@@ -9,7 +9,7 @@
 #include <tuple>
 #include <vector>
 
-#include "admin/commands.h"
+#include "admin/admin.h"
 #include "commands.h"
 #include "support.h"
 

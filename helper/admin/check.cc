@@ -11,7 +11,7 @@
 #include <optional>
 #include <utility>
 
-#include "admin/commands.h"
+#include "admin/admin.h"
 #include "admin/problems.h"
 #include "io/command_line.h"
 #include "io/held_signals.h"

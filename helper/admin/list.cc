@@ -4,7 +4,7 @@
 #include <functional>
 #include <optional>
 
-#include "admin/commands.h"
+#include "admin/admin.h"
 #include "admin/report.h"
 #include "io/message.h"
 #include "io/output.h"

@@ -4,7 +4,7 @@
 // what it inherits and confines itself in the same way.
 #include <unistd.h>
 
-#include "admin/commands.h"
+#include "admin/admin.h"
 #include "confine/confinement.h"
 #include "confine/privileges.h"
 #include "confine/session.h"

@@ -4,7 +4,7 @@
 
 #include <array>
 
-#include "admin/commands.h"
+#include "admin/admin.h"
 #include "io/held_signals.h"
 #include "io/message.h"
 #include "io/output.h"

@@ -3,7 +3,7 @@
 
 #include <array>
 
-#include "admin/commands.h"
+#include "admin/admin.h"
 #include "admin/report.h"
 #include "io/message.h"
 #include "io/output.h"

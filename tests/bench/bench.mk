@@ -3,7 +3,6 @@
 # Part of the Makefile: benchmarks.
 
 # What takes its turn beside pam_permit and others; see tests/bench/README.md.
-BENCH_PACKAGES = apache2-utils gnuplot-nox libpam-pwdfile strace valgrind
 BENCH_PARTS = transaction core processes files miss flood memory web
 PARTS = $(BENCH_PARTS)
 bench_parts = $(subst $(comma), ,$(PARTS))
@@ -23,9 +22,6 @@ $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o
 $(BENCH_CORE_PROGRAMS): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(CORE)
 	$(CXX) -pie $(LDFLAGS) -o $@ $< $(CORE) -l:libcrypto.a -lcrypt
 
-bench-packages: service-packages
-	$(call install_packages,$(BENCH_PACKAGES))
-
 bench-programs: all $(BENCH_PROGRAMS)
 
 bench: bench-packages
@@ -38,4 +34,4 @@ bench-compare: bench-packages
 	$(MAKE) bench-programs
 	$(SUDO) tests/scratch tests/bench/count $(BUILD) $(CXX)
 
-.PHONY: bench-packages bench-programs bench bench-compare
+.PHONY: bench-programs bench bench-compare

@@ -19,7 +19,7 @@
 #include <array>
 #include <cerrno>
 
-#include "admin/commands.h"
+#include "admin/admin.h"
 #include "commands.h"
 #include "e2e_pam.h"
 #include "helper_support.h"

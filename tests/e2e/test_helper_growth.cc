@@ -7,7 +7,7 @@
 
 #include <array>
 
-#include "admin/commands.h"
+#include "admin/admin.h"
 #include "admin/problems.h"
 #include "admin/report.h"
 #include "e2e/e2e_faults.h"

@@ -7,7 +7,7 @@
 //
 // The commands run in a child of this program, which has both programs inside
 // but for their main().
-#include "admin/commands.h"
+#include "admin/admin.h"
 #include "caller.h"
 #include "commands.h"
 #include "e2e/e2e_faults.h"

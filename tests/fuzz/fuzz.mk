@@ -5,7 +5,6 @@
 # Fuzzers: tests/fuzz/fuzz_SUBJECT.cc, their seeds and what they once found in
 # tests/fuzz/corpus/SUBJECT, which check replays.  Those that take root, and a
 # namespace, are here by name.
-FUZZ_PACKAGES = clang libclang-rt-dev libsimdjson-dev util-linux
 FUZZ_SECONDS = 60
 FUZZ_SUBJECTS = $(patsubst tests/fuzz/fuzz_%.cc,%,$(wildcard tests/fuzz/fuzz_*.cc))
 FUZZ_AS_ROOT = module
@@ -27,9 +26,6 @@ $(REPLAYS): $(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o \
 fuzzers: $(FUZZERS)
 replays: $(REPLAYS)
 
-fuzz-packages: build-packages
-	$(call install_packages,$(FUZZ_PACKAGES))
-
 # Instrumented and sanitized, in a build of their own, by which no other is
 # slowed down.
 fuzz: fuzz-packages
@@ -40,4 +36,4 @@ fuzz: fuzz-packages
 	  tests/fuzz/run $(BUILD)/fuzz $$subject $(FUZZ_SECONDS) || exit 1; \
 	done
 
-.PHONY: fuzz-packages fuzz fuzzers replays
+.PHONY: fuzz fuzzers replays

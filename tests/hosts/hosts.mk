@@ -3,9 +3,6 @@
 # Part of the Makefile: hosts of all kinds, what is left in them of secrets, and
 # what the time of an answer tells.
 
-HOST_PACKAGES = clang devscripts gcc gdb libc++-dev libc++abi-dev lld llvm \
-  valgrind
-
 # Programs in C, and one in C++ with each of two runtimes, and with both.
 HOSTS = $(BUILD)/tests/hosts
 HOST_CFLAGS = -std=gnu11 -O1 -g -Wall -Wextra -Wshadow $(if $(WERROR),-Werror) \
@@ -73,9 +70,6 @@ $(HOSTS)/timing: tests/hosts/timing.cc $(CORE)
 	$(CXX) -std=c++20 $(HOST_CXXFLAGS) -Iinclude -O2 -o $@ $< $(CORE) \
 	  -l:libcrypto.a
 
-host-packages: test-packages
-	$(call install_packages,$(HOST_PACKAGES))
-
 host-programs: $(HOST_PROGRAMS)
 
 TIMING_SAMPLES = 200000
@@ -98,4 +92,4 @@ hosts: host-packages
 	  $(HOST_TESTS)
 	$(IN_SCRATCH) tests/hosts/cycles $(CYCLES)
 
-.PHONY: host-packages host-programs hosts timing
+.PHONY: host-programs hosts timing

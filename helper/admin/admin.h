@@ -3,8 +3,8 @@
 // to say, complains where something failed, and returns the exit status.
 //
 // This room includes io/, confine/ and write/; nothing includes it.
-#ifndef PBSTOKEN_ADMIN_COMMANDS_H_
-#define PBSTOKEN_ADMIN_COMMANDS_H_
+#ifndef PBSTOKEN_ADMIN_H_
+#define PBSTOKEN_ADMIN_H_
 
 #include "io/command.h"
 
@@ -38,4 +38,4 @@ ExitStatus retire_store(Context *context);
 
 }  // namespace pbstoken
 
-#endif  // PBSTOKEN_ADMIN_COMMANDS_H_
+#endif  // PBSTOKEN_ADMIN_H_

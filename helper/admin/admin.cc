@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "admin/commands.h"
+#include "admin/admin.h"
 
 #include <array>
 

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Part of the Makefile: Debian's packages that a target needs, all in one place,
+# and how they are installed.
+
+# debian/control says what the build takes, one package a line; debhelper's own
+# apart, which `make deb` alone needs, and with <!nocheck> what the tests take.
+# Of a|b, one is enough, and the first that there is.
+build_depends = $(shell sed -n -e 's/ | \([a-z-]*\) .*/|\1/' -e \
+  '/^Build-Depends:/,/^[A-Z]/s/^ \([a-z][^ ,]*\)$(1),\{0,1\}$$/\1/p' \
+  debian/control)
+BUILD_PACKAGES = g++ $(filter-out dh-%,$(call build_depends))
+UNIT_TEST_PACKAGES = $(call build_depends, <!nocheck>)
+# One version, which every release has: no two format alike.
+CLANG_FORMAT = clang-format-19
+DEMO_PACKAGES = pamtester util-linux
+TEST_PACKAGES = $(UNIT_TEST_PACKAGES) bash-completion clang $(CLANG_FORMAT) \
+  clang-tidy cppcheck fail2ban libclang-rt-dev mandoc shellcheck strace systemd \
+  valgrind
+SERVICE_PACKAGES = apache2 curl dovecot-imapd iproute2 libapache2-mod-authnz-pam \
+  libnginx-mod-http-auth-pam nginx openssh-client openssh-server postgresql \
+  sasl2-bin sudo systemd util-linux
+MODEL_PACKAGES = gcc spin
+COVERAGE_PACKAGES = clang libclang-rt-dev llvm
+DEB_PACKAGES = build-essential debhelper lintian $(UNIT_TEST_PACKAGES)
+PACKAGE_TEST_PACKAGES = debootstrap util-linux
+BENCH_PACKAGES = apache2-utils gnuplot-nox libpam-pwdfile strace valgrind
+OTHER_PACKAGES = debootstrap util-linux
+FUZZ_PACKAGES = clang libclang-rt-dev libsimdjson-dev util-linux
+HOST_PACKAGES = clang devscripts gcc gdb libc++-dev libc++abi-dev lld llvm \
+  valgrind
+# Headers alone are the same for every processor.
+CROSS_PACKAGES = crossbuild-essential-$(ARCH) dpkg-dev qemu-user \
+  $(patsubst %,%:$(ARCH),$(filter-out rapidjson-dev,\
+  $(filter lib%-dev,$(BUILD_PACKAGES) $(UNIT_TEST_PACKAGES))))
+
+SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
+
+# Installs what is missing of the packages given, and nothing else; by way of
+# the command given.
+define install_packages
+	@missing=; for package in $(patsubst %,'%',$(1)); do \
+	  dpkg-query -W -f '$${db:Status-Status}\n' \
+	    $$(echo "$$package" | tr '|' ' ') 2>/dev/null | \
+	    grep -qx installed || missing="$$missing $$package"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+	  echo "installing:$$missing"; \
+	  $(SUDO) apt-get update -q && $(SUDO) $(2) env DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -q -y --no-install-recommends \
+	    $$(for package in $$missing; do \
+	      for one in $$(echo "$$package" | tr '|' ' '); do \
+	        ! apt-cache show "$$one" >/dev/null 2>&1 || break; \
+	      done; \
+	      echo "$$one"; \
+	    done); \
+	fi
+endef
+
+build-packages:
+	$(call install_packages,$(BUILD_PACKAGES))
+
+demo-packages:
+	$(call install_packages,$(BUILD_PACKAGES) $(DEMO_PACKAGES))
+
+test-packages:
+	$(call install_packages,$(BUILD_PACKAGES) $(DEMO_PACKAGES) \
+	  $(TEST_PACKAGES) $(FUZZ_PACKAGES))
+
+bench-packages: service-packages
+	$(call install_packages,$(BENCH_PACKAGES))
+
+other-packages:
+	$(call install_packages,$(OTHER_PACKAGES))
+
+fuzz-packages: build-packages
+	$(call install_packages,$(FUZZ_PACKAGES))
+
+host-packages: test-packages
+	$(call install_packages,$(HOST_PACKAGES))
+
+model-packages:
+	$(call install_packages,$(MODEL_PACKAGES))
+
+coverage-packages: test-packages
+	$(call install_packages,$(COVERAGE_PACKAGES))
+
+service-packages: build-packages
+	$(call install_packages,$(SERVICE_PACKAGES),tests/services/unstarted)
+
+deb-packages:
+	$(call install_packages,$(BUILD_PACKAGES) $(DEB_PACKAGES))
+
+package-test-packages:
+	$(call install_packages,$(PACKAGE_TEST_PACKAGES))
+
+cross-packages: build-packages
+	dpkg --print-foreign-architectures | grep -qx $(ARCH) || \
+	  { $(SUDO) dpkg --add-architecture $(ARCH) && $(SUDO) apt-get update -q; }
+	$(call install_packages,$(CROSS_PACKAGES))
+
+.PHONY: build-packages demo-packages test-packages bench-packages \
+  other-packages fuzz-packages host-packages model-packages \
+  coverage-packages service-packages deb-packages package-test-packages \
+  cross-packages
