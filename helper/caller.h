@@ -5,7 +5,7 @@
 //   root (real uid 0)   every command
 //   admin_group         every command but `serve`
 //   verify_group        verify, account; rotate, if the store has member_rotate
-//   anybody else        none
+//   all others          none
 //
 // What counts are the groups that the calling process has, not the members that
 // /etc/group lists.
@@ -46,7 +46,7 @@ Client client_of(const Caller &caller, std::string_view remote_host);
 // decides what is read as root.
 bool may_name_configuration(const Caller &caller);
 
-// Whether the caller may give this command; nobody may where `entry` is null. A
+// Whether the caller may give this command; without an entry no caller may. A
 // group that /etc/group does not know has no members; an error if that cannot
 // be told.
 Result<bool> permits(const Caller &caller, const Store &store,

@@ -62,7 +62,7 @@ bool print_new_token(const void *context) {
 }
 
 // Hands a new secret to the caller.  Neither a place of the gate nor a lock is
-// held meanwhile, so a caller that takes its time holds up nobody else.  The
+// held meanwhile, so a slow caller does not hold up others.  The
 // secret counts only if the command then ends with 0 or 7.
 Result<void> deliver(const Context &context, const Secret &secret) {
   if (context.line.replies) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// pbstoken-helper: it is installed setuid root, so anybody may start it, with
-// anything.  The functions are the steps of a checklist, the last one first;
-// nothing above a line may depend on what that line establishes.
+// pbstoken-helper: it is installed setuid root, so every user may start it,
+// with any input.  The functions are the steps of a checklist, the last one
+// first; nothing above a line may depend on what that line establishes.
 #include <unistd.h>
 
 #include <optional>
@@ -110,7 +110,7 @@ ExitStatus answer(const Caller &caller, const CommandLine &line,
     return act(caller, *entry, line, *store, *brought);
   }
   // The process is still in the caller's session: a terminal stops one that
-  // asks from the background, and holds up nobody by it.
+  // asks from the background, and holds up no other process by it.
   const auto secret =
       line.replies ? receive_secret(*entry) : read_secret(entry->secret);
   if (!secret) {

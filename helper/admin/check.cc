@@ -57,7 +57,7 @@ void check_users(const UserCfg &cfg, const PathText &path, Problems *problems) {
   }
 }
 
-// That it is missing is no problem: then nobody but root@pam is known.
+// That it is missing is no problem: then only root@pam is known.
 void check_user_cfg(const PathText &path, AccessCheck *access,
                     Problems *problems) {
   if (path.empty()) {
@@ -191,7 +191,7 @@ void add_holder(const Store &store, const UniqueFd &lock, Problems *problems) {
 // lock: the lock file, open for reading, or none.  It is held, together with
 // other readers, while the directories are looked through.
 void check_lock(const Store &store, const UniqueFd &lock, Problems *problems) {
-  // Nobody stops or ends the process while it holds the lock.
+  // No signal stops or ends the process while it holds the lock.
   const HeldSignals signals;
   const Locked locked = lock ? lock_for_reading(lock) : Locked::kYes;
   if (locked == Locked::kFailed) {
@@ -225,7 +225,7 @@ FixedText<16> name_of(key_t key) {
   return name;
 }
 
-// Whether the segment went between two calls: somebody has flushed it.
+// Whether the segment went between two calls: another process has flushed it.
 bool is_gone(int error) {
   return error == EIDRM || error == EINVAL;
 }
@@ -238,7 +238,7 @@ void check_readers(const Store &store, const ipc_perm &owner,
   if ((owner.mode & S_IRGRP) == 0 || owner.gid == 0) {
     return;
   }
-  // A default verify_group that /etc does not know is nobody.
+  // A default verify_group that /etc does not know has no members.
   const auto group = store.verify_group.is_nobody()
                          ? Result<gid_t>(gid_t{0})
                          : group_id(store.verify_group);
@@ -277,7 +277,7 @@ const char *problem_in(const Store &store, const ShmAttachment &attached) {
 }
 
 // In the problems the segment is named by its key, as shm:0x12345678.  That
-// there is none is no problem.
+// it is missing is no problem.
 void check_segment(const Store &store, Problems *problems) {
   const auto name = name_of(store.shm_key);
   const auto id = find_segment_id(store);

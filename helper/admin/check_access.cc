@@ -106,7 +106,7 @@ void AccessCheck::check_directories(const PathText &path) {
 void AccessCheck::check_directory(std::string_view path,
                                   const struct stat &status) {
   check_owner(path, status);
-  // In a sticky directory nobody replaces files of others.
+  // In a sticky directory users do not replace files of others.
   if ((status.st_mode & S_ISVTX) != 0) {
     return;
   }

@@ -62,7 +62,7 @@ ExitStatus serve_root(int argc, char **argv) {
   if (!line) {
     return give_up(ExitStatus::kUsage, line.error());
   }
-  // Both are asked, so that a setuid bit that somebody has set opens nothing.
+  // Both are asked, so that a setuid bit set by mistake opens nothing.
   if (getuid() != 0 || geteuid() != 0) {
     complain("not permitted: only root may run this program");
     return ExitStatus::kNotPermitted;

@@ -39,7 +39,7 @@ Result<void> remove_semaphores(key_t key) {
   return {};
 }
 
-// What a store has in the kernel beside the segment.  Nobody has to be told
+// What a store has in the kernel beside the segment.  No process has to be told
 // that one of these goes: a process that misses it makes it anew.
 struct IpcObject {
   std::string_view name;

@@ -181,8 +181,8 @@ void remove_planted_semaphores(key_t key) {
 }
 
 // Removes the segments and semaphores under the store's keys that neither
-// belong to root nor were made by it: nobody has a use for them.  That takes
-// CAP_SYS_ADMIN.  Those that are root's the cache and the gate judge and
+// belong to root nor were made by it: no program has a use for them.  That
+// takes CAP_SYS_ADMIN.  Those that are root's the cache and the gate judge and
 // replace by themselves.
 void remove_planted(const Store &store) {
   remove_planted_memory(store.shm_key);

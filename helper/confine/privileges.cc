@@ -76,7 +76,7 @@ Error badly_installed(const char *why) {
 
 // With file capabilities on top of the setuid bit it would be root with nothing
 // but those, and with them instead of it not root at all; either way calls fail
-// where nobody expects it.
+// where the caller does not expect it.
 Result<void> refuse_file_capabilities() {
   if (getxattr(kProgram, "security.capability", nullptr, 0) >= 0) {
     return badly_installed("it has file capabilities");
@@ -152,7 +152,7 @@ bool reset(const Limit &limit) {
 }
 
 // Raises every limit as far as it goes, but for a few that have no use here and
-// go down.  There is no core dump, and nobody traces the process.
+// go down.  There is no core dump, and no other process traces it.
 Result<void> reset_limits() {
   for (const Limit &limit : kLimits) {
     if (!reset(limit)) {
@@ -165,7 +165,7 @@ Result<void> reset_limits() {
   return {};
 }
 
-// Gives the process the processors, memory, disk and timers of one that nobody
+// Gives the process the processors, memory, disk and timers of one that no user
 // slows down.  What the kernel or a container does not allow stays as it is:
 // then the program is slow, and no less safe.
 void reset_scheduling() {

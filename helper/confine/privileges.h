@@ -16,7 +16,7 @@ Result<void> shed_inheritance();
 // Makes the process root's for good, with all three ids and no supplementary
 // group, and with limits and priorities that are not the caller's.  kUnsafe
 // unless the program is installed as it must be: it has no file capabilities,
-// and if the caller is not root, it is setuid root and nobody but root may
+// and if the caller is not root, it is setuid root and only root may
 // change it.
 Result<void> become_root();
 

@@ -4,10 +4,10 @@
 // process of root needs just one of those, such as a connection to the service
 // manager, to be all of root again, wherever Landlock keeps it from files.
 //
-// A call that is not listed kills.  Nobody has tested the way that led there,
-// and an errno would let whoever forced it try the next one; the writer's
-// protocol stands being killed anywhere.  The lists have what glibc may call
-// instead of what it calls today.
+// A call that is not listed kills.  The way that led there was never tested,
+// and an errno would let the attacker that forced it try the next one; the
+// writer's protocol stands being killed anywhere.  The lists have what glibc
+// may call instead of what it calls today.
 #include "confine/seccomp.h"
 
 #include <linux/audit.h>
@@ -29,7 +29,7 @@ namespace pbstoken {
 namespace {
 
 #if defined(__x86_64__)
-// The calls of x32 have another bit set, and so are none of those listed.
+// The calls of x32 have another bit set, and so are not those listed.
 constexpr std::uint32_t kArchitecture = AUDIT_ARCH_X86_64;
 constexpr std::array kOwnCalls = {
     SYS_access,   SYS_getdents, SYS_lstat, SYS_open, SYS_pipe,   SYS_poll,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A program's commands: one table for pbstoken-helper and one for pbstoken.
 //
-// The table says of each command what it takes, who may give it, how far it
-// reaches and which function it runs.  A command that a program's table does
-// not have is nobody's.
+// The table says of each command what it takes, which users may give it, how
+// far it reaches and which function it runs.  A command that a program's table
+// does not have is refused.
 //
 // This room includes headers of the core only.
 #ifndef PBSTOKEN_COMMAND_H_
@@ -75,7 +75,7 @@ enum class Operand : std::uint8_t {
   kWritableId  // a token id that upstream would take back, see kMaxWrittenId
 };
 
-// Who may give a command; root may give each.
+// The users that may give a command; root may give each.
 enum class Users : std::uint8_t {
   kRoot,
   kAdmins,    // members of admin_group, too
@@ -105,7 +105,7 @@ struct CommandEntry {
   ExitStatus (*run)(Context *context);
 };
 
-// A name that another program has, and what to tell the caller who gives it.
+// A name that another program has, and what to tell the caller that gives it.
 struct CommandElsewhere {
   std::string_view name;
   const char *what;

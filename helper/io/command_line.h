@@ -15,7 +15,7 @@ namespace pbstoken {
 // Where the configuration of the line's store is.
 PathText configuration_of(const CommandLine &line);
 
-// Returns an error whose text says which argument is wrong.  With --help or
+// Returns an error that says which argument is wrong.  With --help or
 // --version `about` says so, and the rest of the line is not looked at.
 Result<CommandLine> parse_command_line(const Program &program, int argc,
                                        char **argv);

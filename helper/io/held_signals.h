@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// HeldSignals: for as long as it lives no signal that somebody sends ends or
+// HeldSignals: for as long as it lives no signal from another process ends or
 // stops the process, SIGKILL and SIGSTOP apart; what came meanwhile takes
 // effect afterwards.
 #ifndef PBSTOKEN_HELD_SIGNALS_H_
@@ -22,7 +22,7 @@ class HeldSignals {
   HeldSignals &operator=(const HeldSignals &) = delete;
   ~HeldSignals() { sigprocmask(SIG_SETMASK, &before_, nullptr); }
 
-  // The signals by which somebody asks for an end.
+  // The signals that ask for an end.
   [[nodiscard]] static sigset_t end_signals() {
     sigset_t set{};
     sigemptyset(&set);

@@ -32,7 +32,7 @@ bool write_all(int fd, std::string_view text) {
 void complain(std::string_view text) {
   FixedText<700> line(program_name);
   line.append(": ").append(text).append("\n");
-  // If standard error is gone there is nobody to tell; the exit status stands.
+  // Without standard error the exit status alone tells.
   static_cast<void>(write_all(STDERR_FILENO, line.view()));
 }
 

@@ -92,7 +92,7 @@ bool print_fields(std::span<const Field> fields, OutputFormat format) {
 }
 
 bool print(std::string_view text) {
-  // A pipe that nobody reads is no reason to stay for ever.
+  // A pipe without a reader is no reason to stay for ever.
   pollfd standard_output = {
       .fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
   const int ready = poll(&standard_output, 1, kPatience);

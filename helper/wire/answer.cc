@@ -39,7 +39,7 @@ ExitStatus send_answer(Outcome outcome, std::string_view text) {
 }
 
 ExitStatus send_answer(const Error &error) {
-  // Standard error is for a person who has started the helper by hand.
+  // Standard error is for a person at a terminal.
   complain(error);
   return send_answer(outcome_of(error), describe(error).view());
 }

@@ -112,7 +112,7 @@ Error broken(const char *why) {
   return plain_error(Errc::kMalformed, "cannot read the request", {}, why);
 }
 
-// At most size bytes more; an error if there are none.
+// Reads at most size bytes more; the end of the input is an error.
 Result<void> receive_some(std::size_t size, std::uint64_t deadline,
                           Buffer *out) {
   if (!wait_until(deadline, STDIN_FILENO, POLLIN)) {

@@ -21,7 +21,8 @@ struct Request {
 };
 
 // The size of the body that follows a head of kRequestHead bytes; kMalformed if
-// it is none, of another version, or announces more than kMaxRequestBody.
+// it is not a head, is of another version, or announces more than
+// kMaxRequestBody.
 Result<std::size_t> parse_request_head(std::string_view head);
 
 // kMalformed unless it is a request to the last byte: one of the three

@@ -18,7 +18,7 @@ namespace pbstoken {
 
 namespace {
 
-// The default action of a signal that nobody blocks ends the child, wherever
+// The default action of a signal that is not blocked ends the child, wherever
 // it waits, unless it is in a state that even SIGKILL does not end.
 bool set_alarm(unsigned seconds) {
   sigset_t alarm{};
@@ -70,7 +70,7 @@ int read_answer(int answer_pipe, std::uint64_t child_end,
         static_cast<ssize_t>(sizeof(answer))) {
       return answer;
     }
-    // It has been ended by its alarm, or by somebody else.
+    // It has been ended by its alarm, or by another process.
     return boottime_now() >= child_end ? ETIMEDOUT : EPIPE;
   }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A call that may block for ever, for one who must not: it writes to what the
-// caller of the program has made standard output, and that may be a pipe that
-// is kept full, a terminal that is stopped, a file of its own file system.
+// A call that may block for ever, in a program that must not: it writes to what
+// the caller of the program has made standard output, and that may be a pipe
+// that is kept full, a terminal that is stopped, a file of its own file system.
 #ifndef PBSTOKEN_BOUNDED_CALL_H_
 #define PBSTOKEN_BOUNDED_CALL_H_
 

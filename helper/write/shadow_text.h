@@ -20,10 +20,11 @@ struct ChangedText {
   std::size_t old_members = 0;  // of the token's name, with any value
 };
 
-// `text` is the whole file; null if there is none.  Every member of the decoded
-// name goes; one with stored_hash, if given, is added at the end.  The others
-// keep their place and their bytes; white space between members is dropped, as
-// upstream writes none.  kMalformed, with line and column, if it is not JSON.
+// `text` is the whole file; null if the file is missing.  Every member of the
+// decoded name goes; one with stored_hash, if given, is added at the end.  The
+// others keep their place and their bytes; white space between members is
+// dropped, as upstream writes none.  kMalformed, with line and column, if it is
+// not JSON.
 Result<ChangedText> change_shadow_text(
     const Buffer *text, const PathText &path, std::string_view token_id,
     std::optional<std::string_view> stored_hash);

@@ -21,7 +21,7 @@ namespace pbstoken {
 
 namespace {
 
-// Of somebody who edits the file by hand, without the lock, again and again.
+// Another process may change the file without the lock, again and again.
 constexpr int kMaxRounds = 100;
 
 // What stands there before the change.
@@ -161,13 +161,13 @@ class Writer {
       return claim.error();
     }
     const auto renamed = temporary->rename_into_place();
-    // Also for whoever left the number that was taken over: he may have died
+    // Also for the writer whose claim was taken over: it may have died
     // between his rename and this.
     if (renamed || (*claim && (*claim)->took_over())) {
       announced_ = static_cast<bool>(bump_version_word(store_.version_cache));
     }
-    // Nobody takes over while we hold the lock, unless somebody has exchanged
-    // the lock file under us.
+    // No process takes over while this one holds the lock, unless one has
+    // exchanged the lock file under us.
     if (*claim && !(*claim)->end()) {
       taken_over_ = true;
     }
@@ -186,7 +186,7 @@ class Writer {
   bool taken_over_ = false;  // the generation was not ours any more
 };
 
-// Step 8.  Nothing depends on it: who finds the cache out of force renews it.
+// Step 7.  Nothing depends on it: the next process renews the cache otherwise.
 void renew_cache(Cache *cache, const Change &change, const FileLock &lock) {
   const auto snapshot = cache->renew(lock);
   if (snapshot && change.stored_hash &&
@@ -204,8 +204,8 @@ Result<Outcome> write_token(const Store &store, Cache *cache,
   if (!lock) {
     return lock.error();
   }
-  // Somebody's Ctrl-C must leave no temporary file, no odd generation, and no
-  // change without its exit status; and nobody stops who holds the lock.
+  // Ctrl-C must leave no temporary file, no unfinished claim, and no change
+  // without its exit status; and no signal stops the holder of the lock.
   const HeldSignals signals;
   const auto place = open_place(store.token_shadow);
   if (!place) {
