@@ -129,7 +129,7 @@ class Scene {
                            .stored_hash = stored,
                            .secret = secret,
                            .expected_hash = {}};
-    const auto written = write_token(store, &cache, change, {});
+    const auto written = write_token(store, &cache, change);
     return written && *written == Outcome::kDone;
   }
 

@@ -121,7 +121,7 @@ class Rotation {
       what.expected_hash = hash(number - 1);
     }
     progress_->begun = number;
-    const auto written = write_token(store_, &cache, what, {});
+    const auto written = write_token(store_, &cache, what);
     progress_->done = number;
     return written && *written == Outcome::kDone;
   }

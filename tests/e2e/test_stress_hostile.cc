@@ -598,7 +598,7 @@ void verify_beside_damage_to_everything_is_right(void **state) {
                                .stored_hash = hashes()[number],
                                .secret = secret,
                                .expected_hash = {}};
-        const auto written = write_token(scene.store, &cache, change, {});
+        const auto written = write_token(scene.store, &cache, change);
         return written &&
                (*written == Outcome::kDone || *written == Outcome::kTakenOver);
       });
