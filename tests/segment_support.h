@@ -14,17 +14,11 @@
 
 namespace pbstoken::testing {
 
-inline const PathText kShadowPath("/etc/proxmox-backup/token.shadow");
-inline const PathText kUserCfgPath("/etc/proxmox-backup/user.cfg");
-
-inline SegmentOrigin origin_for(std::string_view path) {
-  SegmentOrigin origin{};
-  origin.directory_device = 1;
-  origin.directory_inode = 2;
-  origin.time_namespace = 3;
-  std::memcpy(origin.path.data(), path.data(), path.size());
-  return origin;
-}
+constexpr View kView = {.directory_device = 1, .directory_inode = 2, .name = 3};
+constexpr Subject kSecretsSubject = {Kind::kSecrets, kView};
+constexpr Subject kAccountsSubject = {Kind::kAccounts, kView};
+constexpr SegmentOrigin kOrigin = {
+    .lock_device = 4, .lock_inode = 5, .time_namespace = 6};
 
 // A token whose secret somebody has verified, or has not.
 struct Claimant {
@@ -37,16 +31,17 @@ struct Claimant {
 // Owned by a fixture: a failed assertion longjmps past destructors.
 class MemorySegment {
  public:
-  explicit MemorySegment(std::uint32_t slots = 64)
-      : shape_(SegmentShape::for_slots(slots)),
+  explicit MemorySegment(std::uint32_t slots = 64,
+                         const Subject &subject = kSecretsSubject)
+      : subject_(subject),
+        shape_(SegmentShape::for_slots(slots, subject.kind)),
         address_(static_cast<std::byte *>(
             std::aligned_alloc(kSlotsOffset, whole_pages(size())))) {
     if (address_ == nullptr) {
       std::abort();
     }
     std::memset(address_, 0, size());
-    if (!WritableSegment::format(
-            address_, shape_, origin_for(kShadowPath.view()), kUserCfgPath)) {
+    if (!WritableSegment::format(address_, shape_, subject_, kOrigin)) {
       std::abort();
     }
   }
@@ -63,10 +58,10 @@ class MemorySegment {
   }
 
   [[nodiscard]] Segment view() const {
-    return *Segment::open(address_, size(), kShadowPath);
+    return *Segment::open(address_, size(), subject_);
   }
   [[nodiscard]] WritableSegment open() const {
-    return *WritableSegment::open(address_, size(), kShadowPath);
+    return *WritableSegment::open(address_, size(), subject_);
   }
 
   // The matches' slots, the mismatches', and both.
@@ -79,8 +74,8 @@ class MemorySegment {
             (shape_.match_buckets + shape_.mismatch_buckets) * kWays};
   }
   [[nodiscard]] std::span<AccountSlot> accounts() const {
-    return {reinterpret_cast<AccountSlot *>(slots().data() + slots().size()),
-            shape_.account_buckets * kWays};
+    return {reinterpret_cast<AccountSlot *>(address_ + kSlotsOffset),
+            shape_.match_buckets * kWays};
   }
 
   void insert(const Claimant &known, std::uint64_t generation) const {
@@ -123,12 +118,23 @@ class MemorySegment {
     return (size + kSlotsOffset - 1) / kSlotsOffset * kSlotsOffset;
   }
 
+  Subject subject_;
   SegmentShape shape_;
   std::byte *address_;
 };
 
 inline int make_segment(void **state) {
   *state = new MemorySegment;
+  return 0;
+}
+
+inline int make_accounts(void **state) {
+  *state = new MemorySegment(64, kAccountsSubject);
+  return 0;
+}
+
+inline int make_smallest_accounts(void **state) {
+  *state = new MemorySegment(kWays, kAccountsSubject);
   return 0;
 }
 
@@ -155,6 +161,14 @@ inline const MemorySegment &segment_in(void **state) {
 #define with_smallest_segment(test)                                         \
   cmocka_unit_test_setup_teardown(test,                                     \
                                   pbstoken::testing::make_smallest_segment, \
+                                  pbstoken::testing::remove_segment)
+
+#define with_accounts(test)                                               \
+  cmocka_unit_test_setup_teardown(test, pbstoken::testing::make_accounts, \
+                                  pbstoken::testing::remove_segment)
+#define with_smallest_accounts(test)                                         \
+  cmocka_unit_test_setup_teardown(test,                                      \
+                                  pbstoken::testing::make_smallest_accounts, \
                                   pbstoken::testing::remove_segment)
 
 #endif  // PBSTOKEN_TESTS_SEGMENT_SUPPORT_H_

@@ -15,9 +15,7 @@ namespace pbstoken {
 namespace {
 
 using testing::Claimant;
-using testing::kShadowPath;
 using testing::MemorySegment;
-using testing::origin_for;
 using testing::segment_in;
 
 const std::string kId = "john@pbs!client1";
@@ -30,12 +28,14 @@ const Claimant kMatch = {kId, kSecret, kStored, Fact::kMatch};
 const Claimant kMismatch = {kId, kOldSecret, kStored, Fact::kMismatch};
 const Claimant kOldMatch = {kId, kOldSecret, kOldStored, Fact::kMatch};
 
-void format_is_born_odd_with_a_key_of_its_own(void **state) {
+void format_is_born_claimed_with_a_key_of_its_own(void **state) {
   const MemorySegment &first = segment_in(state);
   const MemorySegment second;
   assert_true(first.view().generation() == kBorn);
   assert_false(first.header()->key == second.header()->key);
   assert_false(first.header()->key == HmacKeyBytes{});
+  assert_true(first.view().instance() != second.view().instance());
+  assert_true(first.view().origin() == testing::kOrigin);
   assert_int_equal(first.view().slots(), 64);
   assert_int_equal(first.view().slots_in_force(kNeverInForce), 0);
 }
@@ -56,10 +56,13 @@ void for_slots_rounds_up_to_whole_buckets(void ** /*state*/) {
     const SegmentShape shape = SegmentShape::for_slots(expected.slots);
     assert_true(shape.match_buckets == expected.match_buckets);
     assert_true(shape.mismatch_buckets == expected.mismatch_buckets);
-    assert_true(shape.account_buckets == expected.match_buckets);
-    assert_true(shape.size() == kSlotsOffset + (2 * expected.match_buckets +
+    assert_true(shape.size() == kSlotsOffset + (expected.match_buckets +
                                                 expected.mismatch_buckets) *
                                                    sizeof(Bucket));
+    const auto accounts =
+        SegmentShape::for_slots(expected.slots, Kind::kAccounts);
+    assert_true(accounts.match_buckets == expected.match_buckets);
+    assert_true(accounts.mismatch_buckets == 0);
   }
 }
 
@@ -224,13 +227,13 @@ void insert_same_mismatch_again_takes_no_other_slot(void **state) {
 
 void insert_into_full_bucket_takes_what_is_out_of_force_first(void **state) {
   const MemorySegment &segment = segment_in(state);
-  *segment.open().generation_word() = 4;
+  *segment.open().generation_words().word = 4;
   std::vector<Claimant> known;
   for (std::size_t i = 0; i < kWays + kWays / 2; ++i) {
     known.push_back(
         {"u" + std::to_string(i) + "@pbs!t", kSecret, kStored, Fact::kMatch});
   }
-  *segment.open().generation_word() = 4;
+  *segment.open().generation_words().word = 4;
   // Eight fill the bucket, the first four of them are bound anew.
   for (std::size_t i = 0; i < kWays; ++i) {
     segment.insert(known[i], 2);
@@ -329,7 +332,7 @@ void insert_flood_of_mismatches_evicts_no_match(void **state) {
 
 void insert_late_leaves_what_is_in_force(void **state) {
   const MemorySegment &segment = segment_in(state);
-  *segment.open().generation_word() = 6;
+  *segment.open().generation_words().word = 6;
   segment.insert(kMatch, 6);
   for (const std::uint64_t late : {std::uint64_t{4}, kNeverInForce}) {
     segment.insert(kOldMatch, late);
@@ -343,7 +346,7 @@ void insert_late_leaves_what_is_in_force(void **state) {
 
 void insert_over_what_is_out_of_force_replaces_it(void **state) {
   const MemorySegment &segment = segment_in(state);
-  *segment.open().generation_word() = 8;
+  *segment.open().generation_words().word = 8;
   segment.insert(kMatch, 6);
   segment.insert(kOldMatch, 4);  // late, too, but nothing in force is lost
   assert_true(segment.fact(kOldMatch) == Fact::kMatch);
@@ -453,31 +456,20 @@ void slots_in_force_counts_matches_of_one_generation(void **state) {
 
 // --- whose it is, and what it holds
 
-void open_for_another_file_is_refused(void **state) {
+void open_about_another_subject_is_refused(void **state) {
   const MemorySegment &segment = segment_in(state);
-  const std::string path(kShadowPath.view());
-  for (const std::string &other :
-       {path + "x", path.substr(0, path.size() - 1), std::string(),
-        std::string("/"), std::string("/etc/proxmox-backup/token.shadox"),
-        std::string(kMaxPath, 'x')}) {
+  const Subject right = testing::kSecretsSubject;
+  assert_true(
+      Segment::open(segment.address(), segment.size(), right).has_value());
+  std::array<Subject, 4> others = {right, right, right, right};
+  others[0].kind = Kind::kAccounts;
+  others[1].view.directory_device += 1;
+  others[2].view.directory_inode += 1;
+  others[3].view.name += 1;
+  for (const Subject &other : others) {
     assert_false(
-        Segment::open(segment.address(), segment.size(), PathText(other))
-            .has_value());
+        Segment::open(segment.address(), segment.size(), other).has_value());
   }
-}
-
-void was_made_for_each_part_of_the_origin_counts(void **state) {
-  const Segment segment = segment_in(state).view();
-  const SegmentOrigin right = origin_for(kShadowPath.view());
-  assert_true(segment.was_made_for(right));
-  for (std::uint64_t SegmentOrigin::*word :
-       {&SegmentOrigin::directory_device, &SegmentOrigin::directory_inode,
-        &SegmentOrigin::time_namespace}) {
-    SegmentOrigin other = right;
-    other.*word += 1;
-    assert_false(segment.was_made_for(other));
-  }
-  assert_false(segment.was_made_for(origin_for("/other/token.shadow")));
 }
 
 void insert_leaves_no_secret_and_no_stored_hash(void **state) {
@@ -500,7 +492,7 @@ void insert_leaves_no_secret_and_no_stored_hash(void **state) {
 int main() {
   using namespace pbstoken;
   const CMUnitTest tests[] = {
-      with_segment(format_is_born_odd_with_a_key_of_its_own),
+      with_segment(format_is_born_claimed_with_a_key_of_its_own),
       cmocka_unit_test(for_slots_rounds_up_to_whole_buckets),
       with_segment(find_what_was_inserted_is_found),
       with_segment(find_in_an_empty_segment_misses),
@@ -527,8 +519,7 @@ int main() {
       with_segment(rebind_one_fact_alone_puts_it_in_force),
       with_segment(rebind_duplicate_names_last_one_counts),
       with_segment(slots_in_force_counts_matches_of_one_generation),
-      with_segment(open_for_another_file_is_refused),
-      with_segment(was_made_for_each_part_of_the_origin_counts),
+      with_segment(open_about_another_subject_is_refused),
       with_segment(insert_leaves_no_secret_and_no_stored_hash),
   };
   return cmocka_run_group_tests_name("segment", tests, nullptr, nullptr);

@@ -11,7 +11,6 @@
 namespace pbstoken {
 namespace {
 
-using testing::kUserCfgPath;
 using testing::MemorySegment;
 using testing::segment_in;
 
@@ -110,7 +109,7 @@ void account_mixed_of_two_is_one_of_them_or_none(void **state) {
 
 void account_inserted_late_leaves_what_is_newer(void **state) {
   const MemorySegment &segment = segment_in(state);
-  *segment.open().generation_word(Watched::kUserCfg) = 6;
+  *segment.open().generation_words().word = 6;
   segment.open().insert_account(kId, kDisabled, 6);
   segment.open().insert_account(kId, kUntil, 4);
   assert_true(segment.view().find_account(kId, 6) == kDisabled);
@@ -160,33 +159,17 @@ void account_behind_a_gap_is_inserted_into_it(void **state) {
   assert_true(segment.view().find_account(kId, 6) == kUntil);
 }
 
-void accounts_have_a_generation_and_a_stamp_of_their_own(void **state) {
+// One of accounts is no segment of secrets, and says nothing to who asks it as
+// one.
+void accounts_are_not_secrets(void **state) {
   const MemorySegment &segment = segment_in(state);
-  WritableSegment writing = segment.open();
-  assert_true(segment.view().generation(Watched::kUserCfg) == kBorn);
-  *writing.generation_word(Watched::kUserCfg) = 8;
-  assert_true(segment.view().generation(Watched::kUserCfg) == 8);
-  assert_true(segment.view().generation() == kBorn);
-  Stamp stamp{};
-  stamp.generation = 8;
-  stamp.time = 5;
-  writing.set_stamp(stamp, Watched::kUserCfg);
-  assert_true(segment.view().stamp(Watched::kUserCfg) == stamp);
-  assert_false(segment.view().stamp().has_value());
-  // Nor is one good for the other file.
-  segment.header()->stamps[0] = segment.header()->stamps[1];
-  assert_false(segment.view().stamp().has_value());
-}
-
-void accounts_are_those_of_one_user_cfg(void **state) {
-  const MemorySegment &segment = segment_in(state);
-  assert_true(segment.view().has_accounts_of(kUserCfgPath));
-  for (const char *other : {"", "/", "/etc/proxmox-backup/user.cf",
-                            "/etc/proxmox-backup/user.cfg2", "/user.cfg"}) {
-    assert_false(segment.view().has_accounts_of(PathText(other)));
-  }
-  segment.header()->user_cfg.fill('x');
-  assert_false(segment.view().has_accounts_of(kUserCfgPath));
+  assert_false(
+      Segment::open(segment.address(), segment.size(), testing::kSecretsSubject)
+          .has_value());
+  segment.header()->prefix.kind = static_cast<std::uint64_t>(Kind::kSecrets);
+  assert_false(
+      Segment::open(segment.address(), segment.size(), testing::kSecretsSubject)
+          .has_value());
 }
 
 }  // namespace
@@ -195,17 +178,16 @@ void accounts_are_those_of_one_user_cfg(void **state) {
 int main() {
   using namespace pbstoken;
   const CMUnitTest tests[] = {
-      with_segment(account_that_was_inserted_is_found),
-      with_segment(account_of_another_token_or_generation_is_not_found),
-      with_smallest_segment(account_slot_moved_to_another_token_is_not_found),
-      with_segment(account_with_any_word_changed_is_not_found),
-      with_segment(account_mixed_of_two_is_one_of_them_or_none),
-      with_segment(account_inserted_late_leaves_what_is_newer),
-      with_segment(rebind_account_changes_only_what_has_a_slot),
-      with_smallest_segment(accounts_beyond_the_ways_push_out_the_oldest),
-      with_smallest_segment(account_behind_a_gap_is_inserted_into_it),
-      with_segment(accounts_have_a_generation_and_a_stamp_of_their_own),
-      with_segment(accounts_are_those_of_one_user_cfg),
+      with_accounts(account_that_was_inserted_is_found),
+      with_accounts(account_of_another_token_or_generation_is_not_found),
+      with_smallest_accounts(account_slot_moved_to_another_token_is_not_found),
+      with_accounts(account_with_any_word_changed_is_not_found),
+      with_accounts(account_mixed_of_two_is_one_of_them_or_none),
+      with_accounts(account_inserted_late_leaves_what_is_newer),
+      with_accounts(rebind_account_changes_only_what_has_a_slot),
+      with_smallest_accounts(accounts_beyond_the_ways_push_out_the_oldest),
+      with_smallest_accounts(account_behind_a_gap_is_inserted_into_it),
+      with_accounts(accounts_are_not_secrets),
   };
   return cmocka_run_group_tests_name("segment_account", tests, nullptr,
                                      nullptr);

@@ -69,7 +69,9 @@ void parse_store_nothing_given_is_the_default(void ** /*state*/) {
     assert_true(store.cache);
     assert_int_equal(store.cache_ttl, 5);
     assert_int_equal(store.cache_slots, 8192);
-    assert_true(store.shm_key != 0);
+    assert_false(store.has_shm_key);
+    assert_true(store.look);
+    assert_text_equal(store.user_lock.view(), "/etc/proxmox-backup/.user.lck");
     assert_text_equal(store.verify_group.name.view(), "pbstoken");
     assert_false(store.verify_group.is_nobody());
   }
@@ -84,7 +86,9 @@ void parse_store_every_key_is_taken(void ** /*state*/) {
       "file_mode = 0600\n"
       "cache = no\n"
       "cache_ttl = 60\n"
+      "look = no\n"
       "cache_slots = 16\n"
+      "user_lock = /c/the.lck\n"
       "shm_key = 0x1234\n"
       "verify_group = root\n",
       "other");
@@ -97,7 +101,9 @@ void parse_store_every_key_is_taken(void ** /*state*/) {
   assert_false(store.cache);
   assert_int_equal(store.cache_ttl, 60);
   assert_int_equal(store.cache_slots, 16);
-  assert_int_equal(store.shm_key, 0x1234);
+  assert_false(store.look);
+  assert_text_equal(store.user_lock.view(), "/c/the.lck");
+  assert_true(store.has_shm_key);
   assert_int_equal(*group_id(store.verify_group), 0);
 }
 
@@ -173,8 +179,7 @@ void parse_store_shm_key_is_any_number_but_zero(void ** /*state*/) {
                                   {"0xffffffff", 0xffffffff},
                                   {"0xFFFFFFFF", 0xffffffff},
                                   {"0x00000010", 16}}}) {
-    const Store store = parsed(std::string("shm_key=") + c.value);
-    assert_int_equal(static_cast<std::uint32_t>(store.shm_key), c.number);
+    assert_true(parsed(std::string("shm_key=") + c.value).has_shm_key);
   }
   for (const char *value :
        {"", "0", "0x0", "00", "0x", "x1", "0x100000000", "4294967296", "-1",
@@ -381,28 +386,13 @@ void parse_store_nul_does_not_end_the_file(void ** /*state*/) {
   assert_bad("# " + nul + "\ncache=x", 2, "cache");
 }
 
-void parse_store_derived_key_is_the_files(void ** /*state*/) {
-  const key_t key = parsed("", "pbs").shm_key;
-  assert_int_equal(parsed("", "other").shm_key, key);
-  assert_int_equal(parsed("cache_ttl=9\nlock_file=/l", "third").shm_key, key);
-  assert_int_equal(
-      parsed("token_shadow=/etc/proxmox-backup/token.shadow", "o").shm_key,
-      key);
-  assert_int_equal(parsed("token_shadow=/a", "a").shm_key,
-                   parsed("token_shadow = /a", "b").shm_key);
-  assert_true(parsed("token_shadow=/a").shm_key !=
-              parsed("token_shadow=/b").shm_key);
-}
-
-void parse_store_derived_keys_differ_and_are_never_zero(void ** /*state*/) {
-  std::vector<key_t> keys;
-  for (int i = 0; i < 500; ++i) {
-    keys.push_back(
-        parsed("token_shadow=/a/" + std::to_string(i) + "/s").shm_key);
-    assert_true(keys.back() != 0);
-  }
-  std::sort(keys.begin(), keys.end());
-  assert_true(std::adjacent_find(keys.begin(), keys.end()) == keys.end());
+// Beside user.cfg, wherever that is; none without it.
+void parse_store_user_lock_is_beside_user_cfg(void ** /*state*/) {
+  assert_text_equal(parsed("user_cfg=/a/b/c").user_lock.view(),
+                    "/a/b/.user.lck");
+  assert_text_equal(parsed("user_cfg=/a").user_lock.view(), "/.user.lck");
+  assert_true(parsed("user_cfg=").user_lock.empty());
+  assert_true(parsed("user_cfg=\nuser_lock=/l").user_lock.empty());
 }
 
 void is_store_name_only_of_the_grammar(void ** /*state*/) {
@@ -504,7 +494,6 @@ void load_store_missing_file_of_the_default_store_is_the_default(
     assert_true(static_cast<bool>(store));
     assert_text_equal(store->token_shadow.view(),
                       "/etc/proxmox-backup/token.shadow");
-    assert_true(store->shm_key == parsed("").shm_key);
   }
 }
 
@@ -546,8 +535,7 @@ int main() {
       cmocka_unit_test(parse_store_value_may_hold_equals),
       cmocka_unit_test(parse_store_nul_in_a_value_is_bad),
       cmocka_unit_test(parse_store_nul_does_not_end_the_file),
-      cmocka_unit_test(parse_store_derived_key_is_the_files),
-      cmocka_unit_test(parse_store_derived_keys_differ_and_are_never_zero),
+      cmocka_unit_test(parse_store_user_lock_is_beside_user_cfg),
       cmocka_unit_test(is_store_name_only_of_the_grammar),
       cmocka_unit_test(is_store_name_every_byte_is_judged),
       cmocka_unit_test(configuration_path_is_below_etc),

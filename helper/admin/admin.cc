@@ -5,18 +5,20 @@
 
 #include "io/held_signals.h"
 #include "io/message.h"
+#include "pbstoken/cache/writer.h"
 
 namespace pbstoken {
 
 namespace {
 
-Result<void> flush(Context *context) {
-  const auto lock = FileLock::acquire(context->store, kWriterSeconds);
+Result<void> flush(const Store &store, Kind kind) {
+  const auto lock =
+      FileLock::acquire(store, lock_path_of(kind, store), kWriterSeconds);
   if (!lock) {
     return lock.error();
   }
   const HeldSignals signals;  // nothing stops the process while it holds it
-  return context->verifier.cache().flush(*lock);
+  return CacheWriter(store, kind, *lock).flush();
 }
 
 constexpr CommandEntry entry_of(std::string_view name, Command command,
@@ -64,7 +66,11 @@ constinit const Program kAdminProgram = {
         "\n"};
 
 ExitStatus flush_cache(Context *context) {
-  const auto flushed = flush(context);
+  const Store &store = context->store;
+  auto flushed = flush(store, Kind::kSecrets);
+  if (flushed && has_segment(Kind::kAccounts, store)) {
+    flushed = flush(store, Kind::kAccounts);
+  }
   if (!flushed) {
     complain(flushed.error());
   }

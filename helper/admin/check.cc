@@ -255,49 +255,54 @@ void check_readers(const Store &store, const ipc_perm &owner,
 }
 
 // Returns what is wrong with an attached segment; null if nothing is.
-const char *problem_in(const Store &store, const ShmAttachment &attached) {
+const char *problem_in(const ShmAttachment &attached, const Subject &subject) {
   const auto segment =
-      Segment::open(attached.address(), attached.size(), store.token_shadow);
+      Segment::open(attached.address(), attached.size(), subject);
   if (segment) {
-    // Without its directory the file has no origin to compare.
-    const auto origin = origin_of(store);
-    return origin && !segment->was_made_for(*origin)
-               ? "made for another directory, or in another time namespace"
-               : nullptr;
-  }
-  if (Segment::is_replaceable(attached.address(), attached.size())) {
-    return "not a whole segment of ours: unfinished, damaged or an older "
-           "version's";
+    return shares_clock(*segment) ? nullptr : "made in another time namespace";
   }
   const auto *prefix =
       reinterpret_cast<const SegmentPrefix *>(attached.address());
-  return load_relaxed(&prefix->layout_version) > kLayoutVersion
-             ? "a newer version's"
-             : "made for another token.shadow";
+  const bool ours = attached.size() >= sizeof(SegmentPrefix) &&
+                    load_acquire(&prefix->magic) == kSegmentMagic;
+  if (ours && load_relaxed(&prefix->layout_version) > kLayoutVersion) {
+    return "a newer version's";
+  }
+  return ours && subject_in(*prefix) != subject
+             ? "made for another file"
+             : "not a whole segment of ours: unfinished, damaged or an older "
+               "version's";
 }
 
 // In the problems the segment is named by its key, as shm:0x12345678.  That
 // it is missing is no problem.
 void check_segment(const Store &store, Problems *problems) {
-  const auto name = name_of(store.shm_key);
-  const auto id = find_segment_id(store);
-  if (!id) {
-    problems->add_error(name.view(), id.error());
-    return;
+  const auto view = view_of(store.token_shadow);
+  if (!view) {
+    return;  // whatever keeps the file from being opened has been added
   }
+  const Subject subject = {Kind::kSecrets, *view};
+  const auto name = name_of(key_of(subject));
+  const int id = shmget(key_of(subject), 0, 0);
   shmid_ds status{};
-  if (!*id || (shmctl(**id, IPC_STAT, &status) != 0 && is_gone(errno))) {
+  if (id < 0 || shmctl(id, IPC_STAT, &status) != 0) {
+    if (errno != ENOENT && !is_gone(errno)) {
+      problems->add_error(
+          name.view(),
+          system_error("cannot find the shared-memory segment", {}));
+    }
     return;
   }
   check_readers(store, status.shm_perm, name.view(), problems);
-  const auto attached = ShmAttachment::attach(**id, Access::kRead);
+  const auto attached = ShmAttachment::attach(id, Access::kRead);
   if (!attached) {
     if (!is_gone(attached.error().saved_errno)) {
       problems->add_error(name.view(), attached.error());
     }
     return;
   }
-  if (const char *problem = problem_in(store, *attached); problem != nullptr) {
+  if (const char *problem = problem_in(*attached, subject);
+      problem != nullptr) {
     problems->add(name.view(), problem);
   }
 }

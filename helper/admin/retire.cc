@@ -57,34 +57,34 @@ Field key_field(std::string_view name, key_t key) {
 }
 
 bool print_keys(const Store &store, OutputFormat format) {
+  const auto view = view_of(store.token_shadow);
   std::array<Field, kObjects.size() + 2> fields = {
       Field::string("store", store.name.view()),
-      key_field("segment", store.shm_key)};
+      view ? key_field("segment", key_of({Kind::kSecrets, *view}))
+           : Field::unknown("segment")};
   for (std::size_t i = 0; i < kObjects.size(); ++i) {
     fields[i + 2] = key_field(kObjects[i].name, kObjects[i].key(store));
   }
   return print_fields(fields, format);
 }
 
-Result<void> remove_segment(const Store &store) {
-  const auto id = find_segment_id(store);
-  if (!id) {
-    return id.error();
+Result<void> remove_segment(const Store &store, Kind kind) {
+  const auto view = view_of(path_of(kind, store));
+  if (!view) {
+    return view.error().code == Errc::kNotFound ? retire_abandoned(kind, store)
+                                                : Result<void>(view.error());
   }
-  if (!*id) {
+  if (!has_segment(kind, store)) {
     return {};  // nor is a lock file to be made for it
   }
-  const auto lock = FileLock::acquire(store, kWriterSeconds);
-  if (!lock && lock.error().code != Errc::kNotFound) {
+  const auto lock =
+      FileLock::acquire(store, lock_path_of(kind, store), kWriterSeconds);
+  if (!lock) {
     return lock.error();
   }
   const HeldSignals signals;  // nothing stops the process while it holds it
-  const auto origin = origin_of(store);
-  if (!origin && origin.error().code != Errc::kNotFound) {
-    return origin.error();
-  }
-  return lock && origin ? retire_segment(store, *origin, *lock)
-                        : retire_abandoned_segment(store);
+  const auto kept = keep_one_segment(store, {kind, *view}, *lock, Keep::kNone);
+  return kept ? Result<void>() : Result<void>(kept.error());
 }
 
 }  // namespace
@@ -101,7 +101,10 @@ ExitStatus retire_store(Context *context) {
   if (!print_keys(store, context->line.format)) {
     note(system_error("cannot write to", "standard output"));
   }
-  note(remove_segment(store));
+  note(remove_segment(store, Kind::kSecrets));
+  if (!store.user_cfg.empty()) {
+    note(remove_segment(store, Kind::kAccounts));
+  }
   for (const IpcObject &object : kObjects) {
     note(object.remove(object.key(store)));
   }

@@ -15,21 +15,19 @@ namespace {
 
 // What is known of the segment, if there is one.
 struct SegmentStatus {
-  std::optional<int> id;
-  shmid_ds kernel{};
+  std::optional<key_t> key;  // nullopt: its directory cannot be found
   std::optional<CacheStatus> cache;
+  shmid_ds kernel{};
 };
 
-SegmentStatus segment_status(const Store &store, Verifier *verifier) {
+SegmentStatus segment_status(const Store &store, Kind kind, Cache *cache) {
   SegmentStatus status;
-  if (const auto id = find_segment_id(store); id) {
-    status.id = *id;
+  if (const auto view = view_of(path_of(kind, store)); view) {
+    status.key = key_of({kind, *view});
   }
-  if (status.id && shmctl(*status.id, IPC_STAT, &status.kernel) != 0) {
-    status.id = std::nullopt;
-  }
-  if (status.id) {
-    status.cache = verifier->cache().status();
+  status.cache = cache->status();
+  if (status.cache && shmctl(status.cache->id, IPC_STAT, &status.kernel) != 0) {
+    status.cache = std::nullopt;
   }
   return status;
 }
@@ -38,11 +36,12 @@ SegmentStatus segment_status(const Store &store, Verifier *verifier) {
 
 ExitStatus show_status(Context *context) {
   const Store &store = context->store;
-  const SegmentStatus segment = segment_status(store, &context->verifier);
+  const SegmentStatus segment =
+      segment_status(store, Kind::kSecrets, &context->verifier.cache());
   const Totals totals = context->verifier.counters().totals();
   const auto mode = octal(segment.kernel.shm_perm.mode);
   const auto if_segment = [&](std::string_view name, std::uint64_t number) {
-    return segment.id ? Field::count(name, number) : Field::unknown(name);
+    return segment.cache ? Field::count(name, number) : Field::unknown(name);
   };
   const auto if_cache = [&](std::string_view name,
                             std::uint64_t CacheStatus::*member) {
@@ -55,10 +54,15 @@ ExitStatus show_status(Context *context) {
   const bool has_stamp = segment.cache && segment.cache->stamp_age;
   const std::array<Field, 15> fields = {
       Field::string("store", store.name.view()),
-      Field::count("key", static_cast<std::uint32_t>(store.shm_key)),
-      if_segment("id", static_cast<std::uint64_t>(segment.id.value_or(0))),
+      segment.key
+          ? Field::count("key", static_cast<std::uint32_t>(*segment.key))
+          : Field::unknown("key"),
+      if_segment("id", segment.cache
+                           ? static_cast<std::uint64_t>(segment.cache->id)
+                           : 0),
       if_segment("size", segment.kernel.shm_segsz),
-      segment.id ? Field::string("mode", mode.view()) : Field::unknown("mode"),
+      segment.cache ? Field::string("mode", mode.view())
+                    : Field::unknown("mode"),
       if_cache("generation", &CacheStatus::generation),
       has_stamp ? Field::count("stamp_age", *segment.cache->stamp_age)
                 : Field::unknown("stamp_age"),

@@ -185,7 +185,6 @@ void remove_planted_semaphores(key_t key) {
 // takes CAP_SYS_ADMIN.  Those that are root's the cache and the gate judge and
 // replace by themselves.
 void remove_planted(const Store &store) {
-  remove_planted_memory(store.shm_key);
   remove_planted_memory(counters_key(store));
   remove_planted_memory(failures_key(store));
   remove_planted_semaphores(hash_gate_key(store));
@@ -206,6 +205,7 @@ Result<void> confine_files(Reach reach, const PathText &configuration,
       {.read = true, .list = true, .write = writes, .replace = writes});
   landlock.allow_beside(store.lock_file, beside);
   landlock.allow_beside(store.user_cfg, beside);
+  landlock.allow_beside(store.user_lock, beside);
   landlock.allow_beside(
       store.version_cache,
       {.read = true, .list = beside.list, .write = reach >= Reach::kRemoves});
@@ -227,10 +227,15 @@ Result<void> confine(Reach reach, const PathText &configuration,
                      const Store &store) {
   if (reach >= Reach::kRemoves) {
     remove_planted(store);
-    // Where there is nothing to be removed, no file is to be made for it.
-    const auto id = find_segment_id(store);
-    if (reach != Reach::kRemoves || !id || *id) {
-      FileLock::prepare(store);
+    // Where there is nothing to be removed, or to be locked, no file is to be
+    // made for it.
+    for (const Kind kind : {Kind::kSecrets, Kind::kAccounts}) {
+      const bool is_needed =
+          kind == Kind::kSecrets ||
+          (reach == Reach::kCache && access(store.user_cfg.c_str(), F_OK) == 0);
+      if (reach == Reach::kRemoves ? has_segment(kind, store) : is_needed) {
+        FileLock::prepare(store, lock_path_of(kind, store));
+      }
     }
   }
   if (const auto kept = keep_capabilities(capabilities_for(reach)); !kept) {

@@ -68,6 +68,7 @@ constexpr std::array kCalls = {
     SYS_lseek,
     SYS_newfstatat,
     SYS_openat,
+    SYS_openat2,
     SYS_pipe2,
     SYS_pread64,
     SYS_read,

@@ -10,6 +10,7 @@
 #include "io/held_signals.h"
 #include "io/message.h"
 #include "pbstoken/base/wipe.h"
+#include "pbstoken/cache/writer.h"
 #include "pbstoken/os/file.h"
 #include "pbstoken/store/file_lock.h"
 #include "pbstoken/store/token_shadow.h"
@@ -85,15 +86,15 @@ Result<ReplacementFile> write_temporary(const Store &store, const Place &place,
   return temporary;
 }
 
-// One round of steps 2 to 6.
+// One round of steps 2 to 5.
 enum class Round : std::uint8_t { kRenamed, kStartOver, kNoToken, kOtherHash };
 
 class Writer {
  public:
-  Writer(const Store &store, Cache *cache, const Change &change,
-         const Place &place, const FileLock &lock)
+  Writer(const Store &store, const Change &change, const Place &place,
+         const FileLock &lock)
       : store_(store),
-        cache_(cache),
+        writer_(store, Kind::kSecrets, lock),
         change_(change),
         place_(place),
         lock_(lock) {}
@@ -156,15 +157,20 @@ class Writer {
       errno = EINTR;
       return system_error("cannot replace", place_.path.view());
     }
-    auto claim = cache_->claim_for_write(lock_);
+    auto claim = writer_.claim(place_.at);
     if (!claim) {
       return claim.error();
     }
-    const auto renamed = temporary->rename_into_place();
-    // Also for the writer whose claim was taken over: it may have died
-    // between his rename and this.
-    if (renamed || (*claim && (*claim)->took_over())) {
-      announced_ = static_cast<bool>(bump_version_word(store_.version_cache));
+    // If the lock file was exchanged, another process may hold the new one.
+    const auto renamed =
+        lock_.is_still_named(store_.lock_file)
+            ? temporary->rename_into_place()
+            : Result<void>(plain_error(Errc::kUnsafe, "cannot use",
+                                       store_.lock_file.view(),
+                                       "another process has replaced it"));
+    if (renamed) {
+      announced_ = static_cast<bool>(
+          bump_version_word(store_.version_cache, VersionWord::kTokenShadow));
     }
     // No process takes over while this one holds the lock, unless one has
     // exchanged the lock file under us.
@@ -178,7 +184,7 @@ class Writer {
   }
 
   const Store &store_;
-  Cache *cache_;
+  CacheWriter writer_;
   const Change &change_;
   const Place &place_;
   const FileLock &lock_;
@@ -186,13 +192,14 @@ class Writer {
   bool taken_over_ = false;  // the generation was not ours any more
 };
 
-// Step 7.  Nothing depends on it: the next process renews the cache otherwise.
-void renew_cache(Cache *cache, const Change &change, const FileLock &lock) {
-  const auto snapshot = cache->renew(lock);
-  if (snapshot && change.stored_hash &&
-      snapshot->file.find(change.token_id.text) == change.stored_hash) {
+// Step 7.  Nothing depends on it: otherwise the next process renews the cache.
+void renew_cache(const Store &store, Cache *cache, const Change &change,
+                 const FileLock &lock) {
+  const auto snapshot = CacheWriter(store, Kind::kSecrets, lock).renew();
+  if (snapshot && *snapshot && change.stored_hash && cache->is_usable() &&
+      (*snapshot)->tokens.find(change.token_id.text) == change.stored_hash) {
     cache->remember(Fact::kMatch, change.token_id.text, change.secret,
-                    *change.stored_hash, *snapshot);
+                    *change.stored_hash, **snapshot);
   }
 }
 
@@ -211,7 +218,7 @@ Result<Outcome> write_token(const Store &store, Cache *cache,
   if (!place) {
     return place.error();
   }
-  Writer writer(store, cache, change, *place, *lock);
+  Writer writer(store, change, *place, *lock);
   for (int round = 0; round < kMaxRounds; ++round) {
     const auto done = writer.run();
     if (!done) {
@@ -228,7 +235,7 @@ Result<Outcome> write_token(const Store &store, Cache *cache,
         break;
     }
     const bool durable = fsync(place->directory()) == 0;
-    renew_cache(cache, change, *lock);
+    renew_cache(store, cache, change, *lock);
     return writer.outcome(durable);
   }
   return plain_error(Errc::kTimedOut, "cannot replace", place->path.view(),

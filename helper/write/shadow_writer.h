@@ -10,7 +10,7 @@
 //  4. Look once more: if the file is no longer the one that was read, start
 //     over at 2.
 //  5. Claim the generation (generation.h), rename, raise upstream's word, end
-//     the generation.  A writer that dies in between leaves its claim; the
+//     the generation.  A writer that dies in between leaves its number; the
 //     process that repairs that raises the word, too.
 //  6. fsync the directory.
 //  7. Put the cache in force again.

@@ -1,49 +1,28 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pbstoken/cache/cache.h"
 
+#include <unistd.h>
+
 #include <utility>
 
-#include "pbstoken/cache/renewal.h"
-#include "pbstoken/cache/segment_life.h"
+#include "pbstoken/cache/generation.h"
+#include "pbstoken/cache/writer.h"
 #include "pbstoken/os/clock.h"
 #include "pbstoken/os/privilege.h"
-#include "pbstoken/store/version_word.h"
+#include "pbstoken/store/file_lock.h"
 
 namespace pbstoken {
 
 namespace {
 
-FileIdentity identity_in(const Stamp &stamp) {
-  return {.device = stamp.device,
-          .inode = stamp.inode,
-          .size = stamp.size,
-          .modified = stamp.modified,
-          .changed = stamp.changed};
-}
-
-bool is_fresh(Watched file, const Stamp &stamp, const Moment &moment,
-              const Store &store) {
-  // Who cannot read upstream's word has the stamp's time alone to go by.
-  const auto version = version_of(file, moment.versions);
-  if (version && (stamp.has_version == 0 || stamp.version != *version)) {
-    return false;
-  }
-  // A stamp in the future is somebody else's clock: expired.
-  return moment.now != 0 && moment.now >= stamp.time &&
-         moment.now - stamp.time < store.cache_ttl * kNanosecondsPerSecond;
-}
-
-// Retired, or so far that nobody can claim it any more, for either file.
-bool is_used_up(const Segment &segment) {
-  return segment.generation() > kLastGeneration ||
-         segment.generation(Watched::kUserCfg) > kLastGeneration;
+// Whether a time is not in the future, as another clock's may be, and not
+// longer ago than that.
+bool is_within(std::uint64_t nanoseconds, std::uint64_t since,
+               std::uint64_t now) {
+  return now != 0 && now >= since && now - since < nanoseconds;
 }
 
 }  // namespace
-
-Cache::Cache(const Store &store) : store_(store) {
-  attach();
-}
 
 bool Cache::is_usable() {
   return segment() != nullptr;
@@ -57,7 +36,8 @@ std::optional<CacheStatus> Cache::status() {
   const std::uint64_t now = boottime_now();
   const std::uint64_t generation = segment->generation();
   const auto stamp = segment->stamp();
-  CacheStatus status = {.generation = generation,
+  CacheStatus status = {.id = found_->identity.id,
+                        .generation = generation,
                         .stamp_age = {},
                         .slots = segment->slots(),
                         .slots_used = is_in_force(generation)
@@ -73,259 +53,209 @@ std::optional<CacheStatus> Cache::status() {
 
 std::optional<Fact> Cache::look_up(std::string_view token_id,
                                    std::string_view secret) {
-  const auto generation = generation_in_force(Watched::kTokenShadow);
+  const auto generation = generation_in_force();
   if (!generation) {
     return std::nullopt;
   }
-  const auto fact = segment_->find_in_force(token_id, secret, *generation);
+  const Segment &segment = found_->segment;
+  const auto fact = segment.find_in_force(token_id, secret, *generation);
   // What was found counts only if it was in force all the time.
-  return segment_->generation_is_still(*generation) ? fact : std::nullopt;
+  return segment.generation_is_still(*generation) ? fact : std::nullopt;
 }
 
 std::optional<AccountVerdict> Cache::look_up_account(
     std::string_view token_id) {
-  const auto generation = generation_in_force(Watched::kUserCfg);
+  const auto generation = generation_in_force();
   if (!generation) {
     return std::nullopt;
   }
-  const auto verdict = segment_->find_account(token_id, *generation);
-  return segment_->generation_is_still(*generation, Watched::kUserCfg)
-             ? verdict
-             : std::nullopt;
+  const Segment &segment = found_->segment;
+  const auto verdict = segment.find_account(token_id, *generation);
+  return segment.generation_is_still(*generation) ? verdict : std::nullopt;
 }
 
-// The generation under which bindings to this file are in force now; the stamp
-// that goes with it is good, or has just been found to be.
-std::optional<std::uint64_t> Cache::generation_in_force(Watched file) {
-  bool &stale = stale_[static_cast<std::size_t>(file)];
-  stale = true;
-  Segment *segment = segment_of(file);
+// The generation under which bindings are in force now; the stamp that goes
+// with it is good, or has just been found to be.
+std::optional<std::uint64_t> Cache::generation_in_force() {
+  stale_ = true;
+  Segment *segment = this->segment();
   if (segment == nullptr) {
     return std::nullopt;
   }
-  const auto versions = this->versions();
-  const Moment moment = {.versions = versions, .now = boottime_now()};
-  const std::uint64_t generation = segment->generation(file);
+  const std::uint64_t now = boottime_now();  // before any look
+  const std::uint64_t generation = segment->generation();
   if (!is_in_force(generation)) {
     return std::nullopt;
   }
-  const auto stamp = segment->stamp(file);
-  if (!stamp || stamp->generation != generation) {
+  const auto stamp = segment->stamp();
+  if (!stamp || stamp->generation != generation || !is_good(*stamp, now)) {
     return std::nullopt;
   }
-  if (!is_fresh(file, *stamp, moment, store_) &&
-      !find_unchanged(file, *stamp, moment)) {
-    return std::nullopt;
-  }
-  stale = false;
+  stale_ = false;
   return generation;
 }
 
-// Upstream's words; where there were none at first, nobody looks again.
-std::optional<VersionWords> Cache::versions() {
-  if (follows_versions_ == false) {
-    return std::nullopt;
+bool Cache::is_good(const Stamp &stamp, std::uint64_t now) {
+  const std::uint64_t ttl = store_.cache_ttl * kNanosecondsPerSecond;
+  const bool trusted = found_->same_clock && is_within(ttl, stamp.time, now);
+  if (trusted &&
+      (!store_.look || (blind_ != 0 && is_within(ttl, blind_, now)))) {
+    return true;
   }
-  const auto words = read_version_words(store_.version_cache);
-  if (!follows_versions_) {
-    follows_versions_ = words.has_value();
-  }
-  return words;
+  return is_good_by_look(stamp, now, trusted);
 }
 
-bool Cache::find_unchanged(Watched file, const Stamp &stamp,
-                           const Moment &moment) {
-  if (stamp.racy != 0 || moment.now == 0) {
-    return false;
-  }
-  const auto identity = look_at(path_of(file, store_));
-  if (!identity || !(*identity == identity_in(stamp)) || is_orphan()) {
-    return false;
-  }
-  // Renewing is root's; others look again next time.  A stamp that a faster
-  // process has renewed meanwhile may go back to our time, which is earlier
-  // but no less true.
-  if (store_.cache_ttl != 0 && is_root()) {
-    if (auto writing = attach_for_writing(id_, store_); writing) {
-      Stamp renewed = stamp;
-      renewed.time = moment.now;
-      set_version(version_of(file, moment.versions), &renewed);
-      if (segment_->generation_is_still(stamp.generation, file)) {
-        writing->segment.set_stamp(renewed, file);
-      }
+bool Cache::is_good_by_look(const Stamp &stamp, std::uint64_t now,
+                            bool trusted) {
+  const auto identity = look_at(path());
+  if (!identity) {
+    const int reason = identity.error().saved_errno;
+    if (reason != EACCES && reason != EPERM) {
+      return false;
     }
+    blind_ = now;
+    return trusted;
   }
-  return true;
+  if (*identity != identity_in(stamp)) {
+    return false;
+  }
+  if (is_settled(stamp)) {
+    // Renewing is root's; others look again next time.
+    if (!trusted && found_->same_clock && now != 0 && store_.cache_ttl != 0 &&
+        is_root()) {
+      renew_stamp(found_->identity.id, subject_, store_, found_->segment, stamp,
+                  now);
+    }
+    return true;
+  }
+  // The first that comes after that reads for all, and until then nobody does.
+  const bool is_settling = is_within(kSettlingTime, stamp.first_seen, now);
+  stale_ = !is_settling;
+  return is_settling && found_->same_clock && store_.cache_ttl != 0;
 }
 
 // --- the segment of this process
 
-Segment *Cache::segment() {
-  const bool attached = attachment_.address() != nullptr;
-  if (!attached || !segment_ || segment_->generation() > kLastGeneration) {
-    attach();
-  }
-  return segment_ ? &*segment_ : nullptr;
-}
-
-// Null where the segment's maker had another user.cfg.
-Segment *Cache::segment_of(Watched file) {
-  Segment *segment = this->segment();
-  if (segment == nullptr || file == Watched::kTokenShadow) {
-    return segment;
-  }
-  if (is_used_up(*segment)) {
-    attach();
-    segment = segment_ ? &*segment_ : nullptr;
-  }
-  return segment != nullptr && segment->has_accounts_of(store_.user_cfg)
-             ? segment
-             : nullptr;
-}
-
-Cache::Attached Cache::attach() {
-  segment_.reset();
-  attachment_ = AttachmentUse();
+// Where the path leads this process now, and what is there for that.
+void Cache::attach() {
+  found_.reset();
+  drop_foreign_attachments();
+  uid_ = geteuid();
+  checked_ = boottime_now();
   if (!store_.cache) {
-    return Attached::kNot;
+    return;
   }
-  const auto id = find_segment_id(store_);
-  if (!id || !*id) {
-    return id ? Attached::kNone : Attached::kNot;
+  const auto view = view_of(path());
+  if (!view) {
+    return;
   }
-  id_ = **id;
-  attachment_ = use_attachment(store_.shm_key, id_);
-  if (attachment_.address() == nullptr) {
-    if (const Attached attached = attach_fresh(); attached != Attached::kYes) {
-      return attached;
-    }
+  // Without a look at each hit nothing else would tell what is mounted over.
+  if (!store_.look && look_at(path()).error().code == Errc::kUnsafe) {
+    return;
   }
-  segment_ = Segment::open(attachment_.address(), attachment_.size(),
-                           store_.token_shadow);
-  if (segment_ && !is_used_up(*segment_)) {
-    return Attached::kYes;
-  }
-  // Whoever retired it died before it could remove it, too.
-  if (segment_) {
-    segment_.reset();
-    return Attached::kReplaceable;
-  }
-  return Segment::is_replaceable(attachment_.address(), attachment_.size())
-             ? Attached::kReplaceable
-             : Attached::kNot;
+  subject_ = {kind_, *view};
+  found_ = find_segment(subject_);
 }
 
-// Judges the segment id_ and hands it to the table of this process.
-Cache::Attached Cache::attach_fresh() {
-  auto fresh = ShmAttachment::attach(id_, Access::kRead);
-  if (!fresh) {
-    return fresh.error().code == Errc::kUnsafe ? Attached::kReplaceable
-                                               : Attached::kNot;
-  }
-  if (Segment::is_replaceable(fresh->address(), fresh->size())) {
-    return Attached::kReplaceable;
-  }
-  const auto segment =
-      Segment::open(fresh->address(), fresh->size(), store_.token_shadow);
-  const auto origin = origin_of(store_);
-  if (!segment || !origin || !segment->was_made_for(*origin)) {
-    return Attached::kNot;
-  }
-  attachment_ = keep_attachment(store_.shm_key, id_, std::move(*fresh));
-  return attachment_.address() != nullptr ? Attached::kYes : Attached::kNot;
+bool Cache::is_attached() const {
+  return found_ && found_->attachment.address() != nullptr &&
+         found_->segment.generation() <= kLastGeneration;
 }
 
-// Removed without having been retired, and so out of every writer's reach.
-bool Cache::is_orphan() const {
-  const auto id = find_segment_id(store_);
-  return !id || *id != id_;
+Segment *Cache::segment() {
+  if (!is_attached() || geteuid() != uid_ ||
+      !is_within(store_.cache_ttl * kNanosecondsPerSecond, checked_,
+                 boottime_now())) {
+    attach();
+  }
+  return current_segment();
+}
+
+// Without asking for a new one, for the later steps of a verification.
+Segment *Cache::current_segment() {
+  return is_attached() ? &found_->segment : nullptr;
+}
+
+std::optional<Writing> Cache::attach_writable() {
+  if (current_segment() == nullptr || !is_root()) {
+    return std::nullopt;
+  }
+  return attach_for_writing(found_->identity.id, subject_,
+                            found_->segment.instance());
 }
 
 // --- the file
 
-template <typename File>
-Result<SnapshotOf<File>> Cache::read() {
-  auto for_all = read_for_all<File>();
-  return for_all ? std::move(*for_all) : read_alone<File>();
+Result<Snapshot> Cache::read() {
+  if (auto for_all = read_for_all(); for_all) {
+    return std::move(*for_all);
+  }
+  const bool knew = stale_;
+  auto alone = read_alone();
+  if (alone && stale_ && !knew) {
+    if (auto for_all = read_for_all(); for_all && *for_all) {
+      return std::move(*for_all);
+    }
+  }
+  return alone;
 }
 
 // Rule 5: the generation first, then the file.  What was read of another file
-// than the stamp names may not be inserted: that one may come back as it was,
-// by umount(8) for one, and the stamp would be renewed by comparing.
-template <typename File>
-Result<SnapshotOf<File>> Cache::read_alone() {
-  constexpr Watched kWhich = WatchedFile<File>::kWhich;
-  std::optional<std::uint64_t> generation;
+// than the stamp names may not be inserted, and is evidence.
+Result<Snapshot> Cache::read_alone() {
+  std::optional<InsertPermit> permit;
   std::optional<Stamp> stamp;
-  if (stale_[static_cast<std::size_t>(kWhich)] && is_orphan()) {
-    attach();
-  }
-  if (Segment *segment = segment_of(kWhich); segment != nullptr) {
-    const std::uint64_t loaded = segment->generation(kWhich);
-    stamp = segment->stamp(kWhich);
-    if (is_in_force(loaded) && stamp && stamp->generation == loaded) {
-      generation = loaded;
+  if (Segment *segment = current_segment(); segment != nullptr) {
+    const std::uint64_t generation = segment->generation();
+    stamp = segment->stamp();
+    if (is_in_force(generation) && stamp && stamp->generation == generation) {
+      permit = {segment->instance(), generation};
     }
   }
-  const int id = id_;
-  auto file = File::read(path_of(kWhich, store_));
-  if (!file) {
-    return file.error();
+  auto snapshot = read_snapshot(kind_, open_regular(path()), path());
+  if (snapshot && permit) {
+    if (snapshot->identity == identity_in(*stamp)) {
+      snapshot->permit = permit;
+    } else {
+      stale_ = true;
+    }
   }
-  if (generation && !(file->identity() == identity_in(*stamp))) {
-    generation.reset();
-  }
-  return SnapshotOf<File>{std::move(*file), generation, id};
+  return snapshot;
 }
 
-template <typename File>
-std::optional<Result<SnapshotOf<File>>> Cache::read_for_all() {
-  constexpr Watched kWhich = WatchedFile<File>::kWhich;
-  if (!stale_[static_cast<std::size_t>(kWhich)] || !store_.cache ||
-      !is_root()) {
+std::optional<Result<Snapshot>> Cache::read_for_all() {
+  if (!stale_ || !store_.cache || !is_root()) {
     return std::nullopt;
   }
-  if (is_orphan()) {
-    attach();
+  attach();  // the one that was found may be gone
+  const Segment *segment = current_segment();
+  if (segment != nullptr && !is_writers(segment->generation())) {
+    auto writing = attach_writable();
+    return writing && found_->same_clock
+               ? reread_for_all(&*writing, subject_, store_, nullptr)
+               : std::nullopt;
   }
-  Segment *segment = segment_of(kWhich);
-  if (segment == nullptr || !is_in_force(segment->generation(kWhich))) {
-    if (!is_only_root()) {
-      return std::nullopt;
-    }
-    const auto lock = FileLock::acquire(store_, 0);
-    if (!lock) {
-      return std::nullopt;
-    }
-    return renew<File>(*lock);
-  }
-  auto writing = attach_for_writing(id_, store_);
-  if (!writing) {
+  if (!is_only_root()) {
     return std::nullopt;
   }
-  auto claim =
-      GenerationClaim::from_even(writing->segment.generation_word(kWhich));
-  if (!claim) {
+  const auto lock = FileLock::acquire(store_, lock_path_of(kind_, store_), 0);
+  if (!lock) {
     return std::nullopt;
   }
-  return reread<File>(&*writing, &*claim, store_);
+  auto snapshot = CacheWriter(store_, kind_, *lock).renew();
+  attach();
+  return snapshot;
 }
-
-template std::optional<Result<Snapshot>> Cache::read_for_all<TokenShadow>();
-template Result<Snapshot> Cache::read<TokenShadow>();
-template Result<Snapshot> Cache::read_alone<TokenShadow>();
-template Result<UserSnapshot> Cache::read<UserCfg>();
-template Result<UserSnapshot> Cache::read_alone<UserCfg>();
 
 bool Cache::has_slot(std::string_view token_id) {
-  const Segment *segment = this->segment();
+  const Segment *segment = current_segment();
   return segment != nullptr && segment->has_slot(token_id);
 }
 
 std::optional<Fact> Cache::find_fact(std::string_view token_id,
                                      std::string_view secret,
                                      std::string_view stored_hash) {
-  Segment *segment = this->segment();
+  const Segment *segment = current_segment();
   if (segment == nullptr) {
     return std::nullopt;
   }
@@ -339,32 +269,28 @@ void Cache::remember(Fact fact, std::string_view token_id,
   if (fact == Fact::kMismatch && secret.size() < kMinRememberedMismatch) {
     return;
   }
-  if (segment() == nullptr || !is_root()) {
-    return;
-  }
-  auto writing = attach_for_writing(id_, store_);
+  auto writing = attach_writable();
   if (!writing) {
     return;
   }
   WritableSegment &segment = writing->segment;
-  // Without a generation of this segment the fact alone is of use, to the next
-  // one who reads the file.
-  const std::uint64_t generation =
-      snapshot.segment_id == id_ ? snapshot.generation.value_or(kNeverInForce)
-                                 : kNeverInForce;
+  // Without a permit for this segment the fact alone is of use, to the next one
+  // that reads the file.
+  const bool permitted =
+      snapshot.permit && snapshot.permit->instance == segment.instance();
   segment.insert(fact, token_id, secret,
-                 segment.binding_of(token_id, stored_hash), generation);
+                 segment.binding_of(token_id, stored_hash),
+                 permitted ? snapshot.permit->generation : kNeverInForce);
 }
 
 void Cache::remember_account(std::string_view token_id,
                              const AccountVerdict &verdict,
-                             const UserSnapshot &snapshot) {
-  if (!snapshot.generation || segment() == nullptr || !is_root() ||
-      snapshot.segment_id != id_) {
-    return;
-  }
-  if (auto writing = attach_for_writing(id_, store_); writing) {
-    writing->segment.insert_account(token_id, verdict, *snapshot.generation);
+                             const Snapshot &snapshot) {
+  auto writing = attach_writable();
+  if (writing && snapshot.permit &&
+      snapshot.permit->instance == writing->segment.instance()) {
+    writing->segment.insert_account(token_id, verdict,
+                                    snapshot.permit->generation);
   }
 }
 

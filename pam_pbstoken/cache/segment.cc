@@ -9,7 +9,6 @@
 #include <span>
 
 #include "pbstoken/base/wipe.h"
-#include "pbstoken/cache/generation.h"
 #include "pbstoken/os/ipc.h"
 
 namespace pbstoken {
@@ -24,12 +23,10 @@ constexpr char kMismatchLabel = 'x';
 constexpr char kMatchCheckLabel = 'M';
 constexpr char kMismatchCheckLabel = 'X';
 constexpr char kStampLabel = 's';
-constexpr char kUserCfgStampLabel = 'u';
 constexpr char kAccountLabel = 'a';
 constexpr std::array kLabels = {
-    kNameLabel,     kBindingLabel,      kMatchLabel,
-    kMismatchLabel, kMatchCheckLabel,   kMismatchCheckLabel,
-    kStampLabel,    kUserCfgStampLabel, kAccountLabel};
+    kNameLabel,       kBindingLabel,       kMatchLabel, kMismatchLabel,
+    kMatchCheckLabel, kMismatchCheckLabel, kStampLabel, kAccountLabel};
 static_assert([] {
   auto labels = kLabels;
   std::sort(labels.begin(), labels.end());
@@ -109,9 +106,7 @@ CheckedStamp load_stamp(const CheckedStamp &shared) {
                     .size = load_relaxed(&stamp.size),
                     .modified = load_relaxed(&stamp.modified),
                     .changed = load_relaxed(&stamp.changed),
-                    .racy = load_relaxed(&stamp.racy),
-                    .has_version = load_relaxed(&stamp.has_version),
-                    .version = load_relaxed(&stamp.version)},
+                    .first_seen = load_relaxed(&stamp.first_seen)},
           .check = load_digest(shared.check)};
 }
 
@@ -124,18 +119,8 @@ void store_stamp(CheckedStamp *shared, const CheckedStamp &value) {
   store_relaxed(&stamp->size, value.stamp.size);
   store_relaxed(&stamp->modified, value.stamp.modified);
   store_relaxed(&stamp->changed, value.stamp.changed);
-  store_relaxed(&stamp->racy, value.stamp.racy);
-  store_relaxed(&stamp->has_version, value.stamp.has_version);
-  store_relaxed(&stamp->version, value.stamp.version);
+  store_relaxed(&stamp->first_seen, value.stamp.first_seen);
   store_digest(&shared->check, value.check);
-}
-
-bool is_path(const std::array<char, kMaxPath + 1> &found,
-             const PathText &wanted) {
-  const std::string_view path = wanted.view();
-  return path.size() < found.size() &&
-         std::memcmp(found.data(), path.data(), path.size()) == 0 &&
-         found[path.size()] == '\0';
 }
 
 // --- what is digested of a token id
@@ -175,13 +160,13 @@ std::optional<SegmentShape> shape_in(const std::byte *address,
   const auto *header = reinterpret_cast<const SegmentHeader *>(address);
   const SegmentShape shape = {
       .match_buckets = load_relaxed(&header->match_buckets),
-      .mismatch_buckets = load_relaxed(&header->mismatch_buckets),
-      .account_buckets = load_relaxed(&header->account_buckets)};
+      .mismatch_buckets = load_relaxed(&header->mismatch_buckets)};
   const std::uint64_t most = size / sizeof(Bucket);
+  const bool has_mismatches =
+      static_cast<Kind>(load_relaxed(&header->prefix.kind)) == Kind::kSecrets;
   if (shape.match_buckets == 0 || shape.match_buckets > most ||
-      shape.mismatch_buckets == 0 || shape.mismatch_buckets > most ||
-      shape.account_buckets == 0 || shape.account_buckets > most ||
-      shape.size() != size) {
+      (shape.mismatch_buckets != 0) != has_mismatches ||
+      shape.mismatch_buckets > most || shape.size() != size) {
     return std::nullopt;
   }
   return shape;
@@ -189,36 +174,33 @@ std::optional<SegmentShape> shape_in(const std::byte *address,
 
 }  // namespace
 
-SegmentShape SegmentShape::for_slots(std::uint32_t slots) {
+SegmentShape SegmentShape::for_slots(std::uint32_t slots, Kind kind) {
   const std::uint64_t buckets = (std::uint64_t{slots} + kWays - 1) / kWays;
-  return {.match_buckets = buckets,
-          .mismatch_buckets = (buckets + kMismatchShare - 1) / kMismatchShare,
-          .account_buckets = buckets};
+  return {
+      .match_buckets = buckets,
+      .mismatch_buckets = kind == Kind::kSecrets
+                              ? (buckets + kMismatchShare - 1) / kMismatchShare
+                              : 0};
 }
 
 std::uint64_t SegmentShape::size() const {
-  return kSlotsOffset +
-         (match_buckets + mismatch_buckets + account_buckets) * sizeof(Bucket);
+  return kSlotsOffset + (match_buckets + mismatch_buckets) * sizeof(Bucket);
 }
 
 // --- reading
 
-bool Segment::is_replaceable(const std::byte *address, std::size_t size) {
-  if (size < sizeof(SegmentPrefix) ||
-      prefix_word(address, offsetof(SegmentPrefix, magic)) != kSegmentMagic) {
-    return true;
-  }
-  const std::uint64_t version =
-      prefix_word(address, offsetof(SegmentPrefix, layout_version));
-  return version < kLayoutVersion ||
-         (version == kLayoutVersion && !shape_in(address, size));
+Subject subject_in(const SegmentPrefix &prefix) {
+  return {.kind = static_cast<Kind>(load_relaxed(&prefix.kind)),
+          .view = {.directory_device = load_relaxed(&prefix.directory_device),
+                   .directory_inode = load_relaxed(&prefix.directory_inode),
+                   .name = load_relaxed(&prefix.name)}};
 }
 
 std::optional<Segment> Segment::open(const std::byte *address, std::size_t size,
-                                     const PathText &token_shadow) {
+                                     const Subject &subject) {
   const auto shape = shape_in(address, size);
   const auto *header = reinterpret_cast<const SegmentHeader *>(address);
-  if (!shape || !is_path(header->origin.path, token_shadow)) {
+  if (!shape || subject_in(header->prefix) != subject) {
     return std::nullopt;
   }
   HmacKeyBytes key_bytes = header->key;
@@ -227,46 +209,34 @@ std::optional<Segment> Segment::open(const std::byte *address, std::size_t size,
   return Segment(header, *shape, key);
 }
 
-bool Segment::was_made_for(const SegmentOrigin &origin) const {
-  return std::memcmp(&header_->origin, &origin, sizeof(origin)) == 0;
+SegmentOrigin Segment::origin() const {
+  return {.lock_device = load_relaxed(&header_->origin.lock_device),
+          .lock_inode = load_relaxed(&header_->origin.lock_inode),
+          .time_namespace = load_relaxed(&header_->origin.time_namespace)};
 }
 
-bool Segment::has_accounts_of(const PathText &user_cfg) const {
-  return is_path(header_->user_cfg, user_cfg);
+std::uint64_t Segment::generation() const {
+  return load_acquire(&header_->prefix.generation);
 }
 
-const std::uint64_t *Segment::generation_word_of(Watched file) const {
-  return file == Watched::kTokenShadow ? &header_->prefix.generation
-                                       : &header_->account_generation;
-}
-
-std::uint64_t Segment::generation(Watched file) const {
-  return load_acquire(generation_word_of(file));
-}
-
-bool Segment::generation_is_still(std::uint64_t generation,
-                                  Watched file) const {
+bool Segment::generation_is_still(std::uint64_t generation) const {
   std::atomic_thread_fence(std::memory_order_acquire);
-  return load_relaxed(generation_word_of(file)) == generation;
+  return load_relaxed(&header_->prefix.generation) == generation;
 }
 
-CheckedStamp Segment::checked(const Stamp &stamp, Watched file) const {
-  const std::array<std::uint64_t, 10> words = {
-      stamp.generation,  stamp.time,     stamp.device,  stamp.inode,
-      stamp.size,        stamp.modified, stamp.changed, stamp.racy,
-      stamp.has_version, stamp.version};
-  const char label =
-      file == Watched::kTokenShadow ? kStampLabel : kUserCfgStampLabel;
-  return {.stamp = stamp, .check = cut(key_.digest_of(label, words))};
+CheckedStamp Segment::checked(const Stamp &stamp) const {
+  const std::array<std::uint64_t, 9> words = {
+      stamp.generation, stamp.time,       stamp.device,
+      stamp.inode,      stamp.size,       stamp.modified,
+      stamp.changed,    stamp.first_seen, instance_};
+  return {.stamp = stamp, .check = cut(key_.digest_of(kStampLabel, words))};
 }
 
-std::optional<Stamp> Segment::stamp(Watched file) {
-  const auto which = static_cast<std::size_t>(file);
+std::optional<Stamp> Segment::stamp() {
   for (int attempt = 0; attempt < kStampAttempts; ++attempt) {
-    const CheckedStamp found = load_stamp(header_->stamps[which]);
-    if (verified_stamps_[which] == found ||
-        found == checked(found.stamp, file)) {
-      verified_stamps_[which] = found;
+    const CheckedStamp found = load_stamp(header_->stamp);
+    if (verified_stamp_ == found || found == checked(found.stamp)) {
+      verified_stamp_ = found;
       return found.stamp;
     }
   }
@@ -310,11 +280,9 @@ const Bucket *Segment::bucket(Fact part, std::uint64_t hash) const {
              : first + shape_.match_buckets + hash % shape_.mismatch_buckets;
 }
 
+// In the place of the matches.
 const AccountBucket *Segment::account_bucket(std::uint64_t hash) const {
-  const auto *first = reinterpret_cast<const AccountBucket *>(
-      reinterpret_cast<const std::byte *>(header_) + kSlotsOffset +
-      (shape_.match_buckets + shape_.mismatch_buckets) * sizeof(Bucket));
-  return first + hash % shape_.account_buckets;
+  return reinterpret_cast<const AccountBucket *>(bucket(Fact::kMatch, hash));
 }
 
 std::optional<Fact> Segment::find(std::string_view token_id,
@@ -403,9 +371,10 @@ std::uint64_t Segment::slots_in_force(std::uint64_t generation) const {
 
 // --- writing
 
-std::optional<WritableSegment> WritableSegment::open(
-    std::byte *address, std::size_t size, const PathText &token_shadow) {
-  const auto view = Segment::open(address, size, token_shadow);
+std::optional<WritableSegment> WritableSegment::open(std::byte *address,
+                                                     std::size_t size,
+                                                     const Subject &subject) {
+  const auto view = Segment::open(address, size, subject);
   if (!view) {
     return std::nullopt;
   }
@@ -413,25 +382,30 @@ std::optional<WritableSegment> WritableSegment::open(
 }
 
 bool WritableSegment::format(std::byte *address, const SegmentShape &shape,
-                             const SegmentOrigin &origin,
-                             const PathText &user_cfg) {
+                             const Subject &subject,
+                             const SegmentOrigin &origin) {
   auto *header = reinterpret_cast<SegmentHeader *>(address);
-  if (getrandom(header->key.data(), header->key.size(), 0) !=
-      static_cast<ssize_t>(header->key.size())) {
+  SegmentPrefix &prefix = header->prefix;
+  const auto fill = [](auto *place) {
+    return getrandom(place, sizeof(*place), 0) == ssize_t{sizeof(*place)};
+  };
+  if (!fill(&header->key) || !fill(&header->instance)) {
     return false;
   }
   header->origin = origin;
-  const std::string_view path = user_cfg.view();
-  std::memcpy(header->user_cfg.data(), path.data(), path.size());
-  store_relaxed(&header->match_buckets, shape.match_buckets);
-  store_relaxed(&header->mismatch_buckets, shape.mismatch_buckets);
-  store_relaxed(&header->account_buckets, shape.account_buckets);
-  store_relaxed(&header->account_generation, kBorn);
-  store_relaxed(&header->prefix.layout_version, kLayoutVersion);
-  store_relaxed(&header->prefix.generation, kBorn);
-  store_relaxed(&header->prefix.size, shape.size());
-  // Who dies before this leaves no segment, just memory to be replaced.
-  store_release(&header->prefix.magic, kSegmentMagic);
+  header->match_buckets = shape.match_buckets;
+  header->mismatch_buckets = shape.mismatch_buckets;
+  header->note = kBorn;  // of a re-reader that had its time long ago
+  prefix.layout_version = kLayoutVersion;
+  prefix.generation = kBorn;
+  prefix.size = shape.size();
+  prefix.kind = static_cast<std::uint64_t>(subject.kind);
+  prefix.directory_device = subject.view.directory_device;
+  prefix.directory_inode = subject.view.directory_inode;
+  prefix.name = subject.view.name;
+  // A maker that dies before this leaves no segment, just memory to be
+  // replaced.
+  store_release(&prefix.magic, kSegmentMagic);
   return true;
 }
 
@@ -446,13 +420,12 @@ T *WritableSegment::writable(const T *part) {
                                 static_cast<const std::byte *>(address_)));
 }
 
-std::uint64_t *WritableSegment::generation_word(Watched file) {
-  return writable(generation_word_of(file));
+Generation WritableSegment::generation_words() {
+  return {&header()->prefix.generation, &header()->note};
 }
 
-void WritableSegment::set_stamp(const Stamp &stamp, Watched file) {
-  store_stamp(&header()->stamps[static_cast<std::size_t>(file)],
-              checked(stamp, file));
+void WritableSegment::set_stamp(const Stamp &stamp) {
+  store_stamp(&header()->stamp, checked(stamp));
 }
 
 void WritableSegment::insert(Fact fact, std::string_view token_id,
@@ -464,9 +437,9 @@ void WritableSegment::insert(Fact fact, std::string_view token_id,
   // The best place: this id's own (a token has one secret that matches, but
   // any number that do not), else one that is free, else one that is not in
   // force, else any.
-  // Under an odd word it is the generation before that is being carried over.
+  // Under a claim it is the generation before that is being carried over.
   const std::uint64_t current = this->generation();
-  const std::uint64_t in_force = current - current % 2;
+  const std::uint64_t in_force = current - current % 4;
   Slot *best = &(*slots)[digest[0] % kWays];
   int best_rank = 0;
   for (Slot &shared : *slots) {
@@ -497,10 +470,11 @@ void WritableSegment::insert(Fact fact, std::string_view token_id,
 }
 
 // Of a slot that names the generation `found`.
-bool WritableSegment::is_later(std::uint64_t found, std::uint64_t generation,
-                               Watched file) const {
-  const std::uint64_t current = this->generation(file);
-  return found > generation && (found == current || found == current + 1);
+bool WritableSegment::is_later(std::uint64_t found,
+                               std::uint64_t generation) const {
+  const std::uint64_t current = this->generation();
+  return found > generation &&
+         (found == current || found == next_in_force(current));
 }
 
 void WritableSegment::rebind(std::string_view token_id,
@@ -523,7 +497,7 @@ void WritableSegment::rebind(std::string_view token_id,
       // Bound by an earlier member of the same name: the last one counts.
       const bool unbind = !bound && slot.generation == generation;
       if ((bound || unbind) && is_whole(part, slot) &&
-          !is_later(slot.generation, generation, Watched::kTokenShadow)) {
+          !is_later(slot.generation, generation)) {
         slot.generation = bound ? generation : kNeverInForce;
         slot.check = check_of(part, slot.binding, slot.fact, slot.generation);
         store_slot(&shared, slot);
@@ -554,7 +528,7 @@ bool WritableSegment::is_later_account(const AccountSlot &shared,
                                        const Name &name,
                                        std::uint64_t generation) const {
   const AccountSlot slot = load_account(shared);
-  return is_later(slot.generation, generation, Watched::kUserCfg) &&
+  return is_later(slot.generation, generation) &&
          slot.check == account_check(name.beginning, slot);
 }
 

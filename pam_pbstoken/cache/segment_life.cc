@@ -7,11 +7,11 @@
 
 #include <array>
 #include <charconv>
-#include <cstring>
 #include <string_view>
+#include <utility>
 
 #include "pbstoken/cache/generation.h"
-#include "pbstoken/cache/segment.h"
+#include "pbstoken/store/version_word.h"
 
 namespace pbstoken {
 
@@ -50,58 +50,8 @@ Result<void> set_owner(int id, std::optional<gid_t> group) {
   return {};
 }
 
-// Nothing done if it cannot be told: it would live on without its key.
-Result<void> mark_retired(int id) {
-  const auto attached = ShmAttachment::attach(id, Access::kWrite);
-  if (!attached) {
-    // One that is not root's alone has no users to tell.
-    return attached.error().code == Errc::kUnsafe
-               ? Result<void>()
-               : Result<void>(attached.error());
-  }
-  auto *prefix = reinterpret_cast<SegmentPrefix *>(attached->address());
-  if (attached->size() < sizeof(SegmentPrefix) ||
-      load_acquire(&prefix->magic) != kSegmentMagic) {
-    return {};
-  }
-  if (load_relaxed(&prefix->layout_version) > kLayoutVersion) {
-    return plain_error(Errc::kUnsafe, "cannot retire the shared-memory segment",
-                       {}, "a newer version's");
-  }
-  __atomic_store_n(&prefix->generation, kRetired, __ATOMIC_SEQ_CST);
-  return {};
-}
-
-// A removed segment of this origin; any other stays as it is.
-Result<void> retire_if_orphan(int id, const SegmentOrigin &origin) {
-  shmid_ds status{};
-  // Asked before it is attached: an attachment of others' segments would keep
-  // them alive for a moment longer.
-  if (shmctl(id, IPC_STAT, &status) != 0 || status.shm_perm.cuid != 0 ||
-      (status.shm_perm.mode & SHM_DEST) == 0 ||
-      status.shm_segsz < sizeof(SegmentHeader)) {
-    return {};
-  }
-  auto attached = ShmAttachment::attach(id, Access::kWrite, Removed::kToo);
-  if (!attached) {
-    // The last process has let go of it, or it is not root's alone.
-    const Errc code = attached.error().code;
-    const int reason = attached.error().saved_errno;
-    return code == Errc::kUnsafe || reason == EIDRM || reason == EINVAL
-               ? Result<void>()
-               : Result<void>(attached.error());
-  }
-  auto *header = reinterpret_cast<SegmentHeader *>(attached->address());
-  if (load_acquire(&header->prefix.magic) == kSegmentMagic &&
-      header->prefix.layout_version == kLayoutVersion &&
-      std::memcmp(&header->origin, &origin, sizeof(origin)) == 0) {
-    __atomic_store_n(&header->prefix.generation, kRetired, __ATOMIC_SEQ_CST);
-  }
-  return {};
-}
-
-Result<void> fill(int id, const SegmentShape &shape,
-                  const SegmentOrigin &origin, const PathText &user_cfg) {
+Result<void> fill(int id, const SegmentShape &shape, const Subject &subject,
+                  const SegmentOrigin &origin) {
   auto attached = ShmAttachment::attach(id, Access::kWrite);
   if (!attached) {
     return attached.error();
@@ -109,19 +59,20 @@ Result<void> fill(int id, const SegmentShape &shape,
   // Locked in memory where allowed; a host that forbids it has its reasons,
   // and what is swapped out are digests and their key, no secret.
   static_cast<void>(shmctl(id, SHM_LOCK, nullptr));
-  if (!WritableSegment::format(attached->address(), shape, origin, user_cfg)) {
+  if (!WritableSegment::format(attached->address(), shape, subject, origin)) {
     return system_error(kCannotMake, {});
   }
   return {};
 }
 
 // The link's text, "time:[4026531834]", has the inode, too, for less than to
-// look at the namespace itself.  Without /proc every process here says 0, and
-// they share a clock.
+// look at the namespace itself.  0: this process cannot tell, and shares a
+// clock with nobody.
 std::uint64_t time_namespace() {
   constexpr std::string_view kPrefix = "time:[";
   std::array<char, 64> text{};
-  const ssize_t size = readlink("/proc/self/ns/time", text.data(), text.size());
+  const ssize_t size =
+      readlink("/proc/thread-self/ns/time", text.data(), text.size());
   std::uint64_t inode = 0;
   if (size > 0) {
     const std::string_view link(text.data(), static_cast<std::size_t>(size));
@@ -132,79 +83,297 @@ std::uint64_t time_namespace() {
   return inode;
 }
 
-}  // namespace
+// --- walking
 
-Result<SegmentOrigin> origin_of(const Store &store) {
-  const std::string_view path = store.token_shadow.view();
-  PathText directory(slice(path, 0, path.rfind('/')));
-  directory.append("/");
-  struct stat status = {};
-  if (stat(directory.c_str(), &status) != 0) {
-    return system_error("cannot stat", directory.view());
+// What the kernel's table has at a place, which may be nothing: removed ones
+// stay there until the last process lets go of them.  The call asks for no
+// permission.
+struct TableEntry {
+  int id;
+  shmid_ds status;
+
+  // Made by root and large enough to begin like a segment.  Others' are not
+  // asked: nobody trusts them, and an attachment would keep them alive.
+  [[nodiscard]] bool may_be_ours() const {
+    return id >= 0 && status.shm_perm.cuid == 0 &&
+           status.shm_segsz >= sizeof(SegmentPrefix);
   }
-  SegmentOrigin origin{};
-  origin.directory_device = status.st_dev;
-  origin.directory_inode = status.st_ino;
-  origin.time_namespace = time_namespace();
-  std::memcpy(origin.path.data(), path.data(), path.size());
-  return origin;
+};
+
+TableEntry entry_at(int place) {
+  TableEntry entry{};
+  entry.id = shmctl(place, SHM_STAT_ANY, &entry.status);
+  return entry;
 }
 
-Result<std::optional<int>> find_segment_id(const Store &store) {
-  const int id = shmget(store.shm_key, 0, 0);
-  if (id < 0 && errno != ENOENT) {
-    return system_error("cannot find the shared-memory segment", {});
-  }
-  return id < 0 ? std::nullopt : std::optional<int>(id);
-}
-
-Result<void> retire_orphans(const SegmentOrigin &origin,
-                            const FileLock & /*proof*/) {
+Result<int> last_place() {
   shm_info info{};
   const int last = shmctl(0, SHM_INFO, reinterpret_cast<shmid_ds *>(&info));
-  for (int index = 0; index <= last; ++index) {
-    shmid_ds status{};
-    // By place in the kernel's table, where removed ones stay until the last
-    // process lets go of them.
-    const int id = shmctl(index, SHM_STAT, &status);
-    if (id < 0) {
-      continue;
-    }
-    if (const auto retired = retire_if_orphan(id, origin); !retired) {
-      return retired.error();
-    }
-  }
-  return {};
+  return last < 0 ? Result<int>(system_error(
+                        "cannot list the shared-memory segments", {}))
+                  : Result<int>(last);
 }
 
-Result<void> retire_abandoned_segment(const Store &store) {
-  const auto id = find_segment_id(store);
-  if (!id) {
-    return id.error();
+// --- whose it is
+
+// What layout 2 had behind its prefix, of which it used the first half alone;
+// its paths ended with a NUL.
+struct OldOrigin {
+  static constexpr std::size_t kOffset = 328;
+  std::uint64_t directory_device;
+  std::uint64_t directory_inode;
+};
+constexpr std::uint64_t kOldLayout = 2;
+
+// Whether a segment, of whatever layout, is about this subject.  One of an
+// older layout is about both kinds; it knew the directory, not the name.
+bool is_about(const ShmAttachment &attached, const Subject &subject) {
+  const auto &prefix =
+      *reinterpret_cast<const SegmentPrefix *>(attached.address());
+  if (load_acquire(&prefix.magic) != kSegmentMagic) {
+    return false;
   }
-  if (!*id) {
+  if (load_relaxed(&prefix.layout_version) > kOldLayout) {
+    return subject_in(prefix) == subject;
+  }
+  if (attached.size() < OldOrigin::kOffset + sizeof(OldOrigin)) {
+    return true;
+  }
+  const auto *origin = reinterpret_cast<const OldOrigin *>(attached.address() +
+                                                           OldOrigin::kOffset);
+  return load_relaxed(&prefix.layout_version) < kOldLayout ||
+         (origin->directory_device == subject.view.directory_device &&
+          origin->directory_inode == subject.view.directory_inode);
+}
+
+bool is_in_use(const WritableSegment &segment, const FileLock &lock) {
+  const SegmentOrigin origin = segment.origin();
+  return segment.generation() <= kLastGeneration &&
+         lock.identity() ==
+             FileLock::Identity{origin.lock_device, origin.lock_inode};
+}
+
+bool is_newer(const ShmAttachment &attached) {
+  const auto &prefix =
+      *reinterpret_cast<const SegmentPrefix *>(attached.address());
+  return load_relaxed(&prefix.layout_version) > kLayoutVersion &&
+         load_acquire(&prefix.generation) <= kLastGeneration &&
+         trusted_segment(attached.identity().id);
+}
+
+void retire(const Store &store, Kind kind, const ShmAttachment &attached) {
+  auto &prefix = *reinterpret_cast<SegmentPrefix *>(attached.address());
+  if (is_writers(load_acquire(&prefix.generation))) {
+    // If that fails the daemons find out by themselves, later.
+    static_cast<void>(
+        bump_version_word(store.version_cache, version_word_of(kind)));
+  }
+  __atomic_store_n(&prefix.generation, kRetired, __ATOMIC_SEQ_CST);
+  // What stays is as good as gone.
+  static_cast<void>(shmctl(attached.identity().id, IPC_RMID, nullptr));
+}
+
+}  // namespace
+
+// --- finding
+
+bool shares_clock(const Segment &segment) {
+  const std::uint64_t ours = time_namespace();
+  return ours != 0 && segment.origin().time_namespace == ours;
+}
+
+namespace {
+
+std::optional<FoundSegment> use_if_ours(int id, const Subject &subject) {
+  const auto identity = trusted_segment(id);
+  if (!identity) {
+    return std::nullopt;
+  }
+  AttachmentUse use = use_attachment(*identity);
+  if (use.address() == nullptr) {
+    auto fresh = ShmAttachment::attach(id, Access::kRead);
+    if (!fresh || fresh->identity() != *identity) {
+      return std::nullopt;
+    }
+    const auto segment =
+        Segment::open(fresh->address(), fresh->size(), subject);
+    if (!segment) {
+      return std::nullopt;
+    }
+    // Asked once for each attachment: it costs as much as a look.
+    use = keep_attachment(key_of(subject), std::move(*fresh),
+                          shares_clock(*segment) ? 1 : 0);
+  }
+  auto segment = Segment::open(use.address(), use.size(), subject);
+  if (!segment || segment->generation() > kLastGeneration) {
+    return std::nullopt;
+  }
+  const bool same_clock = use.note() != 0;
+  return FoundSegment{*identity, std::move(use), *segment, same_clock};
+}
+
+}  // namespace
+
+std::optional<FoundSegment> find_segment(const Subject &subject) {
+  if (const int id = shmget(key_of(subject), 0, 0); id >= 0) {
+    if (auto found = use_if_ours(id, subject); found) {
+      return found;
+    }
+  }
+  const auto last = last_place();
+  for (int place = 0; last && place <= *last; ++place) {
+    if (const TableEntry entry = entry_at(place);
+        entry.may_be_ours() && (entry.status.shm_perm.mode & SHM_DEST) == 0) {
+      if (auto found = use_if_ours(entry.id, subject); found) {
+        return found;
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+bool has_segment(Kind kind, const Store &store) {
+  const auto view = view_of(path_of(kind, store));
+  const auto last = last_place();
+  for (int place = 0; view && last && place <= *last; ++place) {
+    if (const TableEntry entry = entry_at(place); entry.may_be_ours()) {
+      const auto attached =
+          ShmAttachment::attach_untrusted(entry.id, Access::kRead);
+      if (attached && is_about(*attached, {kind, *view})) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+std::optional<Writing> attach_for_writing(int id, const Subject &subject,
+                                          std::uint64_t instance) {
+  auto attachment = ShmAttachment::attach(id, Access::kWrite);
+  if (!attachment) {
+    return std::nullopt;
+  }
+  const auto segment =
+      WritableSegment::open(attachment->address(), attachment->size(), subject);
+  if (!segment || segment->instance() != instance) {
+    return std::nullopt;
+  }
+  return Writing{std::move(*attachment), *segment};
+}
+
+// --- for the holder of the lock
+
+namespace {
+
+// One that the walk has found; the first in use that it meets is kept.
+Result<void> keep_or_retire(const Store &store, int id, const Subject &subject,
+                            const FileLock &lock, Keep keep, Kept *out_kept) {
+  auto attached = ShmAttachment::attach_untrusted(id, Access::kWrite);
+  if (!attached) {
+    // The last process has let go of it meanwhile.
+    const int reason = attached.error().saved_errno;
+    return reason == EIDRM || reason == EINVAL ? Result<void>()
+                                               : Result<void>(attached.error());
+  }
+  if (!is_about(*attached, subject)) {
     return {};
   }
-  if (const auto marked = mark_retired(**id); !marked) {
-    return marked.error();
+  if (keep == Keep::kInUseOrNewer && is_newer(*attached)) {
+    out_kept->newer = true;
+    return {};
   }
-  if (shmctl(**id, IPC_RMID, nullptr) != 0 && errno != EIDRM &&
-      errno != EINVAL) {
-    return system_error("cannot remove the shared-memory segment", {});
+  const auto segment =
+      WritableSegment::open(attached->address(), attached->size(), subject);
+  if (keep != Keep::kNone && !out_kept->in_use && segment &&
+      is_in_use(*segment, lock) && trusted_segment(id)) {
+    out_kept->in_use = Writing{std::move(*attached), *segment};
+    return {};
   }
+  retire(store, subject.kind, *attached);
   return {};
 }
 
-Result<void> retire_segment(const Store &store, const SegmentOrigin &origin,
-                            const FileLock &lock) {
-  if (const auto retired = retire_abandoned_segment(store); !retired) {
-    return retired.error();
+}  // namespace
+
+namespace {
+
+// What a maker that died has left under our key: no other holds the lock.
+bool remove_unfinished(key_t key, std::size_t size) {
+  const int id = shmget(key, 0, 0);
+  shmid_ds status{};
+  if (id < 0 || shmctl(id, IPC_STAT, &status) != 0 ||
+      status.shm_perm.cuid != 0 || status.shm_segsz != size ||
+      status.shm_nattch != 0) {
+    return false;
   }
-  return retire_orphans(origin, lock);
+  const auto attached = ShmAttachment::attach(id, Access::kRead);
+  const auto *magic =
+      attached ? reinterpret_cast<const std::uint64_t *>(attached->address())
+               : nullptr;
+  return magic != nullptr && *magic == 0 && shmctl(id, IPC_RMID, nullptr) == 0;
 }
 
-Result<int> replace_segment(const Store &store, const SegmentOrigin &origin,
-                            const FileLock &lock) {
+}  // namespace
+
+Result<Kept> keep_one_segment(const Store &store, const Subject &subject,
+                              const FileLock &lock, Keep keep) {
+  Kept kept;
+  const auto last = last_place();
+  if (!last) {
+    return last.error();
+  }
+  // By its key first: of two that are in use readers find that one.
+  const int named = shmget(key_of(subject), 0, 0);
+  for (int place = -1; place <= *last; ++place) {
+    TableEntry entry{};
+    if (place < 0) {
+      entry.id = named;
+      if (named < 0 || shmctl(named, IPC_STAT, &entry.status) != 0) {
+        continue;
+      }
+    } else {
+      entry = entry_at(place);
+    }
+    if (!entry.may_be_ours() ||
+        (kept.in_use && kept.in_use->attachment.identity().id == entry.id)) {
+      continue;
+    }
+    if (const auto done =
+            keep_or_retire(store, entry.id, subject, lock, keep, &kept);
+        !done) {
+      return done.error();
+    }
+  }
+  return kept;
+}
+
+Result<void> retire_abandoned(Kind kind, const Store &store) {
+  const std::string_view path = path_of(kind, store).view();
+  const std::uint64_t name = hash_of(slice(path, path.rfind('/') + 1));
+  const auto last = last_place();
+  for (int place = 0; last && place <= *last; ++place) {
+    const TableEntry entry = entry_at(place);
+    if (!entry.may_be_ours()) {
+      continue;
+    }
+    const auto attached =
+        ShmAttachment::attach_untrusted(entry.id, Access::kWrite);
+    if (!attached) {
+      continue;
+    }
+    const auto &prefix =
+        *reinterpret_cast<const SegmentPrefix *>(attached->address());
+    const Subject subject = subject_in(prefix);
+    if (load_acquire(&prefix.magic) == kSegmentMagic && subject.kind == kind &&
+        subject.view.name == name) {
+      retire(store, kind, *attached);
+    }
+  }
+  return last ? Result<void>() : Result<void>(last.error());
+}
+
+Result<int> make_segment(const Store &store, const Subject &subject,
+                         const FileLock &lock) {
   const auto group = reader_group(store);
   if (!group) {
     return group.error();
@@ -215,19 +384,30 @@ Result<int> replace_segment(const Store &store, const SegmentOrigin &origin,
                        "the effective group is neither root's nor the "
                        "verify_group");
   }
-  if (const auto retired = retire_segment(store, origin, lock); !retired) {
-    return retired.error();
+  const SegmentOrigin origin = {.lock_device = lock.identity().device,
+                                .lock_inode = lock.identity().inode,
+                                .time_namespace = time_namespace()};
+  if (origin.time_namespace == 0) {
+    return plain_error(Errc::kUnsafe, kCannotMake, {},
+                       "/proc does not tell the time namespace");
   }
-  const SegmentShape shape = SegmentShape::for_slots(store.cache_slots);
+  const auto shape = SegmentShape::for_slots(store.cache_slots, subject.kind);
+  constexpr int kFlags = IPC_CREAT | IPC_EXCL | S_IRUSR | S_IWUSR;
   // What cache_slots allows fits on every machine.
-  const int id = shmget(store.shm_key, static_cast<std::size_t>(shape.size()),
-                        IPC_CREAT | IPC_EXCL | S_IRUSR | S_IWUSR);
+  const auto size = static_cast<std::size_t>(shape.size());
+  int id = shmget(key_of(subject), size, kFlags);
+  if (id < 0 && errno == EEXIST) {
+    // Another program has the key: this segment is found by the walk.
+    id = remove_unfinished(key_of(subject), size)
+             ? shmget(key_of(subject), size, kFlags)
+             : shmget(IPC_PRIVATE, size, kFlags);
+  }
   if (id < 0) {
     return system_error(kCannotMake, {});
   }
   auto ready = set_owner(id, *group);
   if (ready) {
-    ready = fill(id, shape, origin, store.user_cfg);
+    ready = fill(id, shape, subject, origin);
   }
   if (!ready) {
     static_cast<void>(shmctl(id, IPC_RMID, nullptr));

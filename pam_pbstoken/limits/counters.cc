@@ -35,7 +35,8 @@ Counters Counters::open(const Store &store) {
 
 std::byte *Counters::address() {
   if (attachment_.address() == nullptr && key_ != 0) {
-    attachment_ = use_root_segment(key_, sizeof(Stripes));
+    attachment_ =
+        is_root() ? use_root_segment(key_, sizeof(Stripes)) : AttachmentUse();
   }
   return attachment_.address();
 }

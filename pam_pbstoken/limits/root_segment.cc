@@ -21,8 +21,7 @@ void remove(int id) {
 }  // namespace
 
 key_t key_beside(const Store &store, std::string_view purpose) {
-  const auto number = static_cast<std::uint32_t>(store.shm_key);
-  return derive_key(purpose, FixedText<16>().append(number).view());
+  return derive_key(purpose, store.token_shadow.view());
 }
 
 AttachmentUse use_root_segment(key_t key, std::size_t size) {
@@ -33,12 +32,15 @@ AttachmentUse use_root_segment(key_t key, std::size_t size) {
     }
     return {};
   }
-  if (AttachmentUse use = use_attachment(key, id); use.address() != nullptr) {
-    return use;
+  if (const auto trusted = trusted_segment(id); trusted) {
+    if (AttachmentUse use = use_attachment(*trusted);
+        use.address() != nullptr) {
+      return use;
+    }
   }
   auto attachment = ShmAttachment::attach(id, Access::kWrite);
   if (attachment) {
-    return keep_attachment(key, id, std::move(*attachment));
+    return keep_attachment(key, std::move(*attachment));
   }
   if (attachment.error().code == Errc::kUnsafe) {
     remove(id);

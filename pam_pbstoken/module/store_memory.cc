@@ -75,6 +75,12 @@ void remember(const PathText &path, const FileIdentity &identity,
   }
 }
 
+// Whether the file may change once more within the same tick of its clock, and
+// look the same.
+bool is_racy(const FileIdentity &identity, std::uint64_t now) {
+  return identity.changed + 2 * kNanosecondsPerSecond > now;
+}
+
 // A name that the file gives was looked up in /etc, which may change.
 bool depends_on_its_file_alone(const Store &store) {
   for (const Principal *principal : {&store.file_owner, &store.file_group,
@@ -104,7 +110,7 @@ Result<void> recall_store(std::string_view name, const PathText &path,
   *out_store = *store;
   // What was read is what was looked at, if nothing changed in between.
   if (has_read.exchange(true, std::memory_order_relaxed) && before &&
-      !before->is_racy(now) && depends_on_its_file_alone(*store)) {
+      !is_racy(*before, now) && depends_on_its_file_alone(*store)) {
     if (const auto after = look_at(path); after && *after == *before) {
       remember(path, *before, *store, start);
     }

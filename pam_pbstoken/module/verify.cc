@@ -66,7 +66,7 @@ Result<Outcome> ask_account(const pam_handle_t *pamh,
                             const TokenId &id) {
   const std::uint64_t now = realtime_now() / kNanosecondsPerSecond;
   Verifier &verifier = *opened->verifier;
-  if (const auto known = verifier.cache().look_up_account(id.text); known) {
+  if (const auto known = verifier.judge_in_segment(id); known) {
     return outcome_of(*known, now);
   }
   if (is_only_root()) {

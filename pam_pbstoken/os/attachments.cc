@@ -3,6 +3,7 @@
 
 #include <sys/mman.h>
 #include <sys/shm.h>
+#include <unistd.h>
 
 #include <array>
 #include <atomic>
@@ -18,8 +19,9 @@ namespace {
 // itself holds one until the entry is dropped.
 constexpr std::uint32_t kFilling = 0x8000'0000;
 constexpr std::uint32_t kDropped = 0x4000'0000;
+constexpr std::uint32_t kIdle = 2;  // while one thread looks at it
 
-// Two for each store; who has more stores in one process does without.
+// Four for each store; who has more stores in one process does without.
 constexpr std::size_t kEntries = 32;
 
 }  // namespace
@@ -27,9 +29,10 @@ constexpr std::size_t kEntries = 32;
 struct AttachmentEntry {
   std::atomic<std::uint32_t> state;
   key_t key;
-  int id;
+  ShmIdentity identity;
+  uid_t uid;  // effective, when it was attached
+  std::uint64_t note;
   std::byte *address;
-  std::size_t size;
   // Tells this attachment from any other, one of a parent or child included:
   // the time since boot at which it was made.
   std::atomic<std::uint64_t> serial;
@@ -112,53 +115,68 @@ AttachmentEntry *claim_free(Table *all) {
   return nullptr;
 }
 
-// The other entries under this key: an older segment, or the same one, which
-// two threads have attached at the same time.
-void drop_others(Table *all, const AttachmentEntry *mine) {
+template <typename Test>
+void drop_if(Table *all, Test test) {
   for (AttachmentEntry &entry : all->entries) {
-    if (&entry == mine || !acquire(&entry)) {
-      continue;
+    if (acquire(&entry)) {
+      if (test(entry)) {
+        drop(&entry);
+      }
+      release(&entry);
     }
-    if (entry.key == mine->key) {
-      drop(&entry);
-    }
-    release(&entry);
   }
+}
+
+// In a child of the process that took a use there is nothing of it left.
+bool is_there(const AttachmentEntry *entry, std::uint64_t serial) {
+  return entry != nullptr &&
+         entry->serial.load(std::memory_order_relaxed) == serial;
 }
 
 }  // namespace
 
 AttachmentUse::~AttachmentUse() {
-  // In a child of the process that took this use there is nothing to give
-  // back.
-  if (address() != nullptr) {
+  if (is_there(entry_, serial_)) {
     release(entry_);
   }
 }
 
 std::byte *AttachmentUse::address() const {
-  if (entry_ == nullptr ||
-      entry_->serial.load(std::memory_order_relaxed) != serial_) {
-    return nullptr;
-  }
-  return entry_->address;
+  // A dropped one stays mapped for as long as this use lives.
+  return is_there(entry_, serial_) &&
+                 (entry_->state.load(std::memory_order_relaxed) & kDropped) == 0
+             ? entry_->address
+             : nullptr;
 }
 
 std::size_t AttachmentUse::size() const {
-  return address() == nullptr ? 0 : entry_->size;
+  return address() == nullptr ? 0 : entry_->identity.size;
 }
 
-AttachmentUse use_attachment(key_t key, int id) {
+std::uint64_t AttachmentUse::note() const {
+  return address() == nullptr ? 0 : entry_->note;
+}
+
+void drop_foreign_attachments() {
+  if (Table *all = table(); all != nullptr) {
+    drop_if(all, [uid = geteuid()](const AttachmentEntry &entry) {
+      return entry.uid != uid;
+    });
+  }
+}
+
+AttachmentUse use_attachment(const ShmIdentity &wanted) {
   AttachmentUse use;
   Table *all = table();
   if (all == nullptr) {
     return use;
   }
+  drop_foreign_attachments();
   for (AttachmentEntry &entry : all->entries) {
     if (!acquire(&entry)) {
       continue;
     }
-    if (entry.key == key && entry.id == id) {
+    if (entry.identity == wanted) {
       use.entry_ = &entry;
       use.serial_ = entry.serial.load(std::memory_order_relaxed);
       return use;
@@ -168,20 +186,29 @@ AttachmentUse use_attachment(key_t key, int id) {
   return use;
 }
 
-AttachmentUse keep_attachment(key_t key, int id, ShmAttachment attachment) {
+AttachmentUse keep_attachment(key_t key, ShmAttachment attachment,
+                              std::uint64_t note) {
   // Another thread may have been faster.
-  AttachmentUse use = use_attachment(key, id);
+  AttachmentUse use = use_attachment(attachment.identity());
   Table *all = table();
   if (use.address() != nullptr || all == nullptr) {
     return use;
   }
   AttachmentEntry *entry = claim_free(all);
   if (entry == nullptr) {
+    // Of files that nobody asks about at the moment, or any more.
+    drop_if(all, [](const AttachmentEntry &other) {
+      return other.state.load(std::memory_order_relaxed) == kIdle;
+    });
+    entry = claim_free(all);
+  }
+  if (entry == nullptr) {
     return use;
   }
   entry->key = key;
-  entry->id = id;
-  entry->size = attachment.size();
+  entry->identity = attachment.identity();
+  entry->uid = geteuid();
+  entry->note = note;
   entry->address = attachment.release();
   const std::uint64_t serial = boottime_now();
   entry->serial.store(serial, std::memory_order_relaxed);
@@ -189,7 +216,11 @@ AttachmentUse keep_attachment(key_t key, int id, ShmAttachment attachment) {
                      std::memory_order_release);  // the table's, the caller's
   use.entry_ = entry;
   use.serial_ = serial;
-  drop_others(all, entry);
+  // An older segment under this key, or the same one, which two threads have
+  // attached at the same time.
+  drop_if(all, [entry](const AttachmentEntry &other) {
+    return &other != entry && other.key == entry->key;
+  });
   return use;
 }
 

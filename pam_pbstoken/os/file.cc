@@ -2,6 +2,10 @@
 #include "pbstoken/os/file.h"
 
 #include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -28,10 +32,24 @@ bool is_root_only(const struct stat &status) {
   return status.st_uid == 0 && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
+// openat(2), or the same with ELOOP for a symbolic link and EXDEV for what is
+// mounted over the name; glibc has no function for it.
+int open_at(int directory, const char *name, int flags, Mounts mounts) {
+  if (mounts == Mounts::kFollowed) {
+    return openat(directory, name, flags);
+  }
+  open_how how{};
+  how.flags = static_cast<std::uint64_t>(flags);
+  how.resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS;
+  return static_cast<int>(
+      syscall(SYS_openat2, directory, name, &how, sizeof(how)));
+}
+
 // Opens a regular file and looks at it.
 Result<UniqueFd> open_file(int directory, const char *name,
-                           const PathText &path, struct stat *out_status) {
-  UniqueFd file(openat(directory, name, kOpenFlags));
+                           const PathText &path, struct stat *out_status,
+                           Mounts mounts = Mounts::kFollowed) {
+  UniqueFd file(open_at(directory, name, kOpenFlags, mounts));
   if (!file) {
     // A symbolic link is not followed; a socket cannot be opened at all.
     return errno == ELOOP || errno == ENXIO
@@ -57,13 +75,43 @@ FileIdentity identity_of(const struct stat &status) {
           .changed = nanoseconds(status.st_ctim)};
 }
 
+// FORCE_SYNC: a network file system asks its server instead of its memory.
 Result<FileIdentity> look_at(const PathText &path) {
+  constexpr int kFlags =
+      AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_FORCE_SYNC;
+  struct statx status = {};
+  const auto look = [&] {
+    return statx(AT_FDCWD, path.c_str(), kFlags, STATX_BASIC_STATS, &status);
+  };
+  // ESTALE: the server has replaced it between two steps of the way there.
+  if (look() != 0 && (errno != ESTALE || look() != 0)) {
+    return errno == ENOENT || errno == ENOTDIR
+               ? Result<FileIdentity>(FileIdentity{})
+               : Result<FileIdentity>(system_error("cannot stat", path.view()));
+  }
+  if ((status.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0) {
+    return unsafe(path, "something is mounted over it");
+  }
+  const auto time = [](const statx_timestamp &stamp) {
+    return nanoseconds({.tv_sec = stamp.tv_sec, .tv_nsec = stamp.tv_nsec});
+  };
+  return FileIdentity{
+      .device = makedev(status.stx_dev_major, status.stx_dev_minor),
+      .inode = status.stx_ino,
+      .size = status.stx_size,
+      .modified = time(status.stx_mtime),
+      .changed = time(status.stx_ctime)};
+}
+
+Result<FileIdentity> look_in(const FilePlace &place, const PathText &path) {
+  const UniqueFd file(open_at(place.directory.get(), place.name.c_str(),
+                              O_PATH | O_NOFOLLOW | O_CLOEXEC,
+                              Mounts::kRefused));
   struct stat status = {};
-  if (lstat(path.c_str(), &status) != 0) {
-    if (errno == ENOENT) {
-      return FileIdentity{};
-    }
-    return system_error("cannot stat", path.view());
+  if (!file || fstat(file.get(), &status) != 0) {
+    return errno == ENOENT
+               ? Result<FileIdentity>(FileIdentity{})
+               : Result<FileIdentity>(system_error("cannot stat", path.view()));
   }
   return identity_of(status);
 }
@@ -99,9 +147,11 @@ Result<FilePlace> find_place(const PathText &path) {
              : system_error("cannot open", path.view());
 }
 
-Result<UniqueFd> open_regular_at(const FilePlace &place, const PathText &path) {
+Result<UniqueFd> open_regular_at(const FilePlace &place, const PathText &path,
+                                 Mounts mounts) {
   struct stat status = {};
-  return open_file(place.directory.get(), place.name.c_str(), path, &status);
+  return open_file(place.directory.get(), place.name.c_str(), path, &status,
+                   mounts);
 }
 
 Result<UniqueFd> open_regular(const PathText &path) {
@@ -152,6 +202,24 @@ Result<UniqueFd> open_trusted(const PathText &path) {
     return unsafe(path, "others than root may change it");
   }
   return file;
+}
+
+Result<FileContent> read_opened(const Result<UniqueFd> &file,
+                                const PathText &path, std::size_t limit) {
+  if (!file) {
+    return file.error().code == Errc::kNotFound
+               ? Result<FileContent>(FileContent{})
+               : Result<FileContent>(file.error());
+  }
+  struct stat status = {};
+  if (fstat(file->get(), &status) != 0) {
+    return system_error("cannot stat", path.view());
+  }
+  auto content = read_whole(*file, path, limit);
+  if (!content) {
+    return content.error();
+  }
+  return FileContent{identity_of(status), std::move(*content)};
 }
 
 Result<Buffer> read_whole(const UniqueFd &file, const PathText &path,

@@ -19,40 +19,22 @@ Error unsafe(const char *why) {
                      why);
 }
 
+constexpr const char *kCannotStat = "cannot stat the shared-memory segment";
+
+ShmIdentity identity_in(int id, const shmid_ds &status) {
+  return {.id = id,
+          .changed = status.shm_ctime,
+          .maker = status.shm_cpid,
+          .size = status.shm_segsz};
+}
+
 }  // namespace
 
-key_t derive_key(std::string_view purpose, std::string_view name) {
-  SHA256_CTX state;
-  SHA256_Init(&state);
-  SHA256_Update(&state, purpose.data(), purpose.size());
-  SHA256_Update(&state, "", 1);  // a NUL, which neither of them holds
-  SHA256_Update(&state, name.data(), name.size());
-  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
-  SHA256_Final(digest.data(), &state);
-  key_t key = IPC_PRIVATE;
-  std::memcpy(&key, digest.data(), sizeof(key));
-  return key == IPC_PRIVATE ? 1 : key;
-}
-
-ShmAttachment::~ShmAttachment() {
-  if (address_ != nullptr) {
-    shmdt(address_);  // fails only for an address that is not attached
-  }
-}
-
-Result<ShmAttachment> ShmAttachment::attach(int id, Access access,
-                                            Removed removed) {
-  void *address = shmat(id, nullptr, access == Access::kRead ? SHM_RDONLY : 0);
-  if (reinterpret_cast<std::intptr_t>(address) == -1) {
-    return system_error("cannot attach the shared-memory segment", {});
-  }
-  ShmAttachment attachment;
-  attachment.address_ = static_cast<std::byte *>(address);
+Result<ShmIdentity> trusted_segment(int id) {
   shmid_ds status{};
   if (shmctl(id, IPC_STAT, &status) != 0) {
-    return system_error("cannot stat the shared-memory segment", {});
+    return system_error(kCannotStat, {});
   }
-  attachment.size_ = status.shm_segsz;
   const ipc_perm &owner = status.shm_perm;
   if (owner.cuid != 0 || owner.uid != 0) {
     return unsafe("it is not root's");
@@ -66,11 +48,63 @@ Result<ShmAttachment> ShmAttachment::attach(int id, Access access,
       owner.cgid != owner.gid) {
     return unsafe("its maker's group may read it");
   }
-  if (removed == Removed::kNot && (owner.mode & SHM_DEST) != 0) {
+  if ((owner.mode & SHM_DEST) != 0) {
     return unsafe("it has been removed");
   }
-  if (madvise(address, attachment.size_, MADV_DONTFORK) != 0 ||
-      madvise(address, attachment.size_, MADV_DONTDUMP) != 0) {
+  return identity_in(id, status);
+}
+
+std::uint64_t hash_of(std::string_view text) {
+  SHA256_CTX state;
+  SHA256_Init(&state);
+  SHA256_Update(&state, text.data(), text.size());
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
+  SHA256_Final(digest.data(), &state);
+  std::uint64_t hash = 0;
+  std::memcpy(&hash, digest.data(), sizeof(hash));
+  return hash;
+}
+
+key_t derive_key(std::string_view purpose, std::string_view name) {
+  FixedText<kMaxPath + 64> text(purpose);
+  text.append({"", 1});  // a NUL, which neither of them holds
+  text.append(name);
+  const auto key = static_cast<key_t>(hash_of(text.view()));
+  return key == IPC_PRIVATE ? 1 : key;
+}
+
+ShmAttachment::~ShmAttachment() {
+  if (address_ != nullptr) {
+    shmdt(address_);  // fails only for an address that is not attached
+  }
+}
+
+Result<ShmAttachment> ShmAttachment::attach(int id, Access access) {
+  auto attachment = attach_untrusted(id, access);
+  if (attachment) {
+    const auto trusted = trusted_segment(id);
+    if (!trusted) {
+      return trusted.error();
+    }
+    attachment->identity_ = *trusted;
+  }
+  return attachment;
+}
+
+Result<ShmAttachment> ShmAttachment::attach_untrusted(int id, Access access) {
+  void *address = shmat(id, nullptr, access == Access::kRead ? SHM_RDONLY : 0);
+  if (reinterpret_cast<std::intptr_t>(address) == -1) {
+    return system_error("cannot attach the shared-memory segment", {});
+  }
+  ShmAttachment attachment;
+  attachment.address_ = static_cast<std::byte *>(address);
+  shmid_ds status{};
+  if (shmctl(id, IPC_STAT, &status) != 0) {
+    return system_error(kCannotStat, {});
+  }
+  attachment.identity_ = identity_in(id, status);
+  if (madvise(address, status.shm_segsz, MADV_DONTFORK) != 0 ||
+      madvise(address, status.shm_segsz, MADV_DONTDUMP) != 0) {
     return system_error("cannot shield the shared-memory segment", {});
   }
   return attachment;

@@ -21,7 +21,8 @@ constexpr mode_t kLockMode = 0660;  // as upstream
 constexpr timespec kPause = {.tv_sec = 0, .tv_nsec = 10'000'000};
 
 // Makes the lock file, unless it is there by now.
-Result<void> create(const Store &store, const FilePlace &place) {
+Result<void> create(const Store &store, const PathText &path,
+                    const FilePlace &place) {
   const auto owner = user_id(store.file_owner);
   if (!owner) {
     return owner.error();
@@ -39,20 +40,20 @@ Result<void> create(const Store &store, const FilePlace &place) {
       directory, name.c_str(),
       O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR));
   if (!file) {
-    return system_error("cannot create", store.lock_file.view());
+    return system_error("cannot create", path.view());
   }
   const bool made =
       fchown(file.get(), *owner, *group) == 0 &&
       fchmod(file.get(), kLockMode) == 0 &&
       (linkat(directory, name.c_str(), directory, place.name.c_str(), 0) == 0 ||
        errno == EEXIST);
-  const Error error = system_error("cannot create", store.lock_file.view());
+  const Error error = system_error("cannot create", path.view());
   unlinkat(directory, name.c_str(), 0);
   return made ? Result<void>() : Result<void>(error);
 }
 
-Result<UniqueFd> open_or_create(const Store &store) {
-  const auto place = find_place(store.lock_file);
+Result<UniqueFd> open_or_create(const Store &store, const PathText &path) {
+  const auto place = find_place(path);
   if (!place) {
     return place.error();
   }
@@ -60,22 +61,15 @@ Result<UniqueFd> open_or_create(const Store &store) {
   if (file || file.error().code != Errc::kNotFound) {
     return file;
   }
-  if (const auto created = create(store, *place); !created) {
+  if (const auto created = create(store, path, *place); !created) {
     return created.error();
   }
   return open_regular_at(*place, store.lock_file);
 }
 
-bool is_still_named(const UniqueFd &file, const PathText &path) {
-  struct stat ours = {};
-  struct stat named = {};
-  return fstat(file.get(), &ours) == 0 && lstat(path.c_str(), &named) == 0 &&
-         ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
-}
-
-Error timed_out(const Store &store, std::optional<std::uint64_t> holder) {
-  Error error = plain_error(Errc::kTimedOut, "cannot lock",
-                            store.lock_file.view(), "somebody else holds it");
+Error timed_out(const PathText &path, std::optional<std::uint64_t> holder) {
+  Error error = plain_error(Errc::kTimedOut, "cannot lock", path.view(),
+                            "somebody else holds it");
   if (holder) {
     error.why = nullptr;
     error.where.append(": process ").append(*holder).append(" holds it");
@@ -85,26 +79,37 @@ Error timed_out(const Store &store, std::optional<std::uint64_t> holder) {
 
 }  // namespace
 
-void FileLock::prepare(const Store &store) {
+void FileLock::prepare(const Store &store, const PathText &path) {
   // What fails now fails again in acquire(), which says so.
-  static_cast<void>(open_or_create(store));
+  static_cast<void>(open_or_create(store, path));
 }
 
-Result<FileLock> FileLock::acquire(const Store &store, unsigned wait_seconds) {
+bool FileLock::is_still_named(const PathText &path) const {
+  struct stat named = {};
+  return lstat(path.c_str(), &named) == 0 &&
+         identity_ == Identity{named.st_dev, named.st_ino};
+}
+
+Result<FileLock> FileLock::acquire(const Store &store, const PathText &path,
+                                   unsigned wait_seconds) {
   const std::uint64_t deadline =
       boottime_now() + wait_seconds * kNanosecondsPerSecond;
   while (true) {
-    auto file = open_or_create(store);
+    auto file = open_or_create(store, path);
     if (!file) {
       return file.error();
     }
     const bool locked = flock(file->get(), LOCK_EX | LOCK_NB) == 0;
     if (!locked && errno != EWOULDBLOCK && errno != EINTR) {
-      return system_error("cannot lock", store.lock_file.view());
+      return system_error("cannot lock", path.view());
     }
     if (locked) {
-      FileLock lock(std::move(*file));
-      if (is_still_named(lock.file_, store.lock_file)) {
+      struct stat status = {};
+      if (fstat(file->get(), &status) != 0) {
+        return system_error("cannot stat", path.view());
+      }
+      FileLock lock(std::move(*file), {status.st_dev, status.st_ino});
+      if (lock.is_still_named(path)) {
         return lock;
       }
     }
@@ -112,7 +117,7 @@ Result<FileLock> FileLock::acquire(const Store &store, unsigned wait_seconds) {
     const std::uint64_t now = boottime_now();
     if (now == 0 || now >= deadline) {
       // Who does not wait does not ask either.
-      return timed_out(store,
+      return timed_out(path,
                        wait_seconds == 0 ? std::nullopt : lock_holder(*file));
     }
     nanosleep(&kPause, nullptr);

@@ -6,7 +6,6 @@
 
 #include "pbstoken/os/accounts.h"
 #include "pbstoken/os/file.h"
-#include "pbstoken/os/ipc.h"
 
 namespace pbstoken {
 
@@ -24,6 +23,7 @@ constexpr std::uint64_t kMaxId = 0xfffffffe;  // (uid_t)-1 means "leave alone"
 
 // Of a lock file that is not named otherwise.
 constexpr std::string_view kLockSuffix = ".lock";
+constexpr std::string_view kUserLock = ".user.lck";
 
 // Each setter takes a trimmed value and says what is wrong with it, or null.
 using Problem = const char *;
@@ -58,7 +58,7 @@ Problem set_path(PathText *out_path, std::string_view value) {
   if (value.find('\0') != std::string_view::npos) {
     return "must not hold a NUL byte";
   }
-  // One file, one path: the segment's key is made from it.
+  // One file, one path: where it is mounted, and the keys beside it, go by it.
   if (!is_plain_path(value)) {
     return "must have no empty, '.' or '..' component";
   }
@@ -120,7 +120,7 @@ struct Key {
   Problem (*set)(Store *store, std::string_view value);
 };
 
-constexpr std::array<Key, 17> kKeys = {{
+constexpr std::array<Key, 19> kKeys = {{
     {"token_shadow",
      [](Store *store, std::string_view value) -> Problem {
        return value.size() > kMaxPath - kLockSuffix.size()
@@ -156,6 +156,10 @@ constexpr std::array<Key, 17> kKeys = {{
        store->cache_ttl = ttl.value_or(0);
        return ttl ? nullptr : "must be seconds, from 0 to 86400";
      }},
+    {"look",
+     [](Store *store, std::string_view value) {
+       return set_yes_no(&store->look, value);
+     }},
     {"cache_slots",
      [](Store *store, std::string_view value) -> Problem {
        const auto slots = parse_number(value, 10, kMaxSlots);
@@ -167,7 +171,7 @@ constexpr std::array<Key, 17> kKeys = {{
        const bool hex = value.starts_with("0x");
        const auto key =
            parse_number(slice(value, hex ? 2 : 0), hex ? 16 : 10, kMaxKey);
-       store->shm_key = static_cast<key_t>(key.value_or(0));
+       store->has_shm_key = true;
        return key.value_or(0) != 0 ? nullptr
                                    : "must be a number from 1 to 0xffffffff";
      }},
@@ -182,8 +186,14 @@ constexpr std::array<Key, 17> kKeys = {{
        return set_optional_path(&store->version_cache, value);
      }},
     {"user_cfg",
+     [](Store *store, std::string_view value) -> Problem {
+       return value.size() > kMaxPath - kUserLock.size()
+                  ? "longer than 1014 bytes"
+                  : set_optional_path(&store->user_cfg, value);
+     }},
+    {"user_lock",
      [](Store *store, std::string_view value) {
-       return set_optional_path(&store->user_cfg, value);
+       return set_path(&store->user_lock, value);
      }},
     {"verify_group",
      [](Store *store, std::string_view value) {
@@ -301,8 +311,12 @@ void complete(Store *store) {
     store->lock_file = store->token_shadow;
     store->lock_file.append(kLockSuffix);
   }
-  if (store->shm_key == 0) {
-    store->shm_key = derive_key("pbstoken", store->token_shadow.view());
+  if (store->user_cfg.empty()) {
+    store->user_lock.clear();
+  } else if (store->user_lock.empty()) {
+    const std::string_view path = store->user_cfg.view();
+    store->user_lock = PathText(slice(path, 0, path.rfind('/') + 1));
+    store->user_lock.append(kUserLock);
   }
 }
 

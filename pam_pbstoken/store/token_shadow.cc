@@ -32,25 +32,18 @@ Result<TokenShadow> TokenShadow::parse(Buffer content, const PathText &path) {
   return shadow;
 }
 
-Result<TokenShadow> TokenShadow::read(const PathText &path) {
-  const auto file = open_regular(path);
-  if (!file) {
-    if (file.error().code == Errc::kNotFound) {
-      return TokenShadow{};
-    }
-    return file.error();
+Result<TokenShadow> TokenShadow::read(const Result<UniqueFd> &file,
+                                      const PathText &path) {
+  auto opened = read_opened(file, path, kMaxShadowSize);
+  if (!opened) {
+    return opened.error();
   }
-  struct stat status = {};
-  if (fstat(file->get(), &status) != 0) {
-    return system_error("cannot stat", path.view());
+  if (opened->identity == FileIdentity{}) {
+    return TokenShadow{};  // it is not there
   }
-  auto content = read_whole(*file, path, kMaxShadowSize);
-  if (!content) {
-    return content.error();
-  }
-  auto shadow = parse(std::move(*content), path);
+  auto shadow = parse(std::move(opened->content), path);
   if (shadow) {
-    shadow->identity_ = identity_of(status);
+    shadow->identity_ = opened->identity;
   }
   return shadow;
 }

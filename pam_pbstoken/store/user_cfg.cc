@@ -297,25 +297,18 @@ Result<UserCfg> UserCfg::parse(Buffer content, const PathText &path) {
   return cfg;
 }
 
-Result<UserCfg> UserCfg::read(const PathText &path) {
-  const auto file = open_regular(path);
-  if (!file) {
-    if (file.error().code == Errc::kNotFound) {
-      return UserCfg{};
-    }
-    return file.error();
+Result<UserCfg> UserCfg::read(const Result<UniqueFd> &file,
+                              const PathText &path) {
+  auto opened = read_opened(file, path, kMaxUserCfgSize);
+  if (!opened) {
+    return opened.error();
   }
-  struct stat status = {};
-  if (fstat(file->get(), &status) != 0) {
-    return system_error("cannot stat", path.view());
+  if (opened->identity == FileIdentity{}) {
+    return UserCfg{};  // it is not there
   }
-  auto content = read_whole(*file, path, kMaxUserCfgSize);
-  if (!content) {
-    return content.error();
-  }
-  auto cfg = parse(std::move(*content), path);
+  auto cfg = parse(std::move(opened->content), path);
   if (cfg) {
-    cfg->identity_ = identity_of(status);
+    cfg->identity_ = opened->identity;
   }
   return cfg;
 }

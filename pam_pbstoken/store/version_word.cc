@@ -21,26 +21,17 @@ namespace {
 constexpr std::size_t kPageSize = 4096;
 constexpr std::array<unsigned char, 8> kMagic = {0x19, 0xc6, 0xa8, 0xe6,
                                                  0x9a, 0x84, 0x8f, 0x83};
-constexpr std::size_t kWordOffset = 32;
 
-struct PageStart {
-  std::array<unsigned char, 8> magic;
-  std::uint64_t user_cfg;
-  std::array<std::uint64_t, 2> others;
-  std::uint64_t token_shadow;
-};
-static_assert(offsetof(PageStart, token_shadow) == kWordOffset);
-
-// Whether file is such a page; its beginning goes to *out_start.  False with
-// errno if that cannot be told, and with errno 0 if it is none.
-bool is_page(const UniqueFd &file, PageStart *out_start) {
+// False with errno if that cannot be told, and with errno 0 if it is none.
+bool is_page(const UniqueFd &file) {
+  std::array<unsigned char, 8> magic{};
   struct stat status = {};
   errno = 0;
   return file && fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode) &&
          status.st_size >= static_cast<off_t>(kPageSize) &&
-         pread(file.get(), out_start, sizeof(*out_start), 0) ==
-             static_cast<ssize_t>(sizeof(*out_start)) &&
-         out_start->magic == kMagic;
+         pread(file.get(), magic.data(), magic.size(), 0) ==
+             static_cast<ssize_t>(magic.size()) &&
+         magic == kMagic;
 }
 
 // What open(2) says of what is no regular file, and so no page.
@@ -75,21 +66,7 @@ class Mapping {
 
 }  // namespace
 
-std::optional<VersionWords> read_version_words(const PathText &path) {
-  if (path.empty()) {
-    return std::nullopt;
-  }
-  // Part of every hit, so by the path as it is: whoever leads it elsewhere
-  // has another number read, at worst.
-  PageStart start{};
-  const UniqueFd file(open(path.c_str(), O_RDONLY | kOpenFlags));
-  if (!is_page(file, &start)) {
-    return std::nullopt;
-  }
-  return VersionWords{start.user_cfg, start.token_shadow};
-}
-
-Result<void> bump_version_word(const PathText &path) {
+Result<void> bump_version_word(const PathText &path, VersionWord which) {
   if (path.empty()) {
     return {};
   }
@@ -100,13 +77,12 @@ Result<void> bump_version_word(const PathText &path) {
                ? Result<void>()
                : Result<void>(place.error());
   }
-  PageStart start{};
   const UniqueFd file(
       openat(place->directory.get(), place->name.c_str(), O_RDWR | kOpenFlags));
   if (!file && !is_no_file(errno)) {
     return system_error("cannot open", path.view());
   }
-  if (!is_page(file, &start)) {
+  if (!is_page(file)) {
     return errno == 0 ? Result<void>()
                       : Result<void>(system_error("cannot read", path.view()));
   }
@@ -121,7 +97,7 @@ Result<void> bump_version_word(const PathText &path) {
   // and kill the host.
   constexpr std::size_t kLowHalf =
       std::endian::native == std::endian::little ? 0 : 4;
-  std::byte *word = page.address() + kWordOffset + kLowHalf;
+  std::byte *word = page.address() + static_cast<std::size_t>(which) + kLowHalf;
   constexpr unsigned kAddOne = FUTEX_OP(FUTEX_OP_ADD, 1, FUTEX_OP_CMP_EQ, 0);
   // Nobody waits at that address; a waiter would be woken, and no more.
   if (syscall(SYS_futex, word, FUTEX_WAKE_OP, 0, nullptr, word, kAddOne) < 0) {
@@ -131,8 +107,7 @@ Result<void> bump_version_word(const PathText &path) {
 }
 
 bool is_version_page(const UniqueFd &file) {
-  PageStart start{};
-  return is_page(file, &start);
+  return is_page(file);
 }
 
 }  // namespace pbstoken

@@ -22,6 +22,7 @@ std::optional<Verification> Verifier::verify_in_segment(
   }
   const auto fact = cache_.look_up(id.text, secret);
   if (!fact) {
+    counters_.let_go_if_dropped();
     return std::nullopt;
   }
   counters_.count(*fact == Fact::kMatch ? Event::kHit : Event::kKnownMismatch);
@@ -73,7 +74,7 @@ Result<Verification> Verifier::verify_in_file(const TokenId &id,
   if (!snapshot) {
     return snapshot.error();
   }
-  if (const auto stored = snapshot->file.find(id.text);
+  if (const auto stored = snapshot->tokens.find(id.text);
       stored && !out_stored_hash->append(*stored)) {
     return no_memory("cannot verify");
   }
@@ -95,7 +96,7 @@ Result<void> Verifier::pass_gate(Attempt *attempt) {
 
 Result<Verification> Verifier::verify_in(const Snapshot &snapshot,
                                          Attempt *attempt) {
-  const auto stored = snapshot.file.find(attempt->id.text);
+  const auto stored = snapshot.tokens.find(attempt->id.text);
   if (!stored) {
     return Verification{Outcome::kUnknownToken, Source::kFile};
   }
@@ -123,7 +124,7 @@ std::optional<Verification> Verifier::recall(const Snapshot &snapshot,
   }
   counters_.count(*fact == Fact::kMatch ? Event::kRecheck
                                         : Event::kKnownMismatch);
-  if (snapshot.generation) {
+  if (snapshot.permit) {
     cache_.remember(*fact, id, attempt.secret, stored, snapshot);
   }
   return Verification{known_outcome(*fact), Source::kFact};
@@ -185,19 +186,21 @@ Result<std::optional<Fact>> Verifier::hash(std::string_view secret,
 // --- the account
 
 Result<AccountVerdict> Verifier::judge(const TokenId &id) {
-  if (const auto verdict = cache_.look_up_account(id.text); verdict) {
-    return *verdict;
-  }
-  return judge_beyond_segment(id);
+  const auto verdict = judge_in_segment(id);
+  return verdict ? Result<AccountVerdict>(*verdict) : judge_beyond_segment(id);
+}
+
+std::optional<AccountVerdict> Verifier::judge_in_segment(const TokenId &id) {
+  return accounts_.look_up_account(id.text);
 }
 
 Result<AccountVerdict> Verifier::judge_beyond_segment(const TokenId &id) {
-  const auto snapshot = cache_.read<UserCfg>();
+  const auto snapshot = accounts_.read();
   if (!snapshot) {
     return snapshot.error();
   }
-  const AccountVerdict verdict = snapshot->file.judge(id);
-  cache_.remember_account(id.text, verdict, *snapshot);
+  const AccountVerdict verdict = snapshot->users.judge(id);
+  accounts_.remember_account(id.text, verdict, *snapshot);
   return verdict;
 }
 

@@ -14,6 +14,7 @@
 #include <ctime>
 #include <functional>
 #include <utility>
+#include <vector>
 
 #include "e2e/cache_support.h"
 #include "pbstoken/os/clock.h"
@@ -32,14 +33,18 @@ inline void advance_seconds(std::uint64_t seconds) {
   ahead.realtime += seconds * kNanosecondsPerSecond;
 }
 
-// So that what is read from here on was not changed just now.
-inline void leave_racy_window() {
+// So that what has been read before may be settled by the next that comes.
+inline void leave_settling_time() {
   advance_seconds(3);
 }
 
+// How often somebody looked at a file, and the errors that the next looks give.
+inline std::size_t looks = 0;
+inline std::vector<int> look_errors;
+
 // Each runs once: right after the look at a file; after a file was read to its
 // end; before a new file takes its place, and after it.
-inline std::function<void()> *after_lstat = nullptr;
+inline std::function<void()> *after_look = nullptr;
 inline std::function<void()> *after_end_of_file = nullptr;
 inline std::function<void()> *before_rename = nullptr;
 inline std::function<void()> *after_rename = nullptr;
@@ -52,7 +57,9 @@ inline void run_once(std::function<void()> **hook) {
 
 inline int make_scene_with_hooks(void **state) {
   ahead = {};
-  after_lstat = nullptr;
+  looks = 0;
+  look_errors.clear();
+  after_look = nullptr;
   after_end_of_file = nullptr;
   before_rename = nullptr;
   after_rename = nullptr;
@@ -75,9 +82,18 @@ extern "C" int clock_gettime(clockid_t id, timespec *out_time) noexcept {
   return result;
 }
 
-extern "C" int lstat(const char *path, struct stat *out_status) noexcept {
-  const int result = fstatat(AT_FDCWD, path, out_status, AT_SYMLINK_NOFOLLOW);
-  pbstoken::testing::run_once(&pbstoken::testing::after_lstat);
+extern "C" int statx(int directory, const char *path, int flags, unsigned mask,
+                     struct statx *out_status) noexcept {
+  using pbstoken::testing::look_errors;
+  ++pbstoken::testing::looks;
+  if (!look_errors.empty()) {
+    errno = look_errors.front();
+    look_errors.erase(look_errors.begin());
+    return -1;
+  }
+  const auto result = static_cast<int>(
+      syscall(SYS_statx, directory, path, flags, mask, out_status));
+  pbstoken::testing::run_once(&pbstoken::testing::after_look);
   return result;
 }
 

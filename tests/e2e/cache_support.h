@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "pbstoken/cache/segment_life.h"
+#include "pbstoken/cache/writer.h"
 #include "pbstoken/limits/counters.h"
 #include "pbstoken/os/clock.h"
 #include "pbstoken/verify/verifier.h"
@@ -56,9 +57,15 @@ inline std::string hash_of(const std::string &secret) {
 
 // --- a store
 
-// The segment that the store's key names now.
-inline std::optional<int> segment_id(const Store &store) {
-  const int id = shmget(store.shm_key, 0, 0);
+inline Subject subject_of(const Store &store, Kind kind = Kind::kSecrets) {
+  const auto view = view_of(path_of(kind, store));
+  return {kind, view ? *view : View{}};
+}
+
+// The segment that the key of the file's view names now.
+inline std::optional<int> segment_id(const Store &store,
+                                     Kind kind = Kind::kSecrets) {
+  const int id = shmget(key_of(subject_of(store, kind)), 0, 0);
   return id < 0 ? std::nullopt : std::optional<int>(id);
 }
 
@@ -76,9 +83,8 @@ inline std::string shadow_text(const std::vector<Token> &tokens) {
   return text + "}";
 }
 
-// A store without tokens and without a segment.  All of them have one path and
-// so one key: a process keeps attachments for no more than some stores.  Owned
-// by a fixture: a failed assertion longjmps past destructors.
+// A store without tokens and without a segment.  Owned by a fixture: a failed
+// assertion longjmps past destructors.
 class Scene {
  public:
   Scene() {
@@ -95,6 +101,7 @@ class Scene {
   Scene &operator=(const Scene &) = delete;
   ~Scene() {
     remove_segment();
+    remove_segment(Kind::kAccounts);
     std::filesystem::remove_all(directory_);
   }
 
@@ -124,7 +131,7 @@ class Scene {
   // As `set` does it; true if it is done.
   [[nodiscard]] bool set(const std::string &id, const std::string &secret,
                          const std::string &stored) const {
-    Cache cache(store);
+    Cache cache(store, Kind::kSecrets);
     const Change change = {.token_id = *parse_token_id(id),
                            .stored_hash = stored,
                            .secret = secret,
@@ -133,8 +140,8 @@ class Scene {
     return written && *written == Outcome::kDone;
   }
 
-  void remove_segment() const {
-    if (const auto id = segment_id(store); id) {
+  void remove_segment(Kind kind = Kind::kSecrets) const {
+    if (const auto id = segment_id(store, kind); id) {
       shmctl(*id, IPC_RMID, nullptr);
     }
   }
@@ -290,8 +297,9 @@ struct Opened {
   }
 };
 
-inline std::optional<Opened> open_segment(const Store &store) {
-  const auto id = segment_id(store);
+inline std::optional<Opened> open_segment(const Store &store,
+                                          Kind kind = Kind::kSecrets) {
+  const auto id = segment_id(store, kind);
   if (!id) {
     return std::nullopt;
   }
@@ -300,14 +308,25 @@ inline std::optional<Opened> open_segment(const Store &store) {
     return std::nullopt;
   }
   const auto segment = WritableSegment::open(
-      attachment->address(), attachment->size(), store.token_shadow);
+      attachment->address(), attachment->size(), subject_of(store, kind));
   if (!segment) {
     return std::nullopt;
   }
   return Opened{std::move(*attachment), *segment};
 }
 
-// The stamp that a root process would set now for the file as it is.
+// What the holder of the lock does.
+inline Result<std::optional<WriteClaim>> claim_for_write(
+    const Store &store, const FileLock &lock, Kind kind = Kind::kSecrets) {
+  return CacheWriter(store, kind, lock)
+      .claim(*find_place(path_of(kind, store)));
+}
+inline bool flush(const Store &store, const FileLock &lock,
+                  Kind kind = Kind::kSecrets) {
+  return static_cast<bool>(CacheWriter(store, kind, lock).flush());
+}
+
+// The settled stamp that a root process would set now for the file as it is.
 inline Stamp stamp_of_file(const Store &store, std::uint64_t generation) {
   const std::uint64_t now = boottime_now();
   const FileIdentity identity = *look_at(store.token_shadow);
@@ -318,9 +337,7 @@ inline Stamp stamp_of_file(const Store &store, std::uint64_t generation) {
           .size = identity.size,
           .modified = identity.modified,
           .changed = identity.changed,
-          .racy = 0,
-          .has_version = 0,
-          .version = 0};
+          .first_seen = now - kSettlingTime};
 }
 
 // How the store's segment is mapped into this process: "r--s", one for each
@@ -328,7 +345,7 @@ inline Stamp stamp_of_file(const Store &store, std::uint64_t generation) {
 inline std::string mappings(const Store &store) {
   char name[16];
   std::snprintf(name, sizeof(name), "/SYSV%08x",
-                static_cast<unsigned>(store.shm_key));
+                static_cast<unsigned>(key_of(subject_of(store))));
   std::ifstream maps("/proc/self/maps");
   std::string found;
   for (std::string line; std::getline(maps, line);) {

@@ -149,7 +149,7 @@ class Host {
 
   // As `set` does it, with no more repair than it does.
   bool write_back() {
-    Cache cache(store_);
+    Cache cache(store_, Kind::kSecrets);
     const auto written = write_token(store_, &cache,
                                      {.token_id = *parse_token_id(kId),
                                       .stored_hash = kCheapHash,

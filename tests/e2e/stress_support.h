@@ -110,7 +110,7 @@ class Rotation {
   bool change() {
     const int number = progress_->done + 1;
     const std::string secret = numbered(number);
-    Cache cache(store_);
+    Cache cache(store_, Kind::kSecrets);
     Change what = {.token_id = *parse_token_id(kRotatedId),
                    .stored_hash = hash(number),
                    .secret = secret,
@@ -143,9 +143,7 @@ class Rotation {
 inline int waits = 0;
 
 inline void remove_gate(const Store &store) {
-  const auto number = static_cast<std::uint32_t>(store.shm_key);
-  const int set =
-      semget(derive_key("pbstoken gate 1", std::to_string(number)), 0, 0);
+  const int set = semget(hash_gate_key(store), 0, 0);
   if (set >= 0) {
     semctl(set, 0, IPC_RMID);
   }

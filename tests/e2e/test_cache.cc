@@ -21,7 +21,7 @@ using testing::counted;
 using testing::hash_of;
 using testing::hashes_computed;
 using testing::in_child;
-using testing::leave_racy_window;
+using testing::leave_settling_time;
 using testing::load_crypt;
 using testing::open_segment;
 using testing::require_text_equal;
@@ -93,7 +93,7 @@ void verify_unknown_token_is_unknown(void **state) {
   Verifier verifier(scene.store, load_crypt);
   assert_text_equal(verdict(&verifier, kId, kSecret), "unknown");
   scene.write({{kId, kHash}});
-  leave_racy_window();
+  leave_settling_time();
   advance_seconds(scene.store.cache_ttl);
   assert_text_equal(verdict(&verifier, kId, kSecret), "match");
   for (const char *id : {"john@pbs!client2", "jane@pbs!client1"}) {
@@ -152,7 +152,7 @@ void change_one_of_fifty(const Scene &scene, bool racy) {
   }
   scene.replace(tokens);
   if (!racy) {
-    leave_racy_window();
+    leave_settling_time();
   }
   Verifier verifier(scene.store, load_crypt);
   const auto verify_all = [&] {
@@ -168,7 +168,7 @@ void change_one_of_fifty(const Scene &scene, bool racy) {
   tokens[kChanged].stored = kOtherHash;
   scene.replace(tokens);
   if (!racy) {
-    leave_racy_window();
+    leave_settling_time();
   }
   assert_text_equal(answer(&verifier, tokens[kChanged].id, revoked),
                     "mismatch (hash)");

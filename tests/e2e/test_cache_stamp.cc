@@ -8,6 +8,7 @@
 
 #include <array>
 #include <functional>
+#include <vector>
 
 #include "e2e/cache_hooks.h"
 #include "e2e/cache_support.h"
@@ -17,11 +18,11 @@ namespace {
 
 using testing::advance_seconds;
 using testing::after_end_of_file;
-using testing::after_lstat;
+using testing::after_look;
 using testing::ahead;
 using testing::answer;
 using testing::hash_of;
-using testing::leave_racy_window;
+using testing::leave_settling_time;
 using testing::load_crypt;
 using testing::open_segment;
 using testing::Scene;
@@ -37,8 +38,27 @@ const std::string kOtherHash = hash_of(kOther);
 
 constexpr std::uint64_t kLong = 3600;  // seconds
 
-void hand_edit_is_seen_when_the_ttl_is_over(void **state) {
-  const Scene &scene = scene_in(state);
+// By an edit in place, by one that renames, and for a file that goes and comes.
+void hand_edit_is_seen_at_once_by_a_look(void **state) {
+  Scene &scene = scene_in(state);
+  scene.store.cache_ttl = kLong;
+  scene.replace({{kId, kHash}});
+  Verifier verifier(scene.store, load_crypt);
+  assert_text_equal(verdict(&verifier, kId, kSecret), "match");
+  scene.replace({{kId, kOtherHash}});
+  assert_text_equal(verdict(&verifier, kId, kSecret), "mismatch");
+  assert_text_equal(verdict(&verifier, kId, kOther), "match");
+  assert_text_equal(answer(&verifier, kId, kOther), "match (segment)");
+  std::filesystem::remove(scene.path());
+  assert_text_equal(verdict(&verifier, kId, kOther), "unknown");
+  scene.write({{kId, kHash}});
+  assert_text_equal(verdict(&verifier, kId, kOther), "mismatch");
+  assert_text_equal(verdict(&verifier, kId, kSecret), "match");
+}
+
+void hand_edit_without_a_look_is_seen_when_the_ttl_is_over(void **state) {
+  Scene &scene = scene_in(state);
+  scene.store.look = false;
   scene.write({{kId, kHash}});
   Verifier verifier(scene.store, load_crypt);
   assert_text_equal(verdict(&verifier, kId, kSecret), "match");
@@ -54,21 +74,30 @@ void hand_edit_is_seen_when_the_ttl_is_over(void **state) {
   assert_text_equal(verdict(&verifier, kId, kOther), "match");
 }
 
+// Writes the file and has it read twice, with the time between in which its
+// identity settles.
+void settle(const Scene &scene, Verifier *verifier) {
+  scene.write({{kId, kHash}});
+  assert_text_equal(verdict(verifier, kId, kSecret), "match");
+  leave_settling_time();
+  assert_text_equal(verdict(verifier, kId, kSecret), "match");
+  assert_text_equal(answer(verifier, kId, kSecret), "match (segment)");
+}
+
 void stamp_of_an_unchanged_file_is_renewed_by_a_look(void **state) {
   const Scene &scene = scene_in(state);
-  scene.write({{kId, kHash}});
-  leave_racy_window();
   Verifier verifier(scene.store, load_crypt);
-  assert_text_equal(verdict(&verifier, kId, kSecret), "match");
+  settle(scene, &verifier);
   auto opened = open_segment(scene.store);
   const Stamp before = *opened->segment.stamp();
-  assert_int_equal(before.racy, 0);
+  assert_true(is_settled(before));
   advance_seconds(scene.store.cache_ttl);
   assert_text_equal(answer(&verifier, kId, kSecret), "match (segment)");
   const Stamp after = *opened->segment.stamp();
   assert_true(after.time >=
               before.time + scene.store.cache_ttl * kNanosecondsPerSecond);
   assert_true(after.generation == before.generation);
+  assert_true(after.first_seen == before.first_seen);
 }
 
 struct stat status_of(const Scene &scene) {
@@ -84,7 +113,7 @@ void stamp_of_a_file_that_comes_back_covers_no_other(void **state) {
   const Scene &scene = scene_in(state);
   const std::string jane = "jane@pbs!t";
   scene.write({{kId, kHash}, {jane, kHash}});
-  leave_racy_window();
+  leave_settling_time();
   Verifier verifier(scene.store, load_crypt);
   assert_text_equal(verdict(&verifier, jane, kSecret), "match");
   const std::string other = scene.directory() + "/other";
@@ -102,11 +131,8 @@ void stamp_of_a_file_that_comes_back_covers_no_other(void **state) {
 void stamp_of_an_edit_that_changed_ctime_alone_is_not_renewed(void **state) {
   Scene &scene = scene_in(state);
   scene.store.cache_ttl = 0;
-  scene.write({{kId, kHash}});
-  leave_racy_window();
   Verifier verifier(scene.store, load_crypt);
-  assert_text_equal(verdict(&verifier, kId, kSecret), "match");
-  assert_text_equal(answer(&verifier, kId, kSecret), "match (segment)");
+  settle(scene, &verifier);
   const struct stat before = status_of(scene);
   const std::array<timespec, 2> times = {before.st_atim, before.st_mtim};
   struct stat after = {};
@@ -122,36 +148,132 @@ void stamp_of_an_edit_that_changed_ctime_alone_is_not_renewed(void **state) {
   assert_text_equal(verdict(&verifier, kId, kOther), "match");
 }
 
-// What changed within the same tick of the file system's clock would look the
-// same: such a file is read, not compared.
-void stamp_of_a_file_changed_just_now_is_not_renewed(void **state) {
+// What changes once more within the same tick of the file's clock looks the
+// same: until it has settled it is read again, once.
+void stamp_of_what_was_first_seen_just_now_is_not_renewed(void **state) {
   const Scene &scene = scene_in(state);
   scene.write({{kId, kHash}});
   Verifier verifier(scene.store, load_crypt);
   assert_text_equal(verdict(&verifier, kId, kSecret), "match");
   auto opened = open_segment(scene.store);
   const Stamp before = *opened->segment.stamp();
-  assert_true(before.racy != 0);
+  assert_false(is_settled(before));
+  advance_seconds(1);
   assert_text_equal(answer(&verifier, kId, kSecret), "match (segment)");
-  advance_seconds(scene.store.cache_ttl);
+  assert_true(opened->segment.stamp() == before);
+  advance_seconds(1);
   assert_text_equal(answer(&verifier, kId, kSecret), "match (fact)");
   const Stamp after = *opened->segment.stamp();
   assert_true(after.generation > before.generation);
-  assert_int_equal(after.racy, 0);
+  assert_true(after.first_seen == before.first_seen && is_settled(after));
+  advance_seconds(kLong);
+  assert_text_equal(answer(&verifier, kId, kSecret), "match (segment)");
+  assert_true(opened->segment.stamp()->generation == after.generation);
 }
 
-void stamp_of_a_file_changed_in_the_future_is_racy(void **state) {
+// Puts other tokens into the file without a trace: within one tick of the
+// file's clock, as far as anybody can see who looks.
+void change_unseen(const Scene &scene, const std::string &stored) {
+  auto opened = open_segment(scene.store);
+  Stamp stamp = *opened->segment.stamp();
+  scene.write({{kId, stored}});
+  const FileIdentity identity = *look_at(scene.store.token_shadow);
+  stamp.modified = identity.modified;
+  stamp.changed = identity.changed;
+  opened->segment.set_stamp(stamp);
+}
+
+void change_within_a_tick_counts_when_the_stamp_settles(void **state) {
   const Scene &scene = scene_in(state);
-  ahead.realtime -= kLong * kNanosecondsPerSecond;
   scene.write({{kId, kHash}});
   Verifier verifier(scene.store, load_crypt);
   assert_text_equal(verdict(&verifier, kId, kSecret), "match");
-  assert_true(open_segment(scene.store)->segment.stamp()->racy != 0);
+  change_unseen(scene, kOtherHash);
+  // I3: within 2 s for those who look.
+  advance_seconds(2);
+  assert_text_equal(verdict(&verifier, kId, kSecret), "mismatch");
+  assert_text_equal(verdict(&verifier, kId, kOther), "match");
+}
+
+// A file server's clock is not ours: neither one that is ahead by minutes nor
+// one that is behind makes a revoked secret last, or the file be read for ever.
+void stamp_settles_whatever_the_wall_clock_says(void **state) {
+  Scene &scene = scene_in(state);
+  for (const std::uint64_t ttl : {std::uint64_t{5}, std::uint64_t{0}}) {
+    scene.store.cache_ttl = ttl;
+    for (const std::uint64_t off : {std::uint64_t{0}, kLong, -kLong}) {
+      ahead = {.boottime = 0, .realtime = off * kNanosecondsPerSecond};
+      scene.replace({{kId, kHash}});
+      scene.remove_segment();
+      Verifier verifier(scene.store, load_crypt);
+      assert_text_equal(verdict(&verifier, kId, kSecret), "match");
+      change_unseen(scene, kOtherHash);
+      advance_seconds(2);
+      assert_text_equal(verdict(&verifier, kId, kSecret), "mismatch");
+      assert_text_equal(verdict(&verifier, kId, kOther), "match");
+      const std::uint64_t generation =
+          open_segment(scene.store)->segment.generation();
+      for (int i = 0; i < 10; ++i) {
+        assert_text_equal(answer(&verifier, kId, kOther), "match (segment)");
+      }
+      assert_true(open_segment(scene.store)->segment.generation() ==
+                  generation);
+    }
+  }
+}
+
+// With cache_ttl 0 nobody goes by an unsettled stamp, and nobody claims because
+// of it.
+void unsettled_stamp_with_a_ttl_of_0_is_read_beside(void **state) {
+  Scene &scene = scene_in(state);
+  scene.store.cache_ttl = 0;
+  scene.write({{kId, kHash}});
+  Verifier verifier(scene.store, load_crypt);
+  assert_text_equal(verdict(&verifier, kId, kSecret), "match");
+  const std::uint64_t generation =
+      open_segment(scene.store)->segment.generation();
+  for (int i = 0; i < 5; ++i) {
+    assert_text_equal(answer(&verifier, kId, kSecret), "match (fact)");
+  }
+  assert_true(open_segment(scene.store)->segment.generation() == generation);
+}
+
+// Errors of a look: ESTALE is tried once more, what forbids it makes a service
+// trust the stamp for the TTL, anything else is a miss.
+void look_that_fails_is_judged_by_its_error(void **state) {
+  const Scene &scene = scene_in(state);
+  Verifier verifier(scene.store, load_crypt);
+  settle(scene, &verifier);
+  struct Case {
+    std::vector<int> errors;
+    const char *answer;
+    std::size_t looks;
+  };
+  const std::array<Case, 5> cases = {{
+      {{ESTALE}, "match (segment)", 2},
+      {{ESTALE, ESTALE}, "match (fact)", 2},
+      {{EIO}, "match (fact)", 1},
+      {{EACCES}, "match (segment)", 1},
+      {{EPERM}, "match (segment)", 1},
+  }};
+  for (const Case &c : cases) {
+    Verifier fresh(scene.store, load_crypt);
+    testing::look_errors = c.errors;
+    testing::looks = 0;
+    assert_text_equal(answer(&fresh, kId, kSecret), c.answer);
+    assert_int_equal(testing::looks, c.looks);
+    assert_true(testing::look_errors.empty());
+  }
+  // What a service may not look at it trusts for the TTL, and no longer.
+  advance_seconds(scene.store.cache_ttl + 1);
+  testing::look_errors = {EACCES};
+  assert_false(verifier.cache().look_up(kId, kSecret).has_value());
 }
 
 void stamp_in_the_future_is_expired(void **state) {
   Scene &scene = scene_in(state);
   scene.store.cache_ttl = 2 * kLong;
+  scene.store.look = false;
   scene.write({{kId, kHash}});
   Verifier verifier(scene.store, load_crypt);
   assert_text_equal(verdict(&verifier, kId, kSecret), "match");
@@ -168,6 +290,7 @@ void stamp_in_the_future_is_expired(void **state) {
 void stamp_lasts_its_ttl_whatever_the_wall_clock_says(void **state) {
   Scene &scene = scene_in(state);
   scene.store.cache_ttl = kLong;
+  scene.store.look = false;
   constexpr std::uint64_t kYear = 365 * 24 * kLong * kNanosecondsPerSecond;
   for (const std::uint64_t step : {kYear, -kYear}) {
     ahead = {};
@@ -187,7 +310,8 @@ void stamp_lasts_its_ttl_whatever_the_wall_clock_says(void **state) {
 void stamp_of_another_generation_does_not_count(void **state) {
   Scene &scene = scene_in(state);
   scene.store.cache_ttl = kLong;
-  for (const std::uint64_t distance : {UINT64_MAX - 1, std::uint64_t{2}}) {
+  scene.store.look = false;
+  for (const std::uint64_t distance : {UINT64_MAX - 3, std::uint64_t{4}}) {
     scene.replace({{kId, kHash}});
     scene.remove_segment();
     Verifier verifier(scene.store, load_crypt);
@@ -204,22 +328,18 @@ void stamp_of_another_generation_does_not_count(void **state) {
 void look_up_while_a_writer_comes_and_goes_finds_nothing(void **state) {
   Scene &scene = scene_in(state);
   scene.store.cache_ttl = 0;
-  scene.write({{kId, kHash}});
-  leave_racy_window();
   Verifier verifier(scene.store, load_crypt);
-  assert_text_equal(verdict(&verifier, kId, kSecret), "match");
-  assert_text_equal(answer(&verifier, kId, kSecret), "match (segment)");
+  settle(scene, &verifier);
   // The file has just been found unchanged, the slot not yet been compared.
   std::function<void()> write = [&] {
     const auto lock = FileLock::acquire(scene.store, 0);
-    Cache cache(scene.store);
-    auto claim = cache.claim_for_write(*lock);
+    auto claim = testing::claim_for_write(scene.store, *lock);
     scene.replace({{kId, kOtherHash}});
     (*claim)->end();
   };
-  after_lstat = &write;
+  after_look = &write;
   assert_text_equal(verdict(&verifier, kId, kSecret), "mismatch");
-  assert_null(after_lstat);
+  assert_null(after_look);
 }
 
 // Rule 5 of generation.h: what was read before a change is never inserted
@@ -255,12 +375,16 @@ void insert_of_what_was_read_before_a_change_is_not_in_force(void **state) {
 int main() {
   using namespace pbstoken;
   const CMUnitTest tests[] = {
-      with_hooks(hand_edit_is_seen_when_the_ttl_is_over),
+      with_hooks(hand_edit_is_seen_at_once_by_a_look),
+      with_hooks(hand_edit_without_a_look_is_seen_when_the_ttl_is_over),
       with_hooks(stamp_of_an_unchanged_file_is_renewed_by_a_look),
       with_hooks(stamp_of_a_file_that_comes_back_covers_no_other),
       with_hooks(stamp_of_an_edit_that_changed_ctime_alone_is_not_renewed),
-      with_hooks(stamp_of_a_file_changed_just_now_is_not_renewed),
-      with_hooks(stamp_of_a_file_changed_in_the_future_is_racy),
+      with_hooks(stamp_of_what_was_first_seen_just_now_is_not_renewed),
+      with_hooks(change_within_a_tick_counts_when_the_stamp_settles),
+      with_hooks(stamp_settles_whatever_the_wall_clock_says),
+      with_hooks(unsettled_stamp_with_a_ttl_of_0_is_read_beside),
+      with_hooks(look_that_fails_is_judged_by_its_error),
       with_hooks(stamp_in_the_future_is_expired),
       with_hooks(stamp_lasts_its_ttl_whatever_the_wall_clock_says),
       with_hooks(stamp_of_another_generation_does_not_count),

@@ -59,11 +59,6 @@ CryptFunction load_slow() {
   return slow_crypt;
 }
 
-key_t gate_key(const Store &store) {
-  const auto number = static_cast<std::uint32_t>(store.shm_key);
-  return derive_key("pbstoken gate 1", std::to_string(number));
-}
-
 int setup(void **state) {
   shared = static_cast<Shared *>(mmap(nullptr, sizeof(Shared),
                                       PROT_READ | PROT_WRITE,
@@ -76,7 +71,7 @@ int setup(void **state) {
 }
 
 int teardown(void **state) {
-  const int set = semget(gate_key(scene_in(state).store), 0, 0);
+  const int set = semget(hash_gate_key(scene_in(state).store), 0, 0);
   if (set >= 0) {
     semctl(set, 0, IPC_RMID);
   }
@@ -258,7 +253,7 @@ void renewing_does_not_pass_the_gate(void **state) {
     require_text_equal(verdict(&other, "nobody@pbs!x", kSecret), "unknown");
     ++shared->all;
   });
-  const int set = semget(gate_key(scene.store), 0, 0);
+  const int set = semget(hash_gate_key(scene.store), 0, 0);
   bool waited = false;
   while (shared->all == all && !waited) {
     waited = semctl(set, 0, GETZCNT) > 0;
@@ -286,7 +281,7 @@ void known_secret_needs_no_place(void **state) {
 void gate_that_others_made_is_replaced(void **state) {
   Scene &scene = scene_in(state);
   scene.store.max_hashes = 1;
-  const key_t key = gate_key(scene.store);
+  const key_t key = hash_gate_key(scene.store);
   in_child([&] {
     testing::become(testing::kNobody, testing::kOtherGroup);
     const int set = semget(key, 1, IPC_CREAT | IPC_EXCL | 0666);
@@ -310,7 +305,7 @@ void no_limit_makes_no_gate(void **state) {
   scene.store.max_hashes = 0;
   Verifier verifier(scene.store, load_slow);
   assert_text_equal(verdict(&verifier, kId, kSecret), "match");
-  assert_true(semget(gate_key(scene.store), 0, 0) < 0);
+  assert_true(semget(hash_gate_key(scene.store), 0, 0) < 0);
 }
 
 }  // namespace

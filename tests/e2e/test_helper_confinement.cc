@@ -23,6 +23,7 @@
 #include "commands.h"
 #include "e2e_pam.h"
 #include "helper_support.h"
+#include "pbstoken/cache/segment_life.h"
 #include "pbstoken/limits/counters.h"
 #include "pbstoken/limits/hash_gate.h"
 
@@ -365,9 +366,13 @@ void container_with_fewer_capabilities_is_no_failure(void ** /*state*/) {
 
 // --- what strangers have made under the store's keys
 
+key_t segment_key(const Store &store) {
+  return key_of({Kind::kSecrets, *view_of(store.token_shadow)});
+}
+
 // given_to_root: as far as somebody can who has made it.
 void plant_under(const Store &store, bool given_to_root) {
-  for (const key_t key : {store.shm_key, counters_key(store)}) {
+  for (const key_t key : {segment_key(store), counters_key(store)}) {
     const int id = shmget(key, 1 << 20, IPC_CREAT | IPC_EXCL | 0600);
     shmid_ds status{};
     if (id < 0 || shmctl(id, IPC_STAT, &status) != 0) {
@@ -383,7 +388,7 @@ void plant_under(const Store &store, bool given_to_root) {
   }
 }
 
-void strangers_segments_give_way_to_roots(void ** /*state*/) {
+void strangers_segments_are_not_in_roots_way(void ** /*state*/) {
   const Store store = the_store();
   const std::string helper = scratch("installed-helper");
   // What was given to root goes with the first that would use it, and these use
@@ -408,8 +413,11 @@ void strangers_segments_give_way_to_roots(void ** /*state*/) {
                     : run_as(kAdmin, helper, {command, kId}),
                 0, command);
     shmid_ds status{};
-    const int segment = shmget(store.shm_key, 0, 0);
-    assert_int_equal(shmctl(segment, IPC_STAT, &status), 0);
+    // Theirs has the key; root's is found without one.
+    const auto segment =
+        find_segment({Kind::kSecrets, *view_of(store.token_shadow)});
+    assert_true(segment.has_value());
+    assert_int_equal(shmctl(segment->identity.id, IPC_STAT, &status), 0);
     assert_int_equal(status.shm_perm.cuid, 0);
     assert_int_equal(status.shm_perm.mode & 0777, 0640);
     const int counters = shmget(counters_key(store), 0, 0);
@@ -442,7 +450,7 @@ int main() {
       FRESH_TEST(capabilities_are_those_that_are_needed),
       FRESH_TEST(older_kernel_is_no_failure),
       FRESH_TEST(container_with_fewer_capabilities_is_no_failure),
-      FRESH_TEST(strangers_segments_give_way_to_roots),
+      FRESH_TEST(strangers_segments_are_not_in_roots_way),
   };
   return cmocka_run_group_tests_name("helper_confinement", tests, nullptr,
                                      nullptr);

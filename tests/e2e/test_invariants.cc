@@ -26,7 +26,7 @@ using testing::advance_seconds;
 using testing::answer;
 using testing::hash_of;
 using testing::in_child;
-using testing::leave_racy_window;
+using testing::leave_settling_time;
 using testing::load_crypt;
 using testing::open_segment;
 using testing::Process;
@@ -53,7 +53,7 @@ int setup(void **state) {
     return -1;
   }
   testing::ahead = {};
-  testing::after_lstat = nullptr;
+  testing::after_look = nullptr;
   testing::after_end_of_file = nullptr;
   testing::before_rename = nullptr;
   testing::after_rename = nullptr;
@@ -111,7 +111,7 @@ class Observer {
 bool change(const Scene &scene, std::string_view secret,
             std::optional<std::string_view> stored,
             std::optional<std::string_view> expected) {
-  Cache cache(scene.store);
+  Cache cache(scene.store, Kind::kSecrets);
   const auto written = write_token(scene.store, &cache,
                                    {.token_id = *parse_token_id(kId),
                                     .stored_hash = stored,
@@ -191,8 +191,9 @@ void i3_an_edit_by_hand_counts_within_the_ttl_and_at_once_with_0(void **state) {
     scene.store.cache_ttl = ttl;
     scene.replace({{kId, kHash}});
     scene.remove_segment();
-    leave_racy_window();
     Verifier verifier(scene.store, load_crypt);
+    assert_text_equal(verdict(&verifier, kId, kSecret), "match");
+    leave_settling_time();
     assert_text_equal(verdict(&verifier, kId, kSecret), "match");
     advance_seconds(ttl);  // a stamp that was renewed by comparing, too
     assert_text_equal(answer(&verifier, kId, kSecret), "match (segment)");
@@ -352,9 +353,9 @@ void i4_a_stamp_that_was_not_made_with_the_key_is_none(void **state) {
     auto opened = *open_segment(scene.store);
     auto *header =
         reinterpret_cast<SegmentHeader *>(opened.attachment.address());
-    header->stamps[0].stamp =
+    header->stamp.stamp =
         testing::stamp_of_file(scene.store, opened.segment.generation());
-    header->stamps[0].stamp.racy = racy ? 1 : 0;
+    header->stamp.stamp.first_seen -= racy ? 0 : kSettlingTime;
     assert_text_equal(verdict(&verifier, kId, kSecret), "mismatch");
     assert_text_equal(verdict(&verifier, kId, kOther), "match");
   }
@@ -558,9 +559,8 @@ void i6_nobody_waits_for_who_holds_the_lock_and_the_generation(void **state) {
         testing::limit_life();
         const auto lock = FileLock::acquire(scene.store, 0);
         require(static_cast<bool>(lock));
-        Cache cache(scene.store);
         if (claimed) {
-          auto claim = cache.claim_for_write(*lock);
+          auto claim = testing::claim_for_write(scene.store, *lock);
           require(claim && *claim);
           *holds = true;
           pause();
@@ -619,7 +619,7 @@ void fill_segment(Scene *scene) {
 void squat(Scene *scene) {
   in_child([&] {
     testing::become(testing::kNobody, testing::kOtherGroup);
-    require(shmget(scene->store.shm_key, 1 << 20,
+    require(shmget(key_of(testing::subject_of(scene->store)), 1 << 20,
                    IPC_CREAT | IPC_EXCL | 0666) >= 0);
   });
 }

@@ -276,11 +276,11 @@ class Vandal {
   // What stood there at some time, or its words.
   struct Kept {
     std::vector<SlotWords> slots;
-    std::array<CheckedStamp, kWatchedFiles> stamps;
+    CheckedStamp stamp;
   };
   void keep() {
     const std::span<SlotWords> all = slots();
-    Kept kept = {.slots = {all.begin(), all.end()}, .stamps = header()->stamps};
+    Kept kept = {.slots = {all.begin(), all.end()}, .stamp = header()->stamp};
     constexpr std::size_t kMostKept = 256;
     if (kept_.size() == kMostKept) {
       kept_.erase(kept_.begin() + static_cast<std::ptrdiff_t>(
@@ -329,14 +329,11 @@ class Vandal {
     }
   }
 
-  CheckedStamp *any_stamp() {
-    return &header()->stamps[below(kWatchedFiles, &random_)];
-  }
   void spoil_stamp() {
-    CheckedStamp *stamp = any_stamp();
+    CheckedStamp *stamp = &header()->stamp;
     const auto how = below(4, &random_);
     if (how == 0) {
-      std::swap(header()->stamps[0], header()->stamps[1]);
+      ++stamp->stamp.generation;
       return;
     }
     if (how == 1) {
@@ -344,7 +341,7 @@ class Vandal {
       return;
     }
     if (how == 2) {
-      stamp->stamp.racy = 0;
+      stamp->stamp.first_seen = 1;
       return;
     }
     auto *bytes = reinterpret_cast<std::byte *>(stamp);
@@ -354,7 +351,7 @@ class Vandal {
   }
   void replay_stamp() {
     if (const Kept *kept = any_kept(); kept != nullptr) {
-      *any_stamp() = kept->stamps[below(kWatchedFiles, &random_)];
+      header()->stamp = kept->stamp;
     }
   }
 
@@ -364,20 +361,19 @@ class Vandal {
       return;
     }
     Word *tokens = &header()->prefix.generation;
-    Word *accounts = &header()->account_generation;
+    Word *note = &header()->note;
     switch (below(6, &random_)) {
       case 0:
         *tokens += below(5, &random_) - 2;
         break;
       case 1:
-        std::swap(*tokens, *accounts);
+        *note += below(5, &random_) << 16U;
         break;
       case 2:
-        *(below(2, &random_) == 0 ? tokens : accounts) = random_();
+        *(below(2, &random_) == 0 ? tokens : note) = random_();
         break;
       case 3:
-        *(below(2, &random_) == 0 ? tokens : accounts) =
-            kLastGeneration - 2 + below(8, &random_);
+        *tokens = kLastGeneration - 2 + below(8, &random_);
         break;
       default: {
         const std::size_t offset = below(sizeof(SegmentHeader), &random_);
@@ -592,7 +588,7 @@ void verify_beside_damage_to_everything_is_right(void **state) {
         // Somebody changes another token; whose generation it was in the end
         // nobody knows.
         number = (number + 1) % kTokens;
-        Cache cache(scene.store);
+        Cache cache(scene.store, Kind::kSecrets);
         const std::string secret = secret_of(number);
         const Change change = {.token_id = *parse_token_id(other),
                                .stored_hash = hashes()[number],

@@ -20,7 +20,7 @@ using testing::answer;
 using testing::hash_of;
 using testing::hashes_computed;
 using testing::in_child;
-using testing::leave_racy_window;
+using testing::leave_settling_time;
 using testing::load_crypt;
 using testing::open_segment;
 using testing::Process;
@@ -61,7 +61,7 @@ int setup(void **state) {
   testing::ahead = {};
   after_hash = nullptr;
   before_insert = nullptr;
-  testing::after_lstat = nullptr;
+  testing::after_look = nullptr;
   testing::after_end_of_file = nullptr;
   testing::before_rename = nullptr;
   testing::after_rename = nullptr;
@@ -77,7 +77,7 @@ void set(const Scene &scene, const std::string &secret) {
 
 void remove(const Scene &scene) {
   in_child([&] {
-    Cache cache(scene.store);
+    Cache cache(scene.store, Kind::kSecrets);
     const auto written = write_token(scene.store, &cache,
                                      {.token_id = *parse_token_id(kId),
                                       .stored_hash = std::nullopt,
@@ -218,18 +218,18 @@ void repair(const Scene &scene) {
 void repair_while_a_slot_is_looked_up_is_noticed(void **state) {
   Scene &scene = scene_in(state);
   scene.store.cache_ttl = 0;
-  leave_racy_window();
   Verifier reader(scene.store, load_crypt);
-  for (int i = 0; i < 2; ++i) {
+  for (int i = 0; i < 3; ++i) {
     assert_text_equal(verdict(&reader, kId, kSecret), "match");
+    leave_settling_time();
   }
   std::function<void()> killed_and_repaired = [&] {
     die_writing(scene);
     repair(scene);
   };
-  testing::after_lstat = &killed_and_repaired;
+  testing::after_look = &killed_and_repaired;
   assert_text_equal(verdict(&reader, kId, kSecret), "mismatch");
-  assert_null(testing::after_lstat);
+  assert_null(testing::after_look);
   assert_text_equal(verdict(&reader, kId, kOther), "match");
 }
 
@@ -253,7 +253,8 @@ void repair_while_the_file_is_read_for_all_wins(void **state) {
       }
       taken_over = open_segment(scene.store)->segment.generation();
     };
-    testing::after_end_of_file = &changed;  // the file is racy: it is read
+    testing::leave_settling_time();  // not settled so far: it is read again
+    testing::after_end_of_file = &changed;
     static_cast<void>(verdict(&reader, kId, kSecret));  // it began before
     assert_null(testing::after_end_of_file);
     auto opened = open_segment(scene.store);
@@ -314,7 +315,7 @@ void generation_near_its_end_is_never_wrong_and_is_replaced(void **state) {
       Verifier first(scene.store, load_crypt);
       assert_text_equal(verdict(&first, kId, kSecret), "match");
     }
-    *open_segment(scene.store)->segment.generation_word() = start;
+    *open_segment(scene.store)->segment.generation_words().word = start;
     const int before = *testing::segment_id(scene.store);
     for (int i = 0; i < 4; ++i) {
       assert_text_equal(verdict(&verifier, kId, kOther), "mismatch");
@@ -362,7 +363,7 @@ int setup_users(void **state) {
 }
 
 bool is_known(const Store &store) {
-  Cache cache(store);
+  Cache cache(store, Kind::kAccounts);
   return cache.look_up_account(kId).has_value();
 }
 
@@ -373,9 +374,11 @@ void account_reread_that_is_overtaken_changes_nothing(void **state) {
   scene.store.cache_ttl = 0;
   Verifier reader(scene.store, load_crypt);
   assert_text_equal(judge(&reader), "allowed");
+  testing::leave_settling_time();
   std::function<void()> changed = [&] {
     replace_users(scene, false);
-    in_child([&] {  // finds an odd number that nobody holds the lock for
+    in_child([&] {  // finds the number of one that has had its time
+      testing::advance_seconds(1);
       Verifier other(scene.store, load_crypt);
       require(judge(&other) == "disabled");
     });
@@ -418,9 +421,9 @@ void account_of_a_generation_to_come_is_replaced(void **state) {
   Verifier verifier(scene.store, load_crypt);
   assert_text_equal(judge(&verifier), "allowed");
   {
-    auto opened = *open_segment(scene.store);
+    auto opened = *open_segment(scene.store, Kind::kAccounts);
     WritableSegment &segment = opened.segment;
-    const std::uint64_t now = segment.generation(Watched::kUserCfg);
+    const std::uint64_t now = segment.generation();
     segment.insert_account(
         kId, {.status = AccountStatus::kAllowed, .expires = 0}, now + 1000);
   }
@@ -433,13 +436,14 @@ void account_generation_near_its_end_is_never_wrong_and_is_replaced(
   Scene &scene = scene_in(state);
   scene.store.cache_ttl = 0;
   for (std::uint64_t start = kLastGeneration - 8; start != 0; ++start) {
-    scene.remove_segment();
+    scene.remove_segment(Kind::kAccounts);
     replace_users(scene, true);
     Verifier verifier(scene.store, load_crypt);
     assert_text_equal(judge(&verifier), "allowed");
     assert_text_equal(verdict(&verifier, kId, kSecret), "match");
-    *open_segment(scene.store)->segment.generation_word(Watched::kUserCfg) =
-        start;
+    *open_segment(scene.store, Kind::kAccounts)
+         ->segment.generation_words()
+         .word = start;
     for (int i = 0; i < 8; ++i) {
       replace_users(scene, i % 2 != 0);
       assert_text_equal(judge(&verifier), i % 2 != 0 ? "allowed" : "disabled");

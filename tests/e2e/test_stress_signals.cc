@@ -196,9 +196,9 @@ struct Tally {
   int odd = 0;     // with the generation claimed
   int locked = 0;  // and stopped: with the store's lock
 
-  void add(const Scene &scene, Watched file = Watched::kTokenShadow) {
-    const auto opened = testing::open_segment(scene.store);
-    odd += opened && !is_in_force(opened->segment.generation(file)) ? 1 : 0;
+  void add(const Scene &scene, Kind kind = Kind::kSecrets) {
+    const auto opened = testing::open_segment(scene.store, kind);
+    odd += opened && !is_in_force(opened->segment.generation()) ? 1 : 0;
   }
   void print(const char *what, int moments) const {
     print_message("%s: %d moments, %d in a claim, %d in the lock\n", what,
@@ -378,7 +378,7 @@ void assert_judged(const Scene &scene, Verifier *verifier, bool enabled) {
   if (is_lock_free(scene)) {
     Store store = scene.store;
     store.cache_ttl = kLong;
-    Cache cache(store);
+    Cache cache(store, Kind::kAccounts);
     const auto known = cache.look_up_account(kId);
     assert_true(known && known->status == right);
   }
@@ -415,7 +415,7 @@ void judge_at_random_moments(Scene *scene, bool kill, const char *what) {
     } else {
       process.stop();
     }
-    tally.add(*scene, Watched::kUserCfg);
+    tally.add(*scene, Kind::kAccounts);
     assert_judged(*scene, &verifier, enabled);
     if (!kill) {
       replace_users(*scene, !enabled);

@@ -98,7 +98,7 @@ void retire_prints_the_keys_there_or_not(void ** /*state*/) {
 // In a child: what this process has attached would count in other tests.
 int outcome_of_attached_handle(void (*change)(), int afterwards) {
   // A segment that was removed without a word would be used on for that long.
-  configure("cache_ttl = 86400\n");
+  configure("cache_ttl = 86400\nlook = no\n");
   write_shadow({{kId, kHash}});
   return in_child([change, afterwards] {
     Conversation conversation = {.answer = kSecret};

@@ -252,7 +252,7 @@ class Game {
 
  private:
   void start(Input *input) {
-    remove_segment(store_.shm_key);
+    remove_segment(segment_key());
     remove_segment(failures_key(store_));
     account_ = &kAccounts[input->take_choice(kAccounts.size())];
     static const Account *written = nullptr;  // it seldom is another one
@@ -283,7 +283,7 @@ class Game {
       case 7:
         return scribble(input);
       case 8:
-        return remove_segment(store_.shm_key);
+        return remove_segment(segment_key());
       default:
         return end_handle();
     }
@@ -331,7 +331,7 @@ class Game {
     if (kind < kSettings.size()) {
       hash = crypt_again(secret, kSettings[kind]);
     }
-    Cache cache(store_);
+    Cache cache(store_, Kind::kSecrets);
     const auto written = write_token(
         store_, &cache,
         {.token_id = *id,
@@ -348,7 +348,7 @@ class Game {
   }
 
   void scribble(Input *input) {
-    const int id = shmget(store_.shm_key, 0, 0);
+    const int id = shmget(segment_key(), 0, 0);
     void *address = id < 0 ? nullptr : shmat(id, nullptr, 0);
     if (id < 0 || address == reinterpret_cast<void *>(-1)) {
       return;
@@ -561,9 +561,15 @@ class Game {
     }
   }
 
+  // The directory stays the same in all runs.
+  [[nodiscard]] key_t segment_key() const {
+    const auto view = view_of(store_.token_shadow);
+    return view ? key_of({Kind::kSecrets, *view}) : 1;
+  }
+
   // One for reading stays, for the life of the process.
   void require_no_attachment() const {
-    const int id = shmget(store_.shm_key, 0, 0);
+    const int id = shmget(segment_key(), 0, 0);
     shmid_ds status{};
     require(
         id < 0 || shmctl(id, IPC_STAT, &status) != 0 || status.shm_nattch <= 1,

@@ -4,7 +4,7 @@
 // stands there already, nobody is told what a writer with the key did not put
 // there for just that token, secret, stored hash and generation.
 //
-// Input: steps, a choice and its operands each.
+// Input: which kind of segment; then steps, a choice and its operands each.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -20,16 +20,12 @@
 namespace pbstoken::fuzz {
 namespace {
 
-const PathText kShadow("/etc/proxmox-backup/token.shadow");
-const PathText kUsers("/etc/proxmox-backup/user.cfg");
-
 constexpr std::array<std::string_view, 3> kIds = {"a@pbs!t", "b@pbs!t",
                                                   "a@pbs!tt"};
 constexpr std::array<std::string_view, 2> kSecrets = {
     "5b5d4a3e-8f6c-4f0a-9a57-3f1f6f9d2c11", "short"};
 constexpr std::array<std::string_view, 2> kHashes = {"$1$a$1", "$1$a$12"};
-constexpr std::array<Watched, kWatchedFiles> kFiles = {Watched::kTokenShadow,
-                                                       Watched::kUserCfg};
+constexpr View kView = {.directory_device = 1, .directory_inode = 2, .name = 3};
 
 // What writers have stored.  Indices into the tables above.
 struct Truth {
@@ -40,7 +36,7 @@ struct Truth {
   // An account: token, status, expires, generation.
   std::set<std::tuple<unsigned, AccountStatus, std::uint64_t, std::uint64_t>>
       accounts;
-  std::vector<std::pair<Watched, Stamp>> stamps;
+  std::vector<Stamp> stamps;
   // Since somebody has scribbled nothing need be found any more.
   bool is_disturbed = false;
 };
@@ -48,14 +44,14 @@ struct Truth {
 class World {
  public:
   World()
-      : shape_(SegmentShape::for_slots(16)),
+      : largest_(SegmentShape::for_slots(16).size()),
         bytes_(static_cast<std::byte *>(
-            std::aligned_alloc(alignof(SegmentHeader), shape_.size()))) {
+            std::aligned_alloc(alignof(SegmentHeader), largest_))) {
     require(bytes_ != nullptr, "there is memory, and not a byte more");
   }
 
   void play(Input input) {
-    start();
+    start(input.take_choice(4) == 0 ? Kind::kAccounts : Kind::kSecrets);
     while (!input.empty()) {
       step(&input);
     }
@@ -64,15 +60,16 @@ class World {
   }
 
  private:
-  void start() {
-    std::memset(bytes_, 0, size());
-    SegmentOrigin origin{};
-    std::memcpy(origin.path.data(), kShadow.c_str(), kShadow.view().size());
-    require(WritableSegment::format(bytes_, shape_, origin, kUsers),
+  void start(Kind kind) {
+    subject_ = {kind, kView};
+    shape_ = SegmentShape::for_slots(16, kind);
+    std::memset(bytes_, 0, largest_);
+    require(WritableSegment::format(bytes_, shape_, subject_, {}),
             "there are random bytes");
     // The same for each run, so that a find can be had again.
     header()->key.fill(0x5a);
-    reader_ = Segment::open(bytes_, size(), kShadow);
+    header()->instance = 1;
+    reader_ = Segment::open(bytes_, size(), subject_);
     require(reader_.has_value(), "a new segment can be read");
   }
 
@@ -97,7 +94,6 @@ class World {
         return set_stamp(input);
       case 5:
         header()->prefix.generation = input->take_choice(16);
-        header()->account_generation = input->take_choice(16);
         return;
       case 6:
         return copy_words(input);
@@ -120,7 +116,7 @@ class World {
 
   // Nothing where the header is spoiled: then nobody writes.
   std::optional<WritableSegment> writer() {
-    return WritableSegment::open(bytes_, size(), kShadow);
+    return WritableSegment::open(bytes_, size(), subject_);
   }
 
   void insert(Input *input) {
@@ -131,7 +127,7 @@ class World {
     const unsigned hash = input->take_choice(kHashes.size());
     const std::uint64_t generation = input->take_choice(16);
     auto segment = writer();
-    if (!segment) {
+    if (!segment || !has_secrets()) {
       return;
     }
     truth_.facts.insert({fact, id, secret, hash});
@@ -148,7 +144,7 @@ class World {
   void rebind(Input *input) {
     const std::uint64_t generation = input->take_choice(16);
     auto segment = writer();
-    for (unsigned id = 0; segment && id < kIds.size(); ++id) {
+    for (unsigned id = 0; segment && has_secrets() && id < kIds.size(); ++id) {
       const unsigned hash = input->take_choice(kHashes.size() + 1);
       if (hash < kHashes.size()) {
         truth_.bindings.insert({id, hash, generation});
@@ -164,7 +160,7 @@ class World {
         .status = static_cast<AccountStatus>(input->take_choice(5)),
         .expires = input->take_choice(4)};
     const std::uint64_t generation = input->take_choice(16);
-    if (auto segment = writer(); segment) {
+    if (auto segment = writer(); segment && !has_secrets()) {
       truth_.accounts.insert({id, verdict.status, verdict.expires, generation});
       if (is_new) {
         segment->insert_account(kIds[id], verdict, generation);
@@ -175,15 +171,14 @@ class World {
   }
 
   void set_stamp(Input *input) {
-    const Watched file = kFiles[input->take_choice(kFiles.size())];
     Stamp stamp{};
     stamp.generation = input->take_choice(16);
     stamp.time = input->take_byte();
     stamp.inode = input->take_byte();
-    stamp.racy = input->take_choice(2);
+    stamp.first_seen = input->take_choice(2);
     if (auto segment = writer(); segment) {
-      truth_.stamps.emplace_back(file, stamp);
-      segment->set_stamp(stamp, file);
+      truth_.stamps.push_back(stamp);
+      segment->set_stamp(stamp);
     }
   }
 
@@ -267,8 +262,7 @@ class World {
     const std::size_t all = size();
     const std::size_t told =
         input->take_choice(2) == 0 ? all : input->take_byte() * 64 % (all + 1);
-    static_cast<void>(Segment::is_replaceable(bytes_, told));
-    reader_ = Segment::open(bytes_, told, kShadow);
+    reader_ = Segment::open(bytes_, told, subject_);
   }
 
   // --- what anybody may ask
@@ -278,11 +272,14 @@ class World {
       return;
     }
     for (unsigned id = 0; id < kIds.size(); ++id) {
-      for (unsigned secret = 0; secret < kSecrets.size(); ++secret) {
+      for (unsigned secret = 0; has_secrets() && secret < kSecrets.size();
+           ++secret) {
         look_in_force(id, secret);
         look_for_facts(id, secret);
       }
-      look_at_account(id);
+      if (!has_secrets()) {
+        look_at_account(id);
+      }
     }
     look_at_stamps();
     const std::uint64_t generation = reader_->generation();
@@ -317,7 +314,7 @@ class World {
   }
 
   void look_at_account(unsigned id) {
-    const std::uint64_t generation = reader_->generation(Watched::kUserCfg);
+    const std::uint64_t generation = reader_->generation();
     const auto found = reader_->find_account(kIds[id], generation);
     require(!found || truth_.accounts.contains(
                           {id, found->status, found->expires, generation}),
@@ -325,17 +322,18 @@ class World {
   }
 
   void look_at_stamps() {
-    for (const Watched file : kFiles) {
-      const auto found = reader_->stamp(file);
-      const auto is_it = [&](const auto &stored) {
-        return stored.first == file && stored.second == *found;
-      };
-      require(!found || std::any_of(truth_.stamps.begin(), truth_.stamps.end(),
-                                    is_it),
-              "a stamp is one");
-    }
+    const auto found = reader_->stamp();
+    require(!found || std::find(truth_.stamps.begin(), truth_.stamps.end(),
+                                *found) != truth_.stamps.end(),
+            "a stamp is one");
   }
 
+  [[nodiscard]] bool has_secrets() const {
+    return subject_.kind == Kind::kSecrets;
+  }
+
+  std::size_t largest_;
+  Subject subject_{};
   SegmentShape shape_;
   std::byte *bytes_;
   std::optional<Segment> reader_;

@@ -56,11 +56,12 @@ void require_bounds(const Store &store) {
   require_path(store.token_shadow, false);
   require_path(store.lock_file, false);
   require_path(store.user_cfg, true);
+  require_path(store.user_lock, store.user_cfg.empty());
   require_path(store.version_cache, true);
   require(store.file_mode <= 0777 && store.cache_ttl <= 86400 &&
               store.cache_slots >= 1 && store.cache_slots <= 1048576 &&
-              store.shm_key != 0 && store.fail_limit <= 1048576 &&
-              store.fail_window >= 1 && store.fail_window <= 86400 &&
+              store.fail_limit <= 1048576 && store.fail_window >= 1 &&
+              store.fail_window <= 86400 &&
               store.max_hashes.value_or(0) <= 1024,
           "numbers are within their bounds");
   for (const Principal *one : {&store.file_owner, &store.file_group,
@@ -89,7 +90,13 @@ std::string written(const Store &store) {
   lines["cache"] = store.cache ? "yes" : "no";
   lines["cache_ttl"] = std::to_string(store.cache_ttl);
   lines["cache_slots"] = std::to_string(store.cache_slots);
-  lines["shm_key"] = std::to_string(static_cast<std::uint32_t>(store.shm_key));
+  lines["look"] = store.look ? "yes" : "no";
+  if (store.has_shm_key) {
+    lines["shm_key"] = "1";
+  }
+  if (!store.user_lock.empty()) {
+    lines["user_lock"] = store.user_lock.view();
+  }
   lines["member_rotate"] = store.member_rotate ? "yes" : "no";
   lines["fail_limit"] = std::to_string(store.fail_limit);
   lines["fail_window"] = std::to_string(store.fail_window);
@@ -130,7 +137,9 @@ void require_same(const Store &store, const std::string &text,
               store.cache == other->cache &&
               store.cache_ttl == other->cache_ttl &&
               store.cache_slots == other->cache_slots &&
-              store.shm_key == other->shm_key &&
+              store.has_shm_key == other->has_shm_key &&
+              store.look == other->look &&
+              store.user_lock.view() == other->user_lock.view() &&
               store.member_rotate == other->member_rotate &&
               store.fail_limit == other->fail_limit &&
               store.fail_window == other->fail_window &&

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The segment as a table: finding facts and bindings, and storing them.
+// A segment as a table: finding facts and bindings, and storing them.
 //
-// A slot states two things.  The *fact*, that a secret matches (or does not
-// match) a stored hash, never goes stale.  The *binding*, that a token id has
-// that stored hash, is in force only under the generation that the slot's
-// check value covers.  A slot that is torn, swapped, copied or written late
-// fits no digest and is a miss, in whatever order its words were stored.  Who
-// knows no secret can still tell whether a slot is whole, and puts only whole
-// ones in force again.
+// Two kinds of the same build: one of secrets, and one of accounts, whose slots
+// say what user.cfg says of a token.  A slot of a secret states two things. The
+// *fact*, that a secret matches (or does not match) a stored hash, never goes
+// stale.  The *binding*, that a token id has that stored hash, is in force only
+// under the generation that the slot's check value covers.  A slot that is
+// torn, swapped, copied or written late fits no digest and is a miss, in
+// whatever order its words were stored.  Who knows no secret can still tell
+// whether a slot is whole, and puts only whole ones in force again.
 //
 // Nothing here locks, waits or makes a system call.
 #ifndef PBSTOKEN_SEGMENT_H_
@@ -20,8 +21,10 @@
 #include <string_view>
 
 #include "pbstoken/base/result.h"
+#include "pbstoken/cache/generation.h"
 #include "pbstoken/cache/hmac.h"
 #include "pbstoken/cache/segment_layout.h"
+#include "pbstoken/cache/subject.h"
 #include "pbstoken/store/account_verdict.h"
 #include "pbstoken/store/stored_hash.h"
 
@@ -44,39 +47,33 @@ using Binding = SlotDigest;
 struct SegmentShape {
   std::uint64_t match_buckets = 0;
   std::uint64_t mismatch_buckets = 0;
-  std::uint64_t account_buckets = 0;
 
-  static SegmentShape for_slots(std::uint32_t slots);
+  static SegmentShape for_slots(std::uint32_t slots,
+                                Kind kind = Kind::kSecrets);
   // In 64 bits, so that no machine takes another shape for one of its size.
   [[nodiscard]] std::uint64_t size() const;
 };
 
+// What a segment of this or a newer layout is about.
+Subject subject_in(const SegmentPrefix &prefix);
+
 // A reader's view.  Valid while the segment is attached; one thread.
 class Segment {
  public:
-  // Nothing if what is attached there is no whole segment of this layout
-  // version for this token.shadow.
+  // Returns nullopt if what is attached there is no whole segment of this
+  // layout version about this subject.
   static std::optional<Segment> open(const std::byte *address, std::size_t size,
-                                     const PathText &token_shadow);
+                                     const Subject &subject);
 
-  // Whether what is attached there is nothing that anybody uses or will use:
-  // unfinished, because its maker died, of an older layout, or damaged.
-  static bool is_replaceable(const std::byte *address, std::size_t size);
-
-  // The rest of whose it is, asked once for each attachment.
-  [[nodiscard]] bool was_made_for(const SegmentOrigin &origin) const;
-
-  // Whether its account verdicts are those of this user.cfg.
-  [[nodiscard]] bool has_accounts_of(const PathText &user_cfg) const;
+  // Under what it was made.
+  [[nodiscard]] SegmentOrigin origin() const;
+  [[nodiscard]] std::uint64_t instance() const { return instance_; }
 
   // An acquire.
-  [[nodiscard]] std::uint64_t generation(
-      Watched file = Watched::kTokenShadow) const;
-  [[nodiscard]] bool generation_is_still(
-      std::uint64_t generation, Watched file = Watched::kTokenShadow) const;
-  // Nothing if there is none, or none that is whole.
-  [[nodiscard]] std::optional<Stamp> stamp(
-      Watched file = Watched::kTokenShadow);
+  [[nodiscard]] std::uint64_t generation() const;
+  [[nodiscard]] bool generation_is_still(std::uint64_t generation) const;
+  // Returns nullopt if there is none, or none that is whole.
+  [[nodiscard]] std::optional<Stamp> stamp();
   [[nodiscard]] Binding binding_of(std::string_view token_id,
                                    std::string_view stored_hash) const;
 
@@ -106,7 +103,10 @@ class Segment {
  protected:
   Segment(const SegmentHeader *header, const SegmentShape &shape,
           const HmacKey &key)
-      : header_(header), shape_(shape), key_(key) {}
+      : header_(header),
+        shape_(shape),
+        key_(key),
+        instance_(load_relaxed(&header->instance)) {}
 
   // A token id: what its digests begin with, which bucket it has in each part,
   // and its tag there.
@@ -118,8 +118,7 @@ class Segment {
   [[nodiscard]] Name name_of(std::string_view token_id) const;
   [[nodiscard]] const Bucket *bucket(Fact part, std::uint64_t hash) const;
   [[nodiscard]] const AccountBucket *account_bucket(std::uint64_t hash) const;
-  [[nodiscard]] const std::uint64_t *generation_word_of(Watched file) const;
-  [[nodiscard]] CheckedStamp checked(const Stamp &stamp, Watched file) const;
+  [[nodiscard]] CheckedStamp checked(const Stamp &stamp) const;
   [[nodiscard]] SlotDigest check_of(Fact part, const Binding &binding,
                                     const SlotDigest &fact,
                                     std::uint64_t generation) const;
@@ -129,10 +128,10 @@ class Segment {
   const SegmentHeader *header_;
   SegmentShape shape_;  // the header's, checked once and copied
   HmacKey key_;
+  std::uint64_t instance_;
 
  private:
-  // The last ones that were whole.
-  std::array<std::optional<CheckedStamp>, kWatchedFiles> verified_stamps_;
+  std::optional<CheckedStamp> verified_stamp_;  // the last one that was whole
 
   [[nodiscard]] std::optional<Fact> find(std::string_view token_id,
                                          std::string_view secret,
@@ -145,20 +144,19 @@ class WritableSegment : public Segment {
  public:
   static std::optional<WritableSegment> open(std::byte *address,
                                              std::size_t size,
-                                             const PathText &token_shadow);
+                                             const Subject &subject);
 
   // Writes header and key of a segment that is still all zero; its magic is
   // the last word to be stored, its generation is kBorn.  False without
   // random bytes from the kernel.
   [[nodiscard]] static bool format(std::byte *address,
                                    const SegmentShape &shape,
-                                   const SegmentOrigin &origin,
-                                   const PathText &user_cfg);
+                                   const Subject &subject,
+                                   const SegmentOrigin &origin);
 
-  [[nodiscard]] std::uint64_t *generation_word(
-      Watched file = Watched::kTokenShadow);
+  [[nodiscard]] Generation generation_words();
 
-  void set_stamp(const Stamp &stamp, Watched file = Watched::kTokenShadow);
+  void set_stamp(const Stamp &stamp);
 
   // Stores a fact and its binding, to be in force under `generation`.  May
   // push out another slot of the same bucket.
@@ -184,8 +182,8 @@ class WritableSegment : public Segment {
   [[nodiscard]] SegmentHeader *header();
   // Whether a slot is in force, or about to be, by somebody who came after the
   // one who works under `generation`: he must not push it out.
-  [[nodiscard]] bool is_later(std::uint64_t found, std::uint64_t generation,
-                              Watched file) const;
+  [[nodiscard]] bool is_later(std::uint64_t found,
+                              std::uint64_t generation) const;
   [[nodiscard]] bool is_later_account(const AccountSlot &shared,
                                       const Name &name,
                                       std::uint64_t generation) const;

@@ -17,27 +17,27 @@
 namespace pbstoken {
 
 constexpr std::uint64_t kSegmentMagic = 0x6e656b6f74736270;  // "pbstoken"
-constexpr std::uint64_t kLayoutVersion = 2;
+constexpr std::uint64_t kLayoutVersion = 3;
 
-// Another version's segment is somebody else's, or to be replaced: only these
-// 64 bytes mean the same in all of them.
+// These 64 bytes mean the same in this and in every later version, so that any
+// version can tell whose segment it is, and retire it.
 struct SegmentPrefix {
   std::uint64_t magic;  // stored last by the maker
   std::uint64_t layout_version;
-  std::uint64_t generation;  // even: the bindings are in force; odd: none is
+  std::uint64_t generation;  // see generation.h
   std::uint64_t size;        // of the segment in bytes
-  std::array<std::uint64_t, 4> reserved;
+  // What it is about: Subject, a word each.
+  std::uint64_t kind;
+  std::uint64_t directory_device;
+  std::uint64_t directory_inode;
+  std::uint64_t name;
 };
 static_assert(sizeof(SegmentPrefix) == 64);
 
-// The files that bindings are read from: each has a generation word and a stamp
-// of its own.
-enum class Watched : std::uint8_t { kTokenShadow, kUserCfg };
-constexpr std::size_t kWatchedFiles = 2;
-
-// When a file was last found unchanged, and as what.  It counts only whole:
-// a keyed digest covers all words, so one that two processes wrote at the same
-// time is none; and only for the generation that it was made for.
+// When the file was last found unchanged, and as what.  It counts only whole:
+// a keyed digest covers all words and the instance, so one that two processes
+// wrote at the same time is none; and only for the generation that it was made
+// for.
 struct Stamp {
   std::uint64_t generation;
   std::uint64_t time;  // CLOCK_BOOTTIME in ns
@@ -47,13 +47,8 @@ struct Stamp {
   std::uint64_t size;
   std::uint64_t modified;
   std::uint64_t changed;
-  // Not 0: the file changed so shortly before it was read that a later change
-  // could leave the same times; it must be read, not compared.
-  std::uint64_t racy;
-  // Upstream's generation word, read before the file was looked at; it counts
-  // only if the other is not 0: the host may have none.
-  std::uint64_t has_version;
-  std::uint64_t version;
+  // CLOCK_BOOTTIME after the look that first gave this identity.
+  std::uint64_t first_seen;
 
   bool operator==(const Stamp &) const = default;
 };
@@ -65,27 +60,27 @@ struct CheckedStamp {
   bool operator==(const CheckedStamp &) const = default;
 };
 
-// Whose segment it is, written by the maker before the magic.
+// Under what a segment was made.
 struct SegmentOrigin {
-  std::uint64_t directory_device;  // of token.shadow
-  std::uint64_t directory_inode;
+  std::uint64_t lock_device;
+  std::uint64_t lock_inode;
   std::uint64_t time_namespace;  // its inode; CLOCK_BOOTTIME differs in others
-  std::array<char, kMaxPath + 1> path;  // token.shadow
+
+  bool operator==(const SegmentOrigin &) const = default;
 };
 
 struct SegmentHeader {
   SegmentPrefix prefix;
-  std::uint64_t match_buckets;
+  std::uint64_t note;           // of a re-reader, see generation.h
+  std::uint64_t instance;       // random: ids and keys repeat elsewhere
+  std::uint64_t match_buckets;  // of an accounts segment: all there are
   std::uint64_t mismatch_buckets;
-  std::uint64_t account_buckets;
   HmacKeyBytes key;  // random, made with the segment
-  alignas(64) std::array<CheckedStamp, kWatchedFiles> stamps;
-  std::uint64_t account_generation;  // the prefix has that of the tokens
   SegmentOrigin origin;
-  std::array<char, kMaxPath + 1> user_cfg;  // whose accounts it holds
+  alignas(64) CheckedStamp stamp;
 };
-static_assert(offsetof(SegmentHeader, match_buckets) == 64);
-static_assert(offsetof(SegmentHeader, stamps) == 128);
+static_assert(offsetof(SegmentHeader, note) == 64);
+static_assert(offsetof(SegmentHeader, stamp) == 192);
 
 // One verified secret, or one known mismatch: a cache line.
 struct Slot {
@@ -119,7 +114,7 @@ constexpr std::size_t kWays = 8;
 using Bucket = std::array<Slot, kWays>;
 using AccountBucket = std::array<AccountSlot, kWays>;
 
-// The matches' buckets begin here; the mismatches' follow them, and then the
+// The matches' buckets begin here, and the mismatches' follow them; or the
 // accounts'.
 constexpr std::size_t kSlotsOffset = 4096;
 static_assert(sizeof(SegmentHeader) <= kSlotsOffset);

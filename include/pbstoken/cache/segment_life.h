@@ -1,47 +1,84 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How a segment is found, made, replaced and retired (rule 3 in
-// generation.h).
+// How segments are found, made and retired (rule 3 in generation.h).
+//
+// The key of a subject is the short way to its segment, and no more: where the
+// key is another's, the segment has none, and is found by walking the kernel's
+// table.  Any thread may call everything in here.
 #ifndef PBSTOKEN_SEGMENT_LIFE_H_
 #define PBSTOKEN_SEGMENT_LIFE_H_
 
+#include <cstdint>
 #include <optional>
 
 #include "pbstoken/base/result.h"
-#include "pbstoken/cache/segment_layout.h"
+#include "pbstoken/cache/segment.h"
+#include "pbstoken/os/attachments.h"
 #include "pbstoken/os/ipc.h"
 #include "pbstoken/store/file_lock.h"
 #include "pbstoken/store/store.h"
 
 namespace pbstoken {
 
-// Whose segment this process looks for: token.shadow's path, its directory,
-// and the time namespace that the clock belongs to.
-Result<SegmentOrigin> origin_of(const Store &store);
+// A segment that this process may read, in its table of attachments.
+struct FoundSegment {
+  ShmIdentity identity;
+  AttachmentUse attachment;
+  Segment segment;  // valid while attachment is
+  bool same_clock;  // its maker and this process share CLOCK_BOOTTIME
+};
 
-// The id that the store's key names now; nothing if it names none.
-Result<std::optional<int>> find_segment_id(const Store &store);
+// The segment of this subject that is in use; nullopt if there is none that
+// this process may read.
+std::optional<FoundSegment> find_segment(const Subject &subject);
 
-// Retires every segment of this origin that is still attached somewhere
-// although no key names it any more: one that ipcrm(1) removed lives on in the
-// processes that have it, out of every writer's reach.  Root only.  An error if
-// one could not be told.
-Result<void> retire_orphans(const SegmentOrigin &origin, const FileLock &lock);
+// Whether the kernel's table has one about the file of this kind, in use or
+// not, as far as root can tell.
+bool has_segment(Kind kind, const Store &store);
 
-// Marks the segment that the key names as retired, so that whoever has it
-// attached stops using it, and removes it; then all orphans.  Root only.  An
-// error, and nothing done, if it could not be marked: it has users who would
-// go on, or it is a newer version's.
-Result<void> retire_segment(const Store &store, const SegmentOrigin &origin,
-                            const FileLock &lock);
+// Whether its maker and this process share CLOCK_BOOTTIME; false if this
+// process cannot tell.
+bool shares_clock(const Segment &segment);
 
-// Only what the key names, and without the lock: for a store whose directory is
-// gone, and the lock's file and every token with it.  Root only.
-Result<void> retire_abandoned_segment(const Store &store);
+// A segment, attached for writing for as long as this lives: no process keeps a
+// place from which it could write to the cache later, under other privileges.
+struct Writing {
+  ShmAttachment attachment;
+  WritableSegment segment;
+};
 
-// As retire_segment(), and makes a new one with a new random key, 0600 or, with
-// a verify_group, 0640.
-Result<int> replace_segment(const Store &store, const SegmentOrigin &origin,
-                            const FileLock &lock);
+// Returns nullopt if it cannot be attached, or is not the one of that instance.
+std::optional<Writing> attach_for_writing(int id, const Subject &subject,
+                                          std::uint64_t instance);
+
+// What a walk leaves as it is.
+enum class Keep : std::uint8_t {
+  kNone,
+  kInUse,         // the segment of this layout, this lock, right owner and mode
+  kInUseOrNewer,  // that, or one of a newer layout, whose users it is for
+};
+struct Kept {
+  std::optional<Writing> in_use;
+  bool newer = false;
+};
+
+// For the holder of the file's lock.  Walks the kernel's table and retires
+// every segment of this subject but the one that is kept, whatever its layout,
+// key, lock, owner or mode, removed ones and those of older modules included:
+// marks it, so that its users stop using it, and removes it.  Raises upstream's
+// word first where a dead writer has not.  An error, and the file must not be
+// changed, if one could not be told.
+Result<Kept> keep_one_segment(const Store &store, const Subject &subject,
+                              const FileLock &lock, Keep keep);
+
+// For a store whose directory is gone, with the lock and every token: retires
+// what was about a file of that name in any directory, since nothing tells
+// which it was.  To others' services that is a miss.
+Result<void> retire_abandoned(Kind kind, const Store &store);
+
+// Makes a new one with a new random key, 0600 or, with a verify_group, 0640,
+// after keep_one_segment() has kept none; returns its id.
+Result<int> make_segment(const Store &store, const Subject &subject,
+                         const FileLock &lock);
 
 }  // namespace pbstoken
 

@@ -46,6 +46,14 @@ class Counters {
 
   [[nodiscard]] Totals totals();
 
+  // Lets go of what this process may not have any more: its effective uid is
+  // another.
+  void let_go_if_dropped() {
+    if (attachment_.address() == nullptr) {
+      attachment_ = AttachmentUse();
+    }
+  }
+
  private:
   // Null if there is none; attached anew in a child of the process that
   // opened it.

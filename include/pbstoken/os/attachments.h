@@ -7,7 +7,8 @@
 // lives in a page that the kernel empties in a child (MADV_WIPEONFORK), as the
 // attachments themselves do not go there (MADV_DONTFORK): a child, whose
 // privileges may be about to change, starts with nothing and attaches by its
-// own rights.
+// own rights.  So does a process whose effective uid has changed: what it
+// attached under another one is dropped.
 #ifndef PBSTOKEN_ATTACHMENTS_H_
 #define PBSTOKEN_ATTACHMENTS_H_
 
@@ -35,14 +36,17 @@ class AttachmentUse {
   AttachmentUse &operator=(const AttachmentUse &) = delete;
   ~AttachmentUse();
 
-  // Null if there is none, or none any more because the process has forked.
+  // Null if there is none, or none any more: the process has forked, has
+  // another effective uid, or has attached a newer segment in its place.
   [[nodiscard]] std::byte *address() const;
   [[nodiscard]] std::size_t size() const;
+  // What keep_attachment() was told.
+  [[nodiscard]] std::uint64_t note() const;
 
  private:
-  friend AttachmentUse use_attachment(key_t key, int id);
-  friend AttachmentUse keep_attachment(key_t key, int id,
-                                       ShmAttachment attachment);
+  friend AttachmentUse use_attachment(const ShmIdentity &wanted);
+  friend AttachmentUse keep_attachment(key_t key, ShmAttachment attachment,
+                                       std::uint64_t note);
 
   void swap(AttachmentUse &other) noexcept {
     std::swap(entry_, other.entry_);
@@ -53,14 +57,19 @@ class AttachmentUse {
   std::uint64_t serial_ = 0;
 };
 
-// A use of the segment `id`, which is the one that `key` names now, if this
-// process has it attached already.
-AttachmentUse use_attachment(key_t key, int id);
+// A use of this segment, if this process has it attached already by the rights
+// that it has now; empty if it has not.  Drops what it attached by others.
+AttachmentUse use_attachment(const ShmIdentity &wanted);
 
-// Hands an attachment of that segment to the table; an older one under the
-// same key goes once nobody uses it.  An empty use, and the attachment is
-// gone, if the table is full: then this process does without.
-AttachmentUse keep_attachment(key_t key, int id, ShmAttachment attachment);
+// Drops every attachment that was made under another effective uid: it goes
+// once nobody uses it.
+void drop_foreign_attachments();
+
+// Hands an attachment to the table, with a number to be kept beside it; an
+// older one under the same key goes once nobody uses it.  An empty use, and the
+// attachment is gone, if the table is full: then this process does without.
+AttachmentUse keep_attachment(key_t key, ShmAttachment attachment,
+                              std::uint64_t note = 0);
 
 }  // namespace pbstoken
 

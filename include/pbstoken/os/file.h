@@ -31,20 +31,13 @@ struct FileIdentity {
   std::uint64_t changed = 0;
 
   bool operator==(const FileIdentity &) const = default;
-
-  // Whether the file, seen at this time of the wall clock, may change once more
-  // within the same tick of the file system's clock, and look the same: the
-  // 'racy git' rule.
-  [[nodiscard]] bool is_racy(std::uint64_t now) const {
-    constexpr std::uint64_t kWindow = 2 * kNanosecondsPerSecond;
-    return changed + kWindow > now;
-  }
 };
 
 FileIdentity identity_of(const struct stat &status);
 
-// The identity of what the path names now, of the empty one if that is
-// nothing.  A symbolic link is judged as itself, since it is never opened.
+// The identity of what the path names now, as the file's server has it; the
+// empty one if that is nothing.  A symbolic link is judged as itself, since it
+// is never opened.  kUnsafe if something is mounted over the file.
 Result<FileIdentity> look_at(const PathText &path);
 
 // Where an absolute path leads: the directory, which is no good for reading
@@ -62,7 +55,15 @@ Result<FilePlace> find_place(const PathText &path);
 // Opens a regular file for reading, by way of find_place().  kNotFound if it is
 // not there, kUnsafe if it is no regular file.
 Result<UniqueFd> open_regular(const PathText &path);
-Result<UniqueFd> open_regular_at(const FilePlace &place, const PathText &path);
+
+// What may be mounted over the last component.
+enum class Mounts : std::uint8_t { kFollowed, kRefused };
+Result<UniqueFd> open_regular_at(const FilePlace &place, const PathText &path,
+                                 Mounts mounts = Mounts::kFollowed);
+
+// As look_at(), of what is in that directory and nothing that is mounted over
+// it there: an error then, and where the kernel cannot tell.
+Result<FileIdentity> look_in(const FilePlace &place, const PathText &path);
 
 // kUnsafe if a directory of the path is not root's alone to change, or none.
 Result<void> trust_directories(const PathText &path);
@@ -70,6 +71,17 @@ Result<void> trust_directories(const PathText &path);
 // Opens one that must be root's alone to change, like every directory above it;
 // else kUnsafe.
 Result<UniqueFd> open_trusted(const PathText &path);
+
+// A regular file as it was read: what it is, and then its whole content.
+struct FileContent {
+  FileIdentity identity;
+  Buffer content;
+};
+
+// Of what open_regular() gave, whose error is passed on, but for kNotFound:
+// then it is the empty identity without content.
+Result<FileContent> read_opened(const Result<UniqueFd> &file,
+                                const PathText &path, std::size_t limit);
 
 // The whole content, followed by one NUL byte that is not counted.  More than
 // limit bytes are kMalformed.

@@ -15,13 +15,30 @@
 
 namespace pbstoken {
 
+// The first bytes of the SHA-256 of a text.
+std::uint64_t hash_of(std::string_view text);
+
 // A key for one purpose and one name (a path): the first bytes of their
 // SHA-256.  Never 0, which is IPC_PRIVATE.
 key_t derive_key(std::string_view purpose, std::string_view name);
 
 enum class Access : std::uint8_t { kRead, kWrite };
-// Whether a segment that is marked for removal is wanted, too.
-enum class Removed : std::uint8_t { kNot, kToo };
+
+// What tells one segment from any other that has, or had, its id: ids repeat
+// in other IPC namespaces and after a removal.
+struct ShmIdentity {
+  int id = -1;
+  std::int64_t changed = 0;  // made, or given another owner or mode: seconds
+  pid_t maker = 0;
+  std::size_t size = 0;
+
+  bool operator==(const ShmIdentity &) const = default;
+};
+
+// Asks for a segment and says whether it is to be trusted: it must have been
+// made by root, belong to root, be writable by nobody else and not be marked
+// for removal; else kUnsafe.  Any thread.
+Result<ShmIdentity> trusted_segment(int id);
 
 // The one owner of an attachment.
 class ShmAttachment {
@@ -36,16 +53,19 @@ class ShmAttachment {
   ShmAttachment &operator=(const ShmAttachment &) = delete;
   ~ShmAttachment();
 
-  // Attaches first, then asks what it is, then trusts: it must have been made
-  // by root, belong to root, be writable by nobody else and, unless wanted,
-  // not be marked for removal; else kUnsafe.  Kept out of core dumps and, since
-  // a child may give up its privileges, out of children: of all but one that
-  // another thread forks in the moment between attaching and saying so.
-  static Result<ShmAttachment> attach(int id, Access access,
-                                      Removed removed = Removed::kNot);
+  // Attaches first, then asks what it is, then trusts: see trusted_segment().
+  // Kept out of core dumps and, since a child may give up its privileges, out
+  // of children: of all but one that another thread forks in the moment between
+  // attaching and saying so.
+  static Result<ShmAttachment> attach(int id, Access access);
+
+  // The same whatever it is: for a process of root that is to tell the users of
+  // a segment that it is no good.
+  static Result<ShmAttachment> attach_untrusted(int id, Access access);
 
   [[nodiscard]] std::byte *address() const { return address_; }
-  [[nodiscard]] std::size_t size() const { return size_; }
+  [[nodiscard]] std::size_t size() const { return identity_.size; }
+  [[nodiscard]] const ShmIdentity &identity() const { return identity_; }
 
   // Gives up ownership: the caller detaches.
   std::byte *release() { return std::exchange(address_, nullptr); }
@@ -53,11 +73,11 @@ class ShmAttachment {
  private:
   void swap(ShmAttachment &other) noexcept {
     std::swap(address_, other.address_);
-    std::swap(size_, other.size_);
+    std::swap(identity_, other.identity_);
   }
 
   std::byte *address_ = nullptr;
-  std::size_t size_ = 0;
+  ShmIdentity identity_;
 };
 
 // Words that other processes change at any time.  Readers attach read-only:

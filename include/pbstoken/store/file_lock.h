@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// FileLock: the store's lock, flock(2) exclusive on the store's lock_file,
-// which upstream's own daemons take before they write token.shadow.
+// FileLock: flock(2) exclusive on the lock of a watched file, which upstream's
+// own daemons take before they write it: lock_file for token.shadow, user_lock
+// for user.cfg.  A process that needs both takes user_lock first.
 //
 // Released by an explicit LOCK_UN, so that a child that another thread of the
 // host forked meanwhile does not keep it.
 #ifndef PBSTOKEN_FILE_LOCK_H_
 #define PBSTOKEN_FILE_LOCK_H_
 
+#include <cstdint>
 #include <utility>
 
 #include "pbstoken/base/result.h"
@@ -26,11 +28,27 @@ class FileLock {
   // made, 0660, with the owner and group that the store gives its files, which
   // takes root.  The lock counts only if the path still names the file
   // that was locked.
-  static Result<FileLock> acquire(const Store &store, unsigned wait_seconds);
+  static Result<FileLock> acquire(const Store &store, unsigned wait_seconds) {
+    return acquire(store, store.lock_file, wait_seconds);
+  }
+  // path: lock_file or user_lock of the store.
+  static Result<FileLock> acquire(const Store &store, const PathText &path,
+                                  unsigned wait_seconds);
 
-  // Makes the lock file if it is not there and can be made: for who gives up
-  // the privileges for that before acquire().
-  static void prepare(const Store &store);
+  // Makes the lock file if it is not there and can be made: for a process that
+  // gives up the privileges for that before acquire().
+  static void prepare(const Store &store, const PathText &path);
+
+  // Which lock it is: an inode on a device.
+  struct Identity {
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+    bool operator==(const Identity &) const = default;
+  };
+  [[nodiscard]] const Identity &identity() const { return identity_; }
+
+  // Whether the path still names it.
+  [[nodiscard]] bool is_still_named(const PathText &path) const;
 
   FileLock(FileLock &&) noexcept = default;
   FileLock &operator=(FileLock &&) noexcept = default;
@@ -39,9 +57,11 @@ class FileLock {
   ~FileLock();
 
  private:
-  explicit FileLock(UniqueFd file) : file_(std::move(file)) {}
+  FileLock(UniqueFd file, const Identity &identity)
+      : file_(std::move(file)), identity_(identity) {}
 
   UniqueFd file_;
+  Identity identity_;
 };
 
 }  // namespace pbstoken

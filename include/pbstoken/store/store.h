@@ -36,13 +36,15 @@ struct Store {
   PathText token_shadow;
   PathText lock_file;    // token_shadow + ".lock"
   PathText user_cfg;     // account data; empty: no account checks
+  PathText user_lock;    // user_cfg's ".user.lck"; empty without user_cfg
   Principal file_owner;  // for a token.shadow that is not there yet
   Principal file_group;
   mode_t file_mode = 0640;
   bool cache = true;
-  std::uint64_t cache_ttl = 5;  // seconds; 0: look every time
+  std::uint64_t cache_ttl = 5;  // seconds; 0: ask every time
+  bool look = true;             // at each hit, by whoever may see the file
   std::uint32_t cache_slots = 8192;
-  key_t shm_key = 0;           // never 0 once it is loaded
+  bool has_shm_key = false;    // of earlier versions: it means nothing now
   Principal verify_group;      // may read the segment, and verify by the helper
   bool member_rotate = false;  // they may rotate a token whose secret they hold
   Principal admin_group;       // may change tokens by the helper

@@ -31,7 +31,13 @@ class TokenShadow {
   // Opens, identifies, reads and parses what the path names.  A file that is
   // not there has no tokens, as upstream has it; one that is not JSON, or
   // whose root is neither an object nor null, is kMalformed.
-  static Result<TokenShadow> read(const PathText &path);
+  static Result<TokenShadow> read(const PathText &path) {
+    return read(open_regular(path), path);
+  }
+
+  // The same of what open_regular() gave.
+  static Result<TokenShadow> read(const Result<UniqueFd> &file,
+                                  const PathText &path);
 
   // The same for content at hand, followed by a NUL byte that is not counted.
   static Result<TokenShadow> parse(Buffer content, const PathText &path);

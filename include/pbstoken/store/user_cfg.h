@@ -47,7 +47,13 @@ class UserCfg {
   // Opens, identifies, reads and parses what the path names.  A file that is
   // not there has no sections, as upstream has it; one that upstream would not
   // take is kMalformed.
-  static Result<UserCfg> read(const PathText &path);
+  static Result<UserCfg> read(const PathText &path) {
+    return read(open_regular(path), path);
+  }
+
+  // The same of what open_regular() gave.
+  static Result<UserCfg> read(const Result<UniqueFd> &file,
+                              const PathText &path);
 
   // The same for content at hand; path is for messages.
   static Result<UserCfg> parse(Buffer content, const PathText &path);

@@ -5,31 +5,23 @@
 //
 // Its daemons add 1 after each of their changes, and drop what they remember of
 // secrets when the latter changes.  The page's owner may truncate it at any
-// time, so nothing here touches a mapping of it: reading is pread(2), and
-// adding is left to the kernel.
+// time, so nothing here touches a mapping of it: adding is left to the kernel.
 #ifndef PBSTOKEN_VERSION_WORD_H_
 #define PBSTOKEN_VERSION_WORD_H_
 
 #include <cstdint>
-#include <optional>
 
 #include "pbstoken/base/result.h"
 #include "pbstoken/os/unique_fd.h"
 
 namespace pbstoken {
 
-struct VersionWords {
-  std::uint64_t user_cfg;
-  std::uint64_t token_shadow;
-};
+// Of which file; the number is where it stands in the page.
+enum class VersionWord : std::uint8_t { kUserCfg = 8, kTokenShadow = 32 };
 
-// The words; nothing if path is empty, or is no page of that kind, or cannot
-// be read: then this process does without.
-std::optional<VersionWords> read_version_words(const PathText &path);
-
-// Adds 1 to that of token.shadow, atomically, if there is such a page; an error
-// if there is one and it could not be done.
-Result<void> bump_version_word(const PathText &path);
+// Adds 1 to it, atomically, if there is such a page; an error if there is one
+// and it could not be done.  An empty path: there is none.
+Result<void> bump_version_word(const PathText &path, VersionWord which);
 
 // Whether an open file is a page of that kind.
 bool is_version_page(const UniqueFd &file);

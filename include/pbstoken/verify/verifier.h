@@ -45,7 +45,8 @@ class Verifier {
   Verifier(const Store &store, CryptLoader load_crypt)
       : store_(store),
         load_crypt_(load_crypt),
-        cache_(store),
+        cache_(store, Kind::kSecrets),
+        accounts_(store, Kind::kAccounts),
         counters_(Counters::open(store)) {}
 
   // secret may be anything.  The answer comes from the segment where it can.
@@ -73,9 +74,12 @@ class Verifier {
   // user_cfg.
   Result<AccountVerdict> judge(const TokenId &id);
 
-  // The rest of it, for which Cache::look_up_account() has just had no answer.
+  // The part of it that any process can do that may read the segment, and the
+  // rest of it, for which that has just had no answer.
+  std::optional<AccountVerdict> judge_in_segment(const TokenId &id);
   Result<AccountVerdict> judge_beyond_segment(const TokenId &id);
 
+  // That of the secrets.
   [[nodiscard]] Cache &cache() { return cache_; }
   [[nodiscard]] Counters &counters() { return counters_; }
 
@@ -102,6 +106,7 @@ class Verifier {
   const Store &store_;
   CryptLoader load_crypt_;
   Cache cache_;
+  Cache accounts_;
   Counters counters_;
 };
 

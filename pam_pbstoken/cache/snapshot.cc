@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/cache/snapshot.h"
+
+#include <utility>
+
+#include "pbstoken/store/token_id.h"
+
+namespace pbstoken {
+
+Result<Snapshot> read_snapshot(Kind kind, const Result<UniqueFd> &file,
+                               const PathText &path) {
+  Snapshot snapshot;
+  if (kind == Kind::kSecrets) {
+    auto tokens = TokenShadow::read(file, path);
+    if (!tokens) {
+      return tokens.error();
+    }
+    snapshot.identity = tokens->identity();
+    snapshot.tokens = std::move(*tokens);
+  } else {
+    auto users = UserCfg::read(file, path);
+    if (!users) {
+      return users.error();
+    }
+    snapshot.identity = users->identity();
+    snapshot.users = std::move(*users);
+  }
+  return snapshot;
+}
+
+void rebind_all(WritableSegment *segment, Kind kind, const Snapshot &snapshot,
+                std::uint64_t generation) {
+  if (kind == Kind::kSecrets) {
+    for (const TokenShadow::Entry &entry : snapshot.tokens.entries()) {
+      segment->rebind(entry.token_id, entry.stored_hash, generation);
+    }
+    return;
+  }
+  for (const UserCfg::Section &token : snapshot.users.tokens()) {
+    if (const auto id = parse_token_id(token.id); id) {
+      segment->rebind_account(token.id, snapshot.users.judge(*id), generation);
+    }
+  }
+}
+
+}  // namespace pbstoken

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/cache/writer.h"
+
+#include "pbstoken/os/clock.h"
+#include "pbstoken/store/version_word.h"
+
+namespace pbstoken {
+
+namespace {
+
+// Rule 6: the file's place, if it is the one that the segment is about.
+std::optional<FilePlace> find_own_place(const Subject &subject,
+                                        const PathText &path) {
+  auto place = find_place(path);
+  if (!place) {
+    return std::nullopt;
+  }
+  const auto view = view_in(*place);
+  return view && *view == subject.view ? std::optional(std::move(*place))
+                                       : std::nullopt;
+}
+
+// Not there is something to be seen, too.
+bool can_be_opened(const FilePlace &place, const PathText &path) {
+  const auto file = open_regular_at(place, path, Mounts::kRefused);
+  return file || file.error().code == Errc::kNotFound;
+}
+
+// Rule 3: what a dead writer has not told upstream is told before its number
+// goes.  False if it could not be.
+bool pay_debt(WritableSegment *segment, Kind kind, const Store &store) {
+  return !is_writers(segment->generation()) ||
+         bump_version_word(store.version_cache, version_word_of(kind));
+}
+
+Stamp make_stamp(const FileIdentity &identity, std::uint64_t generation,
+                 std::uint64_t time, std::uint64_t first_seen) {
+  return {.generation = generation,
+          .time = time,
+          .device = identity.device,
+          .inode = identity.inode,
+          .size = identity.size,
+          .modified = identity.modified,
+          .changed = identity.changed,
+          .first_seen = first_seen};
+}
+
+// Rule 4, from the claim on.
+Result<Snapshot> reread(Writing *writing, GenerationClaim *claim, Kind kind,
+                        const FilePlace &place, const PathText &path) {
+  WritableSegment *segment = &writing->segment;
+  // Of an earlier generation: what it says of the time is still so.
+  const auto before = segment->stamp();
+  const std::uint64_t now = boottime_now();
+  auto snapshot =
+      read_snapshot(kind, open_regular_at(place, path, Mounts::kRefused), path);
+  // After the fstat: what was seen before it may have changed once more.
+  const std::uint64_t seen = boottime_now();
+  if (!snapshot) {
+    // In force from here on: no binding at all, and no stamp to trust.
+    claim->end();
+    return snapshot.error();
+  }
+  rebind_all(segment, kind, *snapshot, claim->next());
+  const bool seen_before = before &&
+                           identity_in(*before) == snapshot->identity &&
+                           before->first_seen <= now;
+  if (claim->is_ours()) {
+    segment->set_stamp(make_stamp(snapshot->identity, claim->next(), now,
+                                  seen_before ? before->first_seen : seen));
+  }
+  if (claim->end()) {
+    snapshot->permit = {segment->instance(), claim->next()};
+  }
+  return snapshot;
+}
+
+}  // namespace
+
+std::optional<Result<Snapshot>> reread_for_all(Writing *writing,
+                                               const Subject &subject,
+                                               const Store &store,
+                                               const FileLock *lock) {
+  const PathText &path = path_of(subject.kind, store);
+  const auto place = find_own_place(subject, path);
+  if (!place || !can_be_opened(*place, path) ||
+      (lock != nullptr && !pay_debt(&writing->segment, subject.kind, store))) {
+    return std::nullopt;
+  }
+  auto claim =
+      GenerationClaim::as_rereader(writing->segment.generation_words(), lock);
+  if (!claim) {
+    return std::nullopt;
+  }
+  return reread(writing, &*claim, subject.kind, *place, path);
+}
+
+void renew_stamp(int id, const Subject &subject, const Store &store,
+                 const Segment &segment, const Stamp &stamp,
+                 std::uint64_t now) {
+  const PathText &path = path_of(subject.kind, store);
+  const auto place = find_own_place(subject, path);
+  if (!place) {
+    return;
+  }
+  const auto identity = look_in(*place, path);
+  if (!identity || *identity != identity_in(stamp)) {
+    return;
+  }
+  auto writing = attach_for_writing(id, subject, segment.instance());
+  // A stamp that a faster process has renewed meanwhile may go back to our
+  // time, which is earlier but no less true.
+  if (writing && writing->segment.generation_is_still(stamp.generation)) {
+    Stamp renewed = stamp;
+    renewed.time = now;
+    writing->segment.set_stamp(renewed);
+  }
+}
+
+// --- for the holder of the lock
+
+Result<std::optional<WriteClaim>> CacheWriter::claim(const FilePlace &place) {
+  using Claimed = std::optional<WriteClaim>;
+  const auto view = view_in(place);
+  if (!view) {
+    return view.error();
+  }
+  const bool sees_the_file =
+      static_cast<bool>(look_in(place, path_of(kind_, store_)));
+  auto kept = keep_one_segment(store_, {kind_, *view}, lock_,
+                               sees_the_file ? Keep::kInUse : Keep::kNone);
+  if (!kept) {
+    return kept.error();
+  }
+  if (!kept->in_use) {
+    return Claimed();
+  }
+  WritableSegment *segment = &kept->in_use->segment;
+  // If that fails, what this writer is about to tell will tell it, too, or its
+  // caller hears of it.
+  static_cast<void>(pay_debt(segment, kind_, store_));
+  const auto claim =
+      GenerationClaim::as_writer(segment->generation_words(), lock_);
+  if (!claim) {
+    return Claimed();  // retired
+  }
+  return Claimed(WriteClaim(std::move(kept->in_use->attachment), *claim));
+}
+
+std::optional<Writing> CacheWriter::find_or_make(const Subject &subject) {
+  auto kept = keep_one_segment(store_, subject, lock_, Keep::kInUseOrNewer);
+  if (!kept || kept->newer || kept->in_use) {
+    return kept ? std::move(kept->in_use) : std::nullopt;
+  }
+  const auto id = make_segment(store_, subject, lock_);
+  if (!id) {
+    return std::nullopt;
+  }
+  auto attached = ShmAttachment::attach(*id, Access::kWrite);
+  if (!attached) {
+    return std::nullopt;
+  }
+  const auto segment =
+      WritableSegment::open(attached->address(), attached->size(), subject);
+  return segment ? std::optional(Writing{std::move(*attached), *segment})
+                 : std::nullopt;
+}
+
+std::optional<Result<Snapshot>> CacheWriter::renew() {
+  const auto view = view_of(path_of(kind_, store_));
+  if (!store_.cache || !view) {
+    return std::nullopt;
+  }
+  const Subject subject = {kind_, *view};
+  auto writing = find_or_make(subject);
+  return writing && shares_clock(writing->segment)
+             ? reread_for_all(&*writing, subject, store_, &lock_)
+             : std::nullopt;
+}
+
+Result<void> CacheWriter::flush() {
+  const auto view = view_of(path_of(kind_, store_));
+  if (!view) {
+    return view.error();
+  }
+  const Subject subject = {kind_, *view};
+  if (const auto kept = keep_one_segment(store_, subject, lock_, Keep::kNone);
+      !kept) {
+    return kept.error();
+  }
+  if (store_.cache) {
+    if (const auto id = make_segment(store_, subject, lock_); !id) {
+      return id.error();
+    }
+  }
+  return {};
+}
+
+}  // namespace pbstoken
