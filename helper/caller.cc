@@ -40,7 +40,7 @@ Result<bool> is_member(const Caller &caller, const Principal &group) {
     return is_in_group(caller, *id);
   }
   // The default's name may be missing in /etc/group; those that the
-  // configuration gives were looked up when it was read.
+  // configuration gives the helper has looked up before.
   if (id.error().code == Errc::kBadConfiguration) {
     return false;
   }

@@ -29,7 +29,7 @@ Result<std::optional<gid_t>> reader_group(const Store &store) {
     return std::optional<gid_t>(*group);
   }
   // The default's name may be missing: then nobody is in it.  Names that the
-  // configuration gives were looked up when it was read.
+  // configuration gives have been looked up by now.
   if (group.error().code == Errc::kBadConfiguration) {
     return std::optional<gid_t>();
   }

@@ -64,7 +64,30 @@ DataName data_name(const ModuleOptions &options) {
       .append(options.config.view());
 }
 
+PathText configuration_of(const ModuleOptions &options) {
+  return options.config.empty() ? configuration_path(options.store.view())
+                                : options.config;
+}
+
 }  // namespace
+
+Result<void> look_up_names(const ModuleOptions &options, OpenStore *opened) {
+  if (opened->has_names) {
+    return {};
+  }
+  const auto named =
+      load_store(options.store.view(), configuration_of(options));
+  if (!named) {
+    return named.error();
+  }
+  Store &store = opened->store;
+  store.file_owner = named->file_owner;
+  store.file_group = named->file_group;
+  store.verify_group = named->verify_group;
+  store.admin_group = named->admin_group;
+  opened->has_names = true;
+  return {};
+}
 
 Result<OpenStore *> open_store(pam_handle_t *pamh,
                                const ModuleOptions &options) {
@@ -76,9 +99,7 @@ Result<OpenStore *> open_store(pam_handle_t *pamh,
     return static_cast<OpenStore *>(const_cast<void *>(existing));
   }
   const NotCancellable from_here_on;
-  const PathText path = options.config.empty()
-                            ? configuration_path(options.store.view())
-                            : options.config;
+  const PathText path = configuration_of(options);
   OwnedStore opened = make_store();
   if (!opened) {
     return no_memory("cannot open the store");

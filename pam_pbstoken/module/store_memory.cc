@@ -81,17 +81,6 @@ bool is_racy(const FileIdentity &identity, std::uint64_t now) {
   return identity.changed + 2 * kNanosecondsPerSecond > now;
 }
 
-// A name that the file gives was looked up in /etc, which may change.
-bool depends_on_its_file_alone(const Store &store) {
-  for (const Principal *principal : {&store.file_owner, &store.file_group,
-                                     &store.verify_group, &store.admin_group}) {
-    if (principal->was_looked_up) {
-      return false;
-    }
-  }
-  return true;
-}
-
 }  // namespace
 
 Result<void> recall_store(std::string_view name, const PathText &path,
@@ -103,14 +92,14 @@ Result<void> recall_store(std::string_view name, const PathText &path,
       find(name, path, *before, out_store)) {
     return {};
   }
-  const auto store = load_store(name, path);
+  const auto store = load_store(name, path, Names::kUnknown);
   if (!store) {
     return store.error();
   }
   *out_store = *store;
   // What was read is what was looked at, if nothing changed in between.
   if (has_read.exchange(true, std::memory_order_relaxed) && before &&
-      !is_racy(*before, now) && depends_on_its_file_alone(*store)) {
+      !is_racy(*before, now)) {
     if (const auto after = look_at(path); after && *after == *before) {
       remember(path, *before, *store, start);
     }

@@ -47,6 +47,9 @@ Result<Verification> verify(const pam_handle_t *pamh,
   }
   const LongTurns while_others_are_served;
   if (is_only_root()) {
+    if (const auto named = look_up_names(options, opened); !named) {
+      return named.error();
+    }
     auto verification = verifier.verify_beyond_segment(
         id, secret, {.rhost = remote_host(pamh), .caller = {}});
     if (verification || !is_permission_error(verification.error())) {
@@ -70,6 +73,9 @@ Result<Outcome> ask_account(const pam_handle_t *pamh,
     return outcome_of(*known, now);
   }
   if (is_only_root()) {
+    if (const auto named = look_up_names(options, opened); !named) {
+      return named.error();
+    }
     const auto verdict = verifier.judge_beyond_segment(id);
     if (verdict) {
       return outcome_of(*verdict, now);

@@ -80,33 +80,22 @@ Problem set_yes_no(bool *out_flag, std::string_view value) {
   return nullptr;
 }
 
-template <typename Find>
+constexpr Problem kNoUser = "no such user in /etc/passwd";
+constexpr Problem kNoGroup = "no such group in /etc/group";
+
 Problem set_principal(Principal *out_principal, std::string_view value,
-                      Find find, Problem unknown) {
+                      Problem unknown) {
   *out_principal = {.name = FixedText<32>(value),
-                    .id = parse_number(value, 10, kMaxId),
-                    .was_looked_up = false};
-  if (out_principal->id) {
-    return nullptr;
-  }
-  if (value.empty() || value.find('\0') != std::string_view::npos ||
-      out_principal->name.truncated()) {
-    return unknown;
-  }
-  // A name that the administrator wrote must mean somebody now, lest a
-  // misspelt group quietly means nobody.
-  const auto found = find(out_principal->name.c_str());
-  if (!found) {
-    return unknown;
-  }
-  out_principal->id = *found;
-  out_principal->was_looked_up = true;
-  return nullptr;
+                    .id = parse_number(value, 10, kMaxId)};
+  return !out_principal->id &&
+                 (value.empty() || value.find('\0') != std::string_view::npos ||
+                  out_principal->name.truncated())
+             ? unknown
+             : nullptr;
 }
 
 Problem set_group(Principal *out_group, std::string_view value) {
-  return set_principal(out_group, value, find_group,
-                       "no such group in /etc/group");
+  return set_principal(out_group, value, kNoGroup);
 }
 
 // A group that may be empty: then nobody is in it.
@@ -133,8 +122,7 @@ constexpr std::array<Key, 19> kKeys = {{
      }},
     {"file_owner",
      [](Store *store, std::string_view value) {
-       return set_principal(&store->file_owner, value, find_user,
-                            "no such user in /etc/passwd");
+       return set_principal(&store->file_owner, value, kNoUser);
      }},
     {"file_group",
      [](Store *store, std::string_view value) {
@@ -241,7 +229,7 @@ class Parser {
  public:
   explicit Parser(Store *store) : store_(store) {}
 
-  LineProblem parse_line(std::string_view line) {
+  LineProblem parse_line(std::string_view line, std::uint64_t number) {
     const std::string_view text = trim(slice(line, 0, line.find('#')));
     if (text.empty()) {
       return {};
@@ -255,19 +243,68 @@ class Parser {
       if (kKeys[i].name != name) {
         continue;
       }
-      if (seen_[i]) {
+      if (lines_[i] != 0) {
         return {"given twice", name};
       }
-      seen_[i] = true;
+      lines_[i] = number;
       return {kKeys[i].set(store_, trim(slice(text, equals + 1))), name};
     }
     return {"unknown key", name};
   }
 
+  // The line of a key; 0: it was not given.
+  [[nodiscard]] std::uint64_t line_of(std::string_view key) const {
+    for (std::size_t i = 0; i < kKeys.size(); ++i) {
+      if (kKeys[i].name == key) {
+        return lines_[i];
+      }
+    }
+    return 0;
+  }
+
  private:
   Store *store_;
-  std::array<bool, kKeys.size()> seen_{};
+  std::array<std::uint64_t, kKeys.size()> lines_{};
 };
+
+Error bad_value(const PathText &path, std::uint64_t line,
+                const LineProblem &found) {
+  Error error =
+      plain_error(Errc::kBadConfiguration, found.problem, path.view());
+  error.line = line;
+  error.subject.append_escaped(found.key);
+  return error;
+}
+
+// A name that the administrator wrote must mean somebody, lest a misspelt group
+// quietly means nobody; that of a default may be missing.
+Result<void> look_up_names(const Parser &parser, const PathText &path,
+                           Store *store) {
+  struct Given {
+    std::string_view key;
+    Principal *principal;
+    Result<std::uint32_t> (*find)(const char *name);
+    Problem unknown;
+  };
+  for (const Given &given : std::array<Given, 4>{{
+           {"file_owner", &store->file_owner, find_user, kNoUser},
+           {"file_group", &store->file_group, find_group, kNoGroup},
+           {"verify_group", &store->verify_group, find_group, kNoGroup},
+           {"admin_group", &store->admin_group, find_group, kNoGroup},
+       }}) {
+    Principal *one = given.principal;
+    const std::uint64_t line = parser.line_of(given.key);
+    if (line == 0 || one->id || one->is_nobody()) {
+      continue;
+    }
+    const auto found = given.find(one->name.c_str());
+    if (!found) {
+      return bad_value(path, line, {given.unknown, given.key});
+    }
+    one->id = *found;
+  }
+  return {};
+}
 
 // Whatever keeps a configuration from being read makes it a bad one.
 Error as_configuration_error(Error error) {
@@ -352,36 +389,38 @@ PathText configuration_path(std::string_view name) {
 }
 
 Result<Store> parse_store(std::string_view name, std::string_view text,
-                          const PathText &path) {
+                          const PathText &path, Names names) {
   Store store = defaults(name);
   Parser parser(&store);
   std::uint64_t number = 0;
   while (!text.empty()) {
     ++number;
     const std::size_t end = text.find('\n');
-    const LineProblem found = parser.parse_line(slice(text, 0, end));
+    const LineProblem found = parser.parse_line(slice(text, 0, end), number);
     if (found.problem != nullptr) {
-      Error error =
-          plain_error(Errc::kBadConfiguration, found.problem, path.view());
-      error.line = number;
-      error.subject.append_escaped(found.key);
-      return error;
+      return bad_value(path, number, found);
     }
     text = end == std::string_view::npos ? std::string_view()
                                          : slice(text, end + 1);
+  }
+  if (names == Names::kLookedUp) {
+    if (const auto known = look_up_names(parser, path, &store); !known) {
+      return known.error();
+    }
   }
   complete(&store);
   return store;
 }
 
-Result<Store> load_store(std::string_view name, const PathText &path) {
+Result<Store> load_store(std::string_view name, const PathText &path,
+                         Names names) {
   const auto file = open_trusted(path);
   if (!file) {
     const Error &error = file.error();
     const bool optional_file =
         name == kDefaultStore && path.view() == configuration_path(name).view();
     if (error.code == Errc::kNotFound && optional_file) {
-      return parse_store(name, {}, path);
+      return parse_store(name, {}, path, names);
     }
     return as_configuration_error(error);
   }
@@ -389,7 +428,7 @@ Result<Store> load_store(std::string_view name, const PathText &path) {
   if (!text) {
     return as_configuration_error(text.error());
   }
-  return parse_store(name, text->view(), path);
+  return parse_store(name, text->view(), path, names);
 }
 
 }  // namespace pbstoken

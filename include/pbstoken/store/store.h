@@ -25,7 +25,6 @@ constexpr std::string_view kDefaultStore = "pbs";
 struct Principal {
   FixedText<32> name;
   std::optional<std::uint32_t> id;
-  bool was_looked_up = false;  // the id, when the name was given
 
   // No name and no number: nobody.
   [[nodiscard]] bool is_nobody() const { return name.empty() && !id; }
@@ -68,13 +67,19 @@ bool is_store_name(std::string_view name);
 // Where the configuration of a store is: /etc/pbstoken/NAME.conf.
 PathText configuration_path(std::string_view name);
 
+// Whether the names of users and groups that the file gives are looked up in
+// /etc, so that one that is not there is a bad value: a hit needs none.
+enum class Names : std::uint8_t { kLookedUp, kUnknown };
+
 // Reads the file, which must be root's alone to change (open_trusted());
 // every failure is kBadConfiguration or kNoMemory.  name is a store name.
-Result<Store> load_store(std::string_view name, const PathText &path);
+Result<Store> load_store(std::string_view name, const PathText &path,
+                         Names names = Names::kLookedUp);
 
 // The settings that a text of such a file makes; path is for the messages.
 Result<Store> parse_store(std::string_view name, std::string_view text,
-                          const PathText &path);
+                          const PathText &path,
+                          Names names = Names::kLookedUp);
 
 }  // namespace pbstoken
 
