@@ -106,12 +106,21 @@ TableEntry entry_at(int place) {
   return entry;
 }
 
-Result<int> last_place() {
+// Calls visit(entry) for each that may be ours, until that returns false.
+template <typename Visit>
+Result<void> walk(Visit visit) {
   shm_info info{};
   const int last = shmctl(0, SHM_INFO, reinterpret_cast<shmid_ds *>(&info));
-  return last < 0 ? Result<int>(system_error(
-                        "cannot list the shared-memory segments", {}))
-                  : Result<int>(last);
+  if (last < 0) {
+    return system_error("cannot list the shared-memory segments", {});
+  }
+  for (int place = 0; place <= last; ++place) {
+    const TableEntry entry = entry_at(place);
+    if (entry.may_be_ours() && !visit(entry)) {
+      break;
+    }
+  }
+  return {};
 }
 
 // --- whose it is
@@ -220,31 +229,26 @@ std::optional<FoundSegment> find_segment(const Subject &subject) {
       return found;
     }
   }
-  const auto last = last_place();
-  for (int place = 0; last && place <= *last; ++place) {
-    if (const TableEntry entry = entry_at(place);
-        entry.may_be_ours() && (entry.status.shm_perm.mode & SHM_DEST) == 0) {
-      if (auto found = use_if_ours(entry.id, subject); found) {
-        return found;
-      }
+  std::optional<FoundSegment> found;
+  static_cast<void>(walk([&](const TableEntry &entry) {
+    if ((entry.status.shm_perm.mode & SHM_DEST) == 0) {
+      found = use_if_ours(entry.id, subject);
     }
-  }
-  return std::nullopt;
+    return !found;
+  }));
+  return found;
 }
 
 bool has_segment(Kind kind, const Store &store) {
   const auto view = view_of(path_of(kind, store));
-  const auto last = last_place();
-  for (int place = 0; view && last && place <= *last; ++place) {
-    if (const TableEntry entry = entry_at(place); entry.may_be_ours()) {
-      const auto attached =
-          ShmAttachment::attach_untrusted(entry.id, Access::kRead);
-      if (attached && is_about(*attached, {kind, *view})) {
-        return true;
-      }
-    }
-  }
-  return false;
+  bool found = false;
+  static_cast<void>(walk([&](const TableEntry &entry) {
+    const auto attached =
+        ShmAttachment::attach_untrusted(entry.id, Access::kRead);
+    found = view && attached && is_about(*attached, {kind, *view});
+    return !found;
+  }));
+  return found;
 }
 
 std::optional<Writing> attach_for_writing(int id, const Subject &subject,
@@ -318,58 +322,42 @@ bool remove_unfinished(key_t key, std::size_t size) {
 Result<Kept> keep_one_segment(const Store &store, const Subject &subject,
                               const FileLock &lock, Keep keep) {
   Kept kept;
-  const auto last = last_place();
-  if (!last) {
-    return last.error();
-  }
+  Result<void> done;
+  const auto visit = [&](const TableEntry &entry) {
+    if (!kept.in_use || kept.in_use->attachment.identity().id != entry.id) {
+      done = keep_or_retire(store, entry.id, subject, lock, keep, &kept);
+    }
+    return static_cast<bool>(done);
+  };
   // By its key first: of two that are in use readers find that one.
-  const int named = shmget(key_of(subject), 0, 0);
-  for (int place = -1; place <= *last; ++place) {
-    TableEntry entry{};
-    if (place < 0) {
-      entry.id = named;
-      if (named < 0 || shmctl(named, IPC_STAT, &entry.status) != 0) {
-        continue;
-      }
-    } else {
-      entry = entry_at(place);
-    }
-    if (!entry.may_be_ours() ||
-        (kept.in_use && kept.in_use->attachment.identity().id == entry.id)) {
-      continue;
-    }
-    if (const auto done =
-            keep_or_retire(store, entry.id, subject, lock, keep, &kept);
-        !done) {
-      return done.error();
-    }
+  TableEntry named{};
+  named.id = shmget(key_of(subject), 0, 0);
+  if (named.id >= 0 && shmctl(named.id, IPC_STAT, &named.status) == 0 &&
+      named.may_be_ours()) {
+    visit(named);
   }
-  return kept;
+  const auto walked = done ? walk(visit) : done;
+  return walked && done ? Result<Kept>(std::move(kept))
+                        : Result<Kept>(walked ? done.error() : walked.error());
 }
 
 Result<void> retire_abandoned(Kind kind, const Store &store) {
   const std::string_view path = path_of(kind, store).view();
   const std::uint64_t name = hash_of(slice(path, path.rfind('/') + 1));
-  const auto last = last_place();
-  for (int place = 0; last && place <= *last; ++place) {
-    const TableEntry entry = entry_at(place);
-    if (!entry.may_be_ours()) {
-      continue;
-    }
+  return walk([&](const TableEntry &entry) {
     const auto attached =
         ShmAttachment::attach_untrusted(entry.id, Access::kWrite);
-    if (!attached) {
-      continue;
+    if (attached) {
+      const auto &prefix =
+          *reinterpret_cast<const SegmentPrefix *>(attached->address());
+      const Subject subject = subject_in(prefix);
+      if (load_acquire(&prefix.magic) == kSegmentMagic &&
+          subject.kind == kind && subject.view.name == name) {
+        retire(store, kind, *attached);
+      }
     }
-    const auto &prefix =
-        *reinterpret_cast<const SegmentPrefix *>(attached->address());
-    const Subject subject = subject_in(prefix);
-    if (load_acquire(&prefix.magic) == kSegmentMagic && subject.kind == kind &&
-        subject.view.name == name) {
-      retire(store, kind, *attached);
-    }
-  }
-  return last ? Result<void>() : Result<void>(last.error());
+    return true;
+  });
 }
 
 Result<int> make_segment(const Store &store, const Subject &subject,
