@@ -227,6 +227,26 @@ void claim_of_a_living_writer_is_left_alone(void **state) {
   assert_true((*claim)->end());
 }
 
+// Two configurations of one file with two locks: neither takes over the other's
+// living writer.  It retires the segment, and the other is told.
+void writer_under_another_lock_retires_the_segment(void **state) {
+  const Scene &scene = scene_in(state);
+  Verifier verifier(scene.store, load_crypt);
+  assert_holds(&verifier, kSecret, kOther);
+  const auto lock = FileLock::acquire(scene.store, 0);
+  auto claim = testing::claim_for_write(scene.store, *lock);
+  assert_true(claim && *claim);
+  const auto opened = open_segment(scene.store);
+  Store other = scene.store;
+  other.lock_file = PathText(scene.directory() + "/other.lock");
+  const auto second = FileLock::acquire(other, 0);
+  assert_true(static_cast<bool>(second));
+  const auto none = testing::claim_for_write(other, *second);
+  assert_true(none && !*none);
+  assert_true(opened->segment.generation() == kRetired);
+  assert_false((*claim)->end());
+}
+
 // The stages of a writer that it may die after.
 enum class Stage : std::uint8_t { kLocked, kClaimed, kRenamed, kEnded };
 
@@ -416,6 +436,7 @@ int main() {
       with_store(set_in_another_store_leaves_a_removed_segment_alone),
       with_store(death_with_a_claim_is_repaired_by_the_next),
       with_store(claim_of_a_living_writer_is_left_alone),
+      with_store(writer_under_another_lock_retires_the_segment),
       with_store(death_of_a_writer_leaves_what_the_file_says),
       with_store(death_right_after_the_rename_leaves_nothing_old_in_force),
       with_store(death_right_after_the_rename_reaches_a_removed_segment),

@@ -173,6 +173,35 @@ void squatter_with_another_size_is_replaced(void **state) {
   }
 }
 
+// Where the key is another's the segment has none: everybody finds it all the
+// same, a writer too, and also when the key is free again.
+void segment_without_a_key_is_found_by_a_walk(void **state) {
+  Scene &scene = scene_in(state);
+  scene.store.look = false;
+  in_child([&] {
+    become(kNobody, kNobody);
+    require(shmget(key_of(testing::subject_of(scene.store)), 1,
+                   IPC_CREAT | IPC_EXCL | 0666) >= 0);
+  });
+  const int squatted = *segment_id(scene.store);
+  warm(scene);
+  const int id = used_segment(scene.store);
+  assert_true(id >= 0 && id != squatted);
+  Verifier attached(scene.store, load_crypt);
+  assert_text_equal(answer(&attached, kId, kSecret), "match (segment)");
+  in_child([&] {
+    become(kNobody, kVerifyGroup);
+    Verifier member(scene.store, load_crypt);
+    require_text_equal(answer(&member, kId, kSecret), "match (segment)");
+  });
+  assert_int_equal(shmctl(squatted, IPC_RMID, nullptr), 0);
+  assert_true(scene.set(kId, kWrong, hash_of(kWrong)));
+  assert_true(used_segment(scene.store) == id);
+  assert_text_equal(verdict(&attached, kId, kSecret), "mismatch");
+  assert_text_equal(answer(&attached, kId, kWrong), "match (segment)");
+  shmctl(id, IPC_RMID, nullptr);
+}
+
 // --- other versions, other files, no segment at all
 
 void segment_of_a_newer_version_is_left_alone(void **state) {
@@ -465,6 +494,7 @@ int main() {
       with_store(forged_segment_that_others_may_write_is_replaced),
       with_store(forged_segment_is_not_believed_by_a_member),
       with_store(squatter_with_another_size_is_replaced),
+      with_store(segment_without_a_key_is_found_by_a_walk),
       with_store(segment_of_a_newer_version_is_left_alone),
       with_store(segment_of_an_older_version_is_retired_by_a_writer),
       with_store(segment_of_another_directory_is_left_alone),
