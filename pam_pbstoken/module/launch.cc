@@ -64,11 +64,15 @@ bool take_standard_descriptors(int socket) {
 }
 
 // Nothing of the host's handlers may run in here; SIGCHLD must not be ignored.
+// By the system call itself: for SIGABRT, libc's function takes a lock (since
+// glibc 2.41), which another thread of the host may have held in fork(2).
 void reset_signals() {
-  struct sigaction action = {};
-  action.sa_handler = SIG_DFL;
+  constexpr std::size_t kSetSize = NSIG / 8;
+  // The kernel's struct is smaller; 0 is SIG_DFL, no flags and no mask.
+  alignas(8) constexpr std::array<unsigned char, 64> kDefault{};
   for (int number = 1; number < NSIG; ++number) {
-    static_cast<void>(sigaction(number, &action, nullptr));
+    static_cast<void>(
+        syscall(SYS_rt_sigaction, number, kDefault.data(), nullptr, kSetSize));
   }
 }
 
