@@ -21,7 +21,7 @@ constexpr std::uint32_t kFilling = 0x8000'0000;
 constexpr std::uint32_t kDropped = 0x4000'0000;
 constexpr std::uint32_t kIdle = 2;  // while one thread looks at it
 
-// Four for each store; who has more stores in one process does without.
+// Four for each store; a process with more stores goes without.
 constexpr std::size_t kEntries = 32;
 
 }  // namespace
@@ -196,7 +196,7 @@ AttachmentUse keep_attachment(key_t key, ShmAttachment attachment,
   }
   AttachmentEntry *entry = claim_free(all);
   if (entry == nullptr) {
-    // Of files that nobody asks about at the moment, or any more.
+    // Those that no handle uses at the moment.
     drop_if(all, [](const AttachmentEntry &other) {
       return other.state.load(std::memory_order_relaxed) == kIdle;
     });

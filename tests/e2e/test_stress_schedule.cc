@@ -387,6 +387,7 @@ void account_reread_that_is_overtaken_changes_nothing(void **state) {
   static_cast<void>(judge(&reader));  // it began before
   assert_null(testing::after_end_of_file);
   scene.store.cache_ttl = kLong;
+  testing::advance_seconds(1);  // as the other's clock has it
   assert_true(is_known(scene.store));
   Verifier fresh(scene.store, load_crypt);
   assert_text_equal(judge(&fresh), "disabled");
@@ -451,6 +452,12 @@ void account_generation_near_its_end_is_never_wrong_and_is_replaced(
     }
     Store store = scene.store;
     store.cache_ttl = kLong;
+    // A number that some re-reader seems to have is given its time, and may be
+    // followed by the last.
+    for (int i = 0; i < 2; ++i) {
+      testing::advance_seconds(1);
+      assert_text_equal(judge(&verifier), "allowed");
+    }
     assert_true(is_known(store));
     Verifier fresh(store, load_crypt);
     assert_text_equal(verdict(&fresh, kId, kSecret), "match");

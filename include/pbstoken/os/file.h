@@ -78,7 +78,7 @@ struct FileContent {
   Buffer content;
 };
 
-// Of what open_regular() gave, whose error is passed on, but for kNotFound:
+// Of what open_regular() gave; its error is passed on, but for kNotFound:
 // then it is the empty identity without content.
 Result<FileContent> read_opened(const Result<UniqueFd> &file,
                                 const PathText &path, std::size_t limit);
