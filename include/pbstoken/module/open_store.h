@@ -22,7 +22,7 @@ struct OpenStore {
   OpenStore &operator=(const OpenStore &) = delete;
 
   Store store;
-  bool has_names = false;  // look_up_names() was there
+  bool has_names = false;            // look_up_names() was there
   std::optional<Verifier> verifier;  // there, once the store is known
 };
 

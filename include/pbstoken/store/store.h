@@ -78,8 +78,7 @@ Result<Store> load_store(std::string_view name, const PathText &path,
 
 // The settings that a text of such a file makes; path is for the messages.
 Result<Store> parse_store(std::string_view name, std::string_view text,
-                          const PathText &path,
-                          Names names = Names::kLookedUp);
+                          const PathText &path, Names names = Names::kLookedUp);
 
 }  // namespace pbstoken
 
