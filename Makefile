@@ -17,8 +17,8 @@ SYSCONFDIR = /etc
 PAMDIR = $(PREFIX)/lib/$(MULTIARCH)/security
 SBINDIR = $(PREFIX)/sbin
 # systemd's own word, which is another one where /lib is not /usr/lib.
-UNITDIR = $(or $(if $(filter /usr,$(PREFIX)),\
-  $(shell pkg-config --variable=systemdsystemunitdir systemd 2>/dev/null)),\
+UNITDIR = $(or $(strip $(if $(filter /usr,$(PREFIX)),\
+  $(shell pkg-config --variable=systemdsystemunitdir systemd 2>/dev/null))),\
   $(PREFIX)/lib/systemd/system)
 MANDIR = $(PREFIX)/share/man
 COMPLETIONDIR = $(PREFIX)/share/bash-completion/completions
@@ -53,8 +53,9 @@ LANGUAGE = -std=c++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics \
   -ffunction-sections -fdata-sections
 # What --version says.
 VERSION := $(shell awk -F'[()]' '{ print $$2; exit }' debian/changelog)
-# Of files and times, where a processor has another size by default, too.
-SIZES = -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64
+# Of files and times: 64 bits on 32-bit processors, too.
+SIZES = $(if $(filter i%86-% arm-%,$(MACHINE)),\
+  -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64)
 # Where the module finds the helper.
 BUILT_IN = -DPBSTOKEN_HELPER='"$(SBINDIR)/pbstoken-helper"' \
   -DPBSTOKEN_VERSION='"$(VERSION)"'

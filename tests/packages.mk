@@ -5,7 +5,7 @@
 
 # debian/control says what the build takes, one package a line; debhelper's own
 # apart, which `make deb` alone needs, and with <!nocheck> what the tests take.
-# Of a|b, one is enough, and the first that there is.
+# Of a|b, the first that there is.
 build_depends = $(shell sed -n -e 's/ | \([a-z-]*\) .*/|\1/' -e \
   '/^Build-Depends:/,/^[A-Z]/s/^ \([a-z][^ ,]*\)$(1),\{0,1\}$$/\1/p' \
   debian/control)
@@ -31,17 +31,22 @@ HOST_PACKAGES = clang devscripts gcc gdb libc++-dev libc++abi-dev lld llvm \
   valgrind
 # Headers alone are the same for every processor.
 CROSS_PACKAGES = crossbuild-essential-$(ARCH) dpkg-dev qemu-user \
-  $(patsubst %,%:$(ARCH),$(filter-out rapidjson-dev,\
+  libstdc++6:$(ARCH) $(patsubst %,%:$(ARCH),$(filter-out rapidjson-dev,\
   $(filter lib%-dev,$(BUILD_PACKAGES) $(UNIT_TEST_PACKAGES))))
 
 SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
+
+# The package that $package means, or the first of a|b that there is.
+one_of_alternatives = one=$${package%%|*}; \
+  [ "$$one" = "$$package" ] || apt-cache show "$$one" >/dev/null 2>&1 || \
+  one=$${package\#\#*|}
 
 # Installs what is missing of the packages given, and nothing else; by way of
 # the command given.
 define install_packages
 	@missing=; for package in $(patsubst %,'%',$(1)); do \
-	  dpkg-query -W -f '$${db:Status-Status}\n' \
-	    $$(echo "$$package" | tr '|' ' ') 2>/dev/null | \
+	  $(one_of_alternatives); \
+	  dpkg-query -W -f '$${db:Status-Status}\n' "$$one" 2>/dev/null | \
 	    grep -qx installed || missing="$$missing $$package"; \
 	done; \
 	if [ -n "$$missing" ]; then \
@@ -49,9 +54,7 @@ define install_packages
 	  $(SUDO) apt-get update -q && $(SUDO) $(2) env DEBIAN_FRONTEND=noninteractive \
 	    apt-get install -q -y --no-install-recommends \
 	    $$(for package in $$missing; do \
-	      for one in $$(echo "$$package" | tr '|' ' '); do \
-	        ! apt-cache show "$$one" >/dev/null 2>&1 || break; \
-	      done; \
+	      $(one_of_alternatives); \
 	      echo "$$one"; \
 	    done); \
 	fi
