@@ -66,16 +66,17 @@ class MemorySegment {
 
   // The matches' slots, the mismatches', and both.
   [[nodiscard]] std::span<Slot> part(Fact fact) const {
-    return fact == Fact::kMatch ? slots().first(shape_.match_buckets * kWays)
-                                : slots().subspan(shape_.match_buckets * kWays);
+    const std::size_t matches = slots_of(shape_.match_buckets);
+    return fact == Fact::kMatch ? slots().first(matches)
+                                : slots().subspan(matches);
   }
   [[nodiscard]] std::span<Slot> slots() const {
     return {reinterpret_cast<Slot *>(address_ + kSlotsOffset),
-            (shape_.match_buckets + shape_.mismatch_buckets) * kWays};
+            slots_of(shape_.match_buckets + shape_.mismatch_buckets)};
   }
   [[nodiscard]] std::span<AccountSlot> accounts() const {
     return {reinterpret_cast<AccountSlot *>(address_ + kSlotsOffset),
-            shape_.match_buckets * kWays};
+            slots_of(shape_.match_buckets)};
   }
 
   void insert(const Claimant &known, std::uint64_t generation) const {
@@ -113,6 +114,10 @@ class MemorySegment {
   }
 
  private:
+  static std::size_t slots_of(std::uint64_t buckets) {
+    return static_cast<std::size_t>(buckets) * kWays;
+  }
+
   // aligned_alloc wants a multiple of the alignment.
   static std::size_t whole_pages(std::size_t size) {
     return (size + kSlotsOffset - 1) / kSlotsOffset * kSlotsOffset;

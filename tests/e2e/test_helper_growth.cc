@@ -15,6 +15,7 @@
 #include "io/output.h"
 #include "pbstoken/verify/helper_protocol.h"
 #include "wire/answer.h"
+#include "wire/request.h"
 #include "write/shadow_text.h"
 
 namespace pbstoken {
@@ -286,13 +287,11 @@ void offer_is_sent_whole_or_not(void ** /*state*/) {
 void request_is_received_whole_or_not(void ** /*state*/) {
   sweep_all_lengths("request", [](const std::string &text) {
     return [text](std::string *out) {
-      Buffer received;
-      if (!received.append(text) ||
-          !receive_exactly(kAcknowledgement.size(), ~std::uint64_t{0},
-                           &received)) {
+      const auto received = receive_line(~std::uint64_t{0});
+      if (!received) {
         return false;
       }
-      *out = received.view();
+      out->assign(text).append(received->view()).append("\n");
       return true;
     };
   });

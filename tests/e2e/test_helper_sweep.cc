@@ -99,14 +99,13 @@ int answer(int argc, char **argv) {
     return give_up(permitted.error());
   }
   const auto secret =
-      line.replies ? receive_secret(line.command) : read_secret(entry->secret);
+      line.replies ? receive_secret(*entry) : read_secret(entry->secret);
   if (!secret) {
     return give_up(secret.error());
   }
   const Client client = client_of(*caller, line.remote_host.view());
   return static_cast<int>(
-      line.replies ? run_guest_command(line, *store, client, secret->view())
-                   : run_command(*entry, line, *store, client, secret->view()));
+      run_command(*entry, line, *store, client, secret->view()));
 }
 
 // A token that is allowed, one that is not, and every kind of neighbour.
