@@ -45,7 +45,7 @@ WARNINGS = -Wall -Wextra -Wformat=2 -Wconversion -Wshadow \
 HARDENING = -fstack-protector-strong -fstack-clash-protection \
   -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 $(CONTROL_FLOW)
 # Control-flow integrity, where the processor has it.
-CONTROL_FLOW = $(if $(filter x86_64-% i%86-%,$(MACHINE)),-fcf-protection) \
+CONTROL_FLOW = $(if $(filter x86_64-% i386-% i486-% i586-% i686-%,$(MACHINE)),-fcf-protection) \
   $(if $(filter aarch64-%,$(MACHINE)),-mbranch-protection=standard)
 # No C++ runtime in the host: see the note above the link lines.
 LANGUAGE = -std=c++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics \
@@ -54,8 +54,8 @@ LANGUAGE = -std=c++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics \
 # What --version says.
 VERSION := $(shell awk -F'[()]' '{ print $$2; exit }' debian/changelog)
 # Of files and times: 64 bits on 32-bit processors, too.
-SIZES = $(if $(filter i%86-% arm-%,$(MACHINE)),\
-  -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64)
+SIZES := $(if $(filter 4,$(shell echo __SIZEOF_LONG__ | \
+  $(CXX) -E -P -xc - 2>/dev/null)),-D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64)
 # Where the module finds the helper.
 BUILT_IN = -DPBSTOKEN_HELPER='"$(SBINDIR)/pbstoken-helper"' \
   -DPBSTOKEN_VERSION='"$(VERSION)"'

@@ -231,6 +231,11 @@ ExitStatus run_command(const CommandEntry &entry, const CommandLine &line,
   if (entry.run == nullptr) {
     return ExitStatus::kUsage;
   }
+  // The module has no other commands than those of its protocol.
+  if (line.replies && entry.command != Command::kVerify &&
+      entry.command != Command::kAccount && entry.command != Command::kRotate) {
+    return send_answer(Outcome::kUnavailable, "no such command");
+  }
   Context context = {.line = line,
                      .store = store,
                      .client = client,

@@ -36,9 +36,11 @@ CROSS_PACKAGES = crossbuild-essential-$(ARCH) dpkg-dev qemu-user \
 
 SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 
-# The package that $package means, or the first of a|b that there is.
+# The package that $package means, or the first of a|b that there is; before the
+# first update of the lists, a.
 one_of_alternatives = one=$${package%%|*}; \
-  [ "$$one" = "$$package" ] || apt-cache show "$$one" >/dev/null 2>&1 || \
+  [ "$$one" = "$$package" ] || ! ls /var/lib/apt/lists/*Packages* >/dev/null 2>&1 || \
+  apt-cache show "$$one" >/dev/null 2>&1 || \
   one=$${package\#\#*|}
 
 # Installs what is missing of the packages given, and nothing else; by way of

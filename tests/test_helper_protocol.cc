@@ -101,7 +101,7 @@ void parse_answer_success_with_anything_behind_it_is_none(void ** /*state*/) {
          {std::string("x"), std::string(1, '\0'), std::string("\n"), word}) {
       const auto answer = parse_answer(word + more);
       assert_true(answer.has_value() ==
-                  (!is_success(outcome) && outcome != Outcome::kOffer));
+                  (!lets_in(outcome) && outcome != Outcome::kOffer));
     }
     successes += is_success(outcome) ? 1 : 0;
   }

@@ -56,14 +56,20 @@ Field key_field(std::string_view name, key_t key) {
   return Field::count(name, static_cast<std::uint32_t>(key));
 }
 
+// The key of a segment, where there is a file to have one for.
+Field segment_field(std::string_view name, const Store &store, Kind kind) {
+  const PathText &path = path_of(kind, store);
+  const auto view = path.empty() ? Result<View>(no_memory("")) : view_of(path);
+  return view ? key_field(name, key_of({kind, *view})) : Field::unknown(name);
+}
+
 bool print_keys(const Store &store, OutputFormat format) {
-  const auto view = view_of(store.token_shadow);
-  std::array<Field, kObjects.size() + 2> fields = {
+  std::array<Field, kObjects.size() + 3> fields = {
       Field::string("store", store.name.view()),
-      view ? key_field("segment", key_of({Kind::kSecrets, *view}))
-           : Field::unknown("segment")};
+      segment_field("segment", store, Kind::kSecrets),
+      segment_field("accounts", store, Kind::kAccounts)};
   for (std::size_t i = 0; i < kObjects.size(); ++i) {
-    fields[i + 2] = key_field(kObjects[i].name, kObjects[i].key(store));
+    fields[i + 3] = key_field(kObjects[i].name, kObjects[i].key(store));
   }
   return print_fields(fields, format);
 }

@@ -33,8 +33,8 @@ bool send_message(Outcome outcome, std::string_view text) {
 
 ExitStatus send_answer(Outcome outcome, std::string_view text) {
   const bool sent = send_message(
-      outcome, slice(is_success(outcome) ? std::string_view() : text, 0,
-                     kMaxAnswerText));
+      outcome,
+      slice(lets_in(outcome) ? std::string_view() : text, 0, kMaxAnswerText));
   return sent ? info_of(outcome).exit_status : ExitStatus::kUnavailable;
 }
 

@@ -34,7 +34,7 @@ bool set_alarm(unsigned seconds) {
 [[noreturn]] void call(int answer_pipe, unsigned seconds,
                        bool (*function)(const void *context),
                        const void *context) {
-  // The store's lock above all: a child that hangs must not keep it.
+  // A child that hangs must keep nothing open.
   constexpr int kAnswer = STDERR_FILENO + 1;
   if ((answer_pipe == kAnswer ||
        dup3(answer_pipe, kAnswer, O_CLOEXEC) == kAnswer) &&

@@ -174,7 +174,7 @@ class Writer {
     }
     // No process takes over while this one holds the lock, unless one has
     // exchanged the lock file under us.
-    if (*claim && !(*claim)->end()) {
+    if (*claim && (announced_ || !(*claim)->owes()) && !(*claim)->end()) {
       taken_over_ = true;
     }
     if (!renamed) {

@@ -140,7 +140,11 @@ bool Cache::is_good_by_look(const Stamp &stamp, std::uint64_t now,
 void Cache::attach() {
   found_.reset();
   drop_foreign_attachments();
-  uid_ = geteuid();
+  // What was forbidden to one user may not be to another.
+  if (const uid_t uid = geteuid(); uid != uid_) {
+    uid_ = uid;
+    blind_ = 0;
+  }
   checked_ = boottime_now();
   if (!store_.cache) {
     return;

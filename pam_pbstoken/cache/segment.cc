@@ -148,8 +148,8 @@ std::uint64_t prefix_word(const std::byte *address, std::size_t offset) {
 
 // The shape of a segment of this layout version; nothing if it is none, or one
 // that contradicts itself.
-std::optional<SegmentShape> shape_in(const std::byte *address,
-                                     std::size_t size) {
+std::optional<SegmentShape> shape_in(const std::byte *address, std::size_t size,
+                                     Kind kind) {
   if (size < kSlotsOffset ||
       prefix_word(address, offsetof(SegmentPrefix, magic)) != kSegmentMagic ||
       prefix_word(address, offsetof(SegmentPrefix, layout_version)) !=
@@ -162,8 +162,8 @@ std::optional<SegmentShape> shape_in(const std::byte *address,
       .match_buckets = load_relaxed(&header->match_buckets),
       .mismatch_buckets = load_relaxed(&header->mismatch_buckets)};
   const std::uint64_t most = size / sizeof(Bucket);
-  const bool has_mismatches =
-      static_cast<Kind>(load_relaxed(&header->prefix.kind)) == Kind::kSecrets;
+  // Of the kind that is wanted: the header's may be another by now.
+  const bool has_mismatches = kind == Kind::kSecrets;
   if (shape.match_buckets == 0 || shape.match_buckets > most ||
       (shape.mismatch_buckets != 0) != has_mismatches ||
       shape.mismatch_buckets > most || shape.size() != size) {
@@ -198,7 +198,7 @@ Subject subject_in(const SegmentPrefix &prefix) {
 
 std::optional<Segment> Segment::open(const std::byte *address, std::size_t size,
                                      const Subject &subject) {
-  const auto shape = shape_in(address, size);
+  const auto shape = shape_in(address, size, subject.kind);
   const auto *header = reinterpret_cast<const SegmentHeader *>(address);
   if (!shape || subject_in(header->prefix) != subject) {
     return std::nullopt;

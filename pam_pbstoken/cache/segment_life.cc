@@ -106,21 +106,38 @@ TableEntry entry_at(int place) {
   return entry;
 }
 
-// Calls visit(entry) for each that may be ours, until that returns false.
+// Calls visit(entry) for each that may be ours, until that returns false.  An
+// entry that the kernel does not show (a security module may refuse) is an
+// error, after all others were visited: a writer must have seen every segment.
 template <typename Visit>
 Result<void> walk(Visit visit) {
+  constexpr const char *kWhat = "cannot list the shared-memory segments";
   shm_info info{};
   const int last = shmctl(0, SHM_INFO, reinterpret_cast<shmid_ds *>(&info));
   if (last < 0) {
-    return system_error("cannot list the shared-memory segments", {});
+    return system_error(kWhat, {});
   }
+  Result<void> result;
+  bool is_empty = true;
   for (int place = 0; place <= last; ++place) {
     const TableEntry entry = entry_at(place);
+    if (entry.id < 0) {
+      // EINVAL: nothing is at this place; EIDRM: it has just gone.
+      if (errno != EINVAL && errno != EIDRM && result) {
+        result = system_error(kWhat, {});
+      }
+      continue;
+    }
+    is_empty = false;
     if (entry.may_be_ours() && !visit(entry)) {
-      break;
+      return result;
     }
   }
-  return {};
+  // Before Linux 4.17 each place is EINVAL: there is no SHM_STAT_ANY.
+  if (is_empty && info.used_ids > 1) {
+    return plain_error(Errc::kSystem, kWhat, {}, "the kernel is too old");
+  }
+  return result;
 }
 
 // --- whose it is
@@ -170,16 +187,17 @@ bool is_newer(const ShmAttachment &attached) {
          trusted_segment(attached.identity().id);
 }
 
-void retire(const Store &store, Kind kind, const ShmAttachment &attached) {
+// Returns false if a writer died in it and its debt to upstream's daemons could
+// not be paid: then they find out by themselves, later.
+bool retire(const Store &store, Kind kind, const ShmAttachment &attached) {
   auto &prefix = *reinterpret_cast<SegmentPrefix *>(attached.address());
-  if (is_writers(load_acquire(&prefix.generation))) {
-    // If that fails the daemons find out by themselves, later.
-    static_cast<void>(
-        bump_version_word(store.version_cache, version_word_of(kind)));
-  }
+  const bool is_paid =
+      !is_writers(load_acquire(&prefix.generation)) ||
+      bump_version_word(store.version_cache, version_word_of(kind));
   __atomic_store_n(&prefix.generation, kRetired, __ATOMIC_SEQ_CST);
   // What stays is as good as gone.
   static_cast<void>(shmctl(attached.identity().id, IPC_RMID, nullptr));
+  return is_paid;
 }
 
 }  // namespace
@@ -209,15 +227,13 @@ std::optional<FoundSegment> use_if_ours(int id, const Subject &subject) {
     if (!segment) {
       return std::nullopt;
     }
-    // Asked once for each attachment: it costs as much as a look.
-    use = keep_attachment(key_of(subject), std::move(*fresh),
-                          shares_clock(*segment) ? 1 : 0);
+    use = keep_attachment(key_of(subject), std::move(*fresh));
   }
   auto segment = Segment::open(use.address(), use.size(), subject);
   if (!segment || segment->generation() > kLastGeneration) {
     return std::nullopt;
   }
-  const bool same_clock = use.note() != 0;
+  const bool same_clock = shares_clock(*segment);
   return FoundSegment{*identity, std::move(use), *segment, same_clock};
 }
 
@@ -269,18 +285,35 @@ std::optional<Writing> attach_for_writing(int id, const Subject &subject,
 
 namespace {
 
+// Of a segment of ours, whose mode root may have taken rights from.
+Result<ShmAttachment> attach_whatever_its_mode(int id) {
+  auto attached = ShmAttachment::attach_untrusted(id, Access::kWrite);
+  if (!attached && attached.error().saved_errno == EACCES) {
+    shmid_ds status{};
+    if (shmctl(id, IPC_STAT, &status) == 0) {
+      status.shm_perm.mode |= S_IRUSR | S_IWUSR;
+      static_cast<void>(shmctl(id, IPC_SET, &status));
+    }
+    attached = ShmAttachment::attach_untrusted(id, Access::kWrite);
+  }
+  return attached;
+}
+
 // One that the walk has found; the first in use that it meets is kept.
 Result<void> keep_or_retire(const Store &store, int id, const Subject &subject,
                             const FileLock &lock, Keep keep, Kept *out_kept) {
-  auto attached = ShmAttachment::attach_untrusted(id, Access::kWrite);
+  // Read first: a segment of another program is attached no further.
+  auto attached = ShmAttachment::attach_untrusted(id, Access::kRead);
+  if (attached && is_about(*attached, subject)) {
+    attached = attach_whatever_its_mode(id);
+  } else if (attached) {
+    return {};
+  }
   if (!attached) {
     // The last process has let go of it meanwhile.
     const int reason = attached.error().saved_errno;
     return reason == EIDRM || reason == EINVAL ? Result<void>()
                                                : Result<void>(attached.error());
-  }
-  if (!is_about(*attached, subject)) {
-    return {};
   }
   if (keep == Keep::kInUseOrNewer && is_newer(*attached)) {
     out_kept->newer = true;
@@ -293,7 +326,9 @@ Result<void> keep_or_retire(const Store &store, int id, const Subject &subject,
     out_kept->in_use = Writing{std::move(*attached), *segment};
     return {};
   }
-  retire(store, subject.kind, *attached);
+  if (!retire(store, subject.kind, *attached)) {
+    out_kept->owes = true;
+  }
   return {};
 }
 
@@ -351,9 +386,11 @@ Result<void> retire_abandoned(Kind kind, const Store &store) {
       const auto &prefix =
           *reinterpret_cast<const SegmentPrefix *>(attached->address());
       const Subject subject = subject_in(prefix);
+      // A writer of another store that has a file of this name is left alone.
       if (load_acquire(&prefix.magic) == kSegmentMagic &&
-          subject.kind == kind && subject.view.name == name) {
-        retire(store, kind, *attached);
+          subject.kind == kind && subject.view.name == name &&
+          !is_writers(load_acquire(&prefix.generation))) {
+        static_cast<void>(retire(store, kind, *attached));
       }
     }
     return true;

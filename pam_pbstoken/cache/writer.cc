@@ -136,15 +136,14 @@ Result<std::optional<WriteClaim>> CacheWriter::claim(const FilePlace &place) {
     return Claimed();
   }
   WritableSegment *segment = &kept->in_use->segment;
-  // If that fails, what this writer is about to tell will tell it, too, or its
-  // caller hears of it.
-  static_cast<void>(pay_debt(segment, kind_, store_));
+  // What cannot be paid now, this writer pays by what it is about to tell.
+  const bool owes = !pay_debt(segment, kind_, store_) || kept->owes;
   const auto claim =
       GenerationClaim::as_writer(segment->generation_words(), lock_);
   if (!claim) {
     return Claimed();  // retired
   }
-  return Claimed(WriteClaim(std::move(kept->in_use->attachment), *claim));
+  return Claimed(WriteClaim(std::move(kept->in_use->attachment), *claim, owes));
 }
 
 std::optional<Writing> CacheWriter::find_or_make(const Subject &subject) {

@@ -64,7 +64,7 @@ Verification decide(const pam_handle_t *pamh, const ModuleOptions &options,
   if (verification->outcome == Outcome::kMatch && options.check_account) {
     const Outcome account =
         judge_account(pamh, options, opened, credentials.id);
-    if (!is_success(account) && account != Outcome::kNoUserCfg) {
+    if (!lets_in(account)) {
       return {account, verification->source};
     }
   }

@@ -301,7 +301,7 @@ Result<HelperAnswer> HelperDialogue::judge(bool whole) {
         received_.size() == 0 ? "the helper gave no answer" : kNonsense,
         status);
   }
-  if (is_success(answer->outcome) &&
+  if (lets_in(answer->outcome) &&
       (!whole || !agrees(status, answer->outcome))) {
     return no_answer("the helper's answer does not count", status);
   }

@@ -40,25 +40,37 @@ Field item(const pam_handle_t *pamh, int type) {
 
 // syslog(3) has a lock, and fork(2) copies it as it is: a child that was forked
 // while another thread of the host was logging would wait for ever when it
-// logs.  So a fork waits for lines of ours, and for no more than a second: a
-// log daemon that was stopped must not stop the host.  Of this kind of mutex,
-// who does not hold it cannot unlock it.
+// logs.  So a fork waits for our lines, and our lines wait for a fork.  Neither
+// waits for more than a second: a log daemon that was stopped must not stop the
+// host, and the host may hold a lock of its own around both.
 constinit pthread_mutex_t the_log = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
+// True while a fork holds the_log; only its holder writes this.
+constinit bool is_held_by_fork = false;
+
+bool lock_log() {
+  timespec end{};
+  return clock_gettime(CLOCK_MONOTONIC, &end) == 0 && (++end.tv_sec, true) &&
+         pthread_mutex_clocklock(&the_log, CLOCK_MONOTONIC, &end) == 0;
+}
 
 void before_fork() {
-  timespec end{};
-  clock_gettime(CLOCK_MONOTONIC, &end);
-  end.tv_sec += 1;
-  static_cast<void>(pthread_mutex_clocklock(&the_log, CLOCK_MONOTONIC, &end));
+  if (lock_log()) {
+    is_held_by_fork = true;
+  }
 }
 
+// Of this kind of mutex, a thread that does not hold it cannot unlock it.
 void after_fork() {
-  static_cast<void>(pthread_mutex_unlock(&the_log));
+  if (is_held_by_fork) {
+    is_held_by_fork = false;
+    static_cast<void>(pthread_mutex_unlock(&the_log));
+  }
 }
 
-// Whose it was in the parent, there is only one thread here.
+// The child has one thread, and no line of ours is under way in it.
 void after_fork_in_child() {
   the_log = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
+  is_held_by_fork = false;
 }
 
 // While a line is logged.
@@ -71,7 +83,7 @@ class NoFork {
       static_cast<void>(
           pthread_atfork(before_fork, after_fork, after_fork_in_child));
     }
-    is_held_ = pthread_mutex_lock(&the_log) == 0;
+    is_held_ = lock_log();
   }
   NoFork(const NoFork &) = delete;
   NoFork &operator=(const NoFork &) = delete;

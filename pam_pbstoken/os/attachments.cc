@@ -31,7 +31,6 @@ struct AttachmentEntry {
   key_t key;
   ShmIdentity identity;
   uid_t uid;  // effective, when it was attached
-  std::uint64_t note;
   std::byte *address;
   // Tells this attachment from any other, one of a parent or child included:
   // the time since boot at which it was made.
@@ -153,10 +152,6 @@ std::size_t AttachmentUse::size() const {
   return address() == nullptr ? 0 : entry_->identity.size;
 }
 
-std::uint64_t AttachmentUse::note() const {
-  return address() == nullptr ? 0 : entry_->note;
-}
-
 void drop_foreign_attachments() {
   if (Table *all = table(); all != nullptr) {
     drop_if(all, [uid = geteuid()](const AttachmentEntry &entry) {
@@ -186,8 +181,7 @@ AttachmentUse use_attachment(const ShmIdentity &wanted) {
   return use;
 }
 
-AttachmentUse keep_attachment(key_t key, ShmAttachment attachment,
-                              std::uint64_t note) {
+AttachmentUse keep_attachment(key_t key, ShmAttachment attachment) {
   // Another thread may have been faster.
   AttachmentUse use = use_attachment(attachment.identity());
   Table *all = table();
@@ -208,7 +202,6 @@ AttachmentUse keep_attachment(key_t key, ShmAttachment attachment,
   entry->key = key;
   entry->identity = attachment.identity();
   entry->uid = geteuid();
-  entry->note = note;
   entry->address = attachment.release();
   const std::uint64_t serial = boottime_now();
   entry->serial.store(serial, std::memory_order_relaxed);

@@ -222,19 +222,27 @@ Result<FileContent> read_opened(const Result<UniqueFd> &file,
   return FileContent{identity_of(status), std::move(*content)};
 }
 
+namespace {
+Error too_large(const PathText &path) {
+  return plain_error(Errc::kMalformed, "cannot read", path.view(), "too large");
+}
+}  // namespace
+
 Result<Buffer> read_whole(const UniqueFd &file, const PathText &path,
                           std::size_t limit) {
   struct stat status = {};
   if (fstat(file.get(), &status) != 0) {
     return system_error("cannot stat", path.view());
   }
+  if (static_cast<std::uint64_t>(status.st_size) > limit) {
+    return too_large(path);
+  }
   // One byte more than it has, to see its end, and one for the NUL.
   std::size_t wanted = static_cast<std::size_t>(status.st_size) + 2;
   Buffer content;
   while (true) {
     if (content.size() > limit || wanted > limit + 2) {
-      return plain_error(Errc::kMalformed, "cannot read", path.view(),
-                         "too large");
+      return too_large(path);
     }
     if (!content.reserve(wanted)) {
       return plain_error(Errc::kNoMemory, "cannot read", path.view(),

@@ -57,14 +57,14 @@ Result<UniqueFd> open_or_create(const Store &store, const PathText &path) {
   if (!place) {
     return place.error();
   }
-  auto file = open_regular_at(*place, store.lock_file);
+  auto file = open_regular_at(*place, path);
   if (file || file.error().code != Errc::kNotFound) {
     return file;
   }
   if (const auto created = create(store, path, *place); !created) {
     return created.error();
   }
-  return open_regular_at(*place, store.lock_file);
+  return open_regular_at(*place, path);
 }
 
 Error timed_out(const PathText &path, std::optional<std::uint64_t> holder) {
@@ -116,7 +116,7 @@ Result<FileLock> FileLock::acquire(const Store &store, const PathText &path,
     // 0: without a clock the time would never be over.
     const std::uint64_t now = boottime_now();
     if (now == 0 || now >= deadline) {
-      // Who does not wait does not ask either.
+      // A process that does not wait does not look for the holder either.
       return timed_out(path,
                        wait_seconds == 0 ? std::nullopt : lock_holder(*file));
     }

@@ -79,7 +79,7 @@ std::optional<Answer> parse_answer(std::string_view bytes) {
   const auto outcome = find_outcome(bytes);
   const std::string_view text = slice(bytes, kWord);
   if (!outcome || *outcome == Outcome::kOffer ||
-      (is_success(*outcome) && !text.empty())) {
+      (lets_in(*outcome) && !text.empty())) {
     return std::nullopt;
   }
   return Answer{*outcome, text};

@@ -97,6 +97,10 @@ bool is_success(Outcome outcome) {
   return info_of(outcome).ruling == Ruling::kAccept;
 }
 
+bool lets_in(Outcome outcome) {
+  return is_success(outcome) || info_of(outcome).ruling == Ruling::kIgnore;
+}
+
 Outcome outcome_of(const Error &error) {
   return error.code == Errc::kBusy       ? Outcome::kBusy
          : error.code == Errc::kNoMemory ? Outcome::kNoMemory

@@ -39,8 +39,8 @@ lint: test-packages
 ANALYZED = printf '%s\n' $(SOURCES) | xargs -P "$$(nproc)" -I FILE
 analyze: test-packages
 	$(ANALYZED) clang++ --analyze --analyzer-output text \
-	  -Xclang -analyzer-werror $(LANGUAGE) $(BUILT_IN) -Iinclude FILE
-	$(ANALYZED) g++ $(LANGUAGE) $(BUILT_IN) -Iinclude -O1 -fanalyzer -Werror \
+	  -Xclang -analyzer-werror $(LANGUAGE) $(BUILT_IN) -Iinclude -Ihelper FILE
+	$(ANALYZED) g++ $(LANGUAGE) $(BUILT_IN) -Iinclude -Ihelper -O1 -fanalyzer -Werror \
 	  -Wno-analyzer-use-of-uninitialized-value -Wno-analyzer-malloc-leak \
 	  -c -o /dev/null FILE
 

@@ -59,6 +59,7 @@ enum class Keep : std::uint8_t {
 struct Kept {
   std::optional<Writing> in_use;
   bool newer = false;
+  bool owes = false;  // a dead writer's debt to upstream could not be paid
 };
 
 // For the holder of the file's lock.  Walks the kernel's table and retires

@@ -26,8 +26,13 @@ namespace pbstoken {
 // A generation that was claimed for a rename, and the attachment it lives in.
 class WriteClaim {
  public:
-  WriteClaim(ShmAttachment attachment, GenerationClaim claim)
-      : attachment_(std::move(attachment)), claim_(claim) {}
+  WriteClaim(ShmAttachment attachment, GenerationClaim claim, bool owes)
+      : attachment_(std::move(attachment)), claim_(claim), owes_(owes) {}
+
+  // True if upstream has not been told of a dead writer's change.  A claim that
+  // owes, and whose owner told nothing either, must not be ended: the next
+  // holder of the lock then pays.
+  [[nodiscard]] bool owes() const { return owes_; }
 
   // Right after the rename and upstream's word.  False if the generation was no
   // longer ours.
@@ -36,6 +41,7 @@ class WriteClaim {
  private:
   ShmAttachment attachment_;
   GenerationClaim claim_;
+  bool owes_;
 };
 
 // What a change of one watched file takes, for the holder of its lock.

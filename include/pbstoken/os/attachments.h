@@ -40,13 +40,10 @@ class AttachmentUse {
   // another effective uid, or has attached a newer segment in its place.
   [[nodiscard]] std::byte *address() const;
   [[nodiscard]] std::size_t size() const;
-  // What keep_attachment() was told.
-  [[nodiscard]] std::uint64_t note() const;
 
  private:
   friend AttachmentUse use_attachment(const ShmIdentity &wanted);
-  friend AttachmentUse keep_attachment(key_t key, ShmAttachment attachment,
-                                       std::uint64_t note);
+  friend AttachmentUse keep_attachment(key_t key, ShmAttachment attachment);
 
   void swap(AttachmentUse &other) noexcept {
     std::swap(entry_, other.entry_);
@@ -65,11 +62,10 @@ AttachmentUse use_attachment(const ShmIdentity &wanted);
 // once nobody uses it.
 void drop_foreign_attachments();
 
-// Hands an attachment to the table, with a number to be kept beside it; an
-// older one under the same key goes once nobody uses it.  An empty use, and the
-// attachment is gone, if the table is full: then this process does without.
-AttachmentUse keep_attachment(key_t key, ShmAttachment attachment,
-                              std::uint64_t note = 0);
+// Hands an attachment to the table; an older one under the same key goes once
+// no handle uses it.  Returns an empty use, and the attachment is gone, if the
+// table is full: then this process does without.
+AttachmentUse keep_attachment(key_t key, ShmAttachment attachment);
 
 }  // namespace pbstoken
 

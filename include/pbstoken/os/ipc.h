@@ -80,6 +80,9 @@ class ShmAttachment {
   ShmIdentity identity_;
 };
 
+static_assert(__atomic_always_lock_free(sizeof(std::uint64_t), nullptr),
+              "a lock of this process alone would hold up no other");
+
 // Words that other processes change at any time.  Readers attach read-only:
 // std::atomic_ref takes no const object, so these are the compiler's own.
 inline std::uint64_t load_relaxed(const std::uint64_t *word) {

@@ -101,8 +101,12 @@ struct OutcomeInfo {
 // What an outcome means; for a value that is no outcome, a refusal.
 const OutcomeInfo &info_of(Outcome outcome);
 
-// True if the outcome lets a caller in, or says that something was done.
+// True if the outcome says yes: it lets a caller in, or a change was done.
 bool is_success(Outcome outcome);
+
+// True if the outcome keeps no caller out: a success, or that there are no
+// account rules.  Such an answer counts only whole, and without a text.
+bool lets_in(Outcome outcome);
 
 // The outcome of a request that ended with this error.
 Outcome outcome_of(const Error &error);
