@@ -90,7 +90,10 @@ constexpr OutcomeInfo kNoOutcome = {Outcome::kUnavailable, Topic::kAny,
 
 const OutcomeInfo &info_of(Outcome outcome) {
   const auto row = static_cast<std::size_t>(outcome);
-  return row < kTable.size() ? kTable[row] : kNoOutcome;
+  if (row < kTable.size()) {
+    return kTable[row];
+  }
+  return kNoOutcome;
 }
 
 bool is_success(Outcome outcome) {

@@ -29,9 +29,9 @@
 #include <string_view>
 #include <utility>
 
+#include "../../pam_pbstoken/pam_pbstoken.cc"
 #include "failing_calls.h"
 #include "fuzz.h"
-#include "../../pam_pbstoken/pam_pbstoken.cc"
 #include "pbstoken/cache/segment_layout.h"
 #include "pbstoken/limits/fail_limit.h"
 #include "pbstoken/os/unique_fd.h"
