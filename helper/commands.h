@@ -7,6 +7,8 @@
 
 namespace pbstoken {
 
+// constinit in the source.
+// NOLINTNEXTLINE(bugprone-dynamic-static-initializers)
 extern const Program kHelperProgram;
 
 // Runs a command, whose row this is, for a caller who may give it.

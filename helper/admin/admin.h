@@ -10,6 +10,8 @@
 
 namespace pbstoken {
 
+// constinit in the source.
+// NOLINTNEXTLINE(bugprone-dynamic-static-initializers)
 extern const Program kAdminProgram;
 
 // Every token of token.shadow and of user.cfg, sorted by id, and whether it

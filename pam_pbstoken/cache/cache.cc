@@ -128,10 +128,16 @@ bool Cache::is_good_by_look(const Stamp &stamp, std::uint64_t now,
     }
     return true;
   }
-  // The first that comes after that reads for all, and until then nobody does.
+  // The first process that comes after that reads for all.
   const bool is_settling = is_within(kSettlingTime, stamp.first_seen, now);
-  stale_ = !is_settling;
-  return is_settling && found_->same_clock && store_.cache_ttl != 0;
+  if (store_.cache_ttl == 0) {
+    stale_ = !is_settling;
+    return false;
+  }
+  // Members trust an unsettled stamp for cache_ttl alone, which may be shorter:
+  // then it is read again, once, and each of them need not ask the helper.
+  stale_ = !is_settling || !trusted;
+  return !stale_;
 }
 
 // --- the segment of this process

@@ -67,7 +67,8 @@ std::uint64_t hash_of(std::string_view text) {
 
 key_t derive_key(std::string_view purpose, std::string_view name) {
   FixedText<kMaxPath + 64> text(purpose);
-  text.append({"", 1});  // a NUL, which neither of them holds
+  constexpr std::string_view kNul("\0", 1);  // which neither of them holds
+  text.append(kNul);
   text.append(name);
   const auto key = static_cast<key_t>(hash_of(text.view()));
   return key == IPC_PRIVATE ? 1 : key;

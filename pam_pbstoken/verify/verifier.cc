@@ -176,7 +176,7 @@ Result<std::optional<Fact>> Verifier::hash(std::string_view secret,
     return plain_error(Errc::kMalformed, "cannot hash", {},
                        "the secret is too long");
   }
-  const auto fact = compare_with_hash(crypt, phrase, stored_hash);
+  auto fact = compare_with_hash(crypt, phrase, stored_hash);
   if (fact) {
     counters_.count(Event::kHash);
   }

@@ -77,7 +77,8 @@ struct SegmentHeader {
   std::uint64_t mismatch_buckets;
   HmacKeyBytes key;  // random, made with the segment
   SegmentOrigin origin;
-  alignas(64) CheckedStamp stamp;
+  std::array<std::uint64_t, 5> unused;  // the stamp has a cache line of its own
+  CheckedStamp stamp;
 };
 static_assert(offsetof(SegmentHeader, note) == 64);
 static_assert(offsetof(SegmentHeader, stamp) == 192);
