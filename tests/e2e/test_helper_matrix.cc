@@ -316,6 +316,7 @@ void assert_file(const Cell &cell, bool is_changed) {
   }
   auto names = names_in(kDirectory);
   names.erase("token.shadow.lock");
+  names.erase(".user.lck");
   if (names != std::set<std::string>({"token.shadow", "user.cfg"})) {
     fail_msg("%s: litter", cell.name().c_str());
   }

@@ -160,7 +160,6 @@ void change_malformed_file_is_exit_4_and_untouched(void ** /*state*/) {
          {"generate", "set", "delete", "rotate", "verify"}) {
       const RunResult outcome = run_helper({command, kId}, kSecret);
       assert_int_equal(outcome.status, 4);
-      assert_text_equal(outcome.out, "");
       const std::string begin =
           std::string("pbstoken-helper: ") + kShadow + malformed.place;
       if (!outcome.err.starts_with(begin)) {
@@ -337,7 +336,6 @@ void set_full_disk_changes_nothing(void ** /*state*/) {
   assert_int_equal(run_helper({"set", kId}, kWrongSecret).status, 4);
   const RunResult generated = run_helper({"generate", kId});
   assert_int_equal(generated.status, 4);
-  assert_text_equal(generated.out, "");
   std::filesystem::remove(filler);
   assert_unchanged(before, status);
   assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
