@@ -134,7 +134,8 @@ void authenticate_bad_configuration_is_unavailable(void ** /*state*/) {
   for (const char *text :
        {"cache_tll = 5\n", "cache_ttl = -1\n", "cache_ttl = 5s\n",
         "cache_ttl\n", "cache = maybe\n", "cache = yes\ncache = yes\n",
-        "token_shadow = token.shadow\n", "cache_slots = 0\n", "[pbs]\n"}) {
+        "token_shadow = token.shadow\n", "file_group = nosuchgroup\n",
+        "verify_group = nosuchgroup\n", "cache_slots = 0\n", "[pbs]\n"}) {
     configure(text);
     Conversation conversation = {.answer = kSecret};
     PamHandle handle(kService, kId, &conversation);
