@@ -85,10 +85,7 @@ std::string check_refused(const RunResult &outcome, const Call &call,
   // What fails in the child that hands over the secret is told as that.
   const bool named = outcome.err.find(object_of(call)) != std::string::npos ||
                      outcome.err.find("standard output") != std::string::npos;
-  // Calls are counted in each process: the failing one may be the message.
-  const bool is_untold =
-      outcome.err.empty() && name_of(call).starts_with("write#");
-  if (!is_untold && (!outcome.err.starts_with("pbstoken-helper: ") || !named)) {
+  if (!outcome.err.starts_with("pbstoken-helper: ") || !named) {
     wrong += "the message does not name " + object_of(call);
   }
   return wrong;
