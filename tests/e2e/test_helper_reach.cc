@@ -22,6 +22,7 @@
 #include "helper_support.h"
 #include "pbstoken/os/sched_slice.h"
 #include "slice_support.h"
+#include "trace_support.h"
 
 namespace pbstoken {
 namespace {
@@ -101,6 +102,7 @@ struct Start {
   int out = -1;
   int err = -1;
   std::function<void()> prepare = {};
+  bool traced = false;
 };
 
 pid_t start(const Start &what) {
@@ -117,6 +119,9 @@ pid_t start(const Start &what) {
       if (from >= 0) {
         dup2(from, to);
       }
+    }
+    if (what.traced) {
+      be_traced();
     }
     become(what.person);
     if (what.prepare) {
@@ -144,46 +149,58 @@ class FilledPipe {
   Pipe pipe_;
 };
 
-pid_t wait_for_lock_holder() {
-  pid_t holder = 0;
-  assert_true(comes_true([&] {
-    holder = lock_holder();
-    return holder != 0;
-  }));
-  return holder;
-}
-
-// A member who rotates with a standard output that takes nothing: the helper
-// holds the lock, and cannot go on for some seconds.
-class StuckRotation {
+// A writer that is stopped while it holds the lock, as the owner of its cgroup
+// may stop it: it has written the new file, and has yet to rename it.
+class StoppedWriter {
  public:
-  explicit StuckRotation(const std::function<void()> &prepare = {},
-                         const Person &person = kMember)
-      : pid_(start({.person = person,
-                    .arguments = {"rotate", kId},
+  explicit StoppedWriter(const Start &what)
+      : pid_(start({.person = what.person,
+                    .arguments = what.arguments,
                     .in = input_.reader(),
                     .out = output_.writer(),
-                    .prepare = prepare})),
-        holder_(wait_for_lock_holder()) {}
-  StuckRotation(const StuckRotation &) = delete;
-  StuckRotation &operator=(const StuckRotation &) = delete;
-  ~StuckRotation() {
+                    .prepare = what.prepare,
+                    .traced = true})),
+        holder_(stop_at(pid_, SYS_fsync)) {
+    output_.close_writer();
+    assert_int_not_equal(holder_, 0);
+    assert_int_equal(lock_holder(), holder_);
+  }
+  StoppedWriter(const StoppedWriter &) = delete;
+  StoppedWriter &operator=(const StoppedWriter &) = delete;
+  ~StoppedWriter() {
     if (pid_ > 0) {
       kill(holder_, SIGKILL);
-      wait();
+      wait_for(pid_);
     }
   }
 
   [[nodiscard]] pid_t holder() const { return holder_; }
-  // As who owns the cgroup may: for a long look at it.
-  void freeze() const { kill(holder_, SIGSTOP); }
-  int wait() { return wait_for(std::exchange(pid_, -1)); }
+  // Lets it go on.  Returns its exit status.
+  int finish() {
+    kill(holder_, SIGCONT);
+    return wait_for(std::exchange(pid_, -1));
+  }
+  // The new secret, which it has printed; after finish().
+  std::string new_secret() {
+    const std::string printed = output_.read_all();
+    return printed.size() < 37 ? "" : printed.substr(printed.size() - 37, 36);
+  }
 
  private:
   FilledPipe input_{kSecret};
-  FullPipe output_;
+  Pipe output_;
   pid_t pid_;
   pid_t holder_;
+};
+
+// A member who rotates.
+class StoppedRotation : public StoppedWriter {
+ public:
+  explicit StoppedRotation(const std::function<void()> &prepare = {},
+                           const Person &person = kMember)
+      : StoppedWriter({.person = person,
+                       .arguments = {"rotate", kId},
+                       .prepare = prepare}) {}
 };
 
 void assert_nothing_rotated() {
@@ -196,9 +213,8 @@ void assert_nothing_rotated() {
 // --- what the holder of the lock is
 
 void holder_is_root_with_little_left(void ** /*state*/) {
-  const StuckRotation rotation;
+  const StoppedRotation rotation;
   const pid_t pid = rotation.holder();
-  rotation.freeze();
   assert_text_equal(proc_status(pid, "Uid"), "0\t0\t0\t0");
   assert_text_equal(proc_status(pid, "Gid"), "0\t0\t0\t0");
   assert_text_equal(proc_status(pid, "Groups"), "");
@@ -222,12 +238,11 @@ void holder_is_root_with_little_left(void ** /*state*/) {
 }
 
 void holder_has_no_descriptor_of_the_caller(void ** /*state*/) {
-  const StuckRotation rotation([] {
+  const StoppedRotation rotation([] {
     for (int i = 0; i < 100; ++i) {
       fcntl(open("/dev/zero", O_RDONLY), F_DUPFD, 100);
     }
   });
-  rotation.freeze();
   const std::string fds = "/proc/" + std::to_string(rotation.holder()) + "/fd";
   for (const auto &entry : std::filesystem::directory_iterator(fds)) {
     assert_true(std::filesystem::read_symlink(entry) != "/dev/zero");
@@ -237,9 +252,8 @@ void holder_has_no_descriptor_of_the_caller(void ** /*state*/) {
 // Else a message could land in the next file that is opened.  As root, for whom
 // libc does not see to it, as it does for setuid programs.
 void holder_has_three_standard_descriptors(void ** /*state*/) {
-  const StuckRotation rotation([] { close(STDERR_FILENO); }, kRoot);
+  const StoppedRotation rotation([] { close(STDERR_FILENO); }, kRoot);
   const pid_t pid = rotation.holder();
-  rotation.freeze();
   const std::string fds = "/proc/" + std::to_string(pid) + "/fd/";
   assert_text_equal(std::filesystem::read_symlink(fds + "2").string(),
                     "/dev/null");
@@ -264,9 +278,8 @@ void be_slow() {
 }
 
 void holder_is_not_slowed_down(void ** /*state*/) {
-  const StuckRotation rotation(be_slow);
+  const StoppedRotation rotation(be_slow);
   const pid_t pid = rotation.holder();
-  rotation.freeze();
   const std::string proc = "/proc/" + std::to_string(pid);
   assert_int_equal(sched_getscheduler(pid), SCHED_OTHER);
   assert_int_equal(getpriority(PRIO_PROCESS, static_cast<id_t>(pid)), 0);
@@ -282,7 +295,7 @@ void holder_is_not_slowed_down(void ** /*state*/) {
 }
 
 void holder_has_limits_of_its_own(void ** /*state*/) {
-  const StuckRotation rotation([] {
+  const StoppedRotation rotation([] {
     for (int resource = 0; resource < RLIM_NLIMITS; ++resource) {
       rlimit limit{};
       prlimit(0, static_cast<__rlimit_resource>(resource), nullptr, &limit);
@@ -350,7 +363,7 @@ std::string what_the_caller_can_do(pid_t pid) {
 }
 
 void caller_cannot_touch_the_holder(void ** /*state*/) {
-  StuckRotation rotation;
+  StoppedRotation rotation;
   const int status = in_child([&] {
     become(kMember);
     const std::string done = what_the_caller_can_do(rotation.holder());
@@ -360,9 +373,8 @@ void caller_cannot_touch_the_holder(void ** /*state*/) {
     return done.empty() ? 0 : 1;
   });
   assert_int_equal(status, 0);
-  // It ends by itself, and nothing was rotated.
-  assert_int_equal(rotation.wait(), 4);
-  assert_nothing_rotated();
+  assert_int_equal(rotation.finish(), 0);
+  assert_pam(authenticate(kId, rotation.new_secret()), PAM_SUCCESS);
 }
 
 // Who holds nothing may be ended, and neither ignores nor blocks that because
@@ -400,10 +412,21 @@ void assert_others_can_write() {
   helper_output({"delete", "other@pbs!t"});
 }
 
+// It shows a new secret before it takes the lock.
 void writer_waits_for_a_full_pipe_in_vain_but_not_for_ever(void ** /*state*/) {
-  StuckRotation rotation;
+  const FilledPipe input(kSecret);
+  const FullPipe output;
+  const pid_t writer = start({.person = kMember,
+                              .arguments = {"rotate", kId},
+                              .in = input.reader(),
+                              .out = output.writer()});
+  int status = 0;
+  while (waitpid(writer, &status, WNOHANG) == 0) {
+    assert_int_equal(lock_holder(), 0);
+    std::this_thread::sleep_for(1ms);
+  }
+  assert_int_equal(WEXITSTATUS(status), 4);
   assert_others_can_write();
-  assert_int_equal(rotation.wait(), 4);
   assert_nothing_rotated();
 }
 
@@ -455,57 +478,45 @@ void writer_waits_for_no_input_and_no_message(void ** /*state*/) {
 
 // --- what happens to the file while a writer waits
 
-// The helper's exit status, where something is done between the moment at which
-// it has read token.shadow and the one at which it looks again; and the new
-// secret that it has printed.
-struct Generated {
-  int status;
-  std::string secret;
+// An administrator who makes a token, stopped between the moment at which the
+// helper has read token.shadow and the one at which it looks again.
+class StoppedGeneration : public StoppedWriter {
+ public:
+  StoppedGeneration()
+      : StoppedWriter(
+            {.person = kAdmin, .arguments = {"generate", "new@pbs!t"}}) {}
 };
 
-Generated generate_while(const std::function<void(pid_t holder)> &act) {
-  FullPipe full;
-  const pid_t writer = start({.person = kAdmin,
-                              .arguments = {"generate", "new@pbs!t"},
-                              .out = full.writer()});
-  const pid_t holder = wait_for_lock_holder();
-  assert_true(comes_true([] {
-    return names_in(kDirectory).size() > 1 &&
-           names_in(kDirectory).rbegin()->starts_with("token.tmp_");
-  }));
-  act(holder);
-  const std::string printed = full.drain();
-  const Generated generated = {
-      .status = wait_for(writer),
-      .secret = printed.substr(printed.size() - 37, 36)};
+void assert_no_temporary_file() {
   for (const std::string &name : names_in(kDirectory)) {
     assert_false(name.starts_with("token.tmp_"));
   }
-  return generated;
 }
 
 void writer_whose_file_goes_meanwhile_makes_a_new_one(void ** /*state*/) {
-  const Generated generated =
-      generate_while([](pid_t) { std::filesystem::remove(kShadow); });
-  assert_int_equal(generated.status, 0);
-  assert_pam(authenticate("new@pbs!t", generated.secret), PAM_SUCCESS);
+  StoppedGeneration generation;
+  std::filesystem::remove(kShadow);
+  assert_int_equal(generation.finish(), 0);
+  assert_no_temporary_file();
+  assert_pam(authenticate("new@pbs!t", generation.new_secret()), PAM_SUCCESS);
   assert_pam(authenticate(kId, kSecret), PAM_USER_UNKNOWN);
 }
 
 void writer_whose_file_comes_meanwhile_keeps_it(void ** /*state*/) {
   std::filesystem::remove(kShadow);
-  const Generated generated = generate_while(
-      [](pid_t) { write_shadow({{kId, kHash}, {kOldId, kOldHash}}); });
-  assert_int_equal(generated.status, 0);
-  assert_pam(authenticate("new@pbs!t", generated.secret), PAM_SUCCESS);
+  StoppedGeneration generation;
+  write_shadow({{kId, kHash}, {kOldId, kOldHash}});
+  assert_int_equal(generation.finish(), 0);
+  assert_no_temporary_file();
+  assert_pam(authenticate("new@pbs!t", generation.new_secret()), PAM_SUCCESS);
   assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
 }
 
 // Whoever has ended it takes what it has shown for nothing.
 void writer_that_is_ended_before_the_change_makes_none(void ** /*state*/) {
-  const Generated generated =
-      generate_while([](pid_t holder) { kill(holder, SIGTERM); });
-  assert_int_equal(generated.status, 128 + SIGTERM);
+  StoppedGeneration generation;
+  kill(generation.holder(), SIGTERM);
+  assert_int_equal(generation.finish(), 128 + SIGTERM);
   assert_nothing_rotated();
 }
 
@@ -516,7 +527,7 @@ void writer_that_is_ended_before_the_change_makes_none(void ** /*state*/) {
 class OnTerminal {
  public:
   OnTerminal(const Person &person, const std::vector<std::string> &arguments,
-             int output = -1) {
+             bool traced = false) {
     const std::string path = helper();
     std::vector<char *> argv = {const_cast<char *>(path.c_str())};
     for (const std::string &argument : arguments) {
@@ -527,8 +538,8 @@ class OnTerminal {
     pid_ = forkpty(&master_, nullptr, nullptr, nullptr);
     if (pid_ == 0) {
       alarm(kHangs);
-      if (output >= 0) {
-        dup2(output, STDOUT_FILENO);
+      if (traced) {
+        be_traced();
       }
       become(person);
       execv(path.c_str(), argv.data());
@@ -715,21 +726,19 @@ void terminal_ctrl_c_ends_the_wait_for_the_lock(void ** /*state*/) {
 
 // Neither Ctrl-Z nor a hangup stops or ends who holds the lock.
 void terminal_does_not_stop_the_holder(void ** /*state*/) {
-  const FullPipe full;
-  OnTerminal helper(kMember, {"rotate", kId}, full.writer());
-  helper.wait_for_text("Current secret: ");
-  helper.type(std::string(kSecret) + "\n");
-  const pid_t holder = wait_for_lock_holder();
+  OnTerminal helper(kAdmin, {"delete", kId}, /*traced=*/true);
+  const pid_t holder = stop_at(helper.pid(), SYS_fsync);
+  assert_int_equal(lock_holder(), holder);
   assert_int_not_equal(holder, helper.pid());
   assert_int_equal(getsid(holder), holder);
   helper.type("\x1a\x1a");
+  kill(holder, SIGCONT);
   int status = 0;
   // It ends, and is not stopped before that.
   assert_int_equal(waitpid(helper.pid(), &status, WUNTRACED), helper.pid());
   assert_true(WIFEXITED(status));
-  assert_int_equal(WEXITSTATUS(status), 4);
-  assert_others_can_write();
-  assert_nothing_rotated();
+  assert_int_equal(WEXITSTATUS(status), 0);
+  assert_pam(authenticate(kId, kSecret), PAM_USER_UNKNOWN);
 }
 
 void terminal_exit_status_is_the_childs(void ** /*state*/) {
@@ -742,9 +751,8 @@ void terminal_exit_status_is_the_childs(void ** /*state*/) {
     assert_int_equal(helper.wait(), status);
   }
   // A death is one of both.
-  const FullPipe full;
-  OnTerminal helper(kAdmin, {"generate", kId}, full.writer());
-  kill(wait_for_lock_holder(), SIGKILL);
+  OnTerminal helper(kAdmin, {"delete", kId}, /*traced=*/true);
+  kill(stop_at(helper.pid(), SYS_fsync), SIGKILL);
   assert_int_equal(helper.wait(), 128 + SIGKILL);
 }
 

@@ -8,6 +8,7 @@
 
 #include "helper_support.h"
 #include "pbstoken/cache/segment_layout.h"
+#include "trace_support.h"
 
 namespace pbstoken {
 namespace {
@@ -504,30 +505,15 @@ void check_stale_temporary_files_are_named(void ** /*state*/) {
   assert_problems({start + "token.shadow.lock.tmp_12" + litter});
 }
 
-bool has_temporary_file() {
-  const auto names = names_in(kDirectory);
-  return std::any_of(names.begin(), names.end(), [](const std::string &name) {
-    return name.starts_with("token.tmp_");
-  });
-}
-
-// Of a writer that was really killed: while it waited for somebody to read the
-// new secret.
+// Of a writer that was really killed, before the rename.
 void check_names_what_a_killed_writer_left(void ** /*state*/) {
-  Pipe full;
-  fcntl(full.writer(), F_SETFL, O_NONBLOCK);
-  while (write(full.writer(), "x", 1) == 1) {
-  }
-  fcntl(full.writer(), F_SETFL, 0);
   const pid_t writer = start_child([&] {
-    dup2(full.writer(), STDOUT_FILENO);
+    be_traced();
     execl(helper_path().c_str(), "pbstoken-helper", "generate", kId, nullptr);
     return 126;
   });
-  while (!has_temporary_file()) {
-    usleep(1000);
-  }
-  end(writer);
+  kill(stop_at(writer, SYS_fsync), SIGKILL);
+  wait_for(writer);
   const RunResult outcome = run_tool({"check"});
   assert_int_equal(outcome.status, 1);
   assert_true(outcome.out.starts_with(std::string(kDirectory) + "/token.tmp_"));
