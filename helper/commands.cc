@@ -39,13 +39,13 @@ ExitStatus conclude(const Context &context, const Result<Outcome> &outcome) {
   }
   if (!outcome) {
     complain(outcome.error());
-    return ExitStatus::kUnavailable;
+  } else if (const auto message = info_of(*outcome).message; !message.empty()) {
+    complain(message);
   }
-  const OutcomeInfo &info = info_of(*outcome);
-  if (!info.message.empty()) {
-    complain(info.message);
+  if (context.delivered && !(outcome && is_success(*outcome))) {
+    complain("the secret that was printed does not count");
   }
-  return info.exit_status;
+  return outcome ? info_of(*outcome).exit_status : ExitStatus::kUnavailable;
 }
 
 struct NewToken {
@@ -74,7 +74,7 @@ Result<void> deliver(const Context &context, const Secret &secret) {
              : system_error("cannot write to", "standard output");
 }
 
-// Hashes a secret, delivers it if the caller does not know it, and writes it.
+// Hashes the secret, delivers it if it is new, and writes it.
 Result<Outcome> write_secret(Context *context, const Secret &secret,
                              bool is_new,
                              std::optional<std::string_view> expected_hash) {
@@ -86,6 +86,7 @@ Result<Outcome> write_secret(Context *context, const Secret &secret,
     if (const auto delivered = deliver(*context, secret); !delivered) {
       return delivered.error();
     }
+    context->delivered = true;
   }
   return write_token(context->store, &context->verifier.cache(),
                      {.token_id = context->line.token_id,

@@ -66,6 +66,7 @@ struct Context {
   Client client;
   std::string_view input;  // the secret from standard input
   Verifier verifier;
+  bool delivered = false;  // a new secret, which counts only with success
 };
 
 // What follows the command's name.

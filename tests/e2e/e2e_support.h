@@ -333,6 +333,18 @@ inline RunResult run_tool(const std::vector<std::string> &arguments) {
   return run({.path = tool_path(), .arguments = arguments});
 }
 
+// A new secret is shown before the file is locked.  If it is not written then,
+// a message says so.
+inline bool is_told_what_counts(const RunResult &failure) {
+  return failure.out.empty() ||
+         failure.err.find("the secret that was printed does not count\n") !=
+             std::string::npos;
+}
+
+inline void assert_told_what_counts(const RunResult &failure) {
+  assert_true(is_told_what_counts(failure));
+}
+
 // What it printed; fails the test unless it succeeded.
 inline std::string output_of(const RunResult &outcome,
                              const std::string &what) {

@@ -129,6 +129,7 @@ void change_on_a_read_only_mount_changes_nothing(void ** /*state*/) {
   for (const char *command : kWriters) {
     const RunResult outcome = run_helper({command, kId}, kSecret);
     assert_refused(outcome, before, kShadow);
+    assert_told_what_counts(outcome);
   }
   // And where there is no lock to open.
   assert_int_equal(mount(nullptr, kDirectory, nullptr, MS_REMOUNT, nullptr), 0);
@@ -160,7 +161,7 @@ void change_under_a_foreign_lock_names_its_holder(void ** /*state*/) {
   for (const char *command : kWriters) {
     writers.push_back(start_child([&] {
       const RunResult outcome = run_helper({command, kId}, kSecret);
-      return outcome.status == 4 &&
+      return outcome.status == 4 && is_told_what_counts(outcome) &&
                      outcome.err.find("process " + std::to_string(holder) +
                                       " holds it") != std::string::npos
                  ? 0
@@ -340,6 +341,7 @@ void change_planted_file_or_lock_is_exit_4(void ** /*state*/) {
     for (const char *command : kWriters) {
       const RunResult outcome = run_helper({command, kId}, kSecret);
       assert_status(outcome, 4, what);
+      assert_told_what_counts(outcome);
     }
   });
   make_shadow(text_before(kSet));
@@ -347,6 +349,7 @@ void change_planted_file_or_lock_is_exit_4(void ** /*state*/) {
     for (const char *command : kWriters) {
       const RunResult outcome = run_helper({command, kId}, kSecret);
       assert_status(outcome, 4, what);
+      assert_told_what_counts(outcome);
     }
     assert_status(run_helper({"verify", kId}, kSecret), 0, what);
   });
@@ -360,6 +363,7 @@ void change_planted_directory_is_exit_4(void ** /*state*/) {
     for (const char *command : {"set", "generate"}) {
       const RunResult outcome = run_helper({command, kId}, kSecret);
       assert_status(outcome, is_fault ? 4 : 0, what);
+      assert_true(!is_fault || is_told_what_counts(outcome));
     }
     assert_true(names_in(scratch("victim")).empty());
   });

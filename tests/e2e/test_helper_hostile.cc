@@ -259,6 +259,7 @@ void assert_writers_refuse(const Planted &planted, const std::string &path) {
     if (outcome.status != 4) {
       fail_msg("%s, %s: exit status %d", planted.what, command, outcome.status);
     }
+    assert_told_what_counts(outcome);
     assert_int_equal(status_of(path).st_ino, before.st_ino);
     assert_int_equal(status_of(path).st_mode, before.st_mode);
   }

@@ -160,6 +160,7 @@ void change_malformed_file_is_exit_4_and_untouched(void ** /*state*/) {
          {"generate", "set", "delete", "rotate", "verify"}) {
       const RunResult outcome = run_helper({command, kId}, kSecret);
       assert_int_equal(outcome.status, 4);
+      assert_told_what_counts(outcome);
       const std::string begin =
           std::string("pbstoken-helper: ") + kShadow + malformed.place;
       if (!outcome.err.starts_with(begin)) {
@@ -336,6 +337,7 @@ void set_full_disk_changes_nothing(void ** /*state*/) {
   assert_int_equal(run_helper({"set", kId}, kWrongSecret).status, 4);
   const RunResult generated = run_helper({"generate", kId});
   assert_int_equal(generated.status, 4);
+  assert_told_what_counts(generated);
   std::filesystem::remove(filler);
   assert_unchanged(before, status);
   assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
