@@ -96,8 +96,13 @@ enum class Reach : std::uint8_t {
 // stored, not how.
 class Vandal {
  public:
-  Vandal(const Store &store, Reach reach)
-      : store_(store), reach_(reach), random_(testing::seed()) {
+  Vandal(const Store &store, Kind kind, Reach reach)
+      : store_(store),
+        kind_(kind),
+        reach_(reach),
+        random_(testing::seed()),
+        lies_(kSlots, kind == Kind::kSecrets ? testing::kSecretsSubject
+                                             : testing::kAccountsSubject) {
     write_lies();
     if (attach()) {
       keep();
@@ -136,7 +141,7 @@ class Vandal {
  private:
   // The segment that the key names now: a damaged one may be replaced.
   bool attach() {
-    const auto id = testing::segment_id(store_);
+    const auto id = testing::segment_id(store_, kind_);
     if (id && *id == id_ && address_ != nullptr) {
       return true;
     }
@@ -146,7 +151,7 @@ class Vandal {
     }
     shmid_ds status{};
     if (!id || shmctl(*id, IPC_STAT, &status) != 0 ||
-        status.shm_segsz != SegmentShape::for_slots(kSlots).size()) {
+        status.shm_segsz != shape_.size()) {
       return false;
     }
     void *address = shmat(*id, nullptr, 0);
@@ -164,7 +169,7 @@ class Vandal {
   [[nodiscard]] SegmentHeader *header() const {
     return reinterpret_cast<SegmentHeader *>(address_);
   }
-  // Of all three parts.
+  // Of matches and mismatches, or of accounts.
   [[nodiscard]] std::span<SlotWords> slots() const {
     return {reinterpret_cast<SlotWords *>(address_ + kSlotsOffset),
             (size_ - kSlotsOffset) / sizeof(SlotWords)};
@@ -229,11 +234,12 @@ class Vandal {
   // Each match over a mismatch, and the other way round.  There are fewer
   // mismatches, so it goes round.
   void exchange_parts() {
-    const SegmentShape shape = SegmentShape::for_slots(kSlots);
     const std::span<SlotWords> matches =
-        slots().first(shape.match_buckets * kWays);
-    const std::span<SlotWords> mismatches = slots().subspan(
-        shape.match_buckets * kWays, shape.mismatch_buckets * kWays);
+        slots().first(shape_.match_buckets * kWays);
+    const std::span<SlotWords> mismatches = slots().subspan(matches.size());
+    if (mismatches.empty()) {
+      return;  // a segment of accounts
+    }
     const bool keep_tag = below(2, &random_) == 0;
     for (std::size_t i = 0; i < matches.size(); ++i) {
       SlotWords &match = matches[i];
@@ -261,6 +267,10 @@ class Vandal {
   }
   void write_lies() const {
     for (std::size_t i = 0; i < kTokens; ++i) {
+      if (kind_ == Kind::kAccounts) {
+        lies_.open().insert_account(id_of(i), kVerdicts[(i + 1) % 3], 4);
+        continue;
+      }
       lies_.insert({.id = id_of(i),
                     .secret = secret_of((i + 1) % kTokens),
                     .stored = hashes()[i]},
@@ -389,30 +399,34 @@ class Vandal {
   }
 
   const Store &store_;
+  Kind kind_;
   Reach reach_;
   Random random_;
+  SegmentShape shape_ = SegmentShape::for_slots(kSlots, kind_);
   int id_ = -1;
   std::byte *address_ = nullptr;
   std::size_t size_ = 0;
   SegmentHeader header_{};
   bool has_header_ = false;
   std::vector<Kept> kept_;
-  MemorySegment lies_{kSlots};
+  MemorySegment lies_;
 };
 
-void strike_until_stopped(Vandal *vandal, Progress *progress,
+void strike_until_stopped(std::array<Vandal, 2> *vandals, Progress *progress,
                           std::atomic<std::uint64_t> *strikes) {
   testing::limit_life();
   Random random(testing::seed() + 1);
   while (!progress->stop) {
     for (auto burst = below(20, &random); burst > 0; --burst) {
-      vandal->strike();
+      (*vandals)[below(vandals->size(), &random)].strike();
       ++*strikes;
     }
     // So that there is something to break.
     usleep(static_cast<useconds_t>(below(400, &random)));
   }
-  vandal->mend();
+  for (Vandal &vandal : *vandals) {
+    vandal.mend();
+  }
 }
 
 // --- those who verify
@@ -522,7 +536,7 @@ void assert_cached(const Scene &scene) {
     assert_text_equal(answer(&verifier, id_of(i), secret_of(i)),
                       "match (segment)");
     assert_true(static_cast<bool>(first.judge(*parse_token_id(id_of(i)))));
-    assert_true(verifier.cache().look_up_account(id_of(i)) ==
+    assert_true(verifier.judge_in_segment(*parse_token_id(id_of(i))) ==
                 kVerdicts[i % kVerdicts.size()]);
   }
 }
@@ -532,14 +546,17 @@ void verify_beside_a_vandal(const Scene &scene, Reach reach, bool rotated,
                             Progress *progress,
                             const std::function<bool()> &meanwhile) {
   const Shared<std::atomic<std::uint64_t>> strikes;
-  Vandal vandal(scene.store, reach);  // which sees what comes first
+  // They see what comes first.
+  std::array<Vandal, 2> vandals = {
+      {{scene.store, Kind::kSecrets, reach},
+       {scene.store, Kind::kAccounts, reach}}};
   std::vector<Process> services;
   for (const Service service : kServices) {
     services.emplace_back(
         [&, service] { serve(scene, service, rotated, progress); });
   }
   const Process striking(
-      [&] { strike_until_stopped(&vandal, progress, &*strikes); });
+      [&] { strike_until_stopped(&vandals, progress, &*strikes); });
   const std::uint64_t seconds =
       testing::soak_seconds() != 0 ? testing::soak_seconds() : kSeconds;
   const std::uint64_t end = boottime_now() + seconds * kNanosecondsPerSecond;
