@@ -128,14 +128,29 @@ void authenticate_known_mismatch_is_not_hashed_again(void ** /*state*/) {
 
 // --- the configuration file
 
+// A hit needs no group, all else may need one.
+void authenticate_unknown_group_is_unavailable_but_for_a_hit(
+    void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  for (const char *text :
+       {"file_group = nosuchgroup\n", "verify_group = nosuchgroup\n"}) {
+    configure("");
+    assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
+    configure(text);
+    assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
+    remove_segments();
+    assert_pam(authenticate(kId, kSecret), PAM_AUTHINFO_UNAVAIL);
+    assert_int_equal(run_helper({"set", kId}, kSecret).status, 4);
+  }
+}
+
 void authenticate_bad_configuration_is_unavailable(void ** /*state*/) {
   write_shadow({{kId, kHash}});
   assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
   for (const char *text :
        {"cache_tll = 5\n", "cache_ttl = -1\n", "cache_ttl = 5s\n",
         "cache_ttl\n", "cache = maybe\n", "cache = yes\ncache = yes\n",
-        "token_shadow = token.shadow\n", "file_group = nosuchgroup\n",
-        "verify_group = nosuchgroup\n", "cache_slots = 0\n", "[pbs]\n"}) {
+        "token_shadow = token.shadow\n", "cache_slots = 0\n", "[pbs]\n"}) {
     configure(text);
     Conversation conversation = {.answer = kSecret};
     PamHandle handle(kService, kId, &conversation);
@@ -346,6 +361,7 @@ int main() {
       PAM_TEST(authenticate_nocache_hashes_every_time),
       PAM_TEST(authenticate_cache_off_in_the_store_hashes_every_time),
       PAM_TEST(authenticate_known_mismatch_is_not_hashed_again),
+      PAM_TEST(authenticate_unknown_group_is_unavailable_but_for_a_hit),
       PAM_TEST(authenticate_bad_configuration_is_unavailable),
       PAM_TEST(authenticate_configuration_not_roots_alone_is_unavailable),
       PAM_TEST(
