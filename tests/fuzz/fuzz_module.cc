@@ -10,6 +10,7 @@
 // steps.  Under tests/scratch.
 #include <crypt.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <security/pam_appl.h>
 #include <security/pam_modules.h>
 #include <sys/shm.h>
@@ -617,8 +618,20 @@ extern "C" int fuzz_audit_open() {
 extern "C" [[gnu::visibility("default"), gnu::used]] long fuzz_syscall(
     long number, ...) __asm__("syscall");
 extern "C" long fuzz_syscall(long number, ...) {
+  if (number == SYS_openat2) {
+    va_list arguments;
+    va_start(arguments, number);
+    const int directory = va_arg(arguments, int);
+    const auto *name = va_arg(arguments, const char *);
+    const auto *how = va_arg(arguments, const open_how *);
+    const auto size = va_arg(arguments, std::size_t);
+    va_end(arguments);
+    static const auto next =
+        reinterpret_cast<long (*)(long, ...)>(dlsym(RTLD_NEXT, "syscall"));
+    return next(number, directory, name, how, size);
+  }
   pbstoken::fuzz::require(number == SYS_clone || number == SYS_sched_getattr,
-                          "nothing but a child and a slice is wanted");
+                          "nothing but a file, a child and a slice is wanted");
   errno = number == SYS_clone ? EAGAIN : ENOSYS;
   return -1;
 }

@@ -20,6 +20,7 @@ member=33:33:4711 # www-data, in the group below
 
 module=$SCRATCH/host/pam_pbstoken.so
 helper=$SCRATCH/host/pbstoken-helper
+tool=$BUILD/pbstoken
 
 # service NAME LINE
 service() {
