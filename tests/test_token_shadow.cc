@@ -153,7 +153,7 @@ void read_missing_file_has_no_tokens(void **state) {
   const auto shadow = TokenShadow::read(PathText(dir->path("none")));
   assert_true(static_cast<bool>(shadow));
   assert_int_equal(shadow->entries().size(), 0);
-  assert_true(shadow->identity() == FileIdentity{});
+  assert_true(shadow->sighting().identity == FileIdentity{});
 }
 
 void read_identity_is_the_files(void **state) {
@@ -161,8 +161,8 @@ void read_identity_is_the_files(void **state) {
   const PathText path(dir->write("token.shadow", R"({"a@pam!t":"y"})"));
   const auto shadow = TokenShadow::read(path);
   assert_true(static_cast<bool>(shadow));
-  assert_true(shadow->identity() == *look_at(path));
-  assert_int_equal(shadow->identity().size, 15);
+  assert_true(shadow->sighting().identity == *look_at(path));
+  assert_int_equal(shadow->sighting().identity.size, 15);
 }
 
 void read_what_is_no_regular_file_is_refused_at_once(void **state) {

@@ -433,7 +433,7 @@ void read_missing_file_has_root_alone(void **state) {
     const auto cfg = UserCfg::read(PathText(dir->path(name)));
     assert_true(static_cast<bool>(cfg));
     assert_true(cfg->users().empty());
-    assert_true(cfg->identity() == FileIdentity{});
+    assert_true(cfg->sighting().identity == FileIdentity{});
     assert_text_equal(judged(*cfg, "root@pam!t"), "no token");
     assert_text_equal(judged(*cfg, "john@pbs!t"), "no user");
     assert_non_null(cfg->find_user("root@pam"));
@@ -445,7 +445,7 @@ void read_identity_is_the_files(void **state) {
   const PathText path(dir->write("user.cfg", kExample));
   const auto cfg = UserCfg::read(path);
   assert_true(static_cast<bool>(cfg));
-  assert_true(cfg->identity() == *look_at(path));
+  assert_true(cfg->sighting().identity == *look_at(path));
   assert_int_equal(cfg->users().size(), 2);
   // It lives on when it is moved.
   const UserCfg moved = std::move(*UserCfg::read(path));

@@ -224,7 +224,7 @@ Result<Snapshot> Cache::read_alone() {
   }
   auto snapshot = read_snapshot(kind_, open_regular(path()), path());
   if (snapshot && permit) {
-    if (snapshot->identity == identity_in(*stamp)) {
+    if (snapshot->sighting.identity == identity_in(*stamp)) {
       snapshot->permit = permit;
     } else {
       stale_ = true;

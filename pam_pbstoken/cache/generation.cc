@@ -46,7 +46,7 @@ std::optional<std::uint64_t> doublings_of_the_late(const Generation &words,
   const std::uint64_t since = note >> kTimeShift;
   const std::uint64_t doublings = note >> kDoublingsShift & kDoublingsMask;
   if ((note & kNumberMask) != (number & kNumberMask) || since > now) {
-    compare_and_swap(words.note, note, note_of(number, 0, now));
+    compare_and_swap(words.note, note, note_of(number, doublings, now));
     return std::nullopt;
   }
   const std::uint64_t time =

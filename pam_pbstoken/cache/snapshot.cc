@@ -15,14 +15,14 @@ Result<Snapshot> read_snapshot(Kind kind, const Result<UniqueFd> &file,
     if (!tokens) {
       return tokens.error();
     }
-    snapshot.identity = tokens->identity();
+    snapshot.sighting = tokens->sighting();
     snapshot.tokens = std::move(*tokens);
   } else {
     auto users = UserCfg::read(file, path);
     if (!users) {
       return users.error();
     }
-    snapshot.identity = users->identity();
+    snapshot.sighting = users->sighting();
     snapshot.users = std::move(*users);
   }
   return snapshot;

@@ -54,19 +54,17 @@ Result<Snapshot> reread(Writing *writing, GenerationClaim *claim, Kind kind,
   const std::uint64_t now = boottime_now();
   auto snapshot =
       read_snapshot(kind, open_regular_at(place, path, Mounts::kRefused), path);
-  // After the fstat: what was seen before it may have changed once more.
-  const std::uint64_t seen = boottime_now();
   if (!snapshot) {
     // In force from here on: no binding at all, and no stamp to trust.
     claim->end();
     return snapshot.error();
   }
   rebind_all(segment, kind, *snapshot, claim->next());
-  const bool seen_before = before &&
-                           identity_in(*before) == snapshot->identity &&
-                           before->first_seen <= now;
+  const auto &[identity, seen] = snapshot->sighting;
+  const bool seen_before =
+      before && identity_in(*before) == identity && before->first_seen <= now;
   if (claim->is_ours()) {
-    segment->set_stamp(make_stamp(snapshot->identity, claim->next(), now,
+    segment->set_stamp(make_stamp(identity, claim->next(), now,
                                   seen_before ? before->first_seen : seen));
   }
   if (claim->end()) {

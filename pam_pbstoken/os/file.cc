@@ -208,18 +208,19 @@ Result<FileContent> read_opened(const Result<UniqueFd> &file,
                                 const PathText &path, std::size_t limit) {
   if (!file) {
     return file.error().code == Errc::kNotFound
-               ? Result<FileContent>(FileContent{})
+               ? Result<FileContent>(FileContent{{{}, boottime_now()}, {}})
                : Result<FileContent>(file.error());
   }
   struct stat status = {};
   if (fstat(file->get(), &status) != 0) {
     return system_error("cannot stat", path.view());
   }
+  const Sighting sighting = {identity_of(status), boottime_now()};
   auto content = read_whole(*file, path, limit);
   if (!content) {
     return content.error();
   }
-  return FileContent{identity_of(status), std::move(*content)};
+  return FileContent{sighting, std::move(*content)};
 }
 
 namespace {

@@ -38,12 +38,11 @@ Result<TokenShadow> TokenShadow::read(const Result<UniqueFd> &file,
   if (!opened) {
     return opened.error();
   }
-  if (opened->identity == FileIdentity{}) {
-    return TokenShadow{};  // it is not there
-  }
-  auto shadow = parse(std::move(opened->content), path);
+  const bool is_there = opened->sighting.identity != FileIdentity{};
+  auto shadow = is_there ? parse(std::move(opened->content), path)
+                         : Result<TokenShadow>(TokenShadow{});
   if (shadow) {
-    shadow->identity_ = opened->identity;
+    shadow->sighting_ = opened->sighting;
   }
   return shadow;
 }

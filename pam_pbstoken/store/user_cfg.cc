@@ -303,12 +303,11 @@ Result<UserCfg> UserCfg::read(const Result<UniqueFd> &file,
   if (!opened) {
     return opened.error();
   }
-  if (opened->identity == FileIdentity{}) {
-    return UserCfg{};  // it is not there
-  }
-  auto cfg = parse(std::move(opened->content), path);
+  const bool is_there = opened->sighting.identity != FileIdentity{};
+  auto cfg = is_there ? parse(std::move(opened->content), path)
+                      : Result<UserCfg>(UserCfg{});
   if (cfg) {
-    cfg->identity_ = opened->identity;
+    cfg->sighting_ = opened->sighting;
   }
   return cfg;
 }

@@ -74,6 +74,21 @@ void hand_edit_without_a_look_is_seen_when_the_ttl_is_over(void **state) {
   assert_text_equal(verdict(&verifier, kId, kOther), "match");
 }
 
+// A process that is stopped when it has read the content: what it has read is
+// as old as that, and a later edit within the same tick may hide behind it.
+void stamp_was_first_seen_before_the_content_was_read(void **state) {
+  const Scene &scene = scene_in(state);
+  Verifier verifier(scene.store, load_crypt);
+  scene.write({{kId, kHash}});
+  std::function<void()> stop = [] { advance_seconds(60); };
+  after_end_of_file = &stop;
+  assert_text_equal(verdict(&verifier, kId, kSecret), "match");
+  assert_null(after_end_of_file);
+  const Stamp stamp = *open_segment(scene.store)->segment.stamp();
+  assert_true(stamp.first_seen >= stamp.time);
+  assert_true(stamp.first_seen < stamp.time + 60 * kNanosecondsPerSecond);
+}
+
 // Writes the file and has it read twice, with the time between in which its
 // identity settles.
 void settle(const Scene &scene, Verifier *verifier) {
@@ -377,6 +392,7 @@ int main() {
   const CMUnitTest tests[] = {
       with_hooks(hand_edit_is_seen_at_once_by_a_look),
       with_hooks(hand_edit_without_a_look_is_seen_when_the_ttl_is_over),
+      with_hooks(stamp_was_first_seen_before_the_content_was_read),
       with_hooks(stamp_of_an_unchanged_file_is_renewed_by_a_look),
       with_hooks(stamp_of_a_file_that_comes_back_covers_no_other),
       with_hooks(stamp_of_an_edit_that_changed_ctime_alone_is_not_renewed),

@@ -23,9 +23,10 @@
 //     a note beside the word: low bits of the number that it claims, doublings,
 //     CLOCK_BOOTTIME in ms.  A process that finds a re-reader's number whose
 //     note is of another number or in the future sets the note to this number
-//     and now, and goes on without the cache; one that finds it younger than
-//     50 ms times 2^doublings (10 s at most) goes on without; else it claims,
-//     doublings + 1.  Safety does not depend on the note, and nobody waits.
+//     and now, keeps the doublings, and goes on without the cache; one that
+//     finds it younger than 50 ms times 2^doublings (10 s at most) goes on
+//     without; else it claims, doublings + 1.  Safety does not depend on the
+//     note, and nobody waits.
 //     Writers wait for the lock; everyone else tries once.
 //  3. A segment is made, replaced and retired under that lock too, and is born
 //     claimed.  Its magic is stored last, and without it nobody uses the

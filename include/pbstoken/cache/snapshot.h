@@ -26,7 +26,7 @@ struct InsertPermit {
 struct Snapshot {
   TokenShadow tokens;  // of kind kSecrets
   UserCfg users;       // of kind kAccounts
-  FileIdentity identity;
+  Sighting sighting;
   std::optional<InsertPermit> permit;
 };
 

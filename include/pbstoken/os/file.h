@@ -72,9 +72,16 @@ Result<void> trust_directories(const PathText &path);
 // else kUnsafe.
 Result<UniqueFd> open_trusted(const PathText &path);
 
-// A regular file as it was read: what it is, and then its whole content.
-struct FileContent {
+// A file's identity, and a time when it had that already and its content was
+// yet to be read: CLOCK_BOOTTIME in nanoseconds, 0 if that cannot be read.
+struct Sighting {
   FileIdentity identity;
+  std::uint64_t time = 0;
+};
+
+// A regular file as it was read, whole.
+struct FileContent {
+  Sighting sighting;
   Buffer content;
 };
 

@@ -54,12 +54,12 @@ class TokenShadow {
   }
 
   // Of the descriptor that was read, taken before it was.
-  [[nodiscard]] const FileIdentity &identity() const { return identity_; }
+  [[nodiscard]] const Sighting &sighting() const { return sighting_; }
 
  private:
   Buffer content_;  // decoded in place; what the entries view
   List<Entry> entries_;
-  FileIdentity identity_;
+  Sighting sighting_;
 };
 
 }  // namespace pbstoken

@@ -74,7 +74,7 @@ class UserCfg {
   [[nodiscard]] const Section *find_token(std::string_view id) const;
 
   // Of the descriptor that was read, taken before it was.
-  [[nodiscard]] const FileIdentity &identity() const { return identity_; }
+  [[nodiscard]] const Sighting &sighting() const { return sighting_; }
 
  private:
   void sort_sections();
@@ -83,7 +83,7 @@ class UserCfg {
   List<Section> sections_;  // the users, the tokens, then what was replaced
   std::size_t user_count_ = 0;
   std::size_t token_count_ = 0;
-  FileIdentity identity_;
+  Sighting sighting_;
 };
 
 }  // namespace pbstoken
