@@ -547,9 +547,8 @@ void verify_beside_a_vandal(const Scene &scene, Reach reach, bool rotated,
                             const std::function<bool()> &meanwhile) {
   const Shared<std::atomic<std::uint64_t>> strikes;
   // They see what comes first.
-  std::array<Vandal, 2> vandals = {
-      {{scene.store, Kind::kSecrets, reach},
-       {scene.store, Kind::kAccounts, reach}}};
+  std::array<Vandal, 2> vandals = {{{scene.store, Kind::kSecrets, reach},
+                                    {scene.store, Kind::kAccounts, reach}}};
   std::vector<Process> services;
   for (const Service service : kServices) {
     services.emplace_back(
