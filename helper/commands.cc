@@ -5,6 +5,7 @@
 
 #include <array>
 
+#include "confine/split.h"
 #include "io/message.h"
 #include "io/output.h"
 #include "pbstoken/base/secret.h"
@@ -12,7 +13,6 @@
 #include "pbstoken/store/account_verdict.h"
 #include "pbstoken/verify/verifier.h"
 #include "wire/answer.h"
-#include "write/bounded_call.h"
 #include "write/new_secret.h"
 #include "write/shadow_writer.h"
 
@@ -23,9 +23,6 @@ namespace {
 // Below this a secret can be guessed from its stored hash, or from the digests
 // that a member of verify_group may read.
 constexpr std::size_t kStrongSecret = 32;
-
-// How long standard output may take nothing; a terminal may be stopped.
-constexpr unsigned kDeliverySeconds = 5;
 
 CryptFunction linked_crypt() {
   return crypt_rn;
@@ -48,19 +45,6 @@ ExitStatus conclude(const Context &context, const Result<Outcome> &outcome) {
   return outcome ? info_of(*outcome).exit_status : ExitStatus::kUnavailable;
 }
 
-struct NewToken {
-  const CommandLine &line;
-  const Secret &secret;
-};
-
-bool print_new_token(const void *context) {
-  const auto *token = static_cast<const NewToken *>(context);
-  const std::array<Field, 2> fields = {
-      Field::string("tokenid", token->line.token_id.text),
-      Field::string("value", token->secret.view())};
-  return print_fields(fields, token->line.format);
-}
-
 // Hands a new secret to the caller.  Neither a place of the gate nor a lock is
 // held meanwhile, so a slow caller does not hold up others.  The
 // secret counts only if the command then ends with 0 or 7.
@@ -68,9 +52,11 @@ Result<void> deliver(const Context &context, const Secret &secret) {
   if (context.line.replies) {
     return send_offer(secret);
   }
-  const NewToken token = {.line = context.line, .secret = secret};
-  return call_within(kDeliverySeconds, print_new_token, &token)
-             ? Result<void>()
+  const std::array<Field, 2> fields = {
+      Field::string("tokenid", context.line.token_id.text),
+      Field::string("value", secret.view())};
+  return print_fields(fields, context.line.format)
+             ? await_delivery()
              : system_error("cannot write to", "standard output");
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // pbstoken-helper: it is installed setuid root, so every user may start it,
-// with any input.  The functions are the steps of a checklist, the last one
-// first; nothing above a line may depend on what that line establishes.
+// with any input.  main() is a checklist.
 #include <unistd.h>
 
 #include <optional>
@@ -10,7 +9,7 @@
 #include "commands.h"
 #include "confine/confinement.h"
 #include "confine/privileges.h"
-#include "confine/session.h"
+#include "confine/split.h"
 #include "io/command_line.h"
 #include "io/message.h"
 #include "pbstoken/os/sched_slice.h"
@@ -20,160 +19,193 @@
 namespace pbstoken {
 namespace {
 
-ExitStatus give_up(ExitStatus status, const Error &error) {
+// What is asked for, and by whom.
+struct Job {
+  Caller caller;
+  CommandLine line;
+  const CommandEntry *entry = nullptr;
+  Store store;
+  Buffer request;  // of the socket: the line's token id stands there
+  Buffer secret;
+};
+
+// --- how it ends early: the module is told by an answer, a person by a message
+
+ExitStatus refuse(const CommandLine &line, const Error &error,
+                  ExitStatus status = ExitStatus::kUnavailable) {
+  if (line.replies) {
+    return send_answer(error);
+  }
   complain(error);
   return status;
 }
 
-ExitStatus give_up(ExitStatus status, std::string_view text) {
+ExitStatus refuse(const CommandLine &line, Outcome outcome,
+                  std::string_view text) {
   complain(text);
-  return status;
-}
-
-// The same, told to the module if the module is the caller.
-ExitStatus give_up(const CommandLine &line, ExitStatus status,
-                   const Error &error) {
-  return line.replies ? send_answer(error) : give_up(status, error);
-}
-
-ExitStatus give_up(const CommandLine &line, ExitStatus status,
-                   std::string_view text) {
-  complain(text);
-  return line.replies ? send_answer(status == ExitStatus::kNotPermitted
-                                        ? Outcome::kNotPermitted
-                                        : Outcome::kUnavailable,
-                                    text)
-                      : status;
+  return line.replies ? send_answer(outcome, text)
+                      : info_of(outcome).exit_status;
 }
 
 // What is wrong with a configuration is told to root alone: the message may
 // quote a file that others may not read.
-ExitStatus refuse_store(const Caller &caller, const CommandLine &line,
-                        const Error &error) {
-  if (caller.uid == 0) {
-    return give_up(line, ExitStatus::kUnavailable, error);
+ExitStatus refuse_store(const Job &job, const Error &error) {
+  if (job.caller.uid == 0) {
+    return refuse(job.line, error);
   }
   return error.saved_errno == ENOENT
-             ? give_up(line, ExitStatus::kNotPermitted,
-                       "not permitted: there is no such store")
-             : give_up(line, ExitStatus::kUnavailable,
-                       "cannot use the store's configuration: root is told "
-                       "why");
+             ? refuse(job.line, Outcome::kNotPermitted,
+                      "not permitted: there is no such store")
+             : refuse(job.line, Outcome::kUnavailable,
+                      "cannot use the store's configuration: root is told why");
 }
 
-// 3. Leave the caller's reach, keep no more than the command needs, and run it.
-ExitStatus act(const Caller &caller, const CommandEntry &entry,
-               const CommandLine &line, const Store &store,
-               std::string_view secret) {
-  const auto ended = leave_session();
-  if (!ended) {
-    return give_up(line, ExitStatus::kUnavailable, ended.error());
-  }
-  if (*ended) {
-    return static_cast<ExitStatus>(**ended);
-  }
-  // Others wait for what a writer holds, so a verification lets them go first.
-  if (line.command == Command::kVerify) {
-    static_cast<void>(exchange_slice(kLongSlice));
-  }
-  if (const auto confined = confine(entry.reach, configuration_of(line), store);
-      !confined) {
-    return give_up(line, ExitStatus::kUnavailable, confined.error());
-  }
-  const Client client = client_of(caller, line.remote_host.view());
-  return run_command(entry, line, store, client, secret);
-}
+// --- what main() does
 
-// 2. Judge the caller.  Nothing of its input is read before that; only a
-// request over the socket has brought the secret with it.
-ExitStatus answer(const Caller &caller, const CommandLine &line,
-                  std::optional<std::string_view> brought) {
-  if (!line.config.empty() && !may_name_configuration(caller)) {
-    return give_up(line, ExitStatus::kNotPermitted,
-                   "not permitted: --config is for root");
+// The request of the process that is connected to standard input and output;
+// only root may start that.
+std::optional<ExitStatus> take_request(Job *job) {
+  if (job->caller.uid != 0) {
+    return refuse(job->line, Outcome::kNotPermitted,
+                  "not permitted: only root may");
   }
-  auto store = load_store(line.store.view(), configuration_of(line));
-  if (!store) {
-    return refuse_store(caller, line, store.error());
+  auto peer = connected_peer(STDIN_FILENO);
+  if (!peer) {
+    return refuse(job->line, peer.error());
   }
-  const CommandEntry *entry = find_command(kHelperProgram, line.command);
-  const auto permitted = permits(caller, *store, entry);
-  if (!permitted) {
-    return give_up(line, ExitStatus::kUnavailable, permitted.error());
-  }
-  if (!*permitted) {
-    return give_up(line, ExitStatus::kNotPermitted,
-                   refusal(*store, entry).view());
-  }
-  store->cache = store->cache && !line.nocache;
-  if (brought) {
-    return act(caller, *entry, line, *store, *brought);
-  }
-  // The process is still in the caller's session: a terminal stops one that
-  // asks from the background, and holds up no other process by it.
-  const auto secret =
-      line.replies ? receive_secret(*entry) : read_secret(entry->secret);
-  if (!secret) {
-    return give_up(line,
-                   secret.error().code == Errc::kMalformed
-                       ? ExitStatus::kUsage
-                       : ExitStatus::kUnavailable,
-                   secret.error());
-  }
-  return act(caller, *entry, line, *store, secret->view());
-}
-
-// Answers the one request of the process that is connected to standard input
-// and output.
-ExitStatus answer_connection(const Caller &starter) {
-  if (starter.uid != 0) {
-    return give_up(ExitStatus::kNotPermitted, "not permitted: only root may");
-  }
-  const auto caller = connected_peer(STDIN_FILENO);
-  if (!caller) {
-    return give_up(ExitStatus::kUnavailable, caller.error());
-  }
-  const auto body = receive_request();
+  job->line.replies = true;
+  auto body = receive_request();
   if (!body) {
-    return send_answer(body.error());
+    return refuse(job->line, body.error());
   }
   const auto request = parse_request_body(body->view());
-  return request ? answer(*caller, request->line, request->secret)
-                 : send_answer(request.error());
+  if (!request) {
+    return refuse(job->line, request.error());
+  }
+  job->caller = std::move(*peer);
+  job->line = request->line;
+  if (!job->secret.append(request->secret)) {
+    return refuse(job->line, no_memory("cannot read the request"));
+  }
+  job->request = std::move(*body);
+  return std::nullopt;
 }
 
-// 1. Make the process root's own, and find out the caller and the request.
-ExitStatus serve(int argc, char **argv) {
+// Judges the caller.  Nothing of its input is read before that, but a request
+// from the socket.
+std::optional<ExitStatus> judge(Job *job) {
+  const CommandLine &line = job->line;
+  if (!line.config.empty() && !may_name_configuration(job->caller)) {
+    return refuse(line, Outcome::kNotPermitted,
+                  "not permitted: --config is for root");
+  }
+  const auto store = load_store(line.store.view(), configuration_of(line));
+  if (!store) {
+    return refuse_store(*job, store.error());
+  }
+  job->store = *store;
+  job->store.cache = store->cache && !line.nocache;
+  job->entry = find_command(kHelperProgram, line.command);
+  const auto permitted = permits(job->caller, job->store, job->entry);
+  if (!permitted) {
+    return refuse(line, permitted.error());
+  }
+  if (!*permitted) {
+    return refuse(line, Outcome::kNotPermitted,
+                  refusal(job->store, job->entry).view());
+  }
+  return std::nullopt;
+}
+
+// The process is still in the caller's session: a terminal stops one that asks
+// from the background, and holds up no other process by it.
+std::optional<ExitStatus> read_input(Job *job) {
+  auto secret = job->line.replies ? receive_secret(*job->entry)
+                                  : read_secret(job->entry->secret);
+  if (!secret) {
+    return refuse(job->line, secret.error(),
+                  secret.error().code == Errc::kMalformed
+                      ? ExitStatus::kUsage
+                      : ExitStatus::kUnavailable);
+  }
+  job->secret = std::move(*secret);
+  return std::nullopt;
+}
+
+// Where the starter is the service manager, there is nobody to part from.
+Result<std::optional<int>> leave_session() {
+  static_cast<void>(setsid());  // fails for the leader of one
+  const auto root = become_root();
+  return root ? Result<std::optional<int>>(std::nullopt)
+              : Result<std::optional<int>>(root.error());
+}
+
+ExitStatus act(const Job &job) {
+  // Others wait for what a writer holds, so a verification lets them go first.
+  if (job.line.command == Command::kVerify) {
+    static_cast<void>(exchange_slice(kLongSlice));
+  }
+  if (const auto confined =
+          confine(job.entry->reach, configuration_of(job.line), job.store);
+      !confined) {
+    return refuse(job.line, confined.error());
+  }
+  return run_command(*job.entry, job.line, job.store,
+                     client_of(job.caller, job.line.remote_host.view()),
+                     job.secret.view());
+}
+
+ExitStatus run(int argc, char **argv) {
+  // 1. Depend on nothing that the caller has left behind.
+  Job job;
   if (const auto shed = shed_inheritance(); !shed) {
-    return give_up(ExitStatus::kUnavailable, shed.error());
+    return refuse(job.line, shed.error());
   }
-  const auto caller = calling_process();
-  if (!caller) {
-    return give_up(ExitStatus::kUnavailable, caller.error());
-  }
-  // This looks at the arguments alone, and says how to complain.
+  // 2. With the caller's real uid, which can end the process: judge the command
+  // line, the installation and the caller, and read the input.
   const auto line = parse_command_line(kHelperProgram, argc, argv);
-  if (const auto root = become_root(); !root) {
-    complain(root.error());
-    return line && line->replies
-               ? send_answer(Outcome::kNotSetuid, describe(root.error()).view())
-               : ExitStatus::kUnavailable;
+  if (const auto installed = check_installation(); !installed) {
+    return refuse(line ? *line : job.line, Outcome::kNotSetuid,
+                  describe(installed.error()).view());
   }
   if (!line) {
-    return give_up(ExitStatus::kUsage, line.error());
+    return refuse(job.line, line.error(), ExitStatus::kUsage);
   }
   if (line->about != About::kNothing) {
     return print_about(kHelperProgram, line->about) ? ExitStatus::kDone
                                                     : ExitStatus::kUnavailable;
   }
-  return line->command == Command::kServe
-             ? answer_connection(*caller)
-             : answer(*caller, *line, std::nullopt);
+  job.line = *line;
+  auto caller = calling_process();
+  if (!caller) {
+    return refuse(job.line, caller.error());
+  }
+  job.caller = std::move(*caller);
+  const bool serves = line->command == Command::kServe;
+  for (const auto step :
+       {serves ? take_request : judge, serves ? judge : read_input}) {
+    if (const auto refused = step(&job); refused) {
+      return *refused;
+    }
+  }
+  // 3. The child alone becomes root, the parent the caller again.
+  const auto ended = serves ? leave_session()
+                            : split(job.line.replies ? ChildInput::kCallers
+                                                     : ChildInput::kDelivery,
+                                    &job.secret);
+  if (!ended) {
+    return refuse(job.line, ended.error());
+  }
+  if (*ended) {
+    return static_cast<ExitStatus>(**ended);
+  }
+  // 4. Keep no more than the command needs, and 5. run it.
+  return act(job);
 }
 
 }  // namespace
 }  // namespace pbstoken
 
 int main(int argc, char **argv) {
-  return static_cast<int>(pbstoken::serve(argc, argv));
+  return static_cast<int>(pbstoken::run(argc, argv));
 }

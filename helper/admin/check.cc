@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "admin/check.h"
 
-#include <dirent.h>
 #include <sys/file.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
 
 #include <ctime>
-#include <memory>
 #include <optional>
 #include <utility>
 
@@ -100,23 +98,6 @@ void check_version_cache(const PathText &path, AccessCheck *access,
 // long as all of this hangs.
 constexpr int kAttempts = 100;
 constexpr timespec kPause = {.tv_sec = 0, .tv_nsec = 10'000'000};
-
-struct DirectoryCloser {
-  void operator()(DIR *directory) const {
-    static_cast<void>(closedir(directory));  // it was only read
-  }
-};
-using DirectoryStream = std::unique_ptr<DIR, DirectoryCloser>;
-
-DirectoryStream read_directory(const Place &place) {
-  const int directory =
-      openat(place.directory(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DirectoryStream stream(directory < 0 ? nullptr : fdopendir(directory));
-  if (!stream && directory >= 0) {
-    close(directory);
-  }
-  return stream;
-}
 
 // The name of a file of FileLock::acquire(), in a process that died before it
 // had linked it into place.

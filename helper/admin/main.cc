@@ -7,7 +7,6 @@
 #include "admin/admin.h"
 #include "confine/confinement.h"
 #include "confine/privileges.h"
-#include "confine/session.h"
 #include "io/command_line.h"
 #include "io/message.h"
 
@@ -29,13 +28,6 @@ ExitStatus run(const CommandEntry &entry, const CommandLine &line) {
   const auto store = load_store(line.store.view(), configuration);
   if (!store) {
     return give_up(ExitStatus::kUnavailable, store.error());
-  }
-  const auto ended = leave_session();
-  if (!ended) {
-    return give_up(ExitStatus::kUnavailable, ended.error());
-  }
-  if (*ended) {
-    return static_cast<ExitStatus>(**ended);
   }
   if (const auto confined = confine(entry.reach, configuration, *store);
       !confined) {
@@ -66,6 +58,9 @@ ExitStatus serve_root(int argc, char **argv) {
   if (getuid() != 0 || geteuid() != 0) {
     complain("not permitted: only root may run this program");
     return ExitStatus::kNotPermitted;
+  }
+  if (const auto installed = check_installation(); !installed) {
+    return give_up(ExitStatus::kUnavailable, installed.error());
   }
   if (const auto root = become_root(); !root) {
     return give_up(ExitStatus::kUnavailable, root.error());

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstdint>
 #include <cstdlib>
 
 #include "io/message.h"
@@ -152,17 +153,37 @@ bool reset(const Limit &limit) {
 }
 
 // Raises every limit as far as it goes, but for a few that have no use here and
-// go down.  There is no core dump, and no other process traces it.
+// go down.
 Result<void> reset_limits() {
   for (const Limit &limit : kLimits) {
     if (!reset(limit)) {
       return system_error("cannot reset resource limits", {});
     }
   }
-  if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
-    return system_error("cannot refuse to be traced", {});
-  }
   return {};
+}
+
+// No core image, and no tracing by another process.  Each change of ids sets it
+// to fs.suid_dumpable, which may be 2.
+Result<void> forbid_dumping() {
+  return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0
+             ? Result<void>()
+             : system_error("cannot refuse to be traced", {});
+}
+
+// No bounds on how fast the processor runs, see sched_setattr(2): a caller may
+// have asked for the slowest.
+void reset_utilization() {
+  struct {
+    std::uint32_t size = sizeof(*this);
+    std::uint32_t policy = 0;
+    std::uint64_t flags = 0x78;  // keep policy and parameters, set both bounds
+    std::int32_t nice = 0;
+    std::uint32_t priority = 0;
+    std::array<std::uint64_t, 3> times = {};
+    std::array<std::uint32_t, 2> bounds = {~0U, ~0U};  // none
+  } attributes;
+  static_cast<void>(syscall(SYS_sched_setattr, 0, &attributes, 0));
 }
 
 // Gives the process the processors, memory, disk and timers of one that no user
@@ -187,6 +208,14 @@ void reset_scheduling() {
   // How late a timer may be, in ns: a caller may have said hours.
   constexpr auto kUsualSlack = 50'000UL;
   static_cast<void>(prctl(PR_SET_TIMERSLACK, kUsualSlack, 0, 0, 0));
+  reset_utilization();
+  // No cookie of the caller's: what has another one never shares a core.
+  constexpr auto kInit = 1UL;
+  static_cast<void>(prctl(PR_SCHED_CORE, PR_SCHED_CORE_SHARE_FROM, kInit,
+                          PR_SCHED_CORE_SCOPE_THREAD, 0));
+#if defined(__x86_64__) || defined(__i386__)
+  static_cast<void>(prctl(PR_SET_TSC, PR_TSC_ENABLE, 0, 0, 0));
+#endif
   const UniqueFd adjustment(
       open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
   static_cast<void>(write_all(adjustment.get(), "0"));
@@ -195,9 +224,15 @@ void reset_scheduling() {
 }  // namespace
 
 Result<void> shed_inheritance() {
+  if (const auto forbidden = forbid_dumping(); !forbidden) {
+    return forbidden.error();
+  }
   if (clearenv() != 0) {
     return no_memory("cannot clear the environment");
   }
+  // Without descriptors nothing can be judged; all other limits of the caller
+  // stay until it is permitted.
+  static_cast<void>(reset({RLIMIT_NOFILE, kFiles}));
   if (const auto opened = open_standard_descriptors(); !opened) {
     return opened.error();
   }
@@ -214,7 +249,7 @@ Result<void> shed_inheritance() {
   return {};
 }
 
-Result<void> become_root() {
+Result<void> check_installation() {
   if (getuid() != 0) {
     if (const auto checked = check_setuid_installation(); !checked) {
       return checked.error();
@@ -222,13 +257,17 @@ Result<void> become_root() {
   } else if (geteuid() != 0) {
     return badly_installed("installed setuid, and not as root");
   }
-  if (const auto plain = refuse_file_capabilities(); !plain) {
-    return plain.error();
-  }
+  return refuse_file_capabilities();
+}
+
+Result<void> become_root() {
   if (setgroups(0, nullptr) != 0 || setresgid(0, 0, 0) != 0 ||
       setresuid(0, 0, 0) != 0 || !is_only_root() ||
       getgroups(0, nullptr) != 0) {
     return system_error("cannot become root", {});
+  }
+  if (const auto forbidden = forbid_dumping(); !forbidden) {
+    return forbidden.error();
   }
   if (const auto reset = reset_limits(); !reset) {
     return reset.error();

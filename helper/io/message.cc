@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "io/message.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 namespace pbstoken {
@@ -32,8 +33,12 @@ bool write_all(int fd, std::string_view text) {
 void complain(std::string_view text) {
   FixedText<700> line(program_name);
   line.append(": ").append(text).append("\n");
-  // Without standard error the exit status alone tells.
-  static_cast<void>(write_all(STDERR_FILENO, line.view()));
+  // What cannot be written at once is dropped: the exit status tells, too.
+  pollfd standard_error = {
+      .fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+  if (poll(&standard_error, 1, 0) > 0) {
+    static_cast<void>(write_all(STDERR_FILENO, line.view()));
+  }
 }
 
 void complain(const Error &error) {

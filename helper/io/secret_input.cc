@@ -9,6 +9,8 @@
 #include "io/message.h"
 #include "pbstoken/base/secret.h"
 #include "pbstoken/base/wipe.h"
+#include "pbstoken/os/clock.h"
+#include "pbstoken/os/wait.h"
 
 namespace pbstoken {
 
@@ -16,6 +18,9 @@ namespace {
 
 // Room for one byte too many, and the newline after it.
 constexpr std::size_t kMostRead = kMaxSecret + 2;
+
+// For all that does not come from a terminal.
+constexpr std::uint64_t kInputSeconds = 60;
 
 // Switches the echo of a terminal off, and on again whatever happens: signals
 // that would end the process wait until then.
@@ -80,8 +85,12 @@ Result<Buffer> read_input(bool one_line) {
   if (!input.reserve(kMostRead)) {
     return no_memory("cannot read the secret");
   }
+  const std::uint64_t deadline =
+      boottime_now() + kInputSeconds * kNanosecondsPerSecond;
   while (input.size() < kMostRead) {
-    if (one_line && !wait_for_input()) {
+    const bool is_ready = one_line ? wait_for_input()
+                                   : wait_until(deadline, STDIN_FILENO, POLLIN);
+    if (!is_ready) {
       return input_error();
     }
     const ssize_t count =

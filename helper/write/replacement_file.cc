@@ -72,6 +72,28 @@ bool is_replacement_name(std::string_view file_name, std::string_view name) {
          letters.find_first_not_of(kLetters) == std::string_view::npos;
 }
 
+DirectoryStream read_directory(const Place &place) {
+  const int directory =
+      openat(place.directory(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DirectoryStream stream(directory < 0 ? nullptr : fdopendir(directory));
+  if (!stream && directory >= 0) {
+    close(directory);
+  }
+  return stream;
+}
+
+void remove_litter(const Place &place) {
+  const DirectoryStream stream = read_directory(place);
+  if (!stream) {
+    return;
+  }
+  while (const dirent *entry = readdir(stream.get())) {
+    if (is_replacement_name(place.at.name.view(), entry->d_name)) {
+      unlinkat(place.directory(), entry->d_name, 0);
+    }
+  }
+}
+
 Result<ReplacementFile> ReplacementFile::create(const Place &place) {
   constexpr int kAttempts = 100;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {

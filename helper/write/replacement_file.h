@@ -3,11 +3,13 @@
 #ifndef PBSTOKEN_REPLACEMENT_FILE_H_
 #define PBSTOKEN_REPLACEMENT_FILE_H_
 
+#include <dirent.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <climits>
 #include <cstdio>
+#include <memory>
 #include <string_view>
 #include <utility>
 
@@ -34,6 +36,20 @@ Result<Place> open_place(const PathText &path);
 // Whether a file of this name was made beside one called file_name to take its
 // place, by ReplacementFile or by upstream.
 bool is_replacement_name(std::string_view file_name, std::string_view name);
+
+struct DirectoryCloser {
+  void operator()(DIR *directory) const {
+    static_cast<void>(closedir(directory));  // it was only read
+  }
+};
+using DirectoryStream = std::unique_ptr<DIR, DirectoryCloser>;
+
+// The names in the directory; nullptr, with errno, if it cannot be read.
+DirectoryStream read_directory(const Place &place);
+
+// For the holder of the lock: removes what writers that died have left beside
+// the file.
+void remove_litter(const Place &place);
 
 // A new file that is removed again unless it takes token.shadow's place.
 class ReplacementFile {

@@ -7,6 +7,7 @@
 
 #include <utility>
 
+#include "confine/split.h"
 #include "io/held_signals.h"
 #include "io/message.h"
 #include "pbstoken/base/wipe.h"
@@ -152,8 +153,9 @@ class Writer {
   }
 
   Result<Round> rename_into_place(ReplacementFile *temporary) {
-    // The last moment at which a signal may have its way.
-    if (HeldSignals::has_end_signal()) {
+    // The last moment at which a signal, or a caller that has gone, may have
+    // its way.
+    if (HeldSignals::has_end_signal() || has_lost_caller()) {
       errno = EINTR;
       return system_error("cannot replace", place_.path.view());
     }
@@ -207,7 +209,8 @@ void renew_cache(const Store &store, Cache *cache, const Change &change,
 
 Result<Outcome> write_token(const Store &store, Cache *cache,
                             const Change &change) {
-  const auto lock = FileLock::acquire(store, kWriterSeconds);
+  const auto lock = FileLock::acquire(store, store.lock_file, kWriterSeconds,
+                                      has_lost_caller);
   if (!lock) {
     return lock.error();
   }
@@ -218,6 +221,7 @@ Result<Outcome> write_token(const Store &store, Cache *cache,
   if (!place) {
     return place.error();
   }
+  remove_litter(*place);
   Writer writer(store, change, *place, *lock);
   for (int round = 0; round < kMaxRounds; ++round) {
     const auto done = writer.run();

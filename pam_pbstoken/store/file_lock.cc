@@ -91,7 +91,7 @@ bool FileLock::is_still_named(const PathText &path) const {
 }
 
 Result<FileLock> FileLock::acquire(const Store &store, const PathText &path,
-                                   unsigned wait_seconds) {
+                                   unsigned wait_seconds, bool (*gives_up)()) {
   const std::uint64_t deadline =
       boottime_now() + wait_seconds * kNanosecondsPerSecond;
   while (true) {
@@ -119,6 +119,10 @@ Result<FileLock> FileLock::acquire(const Store &store, const PathText &path,
       // A process that does not wait does not look for the holder either.
       return timed_out(path,
                        wait_seconds == 0 ? std::nullopt : lock_holder(*file));
+    }
+    if (gives_up != nullptr && gives_up()) {
+      return plain_error(Errc::kTimedOut, "cannot lock", path.view(),
+                         "nobody waits for it any more");
     }
     nanosleep(&kPause, nullptr);
   }

@@ -249,14 +249,14 @@ void holder_has_no_descriptor_of_the_caller(void ** /*state*/) {
   }
 }
 
-// Else a message could land in the next file that is opened.  As root, for whom
-// libc does not see to it, as it does for setuid programs.
-void holder_has_three_standard_descriptors(void ** /*state*/) {
-  const StoppedRotation rotation([] { close(STDERR_FILENO); }, kRoot);
-  const pid_t pid = rotation.holder();
-  const std::string fds = "/proc/" + std::to_string(pid) + "/fd/";
-  assert_text_equal(std::filesystem::read_symlink(fds + "2").string(),
-                    "/dev/null");
+// Whatever the caller has as those: pipes to the parent.
+void holder_has_standard_descriptors_of_its_own(void ** /*state*/) {
+  const StoppedRotation rotation([] { close(STDERR_FILENO); });
+  const std::string fds = "/proc/" + std::to_string(rotation.holder()) + "/fd/";
+  for (const char *fd : {"0", "1", "2"}) {
+    const std::string file = std::filesystem::read_symlink(fds + fd).string();
+    assert_true(file.starts_with("pipe:"));
+  }
 }
 
 // What slows a process down, and outlives execve(2).
@@ -377,8 +377,8 @@ void caller_cannot_touch_the_holder(void ** /*state*/) {
   assert_pam(authenticate(kId, rotation.new_secret()), PAM_SUCCESS);
 }
 
-// Who holds nothing may be ended, and neither ignores nor blocks that because
-// its caller does.
+// A process that holds nothing may be ended by its caller, and neither ignores
+// nor blocks that because its caller does.
 void waiting_for_input_can_be_ended(void ** /*state*/) {
   const auto ignore = [] { signal(SIGTERM, SIG_IGN); };
   const auto block = [] {
@@ -393,12 +393,16 @@ void waiting_for_input_can_be_ended(void ** /*state*/) {
                              .arguments = {"verify", kId},
                              .in = input.reader(),
                              .prepare = prepare});
-    // It has become root, and does not read before that.
     assert_true(comes_true([&] {
-      return proc_status(pid, "Uid") == "0\t0\t0\t0" &&
-             proc_status(pid, "Umask") == "0077";
+      return proc_status(pid, "Uid") == "65534\t0\t0\t0" &&
+             proc_status(pid, "Umask") == "0077" &&
+             proc_status(pid, "SigIgn") == "0000000001801000";
     }));
-    kill(pid, SIGTERM);
+    assert_int_equal(in_child([&] {
+                       become(kMember);
+                       return kill(pid, SIGTERM) == 0 ? 0 : errno;
+                     }),
+                     0);
     input.close_writer();  // too late to matter, unless the signal does not
     assert_int_equal(wait_for(pid), 128 + SIGTERM);
   }
@@ -428,6 +432,36 @@ void writer_waits_for_a_full_pipe_in_vain_but_not_for_ever(void ** /*state*/) {
   assert_int_equal(WEXITSTATUS(status), 4);
   assert_others_can_write();
   assert_nothing_rotated();
+}
+
+// Sixty of them keep root's revocation from nothing.
+void writers_behind_full_pipes_hold_up_nobody(void ** /*state*/) {
+  const FullPipe output;
+  std::vector<pid_t> writers;
+  for (int i = 0; i < 60; ++i) {
+    const FilledPipe input(kSecret);
+    writers.push_back(start({.person = kMember,
+                             .arguments = {"rotate", kId},
+                             .in = input.reader(),
+                             .out = output.writer()}));
+  }
+  assert_int_equal(run_as(kRoot, helper(), {"delete", kOldId}).status, 0);
+  assert_pam(authenticate(kOldId, kOldSecret), PAM_USER_UNKNOWN);
+  for (const pid_t writer : writers) {
+    kill(writer, SIGKILL);
+    wait_for(writer);
+  }
+}
+
+// A message that is not taken is dropped, and parks no process.
+void refusal_does_not_wait_for_its_reader(void ** /*state*/) {
+  const FullPipe full;
+  for (const std::vector<std::string> &arguments :
+       std::vector<std::vector<std::string>>{{"--bogus"}, {"verify", kId}}) {
+    const pid_t refused = start(
+        {.person = kStranger, .arguments = arguments, .err = full.writer()});
+    assert_int_equal(wait_for(refused), arguments.size() == 1 ? 2 : 3);
+  }
 }
 
 // Between poll(2), which said that the pipe takes something, and write(2)
@@ -702,7 +736,7 @@ void terminal_that_goes_away_sets_nothing(void ** /*state*/) {
   assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
 }
 
-// The signal goes to who stayed behind, and from there to who waits.
+// The parent is the caller's again, and its end tells the child.
 void terminal_ctrl_c_ends_the_wait_for_the_lock(void ** /*state*/) {
   const int lock = open(kLock, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
   assert_int_equal(flock(lock, LOCK_EX), 0);
@@ -714,31 +748,37 @@ void terminal_ctrl_c_ends_the_wait_for_the_lock(void ** /*state*/) {
   const pid_t child = std::stoi(read_file(children));
   // Confined, so it has left the session, and is about to wait or waits.
   assert_true(comes_true([&] { return proc_status(child, "Seccomp") == "2"; }));
-  // Who stayed behind has nothing left, and is root all the same.
   assert_text_equal(proc_status(helper.pid(), "CapPrm"), "0000000000000000");
-  assert_text_equal(proc_status(helper.pid(), "Uid"), "0\t0\t0\t0");
+  assert_text_equal(proc_status(helper.pid(), "Uid"),
+                    "65534\t65534\t65534\t65534");
   helper.type("\x03");
   assert_int_equal(helper.wait(), 128 + SIGINT);
+  assert_true(comes_true([&] {
+    const std::string state = proc_status(child, "State");
+    return state.empty() || state.starts_with("Z");
+  }));
   close(lock);
-  assert_int_equal(kill(child, 0), -1);
   assert_nothing_rotated();
 }
 
-// Neither Ctrl-Z nor a hangup stops or ends who holds the lock.
-void terminal_does_not_stop_the_holder(void ** /*state*/) {
-  OnTerminal helper(kAdmin, {"delete", kId}, /*traced=*/true);
-  const pid_t holder = stop_at(helper.pid(), SYS_fsync);
+// As Ctrl-Z does under a shell.
+void caller_that_stops_it_stops_the_parent_alone(void ** /*state*/) {
+  const pid_t parent =
+      start({.person = kAdmin, .arguments = {"delete", kId}, .traced = true});
+  const pid_t holder = stop_at(parent, SYS_fsync);
   assert_int_equal(lock_holder(), holder);
-  assert_int_not_equal(holder, helper.pid());
+  assert_int_not_equal(holder, parent);
   assert_int_equal(getsid(holder), holder);
-  helper.type("\x1a\x1a");
+  assert_int_equal(in_child([&] {
+                     become(kAdmin);
+                     return kill(parent, SIGSTOP) == 0 ? 0 : errno;
+                   }),
+                   0);
   kill(holder, SIGCONT);
-  int status = 0;
-  // It ends, and is not stopped before that.
-  assert_int_equal(waitpid(helper.pid(), &status, WUNTRACED), helper.pid());
-  assert_true(WIFEXITED(status));
-  assert_int_equal(WEXITSTATUS(status), 0);
+  assert_true(comes_true([] { return lock_holder() == 0; }));
   assert_pam(authenticate(kId, kSecret), PAM_USER_UNKNOWN);
+  kill(parent, SIGCONT);
+  assert_int_equal(wait_for(parent), 0);
 }
 
 void terminal_exit_status_is_the_childs(void ** /*state*/) {
@@ -844,13 +884,15 @@ int main() {
   const CMUnitTest tests[] = {
       FRESH_TEST(holder_is_root_with_little_left),
       FRESH_TEST(holder_has_no_descriptor_of_the_caller),
-      FRESH_TEST(holder_has_three_standard_descriptors),
+      FRESH_TEST(holder_has_standard_descriptors_of_its_own),
       FRESH_TEST(holder_is_not_slowed_down),
       FRESH_TEST(holder_has_limits_of_its_own),
       FRESH_TEST(caller_cannot_touch_the_holder),
       FRESH_TEST(waiting_for_input_can_be_ended),
       FRESH_TEST(writer_waits_for_a_full_pipe_in_vain_but_not_for_ever),
       FRESH_TEST(writer_waits_for_a_raced_pipe_in_vain_but_not_for_ever),
+      FRESH_TEST(writers_behind_full_pipes_hold_up_nobody),
+      FRESH_TEST(refusal_does_not_wait_for_its_reader),
       FRESH_TEST(writer_waits_for_no_input_and_no_message),
       FRESH_TEST(writer_whose_file_goes_meanwhile_makes_a_new_one),
       FRESH_TEST(writer_whose_file_comes_meanwhile_keeps_it),
@@ -863,7 +905,7 @@ int main() {
       FRESH_TEST(terminal_without_messages_is_exit_4),
       FRESH_TEST(terminal_that_goes_away_sets_nothing),
       FRESH_TEST(terminal_ctrl_c_ends_the_wait_for_the_lock),
-      FRESH_TEST(terminal_does_not_stop_the_holder),
+      FRESH_TEST(caller_that_stops_it_stops_the_parent_alone),
       FRESH_TEST(terminal_exit_status_is_the_childs),
       FRESH_TEST(terminal_of_others_is_left_alone),
       FRESH_TEST(terminal_of_an_orphan_is_exit_4),

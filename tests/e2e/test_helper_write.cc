@@ -327,6 +327,19 @@ int unmount_small(void ** /*state*/) {
   return umount(kDirectory);
 }
 
+void set_removes_what_dead_writers_left(void ** /*state*/) {
+  const std::string start = std::string(kDirectory) + "/";
+  for (const char *name : {"token.tmp_abcdE1", "token.tmp_ABCDEF",
+                           "token.tmp_abcde", "token.tmp_abcdE1.old"}) {
+    write_file(start + name, kHash);
+  }
+  helper_output({"set", kId}, kSecret);
+  assert_true(
+      names_in(kDirectory) ==
+      std::set<std::string>({"token.shadow", "token.shadow.lock",
+                             "token.tmp_abcde", "token.tmp_abcdE1.old"}));
+}
+
 void set_full_disk_changes_nothing(void ** /*state*/) {
   write_shadow({{kId, kHash}});
   helper_output({"set", kOldId}, kSecret);  // makes the lock file
@@ -415,6 +428,7 @@ int main() {
       PAM_TEST(set_one_of_20000_keeps_the_others),
       PAM_TEST(change_malformed_file_is_exit_4_and_untouched),
       PAM_TEST(set_keeps_owner_and_mode),
+      PAM_TEST(set_removes_what_dead_writers_left),
       PAM_TEST(set_keeps_the_access_control_list),
       PAM_TEST(set_takes_no_access_control_list_from_the_directory),
       PAM_TEST(set_missing_file_is_made_for_upstream),

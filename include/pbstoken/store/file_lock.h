@@ -31,9 +31,11 @@ class FileLock {
   static Result<FileLock> acquire(const Store &store, unsigned wait_seconds) {
     return acquire(store, store.lock_file, wait_seconds);
   }
-  // path: lock_file or user_lock of the store.
+  // path: lock_file or user_lock of the store.  gives_up: asked again and again
+  // while it waits; true ends that.
   static Result<FileLock> acquire(const Store &store, const PathText &path,
-                                  unsigned wait_seconds);
+                                  unsigned wait_seconds,
+                                  bool (*gives_up)() = nullptr);
 
   // Makes the lock file if it is not there and can be made: for a process that
   // gives up the privileges for that before acquire().
