@@ -8,6 +8,7 @@
 #include "pbstoken/cache/generation.h"
 #include "pbstoken/cache/writer.h"
 #include "pbstoken/os/clock.h"
+#include "pbstoken/os/mounts.h"
 #include "pbstoken/os/privilege.h"
 #include "pbstoken/store/file_lock.h"
 
@@ -111,6 +112,11 @@ bool Cache::is_good_by_look(const Stamp &stamp, std::uint64_t now,
   if (!identity) {
     const int reason = identity.error().saved_errno;
     if (reason != EACCES && reason != EPERM) {
+      return false;
+    }
+    // Nobody else would tell that this process has another file there.
+    const std::string_view file = path().view();
+    if (may_be_mounted_over(slice(file, file.rfind('/') + 1))) {
       return false;
     }
     blind_ = now;
@@ -239,7 +245,8 @@ std::optional<Result<Snapshot>> Cache::read_for_all() {
   }
   attach();  // the one that was found may be gone
   const Segment *segment = current_segment();
-  if (segment != nullptr && !is_writers(segment->generation())) {
+  if (segment != nullptr && !is_writers(segment->generation()) &&
+      !is_of_a_guest(*segment)) {
     auto writing = attach_writable();
     return writing && found_->same_clock
                ? reread_for_all(&*writing, subject_, store_, nullptr)

@@ -17,6 +17,9 @@ namespace pbstoken {
 
 namespace {
 
+// PROC_TIME_INIT_INO of the kernel's linux/proc_ns.h.
+constexpr std::uint64_t kInitialTime = 0xefff'fffa;
+
 constexpr const char *kCannotMake = "cannot make the shared-memory segment";
 
 // The gid that the new segment is readable for; nothing: root alone.
@@ -63,24 +66,6 @@ Result<void> fill(int id, const SegmentShape &shape, const Subject &subject,
     return system_error(kCannotMake, {});
   }
   return {};
-}
-
-// The link's text, "time:[4026531834]", has the inode, too, for less than to
-// look at the namespace itself.  0: this process cannot tell, and shares a
-// clock with nobody.
-std::uint64_t time_namespace() {
-  constexpr std::string_view kPrefix = "time:[";
-  std::array<char, 64> text{};
-  const ssize_t size =
-      readlink("/proc/thread-self/ns/time", text.data(), text.size());
-  std::uint64_t inode = 0;
-  if (size > 0) {
-    const std::string_view link(text.data(), static_cast<std::size_t>(size));
-    const std::string_view number =
-        slice(link, link.starts_with(kPrefix) ? kPrefix.size() : link.size());
-    std::from_chars(number.data(), number.data() + number.size(), inode);
-  }
-  return inode;
 }
 
 // --- walking
@@ -174,7 +159,7 @@ bool is_about(const ShmAttachment &attached, const Subject &subject) {
 
 bool is_in_use(const WritableSegment &segment, const FileLock &lock) {
   const SegmentOrigin origin = segment.origin();
-  return segment.generation() <= kLastGeneration &&
+  return segment.generation() <= kLastGeneration && !is_of_a_guest(segment) &&
          lock.identity() ==
              FileLock::Identity{origin.lock_device, origin.lock_inode};
 }
@@ -205,8 +190,13 @@ bool retire(const Store &store, Kind kind, const ShmAttachment &attached) {
 // --- finding
 
 bool shares_clock(const Segment &segment) {
-  const std::uint64_t ours = time_namespace();
+  const std::uint64_t ours = namespace_inode("time");
   return ours != 0 && segment.origin().time_namespace == ours;
+}
+
+bool is_of_a_guest(const Segment &segment) {
+  return namespace_inode("time") == kInitialTime &&
+         segment.origin().time_namespace != kInitialTime;
 }
 
 namespace {
@@ -229,7 +219,11 @@ std::optional<FoundSegment> use_if_ours(int id, const Subject &subject) {
     }
     use = keep_attachment(key_of(subject), std::move(*fresh));
   }
-  auto segment = Segment::open(use.address(), use.size(), subject);
+  // Asked once: another thread may drop the attachment, but not unmap it.
+  const std::byte *address = use.address();
+  auto segment = address == nullptr
+                     ? std::nullopt
+                     : Segment::open(address, identity->size, subject);
   if (!segment || segment->generation() > kLastGeneration) {
     return std::nullopt;
   }
@@ -285,29 +279,41 @@ std::optional<Writing> attach_for_writing(int id, const Subject &subject,
 
 namespace {
 
-// Of a segment of ours, whose mode root may have taken rights from.
-Result<ShmAttachment> attach_whatever_its_mode(int id) {
-  auto attached = ShmAttachment::attach_untrusted(id, Access::kWrite);
-  if (!attached && attached.error().saved_errno == EACCES) {
-    shmid_ds status{};
-    if (shmctl(id, IPC_STAT, &status) == 0) {
-      status.shm_perm.mode |= S_IRUSR | S_IWUSR;
-      static_cast<void>(shmctl(id, IPC_SET, &status));
-    }
-    attached = ShmAttachment::attach_untrusted(id, Access::kWrite);
+bool set_mode(const TableEntry &entry, unsigned mode) {
+  shmid_ds status = entry.status;
+  status.shm_perm.mode = static_cast<decltype(status.shm_perm.mode)>(mode);
+  return shmctl(entry.id, IPC_SET, &status) == 0;
+}
+
+// Of a segment of root's, which may have taken its own rights from it.
+Result<ShmAttachment> attach_as_owner(const TableEntry &entry, Access access) {
+  auto attached = ShmAttachment::attach_untrusted(entry.id, access);
+  if (!attached && attached.error().saved_errno == EACCES &&
+      set_mode(entry, entry.status.shm_perm.mode | S_IRUSR | S_IWUSR)) {
+    attached = ShmAttachment::attach_untrusted(entry.id, access);
   }
   return attached;
 }
 
+// A segment of another program, which was looked at, gets its mode back.
+void leave_alone(const TableEntry &entry) {
+  if ((entry.status.shm_perm.mode & S_IRUSR) == 0) {
+    static_cast<void>(set_mode(entry, entry.status.shm_perm.mode));
+  }
+}
+
 // One that the walk has found; the first in use that it meets is kept.
-Result<void> keep_or_retire(const Store &store, int id, const Subject &subject,
-                            const FileLock &lock, Keep keep, Kept *out_kept) {
+Result<void> keep_or_retire(const Store &store, const TableEntry &entry,
+                            const Subject &subject, const FileLock &lock,
+                            Keep keep, Kept *out_kept) {
   // Read first: a segment of another program is attached no further.
-  auto attached = ShmAttachment::attach_untrusted(id, Access::kRead);
-  if (attached && is_about(*attached, subject)) {
-    attached = attach_whatever_its_mode(id);
-  } else if (attached) {
+  auto attached = attach_as_owner(entry, Access::kRead);
+  if (attached && !is_about(*attached, subject)) {
+    leave_alone(entry);
     return {};
+  }
+  if (attached) {
+    attached = attach_as_owner(entry, Access::kWrite);
   }
   if (!attached) {
     // The last process has let go of it meanwhile.
@@ -322,7 +328,7 @@ Result<void> keep_or_retire(const Store &store, int id, const Subject &subject,
   const auto segment =
       WritableSegment::open(attached->address(), attached->size(), subject);
   if (keep != Keep::kNone && !out_kept->in_use && segment &&
-      is_in_use(*segment, lock) && trusted_segment(id)) {
+      is_in_use(*segment, lock) && trusted_segment(entry.id)) {
     out_kept->in_use = Writing{std::move(*attached), *segment};
     return {};
   }
@@ -336,31 +342,86 @@ Result<void> keep_or_retire(const Store &store, int id, const Subject &subject,
 
 namespace {
 
-// What a maker that died has left under our key: no other holds the lock.
-bool remove_unfinished(key_t key, std::size_t size) {
-  const int id = shmget(key, 0, 0);
-  shmid_ds status{};
-  if (id < 0 || shmctl(id, IPC_STAT, &status) != 0 ||
-      status.shm_perm.cuid != 0 || status.shm_segsz != size ||
+// What a maker that died has left: no other holds the lock.
+bool is_unfinished(int id, const shmid_ds &status, std::size_t size) {
+  if (status.shm_perm.cuid != 0 || status.shm_segsz != size ||
       status.shm_nattch != 0) {
     return false;
   }
   const auto attached = ShmAttachment::attach(id, Access::kRead);
-  const auto *magic =
-      attached ? reinterpret_cast<const std::uint64_t *>(attached->address())
-               : nullptr;
-  return magic != nullptr && *magic == 0 && shmctl(id, IPC_RMID, nullptr) == 0;
+  return attached && *reinterpret_cast<const std::uint64_t *>(
+                         attached->address()) == 0;
+}
+
+// A user's that has nothing to do with root: no program but ours has a use for
+// the key, and each process would have to walk.
+bool is_planted(const shmid_ds &status) {
+  return status.shm_perm.cuid != 0 && status.shm_perm.uid != 0;
+}
+
+// Removes what is under our key if that is nobody's.
+bool free_key(key_t key, std::size_t size) {
+  const int id = shmget(key, 0, 0);
+  shmid_ds status{};
+  return id >= 0 && shmctl(id, IPC_STAT, &status) == 0 &&
+         (is_planted(status) || is_unfinished(id, status, size)) &&
+         shmctl(id, IPC_RMID, nullptr) == 0;
+}
+
+// What cache_slots allows fits on every machine.
+std::size_t size_of(const Store &store, Kind kind) {
+  return static_cast<std::size_t>(
+      SegmentShape::for_slots(store.cache_slots, kind).size());
+}
+
+// An error with EEXIST if the key is taken.
+Result<int> make_under(key_t key, const Store &store, const Subject &subject,
+                       const FileLock &lock) {
+  const auto group = reader_group(store);
+  if (!group) {
+    return group.error();
+  }
+  // The maker's group may read it, too, for ever, see sysvipc(7).
+  if (*group && getegid() != 0 && getegid() != **group) {
+    return plain_error(Errc::kUnsafe, kCannotMake, {},
+                       "the effective group is neither root's nor the "
+                       "verify_group");
+  }
+  const SegmentOrigin origin = {.lock_device = lock.identity().device,
+                                .lock_inode = lock.identity().inode,
+                                .time_namespace = namespace_inode("time")};
+  if (origin.time_namespace == 0) {
+    return plain_error(Errc::kUnsafe, kCannotMake, {},
+                       "/proc does not tell the time namespace");
+  }
+  const int id = shmget(key, size_of(store, subject.kind),
+                        IPC_CREAT | IPC_EXCL | S_IRUSR | S_IWUSR);
+  if (id < 0) {
+    return system_error(kCannotMake, {});
+  }
+  auto ready = set_owner(id, *group);
+  if (ready) {
+    const auto shape = SegmentShape::for_slots(store.cache_slots, subject.kind);
+    ready = fill(id, shape, subject, origin);
+  }
+  if (!ready) {
+    static_cast<void>(shmctl(id, IPC_RMID, nullptr));
+    return ready.error();
+  }
+  return id;
 }
 
 }  // namespace
 
 Result<Kept> keep_one_segment(const Store &store, const Subject &subject,
-                              const FileLock &lock, Keep keep) {
+                              const FileLock &lock, Keep keep,
+                              std::optional<int> spared) {
   Kept kept;
   Result<void> done;
   const auto visit = [&](const TableEntry &entry) {
-    if (!kept.in_use || kept.in_use->attachment.identity().id != entry.id) {
-      done = keep_or_retire(store, entry.id, subject, lock, keep, &kept);
+    if (entry.id != spared &&
+        (!kept.in_use || kept.in_use->attachment.identity().id != entry.id)) {
+      done = keep_or_retire(store, entry, subject, lock, keep, &kept);
     }
     return static_cast<bool>(done);
   };
@@ -399,46 +460,31 @@ Result<void> retire_abandoned(Kind kind, const Store &store) {
 
 Result<int> make_segment(const Store &store, const Subject &subject,
                          const FileLock &lock) {
-  const auto group = reader_group(store);
-  if (!group) {
-    return group.error();
+  const key_t key = key_of(subject);
+  auto made = make_under(key, store, subject, lock);
+  if (!made && made.error().saved_errno == EEXIST) {
+    // Where another program has the key, the walk finds this segment.
+    made = make_under(
+        free_key(key, size_of(store, subject.kind)) ? key : IPC_PRIVATE, store,
+        subject, lock);
   }
-  // The maker's group may read it, too, for ever, see sysvipc(7).
-  if (*group && getegid() != 0 && getegid() != **group) {
-    return plain_error(Errc::kUnsafe, kCannotMake, {},
-                       "the effective group is neither root's nor the "
-                       "verify_group");
+  return made;
+}
+
+Result<void> replace_segments(const Store &store, const Subject &subject,
+                              const FileLock &lock) {
+  const auto spare = make_under(IPC_PRIVATE, store, subject, lock);
+  if (!spare) {
+    return spare.error();
   }
-  const SegmentOrigin origin = {.lock_device = lock.identity().device,
-                                .lock_inode = lock.identity().inode,
-                                .time_namespace = time_namespace()};
-  if (origin.time_namespace == 0) {
-    return plain_error(Errc::kUnsafe, kCannotMake, {},
-                       "/proc does not tell the time namespace");
+  const auto kept =
+      keep_one_segment(store, subject, lock, Keep::kNone, *spare);
+  // Under the key it is found sooner.
+  const auto attached = ShmAttachment::attach_untrusted(*spare, Access::kWrite);
+  if (attached && (!kept || make_under(key_of(subject), store, subject, lock))) {
+    static_cast<void>(retire(store, subject.kind, *attached));
   }
-  const auto shape = SegmentShape::for_slots(store.cache_slots, subject.kind);
-  constexpr int kFlags = IPC_CREAT | IPC_EXCL | S_IRUSR | S_IWUSR;
-  // What cache_slots allows fits on every machine.
-  const auto size = static_cast<std::size_t>(shape.size());
-  int id = shmget(key_of(subject), size, kFlags);
-  if (id < 0 && errno == EEXIST) {
-    // Another program has the key: this segment is found by the walk.
-    id = remove_unfinished(key_of(subject), size)
-             ? shmget(key_of(subject), size, kFlags)
-             : shmget(IPC_PRIVATE, size, kFlags);
-  }
-  if (id < 0) {
-    return system_error(kCannotMake, {});
-  }
-  auto ready = set_owner(id, *group);
-  if (ready) {
-    ready = fill(id, shape, subject, origin);
-  }
-  if (!ready) {
-    static_cast<void>(shmctl(id, IPC_RMID, nullptr));
-    return ready.error();
-  }
-  return id;
+  return kept ? Result<void>() : kept.error();
 }
 
 }  // namespace pbstoken

@@ -181,16 +181,11 @@ Result<void> CacheWriter::flush() {
     return view.error();
   }
   const Subject subject = {kind_, *view};
-  if (const auto kept = keep_one_segment(store_, subject, lock_, Keep::kNone);
-      !kept) {
-    return kept.error();
-  }
   if (store_.cache) {
-    if (const auto id = make_segment(store_, subject, lock_); !id) {
-      return id.error();
-    }
+    return replace_segments(store_, subject, lock_);
   }
-  return {};
+  const auto kept = keep_one_segment(store_, subject, lock_, Keep::kNone);
+  return kept ? Result<void>() : kept.error();
 }
 
 }  // namespace pbstoken

@@ -148,10 +148,6 @@ std::byte *AttachmentUse::address() const {
              : nullptr;
 }
 
-std::size_t AttachmentUse::size() const {
-  return address() == nullptr ? 0 : entry_->identity.size;
-}
-
 void drop_foreign_attachments() {
   if (Table *all = table(); all != nullptr) {
     drop_if(all, [uid = geteuid()](const AttachmentEntry &entry) {
@@ -163,7 +159,7 @@ void drop_foreign_attachments() {
 AttachmentUse use_attachment(const ShmIdentity &wanted) {
   AttachmentUse use;
   Table *all = table();
-  if (all == nullptr) {
+  if (all == nullptr || wanted.ipc_namespace == 0) {
     return use;
   }
   drop_foreign_attachments();

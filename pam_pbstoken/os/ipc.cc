@@ -6,11 +6,29 @@
 #include <sys/mman.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <array>
+#include <charconv>
 #include <cstring>
 
 namespace pbstoken {
+
+// The link's text, such as "ipc:[4026531839]", has the inode, for less than to
+// look at the namespace itself.
+std::uint64_t namespace_inode(std::string_view name) {
+  FixedText<64> path("/proc/thread-self/ns/");
+  path.append(name);
+  std::array<char, 64> text{};
+  const ssize_t size = readlink(path.c_str(), text.data(), text.size());
+  std::uint64_t inode = 0;
+  if (size > 0) {
+    const std::string_view link(text.data(), static_cast<std::size_t>(size));
+    const std::string_view number = slice(link, name.size() + 2);
+    std::from_chars(number.data(), number.data() + number.size(), inode);
+  }
+  return inode;
+}
 
 namespace {
 
@@ -22,7 +40,8 @@ Error unsafe(const char *why) {
 constexpr const char *kCannotStat = "cannot stat the shared-memory segment";
 
 ShmIdentity identity_in(int id, const shmid_ds &status) {
-  return {.id = id,
+  return {.ipc_namespace = namespace_inode("ipc"),
+          .id = id,
           .changed = status.shm_ctime,
           .maker = status.shm_cpid,
           .size = status.shm_segsz};

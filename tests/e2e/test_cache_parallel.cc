@@ -97,6 +97,31 @@ void verify_by_many_threads_is_right_in_each(void **state) {
   assert_int_equal(wrong.load(), 0);
 }
 
+// What one thread attaches another one lets go of.
+void find_beside_a_flush_in_another_thread_is_safe(void **state) {
+  const Scene &scene = stage_in(state);
+  constexpr int kFlushes = 3000;
+  scene.write({{kId, kHash}});
+  const Subject subject = testing::subject_of(scene.store);
+  std::atomic<bool> stop = false;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; ++i) {
+    threads.emplace_back([&] {
+      while (!stop) {
+        static_cast<void>(find_segment(subject));
+      }
+    });
+  }
+  for (int i = 0; i < kFlushes; ++i) {
+    const auto lock = FileLock::acquire(scene.store, 1);
+    assert_true(lock && CacheWriter(scene.store, Kind::kSecrets, *lock).flush());
+  }
+  stop = true;
+  for (std::thread &thread : threads) {
+    thread.join();
+  }
+}
+
 // Another token changes all the time, by hand and by the writer.
 void verify_while_another_token_changes_is_never_wrong(void **state) {
   Stage &stage = stage_in(state);
@@ -248,6 +273,7 @@ int main() {
   using namespace pbstoken;
   const CMUnitTest tests[] = {
       with_stage(verify_by_many_threads_is_right_in_each),
+      with_stage(find_beside_a_flush_in_another_thread_is_safe),
       with_stage(verify_while_another_token_changes_is_never_wrong),
       with_stage(set_is_effective_when_it_returns_in_every_process),
       with_stage(verify_by_a_herd_after_a_change_costs_no_hash),

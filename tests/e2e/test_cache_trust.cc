@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Whose segment is believed, and who gets to see it.
+#include <linux/capability.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <sys/shm.h>
@@ -173,17 +174,14 @@ void squatter_with_another_size_is_replaced(void **state) {
   }
 }
 
-// Where the key is another's the segment has none: everybody finds it all the
-// same, a writer too, and also when the key is free again.
+// Where a program of root's has the key the segment has none: everybody finds
+// it all the same, a writer too, and also when the key is free again.
 void segment_without_a_key_is_found_by_a_walk(void **state) {
   Scene &scene = scene_in(state);
   scene.store.look = false;
-  in_child([&] {
-    become(kNobody, kNobody);
-    require(shmget(key_of(testing::subject_of(scene.store)), 1,
-                   IPC_CREAT | IPC_EXCL | 0666) >= 0);
-  });
-  const int squatted = *segment_id(scene.store);
+  const int squatted = shmget(key_of(testing::subject_of(scene.store)), 1,
+                              IPC_CREAT | IPC_EXCL | 0600);
+  assert_true(squatted >= 0);
   warm(scene);
   const int id = used_segment(scene.store);
   assert_true(id >= 0 && id != squatted);
@@ -308,6 +306,72 @@ void segment_of_another_time_namespace_is_used_by_looking(void **state) {
   answers_there("match (fact)");
   assert_true(opened->segment.stamp() == stamp);
   assert_true(opened->segment.generation() == stamp.generation);
+}
+
+// Who has the host's own clock does not put up with one that has not.
+void segment_of_a_guest_is_replaced_by_the_host(void **state) {
+  const Scene &scene = scene_in(state);
+  in_child([&] {
+    require(unshare(CLONE_NEWTIME) == 0);
+    in_child([&] {
+      Verifier verifier(scene.store, load_crypt);
+      require_text_equal(verdict(&verifier, kId, kSecret), "match");
+    });
+  });
+  const int guests = *segment_id(scene.store);
+  Verifier verifier(scene.store, load_crypt);
+  assert_text_equal(verdict(&verifier, kId, kSecret), "match");
+  assert_true(*segment_id(scene.store) != guests);
+  assert_text_equal(answer(&verifier, kId, kSecret), "match (segment)");
+}
+
+// Users may fill the host's table.
+void flush_without_room_leaves_the_segment(void **state) {
+  const Scene &scene = scene_in(state);
+  warm(scene);
+  const int id = *segment_id(scene.store);
+  shm_info info{};
+  shmctl(0, SHM_INFO, reinterpret_cast<shmid_ds *>(&info));
+  std::ofstream("/proc/sys/kernel/shmmni") << info.used_ids;
+  const auto lock = FileLock::acquire(scene.store, 0);
+  assert_true(static_cast<bool>(lock));
+  const auto flushed =
+      CacheWriter(scene.store, Kind::kSecrets, *lock).flush();
+  std::ofstream("/proc/sys/kernel/shmmni") << 4096;
+  assert_int_equal(flushed.error().saved_errno, ENOSPC);
+  assert_true(segment_id(scene.store) == id);
+  Verifier verifier(scene.store, load_crypt);
+  assert_text_equal(answer(&verifier, kId, kSecret), "match (segment)");
+}
+
+void drop_capability(unsigned number) {
+  __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3,
+                                     .pid = 0};
+  std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets{};
+  require(syscall(SYS_capget, &header, sets.data()) == 0);
+  sets[0].effective &= ~(1U << number);
+  require(syscall(SYS_capset, &header, sets.data()) == 0);
+}
+
+// As an administrator's ipcmk(1) or chmod would have it; without
+// CAP_IPC_OWNER not even root may attach that.
+void segments_of_root_without_a_mode_stop_no_writer(void **state) {
+  const Scene &scene = scene_in(state);
+  warm(scene);
+  const int foreign = shmget(IPC_PRIVATE, kSlotsOffset, IPC_CREAT);
+  shmid_ds status{};
+  assert_int_equal(shmctl(*segment_id(scene.store), IPC_STAT, &status), 0);
+  status.shm_perm.mode = 0;
+  assert_int_equal(shmctl(*segment_id(scene.store), IPC_SET, &status), 0);
+  in_child([&] {
+    drop_capability(CAP_IPC_OWNER);
+    require(scene.set(kId, kWrong, hash_of(kWrong)));
+  });
+  assert_int_equal(shmctl(foreign, IPC_STAT, &status), 0);
+  assert_int_equal(status.shm_perm.mode & 0777, 0);
+  shmctl(foreign, IPC_RMID, nullptr);
+  Verifier verifier(scene.store, load_crypt);
+  assert_text_equal(verdict(&verifier, kId, kSecret), "mismatch");
 }
 
 void no_segment_to_be_had_gives_the_same_answers(void **state) {
@@ -499,6 +563,9 @@ int main() {
       with_store(segment_of_an_older_version_is_retired_by_a_writer),
       with_store(segment_of_another_directory_is_left_alone),
       with_store(segment_of_another_time_namespace_is_used_by_looking),
+      with_store(segment_of_a_guest_is_replaced_by_the_host),
+      with_store(flush_without_room_leaves_the_segment),
+      with_store(segments_of_root_without_a_mode_stop_no_writer),
       with_store(no_segment_to_be_had_gives_the_same_answers),
       with_store(attachment_of_root_is_read_only),
       with_store(attachment_is_not_inherited_by_a_child),

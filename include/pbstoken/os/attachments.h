@@ -39,7 +39,6 @@ class AttachmentUse {
   // Null if there is none, or none any more: the process has forked, has
   // another effective uid, or has attached a newer segment in its place.
   [[nodiscard]] std::byte *address() const;
-  [[nodiscard]] std::size_t size() const;
 
  private:
   friend AttachmentUse use_attachment(const ShmIdentity &wanted);

@@ -24,9 +24,14 @@ key_t derive_key(std::string_view purpose, std::string_view name);
 
 enum class Access : std::uint8_t { kRead, kWrite };
 
+// The inode of a namespace ("ipc", "time") of the calling thread; 0 if it cannot
+// be told.
+std::uint64_t namespace_inode(std::string_view name);
+
 // What tells one segment from any other that has, or had, its id: ids repeat
 // in other IPC namespaces and after a removal.
 struct ShmIdentity {
+  std::uint64_t ipc_namespace = 0;  // 0: this process cannot tell
   int id = -1;
   std::int64_t changed = 0;  // made, or given another owner or mode: seconds
   pid_t maker = 0;
