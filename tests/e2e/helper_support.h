@@ -4,6 +4,7 @@
 #define PBSTOKEN_TESTS_E2E_HELPER_SUPPORT_H_
 
 #include <grp.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <array>
@@ -142,6 +143,11 @@ inline pid_t lock_holder() {
   if (stat(kLock, &lock) != 0) {
     return 0;
   }
+  // By its device, too: other tests have such files on mounts of their own.
+  std::array<char, 64> name{};
+  std::snprintf(name.data(), name.size(), "%02x:%02x:%ju", major(lock.st_dev),
+                minor(lock.st_dev),
+                static_cast<std::uintmax_t>(lock.st_ino));
   std::ifstream table("/proc/locks");
   std::string line;
   while (std::getline(table, line)) {
@@ -153,7 +159,7 @@ inline pid_t lock_holder() {
     pid_t pid = 0;
     std::string file;
     words >> number >> kind >> advisory >> access >> pid >> file;
-    if (kind == "FLOCK" && file.ends_with(":" + std::to_string(lock.st_ino))) {
+    if (kind == "FLOCK" && file == name.data()) {
       return pid;
     }
   }
