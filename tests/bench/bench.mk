@@ -17,7 +17,8 @@ $(BUILD)/tests/bench/%.o: tests/bench/%.cc Makefile
 	$(CXX) $(ALL_CXXFLAGS) -DPBSTOKEN_MULTIARCH='"$(MULTIARCH)"' -c -o $@ $<
 
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o
-	$(CXX) -pie -static-libstdc++ -static-libgcc $(LDFLAGS) -o $@ $< -lpam
+	$(CXX) -pie -static-libstdc++ -static-libgcc $(LDFLAGS) \
+	  -Wl,--export-dynamic-symbol=syscall -o $@ $< -lpam
 
 $(BENCH_CORE_PROGRAMS): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(CORE)
 	$(CXX) -pie $(LDFLAGS) -o $@ $< $(CORE) -l:libcrypto.a -lcrypt

@@ -2,6 +2,7 @@
 // tests/bench/counted SUBJECT TIMES: does this so many times inside of a
 // function that callgrind counts; tests/bench/count runs it.
 #include "core_store.h"
+#include "openat2.h"
 
 namespace {
 

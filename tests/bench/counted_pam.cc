@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // tests/bench/counted_pam TIMES: pam_authenticate(3) with a cached token on one
 // handle, so many times; callgrind counts what is inside pam_sm_authenticate.
+#include "openat2.h"
 #include "service.h"
 
 int main(int argc, char **argv) {
