@@ -446,7 +446,8 @@ void WritableSegment::insert(Fact fact, std::string_view token_id,
     const Slot slot = load_slot(shared);
     const bool own = slot.tag == name.tag &&
                      (fact == Fact::kMatch || same(slot.fact, digest));
-    if (own && slot.generation > generation && is_whole(fact, slot)) {
+    if (own && slot.generation > generation && slot.generation >= in_force &&
+        is_whole(fact, slot)) {
       return;  // we come late: what stands there is in force, or about to be
     }
     const int rank = own                          ? 3
