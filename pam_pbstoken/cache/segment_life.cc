@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "pbstoken/cache/generation.h"
+#include "pbstoken/os/ipc_table.h"
 #include "pbstoken/store/version_word.h"
 
 namespace pbstoken {
@@ -85,59 +86,19 @@ std::uint64_t time_namespace() {
 
 // --- walking
 
-// What the kernel's table has at a place, which may be nothing: removed ones
-// stay there until the last process lets go of them.  The call asks for no
-// permission.
-struct TableEntry {
-  int id;
-  shmid_ds status;
-
-  // Made by root and large enough to begin like a segment.  Others' are not
-  // asked: nobody trusts them, and an attachment would keep them alive.
-  [[nodiscard]] bool may_be_ours() const {
-    return id >= 0 && status.shm_perm.cuid == 0 &&
-           status.shm_segsz >= sizeof(SegmentPrefix);
-  }
-};
-
-TableEntry entry_at(int place) {
-  TableEntry entry{};
-  entry.id = shmctl(place, SHM_STAT_ANY, &entry.status);
-  return entry;
+// Made by root and large enough to begin like a segment.  Others' are not
+// asked: nobody trusts them, and an attachment would keep them alive.
+bool may_be_ours(const SegmentEntry &entry) {
+  return entry.owner().cuid == 0 &&
+         entry.status.shm_segsz >= sizeof(SegmentPrefix);
 }
 
-// Calls visit(entry) for each that may be ours, until that returns false.  An
-// entry that the kernel does not show (a security module may refuse) is an
-// error, after all others were visited: a writer must have seen every segment.
+// Calls visit(entry) for each that may be ours, until that returns false.
 template <typename Visit>
 Result<void> walk(Visit visit) {
-  constexpr const char *kWhat = "cannot list the shared-memory segments";
-  shm_info info{};
-  const int last = shmctl(0, SHM_INFO, reinterpret_cast<shmid_ds *>(&info));
-  if (last < 0) {
-    return system_error(kWhat, {});
-  }
-  Result<void> result;
-  bool is_empty = true;
-  for (int place = 0; place <= last; ++place) {
-    const TableEntry entry = entry_at(place);
-    if (entry.id < 0) {
-      // EINVAL: nothing is at this place; EIDRM: it has just gone.
-      if (errno != EINVAL && errno != EIDRM && result) {
-        result = system_error(kWhat, {});
-      }
-      continue;
-    }
-    is_empty = false;
-    if (entry.may_be_ours() && !visit(entry)) {
-      return result;
-    }
-  }
-  // Before Linux 4.17 each place is EINVAL: there is no SHM_STAT_ANY.
-  if (is_empty && info.used_ids > 1) {
-    return plain_error(Errc::kSystem, kWhat, {}, "the kernel is too old");
-  }
-  return result;
+  return walk_table<SegmentEntry>([&visit](const SegmentEntry &entry) {
+    return !may_be_ours(entry) || visit(entry);
+  });
 }
 
 // --- whose it is
@@ -246,7 +207,7 @@ std::optional<FoundSegment> find_segment(const Subject &subject) {
     }
   }
   std::optional<FoundSegment> found;
-  static_cast<void>(walk([&](const TableEntry &entry) {
+  static_cast<void>(walk([&](const SegmentEntry &entry) {
     if ((entry.status.shm_perm.mode & SHM_DEST) == 0) {
       found = use_if_ours(entry.id, subject);
     }
@@ -258,7 +219,7 @@ std::optional<FoundSegment> find_segment(const Subject &subject) {
 bool has_segment(Kind kind, const Store &store) {
   const auto view = view_of(path_of(kind, store));
   bool found = false;
-  static_cast<void>(walk([&](const TableEntry &entry) {
+  static_cast<void>(walk([&](const SegmentEntry &entry) {
     const auto attached =
         ShmAttachment::attach_untrusted(entry.id, Access::kRead);
     found = view && attached && is_about(*attached, {kind, *view});
@@ -358,17 +319,17 @@ Result<Kept> keep_one_segment(const Store &store, const Subject &subject,
                               const FileLock &lock, Keep keep) {
   Kept kept;
   Result<void> done;
-  const auto visit = [&](const TableEntry &entry) {
+  const auto visit = [&](const SegmentEntry &entry) {
     if (!kept.in_use || kept.in_use->attachment.identity().id != entry.id) {
       done = keep_or_retire(store, entry.id, subject, lock, keep, &kept);
     }
     return static_cast<bool>(done);
   };
   // By its key first: of two that are in use readers find that one.
-  TableEntry named{};
+  SegmentEntry named;
   named.id = shmget(key_of(subject), 0, 0);
   if (named.id >= 0 && shmctl(named.id, IPC_STAT, &named.status) == 0 &&
-      named.may_be_ours()) {
+      may_be_ours(named)) {
     visit(named);
   }
   const auto walked = done ? walk(visit) : done;
@@ -379,7 +340,7 @@ Result<Kept> keep_one_segment(const Store &store, const Subject &subject,
 Result<void> retire_abandoned(Kind kind, const Store &store) {
   const std::string_view path = path_of(kind, store).view();
   const std::uint64_t name = hash_of(slice(path, path.rfind('/') + 1));
-  return walk([&](const TableEntry &entry) {
+  return walk([&](const SegmentEntry &entry) {
     const auto attached =
         ShmAttachment::attach_untrusted(entry.id, Access::kWrite);
     if (attached) {
