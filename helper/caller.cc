@@ -110,7 +110,8 @@ Result<Caller> connected_peer(int fd) {
 
 Client client_of(const Caller &caller, std::string_view remote_host) {
   return {.rhost = remote_host,
-          .caller = caller.uid == 0 ? std::nullopt : std::optional(caller.uid)};
+          .caller = caller.uid == 0 ? std::nullopt : std::optional(caller.uid),
+          .one_shot = true};
 }
 
 bool may_name_configuration(const Caller &caller) {

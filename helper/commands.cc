@@ -60,11 +60,23 @@ Result<void> deliver(const Context &context, const Secret &secret) {
              : system_error("cannot write to", "standard output");
 }
 
+// With a place, which goes back at once: what follows may take a caller's time.
+Result<Buffer> hash_in_turn(const Context &context, const Secret &secret) {
+  const auto pass = enter_hash_gate(context.store, context.client);
+  if (!pass) {
+    return pass.error();
+  }
+  if (pass->no_gate) {
+    complain(*pass->no_gate);
+  }
+  return hash_new_secret(secret);
+}
+
 // Hashes the secret, delivers it if it is new, and writes it.
 Result<Outcome> write_secret(Context *context, const Secret &secret,
                              bool is_new,
                              std::optional<std::string_view> expected_hash) {
-  const auto hash = hash_new_secret(secret);
+  const auto hash = hash_in_turn(*context, secret);
   if (!hash) {
     return hash.error();
   }

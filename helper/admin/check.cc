@@ -195,17 +195,6 @@ void check_lock(const Store &store, const UniqueFd &lock, Problems *problems) {
 
 // --- the segment that the store's key names
 
-FixedText<16> name_of(key_t key) {
-  constexpr std::string_view kHex = "0123456789abcdef";
-  constexpr unsigned kTopShift = 28;
-  const auto number = static_cast<std::uint32_t>(key);
-  FixedText<16> name("shm:0x");
-  for (unsigned i = 0; i <= kTopShift; i += 4) {
-    name.append(slice(kHex, (number >> (kTopShift - i)) & 0xfU, 1));
-  }
-  return name;
-}
-
 // Whether the segment went between two calls: another process has flushed it.
 bool is_gone(int error) {
   return error == EIDRM || error == EINVAL;
@@ -263,7 +252,7 @@ void check_segment(const Store &store, Problems *problems) {
     return;  // whatever keeps the file from being opened has been added
   }
   const Subject subject = {Kind::kSecrets, *view};
-  const auto name = name_of(key_of(subject));
+  const auto name = name_of("shm", key_of(subject));
   const int id = shmget(key_of(subject), 0, 0);
   shmid_ds status{};
   if (id < 0 || shmctl(id, IPC_STAT, &status) != 0) {
@@ -290,6 +279,18 @@ void check_segment(const Store &store, Problems *problems) {
 
 }  // namespace
 
+FixedText<16> name_of(std::string_view kind, key_t key) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  constexpr unsigned kTopShift = 28;
+  const auto number = static_cast<std::uint32_t>(key);
+  FixedText<16> name(kind);
+  name.append(":0x");
+  for (unsigned i = 0; i <= kTopShift; i += 4) {
+    name.append(slice(kHex, (number >> (kTopShift - i)) & 0xfU, 1));
+  }
+  return name;
+}
+
 ExitStatus check_store(Context *context) {
   const Store &store = context->store;
   Problems problems;
@@ -299,6 +300,7 @@ ExitStatus check_store(Context *context) {
   check_user_cfg(store.user_cfg, &access, &problems);
   check_version_cache(store.version_cache, &access, &problems);
   check_segment(store, &problems);
+  check_limits(store, &problems);
   return problems.print(context->line.format);
 }
 

@@ -61,6 +61,13 @@ class AccessCheck {
 void check_shadow(const UniqueFd &file, const PathText &path,
                   Problems *problems);
 
+// Checks that the gate and the windows are as the configuration has them, or
+// can be made; and if the host has no room, who fills it.
+void check_limits(const Store &store, Problems *problems);
+
+// How problems name an object of the kernel: shm:0x12345678.
+FixedText<16> name_of(std::string_view kind, key_t key);
+
 }  // namespace pbstoken
 
 #endif  // PBSTOKEN_CHECK_H_

@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <sys/sem.h>
-#include <sys/shm.h>
-
 #include <array>
 
 #include "admin/admin.h"
@@ -12,45 +9,24 @@
 #include "pbstoken/limits/counters.h"
 #include "pbstoken/limits/fail_limit.h"
 #include "pbstoken/limits/hash_gate.h"
+#include "pbstoken/limits/named_object.h"
 #include "pbstoken/store/file_lock.h"
 
 namespace pbstoken {
 
 namespace {
 
-// Whether the object was not there, or is not there any more.
-bool is_gone() {
-  return errno == ENOENT || errno == EIDRM || errno == EINVAL;
-}
-
-Result<void> remove_memory(key_t key) {
-  const int id = shmget(key, 0, 0);
-  if ((id < 0 || shmctl(id, IPC_RMID, nullptr) != 0) && !is_gone()) {
-    return system_error("cannot remove the shared-memory segment", {});
-  }
-  return {};
-}
-
-Result<void> remove_semaphores(key_t key) {
-  const int id = semget(key, 0, 0);
-  if ((id < 0 || semctl(id, 0, IPC_RMID) != 0) && !is_gone()) {
-    return system_error("cannot remove the semaphores", {});
-  }
-  return {};
-}
-
 // What a store has in the kernel beside the segment.  No process has to be told
 // that one of these goes: a process that misses it makes it anew.
-struct IpcObject {
-  std::string_view name;
-  key_t (*key)(const Store &store);
-  Result<void> (*remove)(key_t key);
-};
-constexpr std::array<IpcObject, 3> kObjects = {{
-    {"counters", counters_key, remove_memory},
-    {"failures", failures_key, remove_memory},
-    {"gate", hash_gate_key, remove_semaphores},
-}};
+template <typename Visit>
+void for_each_object(const Store &store, Visit visit) {
+  visit("counters", counters_segment(store));
+  visit("failures", failures_segment(store));
+  visit("gate", gate_set(store, GateShare::kRoots));
+  visit("gate_users", gate_set(store, GateShare::kUsers));
+  visit("turns", turns_set(store));
+}
+constexpr std::size_t kObjects = 5;
 
 Field key_field(std::string_view name, key_t key) {
   return Field::count(name, static_cast<std::uint32_t>(key));
@@ -64,13 +40,14 @@ Field segment_field(std::string_view name, const Store &store, Kind kind) {
 }
 
 bool print_keys(const Store &store, OutputFormat format) {
-  std::array<Field, kObjects.size() + 3> fields = {
+  std::array<Field, kObjects + 3> fields = {
       Field::string("store", store.name.view()),
       segment_field("segment", store, Kind::kSecrets),
       segment_field("accounts", store, Kind::kAccounts)};
-  for (std::size_t i = 0; i < kObjects.size(); ++i) {
-    fields[i + 3] = key_field(kObjects[i].name, kObjects[i].key(store));
-  }
+  std::size_t at = 3;
+  for_each_object(store, [&](std::string_view name, const auto &object) {
+    fields[at++] = key_field(name, object.key);
+  });
   return print_fields(fields, format);
 }
 
@@ -111,9 +88,9 @@ ExitStatus retire_store(Context *context) {
   if (!store.user_cfg.empty()) {
     note(remove_segment(store, Kind::kAccounts));
   }
-  for (const IpcObject &object : kObjects) {
-    note(object.remove(object.key(store)));
-  }
+  for_each_object(store, [&](std::string_view /*name*/, const auto &object) {
+    note(remove_named(object));
+  });
   return status;
 }
 

@@ -3,8 +3,6 @@
 
 #include <linux/capability.h>
 #include <sys/prctl.h>
-#include <sys/sem.h>
-#include <sys/shm.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -16,6 +14,7 @@
 #include "pbstoken/limits/counters.h"
 #include "pbstoken/limits/fail_limit.h"
 #include "pbstoken/limits/hash_gate.h"
+#include "pbstoken/limits/named_object.h"
 #include "pbstoken/store/file_lock.h"
 
 namespace pbstoken {
@@ -150,44 +149,28 @@ Capabilities capabilities_for(Reach reach) {
 
 // --- objects that others have planted under the store's keys
 
-bool is_planted(const ipc_perm &owner) {
-  return owner.cuid != 0 && owner.uid != 0;
-}
-
-// A failure leaves nothing worse than no cache: a process that cannot trust an
-// object goes without it.
-void remove_planted_memory(key_t key) {
-  const int id = shmget(key, 0, 0);
-  shmid_ds status{};
-  if (id >= 0 && shmctl(id, IPC_STAT, &status) == 0 &&
-      is_planted(status.shm_perm)) {
-    static_cast<void>(shmctl(id, IPC_RMID, nullptr));
+// Whoever removes them for good needs no other in their place.  A failure
+// leaves one that is found without its key, or a lower limit.
+template <typename Object>
+void replace_planted(const Object &object, Reach reach) {
+  if (!is_key_taken(object)) {
+    return;
+  }
+  if (reach == Reach::kRemoves) {
+    static_cast<void>(object.remove(object.get(object.key, 0)));
+  } else {
+    static_cast<void>(open_named(object));
   }
 }
 
-void remove_planted_semaphores(key_t key) {
-  // semctl(2) has its caller define this.
-  union {
-    int value;
-    semid_ds *status;
-  } argument{};
-  const int id = semget(key, 0, 0);
-  semid_ds status{};
-  argument.status = &status;
-  if (id >= 0 && semctl(id, 0, IPC_STAT, argument) == 0 &&
-      is_planted(status.sem_perm)) {
-    static_cast<void>(semctl(id, 0, IPC_RMID));
-  }
-}
-
-// Removes the segments and semaphores under the store's keys that neither
-// belong to root nor were made by it: no program has a use for them.  That
-// takes CAP_SYS_ADMIN.  Those that are root's the cache and the gate judge and
-// replace by themselves.
-void remove_planted(const Store &store) {
-  remove_planted_memory(counters_key(store));
-  remove_planted_memory(failures_key(store));
-  remove_planted_semaphores(hash_gate_key(store));
+// Removes the segments and semaphores under the store's keys that root has not
+// made: no program has a use for them.  That takes CAP_SYS_ADMIN.
+void replace_planted(const Store &store, Reach reach) {
+  replace_planted(counters_segment(store), reach);
+  replace_planted(failures_segment(store), reach);
+  replace_planted(gate_set(store, GateShare::kRoots), reach);
+  replace_planted(gate_set(store, GateShare::kUsers), reach);
+  replace_planted(turns_set(store), reach);
 }
 
 // --- files
@@ -225,8 +208,9 @@ Result<void> confine_files(Reach reach, const PathText &configuration,
 
 Result<void> confine(Reach reach, const PathText &configuration,
                      const Store &store) {
+  leave_undo_list();
   if (reach >= Reach::kRemoves) {
-    remove_planted(store);
+    replace_planted(store, reach);
     // Where there is nothing to be removed, or to be locked, no file is to be
     // made for it.
     for (const Kind kind : {Kind::kSecrets, Kind::kAccounts}) {

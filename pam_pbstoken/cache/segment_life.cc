@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "pbstoken/cache/generation.h"
+#include "pbstoken/os/ipc_table.h"
 #include "pbstoken/store/version_word.h"
 
 namespace pbstoken {
@@ -70,59 +71,19 @@ Result<void> fill(int id, const SegmentShape &shape, const Subject &subject,
 
 // --- walking
 
-// What the kernel's table has at a place, which may be nothing: removed ones
-// stay there until the last process lets go of them.  The call asks for no
-// permission.
-struct TableEntry {
-  int id;
-  shmid_ds status;
-
-  // Made by root and large enough to begin like a segment.  Others' are not
-  // asked: nobody trusts them, and an attachment would keep them alive.
-  [[nodiscard]] bool may_be_ours() const {
-    return id >= 0 && status.shm_perm.cuid == 0 &&
-           status.shm_segsz >= sizeof(SegmentPrefix);
-  }
-};
-
-TableEntry entry_at(int place) {
-  TableEntry entry{};
-  entry.id = shmctl(place, SHM_STAT_ANY, &entry.status);
-  return entry;
+// Made by root and large enough to begin like a segment.  Others' are not
+// asked: nobody trusts them, and an attachment would keep them alive.
+bool may_be_ours(const SegmentEntry &entry) {
+  return entry.owner().cuid == 0 &&
+         entry.status.shm_segsz >= sizeof(SegmentPrefix);
 }
 
-// Calls visit(entry) for each that may be ours, until that returns false.  An
-// entry that the kernel does not show (a security module may refuse) is an
-// error, after all others were visited: a writer must have seen every segment.
+// Calls visit(entry) for each that may be ours, until that returns false.
 template <typename Visit>
 Result<void> walk(Visit visit) {
-  constexpr const char *kWhat = "cannot list the shared-memory segments";
-  shm_info info{};
-  const int last = shmctl(0, SHM_INFO, reinterpret_cast<shmid_ds *>(&info));
-  if (last < 0) {
-    return system_error(kWhat, {});
-  }
-  Result<void> result;
-  bool is_empty = true;
-  for (int place = 0; place <= last; ++place) {
-    const TableEntry entry = entry_at(place);
-    if (entry.id < 0) {
-      // EINVAL: nothing is at this place; EIDRM: it has just gone.
-      if (errno != EINVAL && errno != EIDRM && result) {
-        result = system_error(kWhat, {});
-      }
-      continue;
-    }
-    is_empty = false;
-    if (entry.may_be_ours() && !visit(entry)) {
-      return result;
-    }
-  }
-  // Before Linux 4.17 each place is EINVAL: there is no SHM_STAT_ANY.
-  if (is_empty && info.used_ids > 1) {
-    return plain_error(Errc::kSystem, kWhat, {}, "the kernel is too old");
-  }
-  return result;
+  return walk_table<SegmentEntry>([&visit](const SegmentEntry &entry) {
+    return !may_be_ours(entry) || visit(entry);
+  });
 }
 
 // --- whose it is
@@ -240,7 +201,7 @@ std::optional<FoundSegment> find_segment(const Subject &subject) {
     }
   }
   std::optional<FoundSegment> found;
-  static_cast<void>(walk([&](const TableEntry &entry) {
+  static_cast<void>(walk([&](const SegmentEntry &entry) {
     if ((entry.status.shm_perm.mode & SHM_DEST) == 0) {
       found = use_if_ours(entry.id, subject);
     }
@@ -252,7 +213,7 @@ std::optional<FoundSegment> find_segment(const Subject &subject) {
 bool has_segment(Kind kind, const Store &store) {
   const auto view = view_of(path_of(kind, store));
   bool found = false;
-  static_cast<void>(walk([&](const TableEntry &entry) {
+  static_cast<void>(walk([&](const SegmentEntry &entry) {
     const auto attached =
         ShmAttachment::attach_untrusted(entry.id, Access::kRead);
     found = view && attached && is_about(*attached, {kind, *view});
@@ -279,14 +240,15 @@ std::optional<Writing> attach_for_writing(int id, const Subject &subject,
 
 namespace {
 
-bool set_mode(const TableEntry &entry, unsigned mode) {
+bool set_mode(const SegmentEntry &entry, unsigned mode) {
   shmid_ds status = entry.status;
   status.shm_perm.mode = static_cast<decltype(status.shm_perm.mode)>(mode);
   return shmctl(entry.id, IPC_SET, &status) == 0;
 }
 
 // Of a segment of root's, which may have taken its own rights from it.
-Result<ShmAttachment> attach_as_owner(const TableEntry &entry, Access access) {
+Result<ShmAttachment> attach_as_owner(const SegmentEntry &entry,
+                                      Access access) {
   auto attached = ShmAttachment::attach_untrusted(entry.id, access);
   if (!attached && attached.error().saved_errno == EACCES &&
       set_mode(entry, entry.status.shm_perm.mode | S_IRUSR | S_IWUSR)) {
@@ -296,14 +258,14 @@ Result<ShmAttachment> attach_as_owner(const TableEntry &entry, Access access) {
 }
 
 // A segment of another program, which was looked at, gets its mode back.
-void leave_alone(const TableEntry &entry) {
+void leave_alone(const SegmentEntry &entry) {
   if ((entry.status.shm_perm.mode & S_IRUSR) == 0) {
     static_cast<void>(set_mode(entry, entry.status.shm_perm.mode));
   }
 }
 
 // One that the walk has found; the first in use that it meets is kept.
-Result<void> keep_or_retire(const Store &store, const TableEntry &entry,
+Result<void> keep_or_retire(const Store &store, const SegmentEntry &entry,
                             const Subject &subject, const FileLock &lock,
                             Keep keep, Kept *out_kept) {
   // Read first: a segment of another program is attached no further.
@@ -349,8 +311,8 @@ bool is_unfinished(int id, const shmid_ds &status, std::size_t size) {
     return false;
   }
   const auto attached = ShmAttachment::attach(id, Access::kRead);
-  return attached && *reinterpret_cast<const std::uint64_t *>(
-                         attached->address()) == 0;
+  return attached &&
+         *reinterpret_cast<const std::uint64_t *>(attached->address()) == 0;
 }
 
 // A user's that has nothing to do with root: no program but ours has a use for
@@ -418,7 +380,7 @@ Result<Kept> keep_one_segment(const Store &store, const Subject &subject,
                               std::optional<int> spared) {
   Kept kept;
   Result<void> done;
-  const auto visit = [&](const TableEntry &entry) {
+  const auto visit = [&](const SegmentEntry &entry) {
     if (entry.id != spared &&
         (!kept.in_use || kept.in_use->attachment.identity().id != entry.id)) {
       done = keep_or_retire(store, entry, subject, lock, keep, &kept);
@@ -426,10 +388,10 @@ Result<Kept> keep_one_segment(const Store &store, const Subject &subject,
     return static_cast<bool>(done);
   };
   // By its key first: of two that are in use readers find that one.
-  TableEntry named{};
+  SegmentEntry named;
   named.id = shmget(key_of(subject), 0, 0);
   if (named.id >= 0 && shmctl(named.id, IPC_STAT, &named.status) == 0 &&
-      named.may_be_ours()) {
+      may_be_ours(named)) {
     visit(named);
   }
   const auto walked = done ? walk(visit) : done;
@@ -440,7 +402,7 @@ Result<Kept> keep_one_segment(const Store &store, const Subject &subject,
 Result<void> retire_abandoned(Kind kind, const Store &store) {
   const std::string_view path = path_of(kind, store).view();
   const std::uint64_t name = hash_of(slice(path, path.rfind('/') + 1));
-  return walk([&](const TableEntry &entry) {
+  return walk([&](const SegmentEntry &entry) {
     const auto attached =
         ShmAttachment::attach_untrusted(entry.id, Access::kWrite);
     if (attached) {
@@ -477,11 +439,11 @@ Result<void> replace_segments(const Store &store, const Subject &subject,
   if (!spare) {
     return spare.error();
   }
-  const auto kept =
-      keep_one_segment(store, subject, lock, Keep::kNone, *spare);
+  const auto kept = keep_one_segment(store, subject, lock, Keep::kNone, *spare);
   // Under the key it is found sooner.
   const auto attached = ShmAttachment::attach_untrusted(*spare, Access::kWrite);
-  if (attached && (!kept || make_under(key_of(subject), store, subject, lock))) {
+  if (attached &&
+      (!kept || make_under(key_of(subject), store, subject, lock))) {
     static_cast<void>(retire(store, subject.kind, *attached));
   }
   return kept ? Result<void>() : kept.error();

@@ -3,7 +3,8 @@
 
 #include <sched.h>
 
-#include "pbstoken/limits/root_segment.h"
+#include <utility>
+
 #include "pbstoken/os/ipc.h"
 #include "pbstoken/os/privilege.h"
 
@@ -21,24 +22,31 @@ using Stripes = std::array<Stripe, kStripes>;
 
 }  // namespace
 
-key_t counters_key(const Store &store) {
-  return key_beside(store, "pbstoken counters 1");
+NamedSegment counters_segment(const Store &store) {
+  return {store, "pbstoken counters 2", sizeof(Stripes)};
 }
 
 Counters Counters::open(const Store &store) {
   Counters counters;
   if (is_root()) {
-    counters.key_ = counters_key(store);
+    counters.segment_.emplace(counters_segment(store));
   }
   return counters;
 }
 
 std::byte *Counters::address() {
-  if (attachment_.address() == nullptr && key_ != 0) {
-    attachment_ =
-        is_root() ? use_root_segment(key_, sizeof(Stripes)) : AttachmentUse();
+  if (attachment_.address() == nullptr && segment_) {
+    attachment_ = AttachmentUse();
+    if (is_root()) {
+      auto use = segment_->use();
+      if (use) {
+        attachment_ = std::move(*use);
+      } else {
+        segment_.reset();  // to try again would cost each hit the same
+      }
+    }
   }
-  return attachment_.address();
+  return content_of(attachment_);
 }
 
 void Counters::count(Event event) {

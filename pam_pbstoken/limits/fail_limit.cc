@@ -2,12 +2,14 @@
 #include "pbstoken/limits/fail_limit.h"
 
 #define OPENSSL_SUPPRESS_DEPRECATED
+#include <arpa/inet.h>
 #include <openssl/sha.h>
 
 #include <array>
 #include <cstring>
+#include <span>
+#include <utility>
 
-#include "pbstoken/limits/root_segment.h"
 #include "pbstoken/os/clock.h"
 #include "pbstoken/os/ipc.h"
 #include "pbstoken/os/privilege.h"
@@ -27,7 +29,11 @@ struct Window {
   std::uint64_t
       state;  // when it began, in seconds, and how many; 0: never used
 };
-using Windows = std::array<std::array<Window, kWays>, kBuckets>;
+using Bucket = std::array<Window, kWays>;
+using Windows = std::array<Bucket, kBuckets>;
+
+// Of this process alone.
+constinit std::array<Bucket, 64> own_windows = {};
 
 std::uint64_t start_of(std::uint64_t state) {
   return state >> kCountBits;
@@ -55,11 +61,34 @@ void add_field(SHA256_CTX *state, std::string_view field) {
   SHA256_Update(state, field.data(), field.size());
 }
 
+constexpr std::size_t kNetwork = 8;  // of the 16 bytes of an IPv6 address
+constexpr std::array<unsigned char, 12> kMapped = {0, 0, 0, 0, 0,    0,
+                                                   0, 0, 0, 0, 0xff, 0xff};
+
+void add_host(SHA256_CTX *state, std::string_view host) {
+  // A link that is named behind '%' has one network.
+  const FixedText<INET6_ADDRSTRLEN> text(slice(host, 0, host.find('%')));
+  std::array<char, sizeof(in6_addr)> address{};
+  if (host.find(':') == std::string_view::npos ||
+      inet_pton(AF_INET6, text.c_str(), address.data()) != 1) {
+    add_field(state, host);
+    return;
+  }
+  if (std::memcmp(address.data(), kMapped.data(), kMapped.size()) != 0) {
+    add_field(state, {address.data(), kNetwork});
+    return;
+  }
+  std::array<char, INET_ADDRSTRLEN> mapped{};
+  static_cast<void>(inet_ntop(AF_INET, address.data() + kMapped.size(),
+                              mapped.data(), mapped.size()));
+  add_field(state, mapped.data());
+}
+
 std::uint64_t tag_of(std::string_view token_id, const Client &client) {
   SHA256_CTX state;
   SHA256_Init(&state);
   add_field(&state, token_id);
-  add_field(&state, client.rhost);
+  add_host(&state, client.rhost);
   const std::uint64_t caller = client.caller ? *client.caller + 1ULL : 0;
   SHA256_Update(&state, &caller, sizeof(caller));
   std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
@@ -69,12 +98,17 @@ std::uint64_t tag_of(std::string_view token_id, const Client &client) {
   return tag;
 }
 
-std::array<Window, kWays> &bucket(std::byte *address, std::uint64_t tag) {
-  return (*reinterpret_cast<Windows *>(address))[tag % kBuckets];
+Bucket &bucket(const AttachmentUse &use, std::uint64_t tag) {
+  std::byte *content = content_of(use);
+  const std::span<Bucket> windows =
+      content != nullptr
+          ? std::span<Bucket>(*reinterpret_cast<Windows *>(content))
+          : std::span<Bucket>(own_windows);
+  return windows[tag % windows.size()];
 }
 
-Window *find(std::byte *address, std::uint64_t tag) {
-  for (Window &window : bucket(address, tag)) {
+Window *find(Bucket *windows, std::uint64_t tag) {
+  for (Window &window : *windows) {
     if (load_relaxed(&window.tag) == tag) {
       return &window;
     }
@@ -83,10 +117,9 @@ Window *find(std::byte *address, std::uint64_t tag) {
 }
 
 // The window that began first gives way.
-Window *make_room(std::byte *address, std::uint64_t tag) {
-  auto &windows = bucket(address, tag);
-  Window *oldest = &windows[0];
-  for (Window &window : windows) {
+Window *make_room(Bucket *windows, std::uint64_t tag) {
+  Window *oldest = windows->data();
+  for (Window &window : *windows) {
     if (load_relaxed(&window.state) < load_relaxed(&oldest->state)) {
       oldest = &window;
     }
@@ -99,22 +132,29 @@ Window *make_room(std::byte *address, std::uint64_t tag) {
 
 }  // namespace
 
-key_t failures_key(const Store &store) {
-  return key_beside(store, "pbstoken failures 1");
+NamedSegment failures_segment(const Store &store) {
+  return {store, "pbstoken failures 2", sizeof(Windows)};
 }
 
 FailLimit::FailLimit(const Store &store, std::string_view token_id,
                      const Client &client)
-    : store_(store) {
-  if (store.fail_limit != 0 && !client.rhost.empty() && is_root()) {
-    tag_ = tag_of(token_id, client);
-    attachment_ = use_root_segment(failures_key(store), sizeof(Windows));
+    : store_(store),
+      is_on_(store.fail_limit != 0 && !client.rhost.empty() && is_root()) {
+  if (!is_on_) {
+    return;
+  }
+  tag_ = tag_of(token_id, client);
+  auto use = failures_segment(store).use();
+  if (use) {
+    attachment_ = std::move(*use);
+  } else {
+    lost_ = use.error();
   }
 }
 
 bool FailLimit::is_reached() const {
-  std::byte *address = attachment_.address();
-  const Window *window = address != nullptr ? find(address, tag_) : nullptr;
+  const Window *window =
+      is_on_ ? find(&bucket(attachment_, tag_), tag_) : nullptr;
   if (window == nullptr) {
     return false;
   }
@@ -124,13 +164,13 @@ bool FailLimit::is_reached() const {
 }
 
 void FailLimit::count() const {
-  std::byte *address = attachment_.address();
-  if (address == nullptr) {
+  if (!is_on_) {
     return;
   }
-  Window *window = find(address, tag_);
+  Bucket &windows = bucket(attachment_, tag_);
+  Window *window = find(&windows, tag_);
   if (window == nullptr) {
-    window = make_room(address, tag_);
+    window = make_room(&windows, tag_);
   }
   const std::uint64_t now = now_in_seconds();
   std::uint64_t before = 0;

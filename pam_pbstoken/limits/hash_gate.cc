@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pbstoken/limits/hash_gate.h"
 
-#include <sys/ipc.h>
-#include <sys/sem.h>
-#include <sys/stat.h>
+#include <sched.h>
+#include <sys/random.h>
+#include <sys/single_threaded.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <ctime>
-#include <optional>
 
-#include "pbstoken/limits/root_segment.h"
+#include "pbstoken/limits/named_object.h"
 #include "pbstoken/os/clock.h"
 #include "pbstoken/os/privilege.h"
 
@@ -18,143 +18,276 @@ namespace pbstoken {
 
 namespace {
 
-// Between two rounds over all places one waits for a single one of them.
-constexpr timespec kRound = {.tv_sec = 0, .tv_nsec = 20'000'000};
+enum : std::uint8_t { kFree, kHeld, kEpoch, kGateSize };
 
-struct Gate {
-  int set;
-  std::uint16_t places;  // that this process may have: the first ones
+constexpr int kAtOnce = IPC_NOWAIT;
+constexpr int kUndo = SEM_UNDO;
+
+constexpr sembuf step(std::uint16_t number, int change, int flags) {
+  return {.sem_num = number,
+          .sem_op = static_cast<std::int16_t>(change),
+          .sem_flg = static_cast<std::int16_t>(flags)};
+}
+
+// All in one, under this epoch alone: under another it fails with EAGAIN at
+// once, and so it does while it waits, when another begins.
+template <std::size_t Count>
+bool act_under(int set, int epoch, int next_epoch, const timespec *time,
+               const std::array<sembuf, Count> &steps) {
+  std::array<sembuf, Count + 3> all = {step(kEpoch, -epoch, kAtOnce),
+                                       step(kEpoch, 0, kAtOnce),
+                                       step(kEpoch, next_epoch, 0)};
+  std::copy(steps.begin(), steps.end(), all.begin() + 3);
+  return semtimedop(set, all.data(), all.size(), time) == 0;
+}
+
+// One that is not this one, and not 0.
+std::uint16_t other_epoch(unsigned epoch) {
+  std::uint16_t number = 0;
+  if (getrandom(&number, sizeof(number), GRND_NONBLOCK) < 0) {
+    number = static_cast<std::uint16_t>(boottime_now());
+  }
+  return static_cast<std::uint16_t>(
+      1 + (epoch + number % (kMostInSemaphore - 1U)) % kMostInSemaphore);
+}
+
+enum class Waited : std::uint8_t { kHasPlace, kSetAnew, kInVain };
+
+// A share, as it was when it was read.
+class Gate {
+ public:
+  static Result<Gate> open(const Store &store, GateShare share);
+
+  // Takes a place at once, or waits for it.
+  [[nodiscard]] bool take(const timespec *time) const {
+    return act_under(
+        set_, epoch_, epoch_, time,
+        std::array{step(kFree, -1, time == nullptr ? kUndo | kAtOnce : kUndo),
+                   step(kHeld, 1, kUndo)});
+  }
+  [[nodiscard]] Waited wait() const;
+  [[nodiscard]] HashPlace place() const { return {set_, epoch_}; }
+
+  // When a place was last taken or given, by the kernel's own account; it notes
+  // a holder's death as well.
+  [[nodiscard]] std::time_t last_change() const {
+    semid_ds status{};
+    SemaphoreArgument argument{};
+    argument.status = &status;
+    return semctl(set_, 0, IPC_STAT, argument) == 0 ? status.sem_otime : 0;
+  }
+
+  void set_anew() const;
+
+ private:
+  Gate(const NamedSet &form, int set) : form_(form), set_(set) {}
+
+  void adjust(int free, int held, int wanted) const;
+
+  NamedSet form_;
+  int set_;
+  std::uint16_t epoch_ = 0;
 };
 
-// The caller of semctl(2) has to define this, see there.
-union SemaphoreArgument {
-  int value;
-  semid_ds *status;
-};
-
-bool is_trusted(const semid_ds &status) {
-  return status.sem_perm.cuid == 0 && status.sem_perm.uid == 0 &&
-         (status.sem_perm.mode & (S_IWGRP | S_IWOTH)) == 0;
+Result<Gate> Gate::open(const Store &store, GateShare share) {
+  const NamedSet form = gate_set(store, share);
+  const auto set = open_named(form);
+  if (!set) {
+    return set.error();
+  }
+  Gate gate(form, *set);
+  NamedSet::Values values{};
+  if (!form.read(*set, &values)) {
+    return system_error("cannot read", NamedSet::kWhat);
+  }
+  gate.epoch_ = values[kEpoch];
+  gate.adjust(values[kFree], values[kHeld],
+              static_cast<int>(wanted_places(store, share)));
+  return gate;
 }
 
-int wanted_places(const Store &store) {
-  const auto processors = sysconf(_SC_NPROCESSORS_ONLN);
-  const auto standard =
-      static_cast<std::uint32_t>(processors > 0 ? processors : 1);
-  return static_cast<int>(store.max_hashes.value_or(standard));
+// Adds free places, or takes some away, until there are as many as wanted;
+// those that are held go once they are given back.  If another process comes in
+// between, the next one does it.
+void Gate::adjust(int free, int held, int wanted) const {
+  const int then = std::max(0, wanted - held);
+  if (free != then) {
+    static_cast<void>(act_under(
+        set_, epoch_, epoch_, nullptr,
+        std::array{step(kHeld, -held, kAtOnce), step(kHeld, 0, kAtOnce),
+                   step(kHeld, held, kAtOnce), step(kFree, -free, kAtOnce),
+                   step(kFree, 0, kAtOnce), step(kFree, then, kAtOnce)}));
+  }
 }
 
-// Nothing if there is no gate to pass.  Its size is its maker's.
-std::optional<Gate> open_gate(const Store &store, GateShare share) {
-  if (store.max_hashes == 0U || !is_only_root()) {
-    return std::nullopt;
+// Waits for kGateSeconds at most, or until the places are no longer those that
+// this one was about.
+Waited Gate::wait() const {
+  timespec time = {.tv_sec = kGateSeconds, .tv_nsec = 0};
+  const std::uint64_t deadline = boottime_now() + nanoseconds(time);
+  while (!take(&time)) {
+    if (errno == EAGAIN) {
+      NamedSet::Values values{};
+      return form_.read(set_, &values) && values[kEpoch] == epoch_
+                 ? Waited::kInVain
+                 : Waited::kSetAnew;
+    }
+    if (errno != EINTR) {
+      return Waited::kSetAnew;  // removed, most likely
+    }
+    // Without a clock the time would never be over.
+    const std::uint64_t now = boottime_now();
+    if (now == 0 || now >= deadline) {
+      return Waited::kInVain;
+    }
+    time = {
+        .tv_sec =
+            static_cast<std::time_t>((deadline - now) / kNanosecondsPerSecond),
+        .tv_nsec = static_cast<long>((deadline - now) % kNanosecondsPerSecond)};
   }
-  const key_t key = hash_gate_key(store);
-  int set = semget(key, 0, 0);
-  if (set < 0) {
-    set = semget(key, wanted_places(store), IPC_CREAT | S_IRUSR | S_IWUSR);
-  }
-  semid_ds status{};
-  SemaphoreArgument argument{};
-  argument.status = &status;
-  if (set < 0 || semctl(set, 0, IPC_STAT, argument) != 0) {
-    return std::nullopt;
-  }
-  if (!is_trusted(status)) {
-    // Somebody made it before root did: the next process makes a good one.
-    static_cast<void>(semctl(set, 0, IPC_RMID));
-    return std::nullopt;
-  }
-  const auto all = static_cast<unsigned>(status.sem_nsems);
-  const unsigned half = all > 1 ? all / 2 : 1;
-  return Gate{
-      set, static_cast<std::uint16_t>(share == GateShare::kAll ? all : half)};
+  return Waited::kHasPlace;
 }
 
-// Takes a place if it is free, or becomes so before the time is over; a null
-// time does not wait.
-bool take(const Gate &gate, std::uint16_t number, const timespec *time) {
-  const auto flags =
-      static_cast<std::int16_t>(time == nullptr ? IPC_NOWAIT : 0);
-  // Both at once, or neither: wait for 0, and make it 1.
-  std::array<sembuf, 2> steps = {
-      {{.sem_num = number, .sem_op = 0, .sem_flg = flags},
-       {.sem_num = number,
-        .sem_op = 1,
-        .sem_flg = static_cast<std::int16_t>(flags | SEM_UNDO)}}};
-  return semtimedop(gate.set, steps.data(), steps.size(), time) == 0;
+// Takes all places away from their holders.  Of several processes the first one
+// does it; what is given back before the second call is not there after it.
+void Gate::set_anew() const {
+  const std::uint16_t epoch = other_epoch(epoch_);
+  if (act_under(set_, epoch_, epoch, nullptr, std::array<sembuf, 0>{})) {
+    static_cast<void>(form_.set_anew(set_, kEpoch, epoch));
+  }
 }
 
-// From the last one down, so that who may have all of them leaves the first
-// ones to those who may not.
-std::optional<HashPlace> take_any(const Gate &gate) {
-  for (unsigned left = gate.places; left > 0; --left) {
-    const auto number = static_cast<std::uint16_t>(left - 1);
-    if (take(gate, number, nullptr)) {
-      return HashPlace(gate.set, number);
+Error busy(const char *why) {
+  return plain_error(Errc::kBusy, "cannot hash", {}, why);
+}
+
+// Of the places of users root takes one that is free, for which no user waits.
+std::optional<HashPlace> take_of_users(const Store &store) {
+  const auto gate = Gate::open(store, GateShare::kUsers);
+  return gate && gate->take(nullptr) ? std::optional(gate->place())
+                                     : std::nullopt;
+}
+
+// An error that is not kBusy: there is no gate.
+Result<HashPlace> take_place(const Store &store, GateShare share,
+                             bool *out_waited) {
+  auto gate = Gate::open(store, share);
+  if (!gate) {
+    return gate.error();
+  }
+  if (gate->take(nullptr)) {
+    return gate->place();
+  }
+  if (errno != EAGAIN && errno != EIDRM && errno != EINVAL) {
+    return system_error("cannot use", NamedSet::kWhat);
+  }
+  if (share == GateShare::kRoots) {
+    if (auto place = take_of_users(store); place) {
+      return std::move(*place);
     }
   }
-  return std::nullopt;
+  *out_waited = true;
+  for (const bool is_last : {false, true}) {
+    const std::time_t before = gate->last_change();
+    const Waited waited = gate->wait();
+    if (waited == Waited::kHasPlace) {
+      return gate->place();
+    }
+    if (waited == Waited::kInVain) {
+      if (is_last || gate->last_change() != before) {
+        break;
+      }
+      gate->set_anew();
+    }
+    gate = Gate::open(store, share);
+    if (!gate) {
+      return gate.error();
+    }
+  }
+  return busy("too many others do, reason=busy");
 }
 
-// When a place was last taken or given back, by the kernel's own account; it
-// notes a holder's death as well.
-std::time_t last_change(const Gate &gate) {
-  semid_ds status{};
-  SemaphoreArgument argument{};
-  argument.status = &status;
-  return semctl(gate.set, 0, IPC_STAT, argument) == 0 ? status.sem_otime : 0;
+// What is left of the limit without a gate.
+Result<GatePass> pass_without_gate(const Client &client, const Error &error) {
+  if (is_beyond_own_limits(client)) {
+    return busy("there are no semaphores, reason=busy");
+  }
+  GatePass pass{.no_gate = error};
+  pass.only = OnlyHash::wait_until(
+      boottime_now() + kGateSeconds * kNanosecondsPerSecond, &pass.waited);
+  return pass.only ? Result<GatePass>(std::move(pass))
+                   : busy("another thread does, reason=busy");
 }
 
 }  // namespace
 
-key_t hash_gate_key(const Store &store) {
-  return key_beside(store, "pbstoken gate 1");
+unsigned wanted_places(const Store &store, GateShare share) {
+  const auto processors = sysconf(_SC_NPROCESSORS_ONLN);
+  const auto standard =
+      static_cast<std::uint32_t>(processors > 0 ? processors : 1);
+  const std::uint32_t all = std::min<std::uint32_t>(
+      store.max_hashes.value_or(standard), kMostInSemaphore);
+  const std::uint32_t users = all / 2;
+  return std::max(1U, share == GateShare::kUsers ? users : all - users);
+}
+
+NamedSet gate_set(const Store &store, GateShare share) {
+  return {store,
+          share == GateShare::kRoots ? "pbstoken gate 2"
+                                     : "pbstoken gate of users 2",
+          kGateSize,
+          {static_cast<unsigned short>(wanted_places(store, share)), 0,
+           other_epoch(0)}};
+}
+
+std::optional<unsigned> places_in_gate(const Store &store, GateShare share) {
+  const NamedSet form = gate_set(store, share);
+  NamedSet::Values values{};
+  return form.read(find_named(form), &values)
+             ? std::optional(0U + values[kFree] + values[kHeld])
+             : std::nullopt;
 }
 
 HashPlace::~HashPlace() {
   if (set_ >= 0) {
-    sembuf step = {.sem_num = number_,
-                   .sem_op = -1,
-                   .sem_flg = static_cast<std::int16_t>(IPC_NOWAIT | SEM_UNDO)};
-    // Fails if the set is gone, and the place with it.
-    static_cast<void>(semop(set_, &step, 1));
+    // Fails if the places were set anew: then this is none.
+    static_cast<void>(act_under(
+        set_, epoch_, epoch_, nullptr,
+        std::array{step(kHeld, -1, kUndo | kAtOnce), step(kFree, 1, kUndo)}));
   }
 }
 
-Result<GatePass> enter_hash_gate(const Store &store, GateShare share) {
-  const auto gate = open_gate(store, share);
-  if (!gate) {
+void leave_undo_list() {
+  static_cast<void>(unshare(CLONE_SYSVSEM));
+}
+
+Result<GatePass> enter_hash_gate(const Store &store, const Client &client) {
+  if (store.max_hashes == 0U) {
     return GatePass{};
   }
-  if (auto place = take_any(*gate); place) {
-    return GatePass{std::move(*place), false};
+  if (!is_only_root()) {
+    return pass_without_gate(client, busy("the process is not root's alone"));
   }
-  const std::time_t before = last_change(*gate);
-  const std::uint64_t start = boottime_now();
-  const std::uint64_t deadline = start + kGateSeconds * kNanosecondsPerSecond;
-  // Who waits spreads over the places.  Without a clock nobody waits: the time
-  // would never be over.
-  auto turn = static_cast<std::uint64_t>(getpid());
-  for (std::uint64_t now = start; now != 0 && now < deadline;
-       now = boottime_now(), ++turn) {
-    const auto number = static_cast<std::uint16_t>(turn % gate->places);
-    if (take(*gate, number, &kRound)) {
-      return GatePass{HashPlace(gate->set, number), true};
-    }
-    if (errno != EAGAIN && errno != EINTR) {
-      // The gate is gone, or cannot be used: trying again would not wait.
-      return GatePass{};
-    }
-    if (auto place = take_any(*gate); place) {
-      return GatePass{std::move(*place), true};
-    }
+  // A thread that hashes while another one calls execve(2) would keep its place
+  // for the next program's whole life.
+  if (__libc_single_threaded == 0 && !is_filtered()) {
+    leave_undo_list();
   }
-  if (last_change(*gate) == before) {
-    return GatePass{{}, true};
+  GatePass pass;
+  if (is_for_user(client)) {
+    pass.turn =
+        Turn::wait_for(store, *client.caller, kGateSeconds, &pass.waited);
   }
-  return plain_error(Errc::kBusy, "cannot hash", {},
-                     "too many others do, reason=busy");
+  auto place = take_place(
+      store, is_for_user(client) ? GateShare::kUsers : GateShare::kRoots,
+      &pass.waited);
+  if (!place) {
+    return place.error().code == Errc::kBusy
+               ? Result<GatePass>(place.error())
+               : pass_without_gate(client, place.error());
+  }
+  pass.place = std::move(*place);
+  return pass;
 }
 
 }  // namespace pbstoken

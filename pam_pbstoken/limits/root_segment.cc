@@ -2,50 +2,97 @@
 #include "pbstoken/limits/root_segment.h"
 
 #include <sys/shm.h>
-#include <sys/stat.h>
 
 #include <utility>
 
+#include "pbstoken/limits/named_object.h"
 #include "pbstoken/os/ipc.h"
 
 namespace pbstoken {
 
 namespace {
 
-// Takes away what somebody else made under our key: the next process makes a
-// good one.  A failure leaves nothing worse than no segment.
-void remove(int id) {
-  static_cast<void>(shmctl(id, IPC_RMID, nullptr));
+// The name has a line of its own, which counters are not to share.
+constexpr std::size_t kNameSize = 64;
+
+std::uint64_t *name_at(std::byte *address) {
+  return reinterpret_cast<std::uint64_t *>(address);
 }
 
 }  // namespace
 
-key_t key_beside(const Store &store, std::string_view purpose) {
-  return derive_key(purpose, store.token_shadow.view());
+NamedSegment::NamedSegment(const Store &store, std::string_view purpose,
+                           std::size_t content_size)
+    : key(derive_key(purpose, store.token_shadow.view())),
+      name_(derive_number(purpose, store.token_shadow.view()) | 1),
+      size_(kNameSize + content_size) {}
+
+int NamedSegment::get(key_t with, int flags) const {
+  return shmget(with, (flags & IPC_CREAT) != 0 ? size_ : 0, flags);
 }
 
-AttachmentUse use_root_segment(key_t key, std::size_t size) {
-  const int id = shmget(key, size, IPC_CREAT | S_IRUSR | S_IWUSR);
-  if (id < 0) {
-    if (errno == EINVAL) {
-      remove(shmget(key, 0, 0));  // it is too small to be ours
-    }
-    return {};
+bool NamedSegment::owner_of(int id, ipc_perm *out_owner) const {
+  shmid_ds status{};
+  const bool known = shmctl(id, IPC_STAT, &status) == 0;
+  *out_owner = status.shm_perm;
+  return known;
+}
+
+std::uint64_t NamedSegment::name_in(int id, std::uint64_t or_this) const {
+  const auto identity = trusted_segment(id);
+  if (!identity || identity->size != size_) {
+    return 0;
   }
-  if (const auto trusted = trusted_segment(id); trusted) {
+  // One that this process uses has its name.
+  if (const AttachmentUse use = use_attachment(*identity);
+      use.address() != nullptr) {
+    return *name_at(use.address());
+  }
+  const auto attached =
+      ShmAttachment::attach(id, or_this != 0 ? Access::kWrite : Access::kRead);
+  if (!attached || attached->identity() != *identity) {
+    return 0;
+  }
+  std::uint64_t *name = name_at(attached->address());
+  if (or_this != 0) {
+    static_cast<void>(compare_and_swap(name, 0, or_this));
+  }
+  return load_relaxed(name);
+}
+
+bool NamedSegment::has_name(int id) const {
+  return name_in(id, 0) == name_;
+}
+
+bool NamedSegment::is_ready(int id) const {
+  return name_in(id, name_) == name_;
+}
+
+bool NamedSegment::remove(int id) const {
+  return shmctl(id, IPC_RMID, nullptr) == 0;
+}
+
+Result<AttachmentUse> NamedSegment::use() const {
+  const auto id = open_named(*this);
+  if (!id) {
+    return id.error();
+  }
+  if (const auto trusted = trusted_segment(*id); trusted) {
     if (AttachmentUse use = use_attachment(*trusted);
         use.address() != nullptr) {
       return use;
     }
   }
-  auto attachment = ShmAttachment::attach(id, Access::kWrite);
-  if (attachment) {
-    return keep_attachment(key, std::move(*attachment));
+  auto attachment = ShmAttachment::attach(*id, Access::kWrite);
+  if (!attachment) {
+    return attachment.error();
   }
-  if (attachment.error().code == Errc::kUnsafe) {
-    remove(id);
-  }
-  return {};
+  return keep_attachment(key, std::move(*attachment));
+}
+
+std::byte *content_of(const AttachmentUse &use) {
+  std::byte *address = use.address();
+  return address != nullptr ? address + kNameSize : nullptr;
 }
 
 }  // namespace pbstoken

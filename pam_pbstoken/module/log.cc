@@ -146,6 +146,17 @@ void log_broken(const pam_handle_t *pamh, const char *what,
   pam_syslog(pamh, LOG_ERR, "%s: %s", what, text.c_str());
 }
 
+void log_lost_limit(const pam_handle_t *pamh, const Error &error) {
+  const ErrorText text = describe(error);
+  if (was_just_logged(text.view())) {
+    return;
+  }
+  const NoFork meanwhile;
+  pam_syslog(pamh, LOG_ERR,
+             "max_hashes and fail_limit count in this process alone: %s",
+             text.c_str());
+}
+
 void log_success(const pam_handle_t *pamh, std::string_view token_id) {
   const NoFork meanwhile;
   pam_syslog(pamh, LOG_INFO, "authenticated; tokenid=%s rhost=%s",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pbstoken/module/verify.h"
 
+#include "pbstoken/module/log.h"
 #include "pbstoken/os/clock.h"
 #include "pbstoken/os/privilege.h"
 #include "pbstoken/os/sched_slice.h"
@@ -52,6 +53,9 @@ Result<Verification> verify(const pam_handle_t *pamh,
     }
     auto verification = verifier.verify_beyond_segment(
         id, secret, {.rhost = remote_host(pamh), .caller = {}});
+    if (const auto &lost = verifier.lost_limit(); lost) {
+      log_lost_limit(pamh, *lost);
+    }
     if (verification || !is_permission_error(verification.error())) {
       return verification;
     }

@@ -84,12 +84,16 @@ std::uint64_t hash_of(std::string_view text) {
   return hash;
 }
 
-key_t derive_key(std::string_view purpose, std::string_view name) {
+std::uint64_t derive_number(std::string_view purpose, std::string_view name) {
   FixedText<kMaxPath + 64> text(purpose);
   constexpr std::string_view kNul("\0", 1);  // which neither of them holds
   text.append(kNul);
   text.append(name);
-  const auto key = static_cast<key_t>(hash_of(text.view()));
+  return hash_of(text.view());
+}
+
+key_t derive_key(std::string_view purpose, std::string_view name) {
+  const auto key = static_cast<key_t>(derive_number(purpose, name));
   return key == IPC_PRIVATE ? 1 : key;
 }
 

@@ -2,9 +2,10 @@
 #include "pbstoken/os/sched_slice.h"
 
 #include <sched.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "pbstoken/os/privilege.h"
 
 namespace pbstoken {
 
@@ -23,12 +24,6 @@ struct SchedulingAttributes {
   std::uint64_t period;
 };
 static_assert(sizeof(SchedulingAttributes) == 48);  // SCHED_ATTR_SIZE_VER0
-
-// prctl(2) itself is foreseen by the filters of services: so many libraries use
-// it.
-bool is_filtered() {
-  return prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != 0;
-}
 
 }  // namespace
 

@@ -84,11 +84,12 @@ Result<Verification> Verifier::verify_in_file(const TokenId &id,
 // The place is held until the answer is remembered, so that the next in turn
 // finds it.
 Result<void> Verifier::pass_gate(Attempt *attempt) {
-  const bool for_user = attempt->client.caller.value_or(0) != 0;
-  auto pass =
-      enter_hash_gate(store_, for_user ? GateShare::kHalf : GateShare::kAll);
+  auto pass = enter_hash_gate(store_, attempt->client);
   if (!pass) {
     return pass.error();
+  }
+  if (pass->no_gate) {
+    lost_limit_ = pass->no_gate;
   }
   attempt->pass.emplace(std::move(*pass));
   return {};
@@ -134,6 +135,13 @@ Result<Verification> Verifier::hash_through_gate(const Snapshot &snapshot,
                                                  Attempt *attempt,
                                                  std::string_view stored) {
   const FailLimit limit(store_, attempt->id.text, attempt->client);
+  if (limit.lost()) {
+    lost_limit_ = limit.lost();
+    if (is_beyond_own_limits(attempt->client)) {
+      return plain_error(Errc::kBusy, "cannot hash", {},
+                         "there is no memory for fail_limit, reason=busy");
+    }
+  }
   if (!attempt->pass && !limit.is_reached()) {
     if (const auto passed = pass_gate(attempt); !passed) {
       return passed.error();

@@ -19,6 +19,8 @@
 #include "e2e/cache_support.h"
 #include "e2e/soak_support.h"
 #include "pbstoken/cache/cache.h"
+#include "pbstoken/limits/hash_gate.h"
+#include "pbstoken/limits/named_object.h"
 
 namespace pbstoken::testing {
 
@@ -143,10 +145,9 @@ class Rotation {
 inline int waits = 0;
 
 inline void remove_gate(const Store &store) {
-  const int set = semget(hash_gate_key(store), 0, 0);
-  if (set >= 0) {
-    semctl(set, 0, IPC_RMID);
-  }
+  static_cast<void>(remove_named(gate_set(store, GateShare::kRoots)));
+  static_cast<void>(remove_named(gate_set(store, GateShare::kUsers)));
+  static_cast<void>(remove_named(turns_set(store)));
 }
 
 // Those that a failed test has left behind.

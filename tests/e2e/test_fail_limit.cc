@@ -8,7 +8,8 @@
 
 #include "e2e/cache_hooks.h"
 #include "e2e/cache_support.h"
-#include "pbstoken/limits/root_segment.h"
+#include "e2e/exhausted.h"
+#include "pbstoken/limits/named_object.h"
 
 namespace pbstoken {
 namespace {
@@ -19,6 +20,7 @@ using testing::in_child;
 using testing::Process;
 using testing::remove_scene;
 using testing::require;
+using testing::require_text_equal;
 using testing::Scene;
 using testing::scene_in;
 using testing::verdict_text;
@@ -30,7 +32,7 @@ const std::string kHash = hash_of(kSecret);
 const Client kHome = {.rhost = "192.0.2.1", .caller = {}};
 
 key_t key_of(const Store &store) {
-  return key_beside(store, "pbstoken failures 1");
+  return failures_segment(store).key;
 }
 
 int setup(void **state) {
@@ -44,10 +46,7 @@ int setup(void **state) {
 }
 
 int teardown(void **state) {
-  const int id = shmget(key_of(scene_in(state).store), 0, 0);
-  if (id >= 0) {
-    shmctl(id, IPC_RMID, nullptr);
-  }
+  static_cast<void>(remove_named(failures_segment(scene_in(state).store)));
   return remove_scene(state);
 }
 
@@ -199,7 +198,7 @@ void any_number_of_clients_moves_no_other_out_at_once(void **state) {
     first.count();
   }
   for (int i = 0; i < 1000; ++i) {
-    const std::string host = "2001:db8::" + std::to_string(i);
+    const std::string host = "2001:db8:0:" + std::to_string(i) + "::1";
     FailLimit(scene.store, kId, {.rhost = host, .caller = {}}).count();
   }
   assert_true(first.is_reached());
@@ -229,6 +228,100 @@ void counts_of_many_processes_add_up(void **state) {
   assert_true(limit.is_reached());
 }
 
+void addresses_of_one_network_are_one_client(void **state) {
+  Scene &scene = scene_in(state);
+  const auto reached_by_all = [&scene](const std::vector<const char *> &hosts) {
+    for (const char *host : hosts) {
+      const FailLimit limit(scene.store, kId, {.rhost = host, .caller = {}});
+      if (limit.is_reached()) {
+        return false;  // before the last one
+      }
+      limit.count();
+    }
+    return FailLimit(scene.store, kId, {.rhost = hosts.front(), .caller = {}})
+        .is_reached();
+  };
+  // The first 64 bits, however they are written.
+  assert_true(reached_by_all(
+      {"2001:db8:0:1::1", "2001:DB8:0:1:ffff::", "2001:db8::1:0:0:192.0.2.1"}));
+  assert_true(reached_by_all({"fe80::1", "fe80::2%eth0", "fe80::3%eth1"}));
+  assert_true(
+      reached_by_all({"192.0.2.7", "::ffff:192.0.2.7", "::ffff:c000:207"}));
+  assert_false(reached_by_all(
+      {"2001:db8:0:2::1", "2001:db8:0:3::1", "2001:db8:0:2::1"}));
+  assert_false(reached_by_all({"::ffff:192.0.2.8", "::ffff:192.0.2.9", "::1"}));
+  // What is no address is a name.
+  assert_false(reached_by_all({"a.example", "b.example", "::1::2"}));
+}
+
+// --- where the segment cannot be had
+
+// Without those that were removed while this process still has them.
+std::size_t segments_in_kernel() {
+  std::size_t count = 0;
+  static_cast<void>(walk_table<SegmentEntry>([&](const SegmentEntry &entry) {
+    count += (entry.owner().mode & SHM_DEST) == 0 ? 1 : 0;
+    return true;
+  }));
+  return count;
+}
+
+void process_has_windows_of_its_own_without_segments(void **state) {
+  Scene &scene = scene_in(state);
+  // The segment of secrets is there.
+  Verifier first(scene.store, testing::load_crypt);
+  assert_text_equal(try_as(&first, kId, kSecret, {}), "match");
+  const testing::NoMoreObjects exhausted(testing::kSegmentLimit);
+  for (int i = 0; i < 2; ++i) {
+    in_child([&scene] {
+      Verifier verifier(scene.store, testing::load_crypt);
+      testing::hashes_computed = 0;
+      for (int j = 0; j < 20; ++j) {
+        require_text_equal(fail_as(&verifier, kHome),
+                           j < 3 ? "mismatch" : "throttled");
+      }
+      require(testing::hashes_computed == 3);
+      require(verifier.lost_limit() &&
+              verifier.lost_limit()->saved_errno == ENOSPC);
+      require_text_equal(try_as(&verifier, kId, kSecret, kHome), "match");
+    });
+  }
+}
+
+// Its next request would have windows of its own.
+void helper_for_a_remote_host_is_busy_without_segments(void **state) {
+  Scene &scene = scene_in(state);
+  Verifier verifier(scene.store, testing::load_crypt);
+  const testing::NoMoreObjects exhausted(testing::kSegmentLimit);
+  const Client client = {.rhost = "192.0.2.1", .caller = 33, .one_shot = true};
+  const auto busy = verifier.verify(*parse_token_id(kId), kSecret, client);
+  assert_false(static_cast<bool>(busy));
+  assert_true(busy.error().code == Errc::kBusy);
+}
+
+void segment_without_its_key_is_found_by_all(void **state) {
+  Scene &scene = scene_in(state);
+  in_child([&scene] {
+    testing::become(testing::kNobody, testing::kOtherGroup);
+    require(shmget(key_of(scene.store), 1, IPC_CREAT | IPC_EXCL | 0666) >= 0);
+  });
+  const std::size_t before = segments_in_kernel();
+  for (int i = 0; i < 3; ++i) {
+    in_child([&scene] {
+      testing::give_up_sys_admin();
+      FailLimit(scene.store, kId, kHome).count();
+    });
+  }
+  assert_int_equal(segments_in_kernel(), before + 1);
+  in_child([&scene] {
+    testing::give_up_sys_admin();
+    require(FailLimit(scene.store, kId, kHome).is_reached());
+  });
+  // One that may removes the other's; then the keyless one goes.
+  FailLimit(scene.store, kId, kHome).count();
+  assert_int_equal(segments_in_kernel(), before);
+}
+
 void segment_that_others_made_is_replaced(void **state) {
   Scene &scene = scene_in(state);
   in_child([&scene] {
@@ -237,7 +330,6 @@ void segment_that_others_made_is_replaced(void **state) {
             0);
   });
   Verifier verifier(scene.store, testing::load_crypt);
-  assert_text_equal(fail_as(&verifier, kHome), "mismatch");
   use_up_limit(&verifier, scene.store, kHome);
 }
 
@@ -271,6 +363,10 @@ int main() {
       with_limit(window_in_the_future_is_none),
       with_limit(any_number_of_clients_moves_no_other_out_at_once),
       with_limit(counts_of_many_processes_add_up),
+      with_limit(addresses_of_one_network_are_one_client),
+      with_limit(process_has_windows_of_its_own_without_segments),
+      with_limit(helper_for_a_remote_host_is_busy_without_segments),
+      with_limit(segment_without_its_key_is_found_by_all),
       with_limit(segment_that_others_made_is_replaced),
       with_limit(store_and_its_twin_share_the_limit),
   };

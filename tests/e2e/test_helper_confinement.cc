@@ -375,7 +375,7 @@ key_t segment_key(const Store &store) {
 
 // given_to_root: as far as somebody can who has made it.
 void plant_under(const Store &store, bool given_to_root) {
-  for (const key_t key : {segment_key(store), counters_key(store)}) {
+  for (const key_t key : {segment_key(store), counters_segment(store).key}) {
     const int id = shmget(key, 1 << 20, IPC_CREAT | IPC_EXCL | 0600);
     shmid_ds status{};
     if (id < 0 || shmctl(id, IPC_STAT, &status) != 0) {
@@ -386,7 +386,8 @@ void plant_under(const Store &store, bool given_to_root) {
       std::abort();
     }
   }
-  if (semget(hash_gate_key(store), 1, IPC_CREAT | IPC_EXCL | 0600) < 0) {
+  if (semget(gate_set(store, GateShare::kRoots).key, 1,
+             IPC_CREAT | IPC_EXCL | 0600) < 0) {
     std::abort();
   }
 }
@@ -403,7 +404,7 @@ void strangers_segments_are_not_in_roots_way(void ** /*state*/) {
                                                {"set", false},
                                                {"flush", false}}) {
     remove_segments();
-    semctl(semget(hash_gate_key(store), 0, 0), 0, IPC_RMID);
+    semctl(semget(gate_set(store, GateShare::kRoots).key, 0, 0), 0, IPC_RMID);
     write_shadow({{kId, kHash}});
     assert_int_equal(in_child([&, given_to_root = given_to_root] {
                        become(kStranger);
@@ -423,13 +424,13 @@ void strangers_segments_are_not_in_roots_way(void ** /*state*/) {
     assert_int_equal(shmctl(segment->identity.id, IPC_STAT, &status), 0);
     assert_int_equal(status.shm_perm.cuid, 0);
     assert_int_equal(status.shm_perm.mode & 0777, 0640);
-    const int counters = shmget(counters_key(store), 0, 0);
+    const int counters = shmget(counters_segment(store).key, 0, 0);
     if (counters >= 0) {
       assert_int_equal(shmctl(counters, IPC_STAT, &status), 0);
       assert_int_equal(status.shm_perm.cuid, 0);
     }
     semid_ds gate{};
-    const int places = semget(hash_gate_key(store), 0, 0);
+    const int places = semget(gate_set(store, GateShare::kRoots).key, 0, 0);
     if (places >= 0) {
       assert_int_equal(semctl(places, 0, IPC_STAT, &gate), 0);
       assert_int_equal(gate.sem_perm.cuid, 0);

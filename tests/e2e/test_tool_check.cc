@@ -6,8 +6,12 @@
 
 #include <algorithm>
 
+#include "e2e/exhausted.h"
 #include "helper_support.h"
 #include "pbstoken/cache/segment_layout.h"
+#include "pbstoken/limits/fail_limit.h"
+#include "pbstoken/limits/hash_gate.h"
+#include "pbstoken/limits/named_object.h"
 #include "trace_support.h"
 
 namespace pbstoken {
@@ -670,6 +674,92 @@ void check_version_cache_without_magic_is_named(void ** /*state*/) {
 
 // --- output, failures, callers
 
+// --- the limits
+
+const Store &the_store() {
+  static const Store store =
+      *load_store(kDefaultStore, configuration_path(kDefaultStore));
+  return store;
+}
+
+template <typename Object>
+std::string name_in_kernel(const char *kind, const Object &object) {
+  char name[16];
+  std::snprintf(name, sizeof(name), "%s:0x%08x", kind,
+                static_cast<unsigned>(object.key));
+  return name;
+}
+
+// As every other test has left what it needed.
+void remove_limits() {
+  static_cast<void>(remove_named(gate_set(the_store(), GateShare::kRoots)));
+  static_cast<void>(remove_named(gate_set(the_store(), GateShare::kUsers)));
+  static_cast<void>(remove_named(turns_set(the_store())));
+}
+
+void check_gate_of_another_size_is_named(void ** /*state*/) {
+  write_good_store();
+  configure("max_hashes = 4\n");
+  remove_limits();
+  helper_output({"verify", kId}, kSecret);
+  assert_problems({});
+  configure("max_hashes = 8\n");
+  assert_problems(
+      {name_in_kernel("sem", gate_set(the_store(), GateShare::kRoots)) +
+       ": the gate has 2 places and is to have 4: the next hash "
+       "changes it"});
+  helper_output({"set", kOldId}, kSecret);
+  assert_problems({});
+}
+
+void check_gate_that_others_made_is_named(void ** /*state*/) {
+  write_good_store();
+  remove_limits();
+  const NamedSet gate = gate_set(the_store(), GateShare::kUsers);
+  assert_int_equal(in_child([&gate] {
+                     become_nobody();
+                     return semget(gate.key, 1, IPC_CREAT | 0600) >= 0 ? 0 : 1;
+                   }),
+                   0);
+  assert_problems({name_in_kernel("sem", gate) +
+                   ": the gate of max_hashes: uid 65534 has made its key's, "
+                   "which the next helper replaces"});
+  remove_limits();
+}
+
+// A limit that is lowered would also be full; here it is what a user has made.
+void check_full_host_names_who_fills_it(void ** /*state*/) {
+  write_good_store();
+  remove_limits();
+  remove_segments();
+  assert_int_equal(in_child([] {
+                     become_nobody();
+                     return semget(IPC_PRIVATE, 1, 0600) >= 0 &&
+                                    shmget(IPC_PRIVATE, 1, 0600) >= 0
+                                ? 0
+                                : 1;
+                   }),
+                   0);
+  const NoMoreObjects no_sets(kSemaphoreLimit);
+  const NoMoreObjects no_segments(kSegmentLimit);
+  const RunResult outcome = run_tool({"check"});
+  assert_int_equal(outcome.status, 1);
+  const auto has = [&outcome](const std::string &line) {
+    return outcome.out.find(line + "\n") != std::string::npos;
+  };
+  assert_true(
+      has(name_in_kernel("sem", gate_set(the_store(), GateShare::kRoots)) +
+          ": the gate of max_hashes is not there and cannot be made"));
+  assert_true(
+      has(name_in_kernel("shm", failures_segment(the_store())) +
+          ": the windows of fail_limit is not there and cannot be made"));
+  assert_true(
+      has("/proc/sys/kernel/shmmni: all 1 shared-memory segments are "
+          "taken, 1 objects are of uid 65534"));
+  assert_true(outcome.out.find(" sets of semaphores are taken, ") !=
+              std::string::npos);
+}
+
 void check_json_has_every_member(void ** /*state*/) {
   write_file(kShadow, "{\"a@pbs!t\":7}", 0644);
   for (const char *format : {"json", "json-pretty"}) {
@@ -767,6 +857,9 @@ int main() {
       E2E_TEST(check_segment_of_another_directory_is_no_problem),
       E2E_TEST(check_segment_without_the_directory_is_no_other_problem),
       E2E_TEST(check_version_cache_without_magic_is_named),
+      E2E_TEST(check_gate_of_another_size_is_named),
+      E2E_TEST(check_gate_that_others_made_is_named),
+      E2E_TEST(check_full_host_names_who_fills_it),
       E2E_TEST(check_json_has_every_member),
       E2E_TEST(check_that_cannot_look_is_exit_4),
       E2E_TEST(check_by_nobody_is_exit_3),

@@ -88,9 +88,13 @@ void retire_prints_the_keys_there_or_not(void ** /*state*/) {
   assert_text_equal(printed(), before);
   assert_int_equal(ipc_objects(), 0);
   // For scripts: a name, a colon, a decimal number.
-  const std::string line =
-      "gate:     " + std::to_string(keys["gate"].GetUint()) + "\n";
-  assert_true(tool_output({"retire"}).ends_with(line));
+  const std::string text = tool_output({"retire"});
+  for (const char *name : {"gate", "gate_users", "turns"}) {
+    const std::string label = std::string(name) + ":";
+    const std::string number = std::to_string(keys[name].GetUint());
+    assert_true(text.find("\n" + label + std::string(12 - label.size(), ' ') +
+                          number + "\n") != std::string::npos);
+  }
 }
 
 // What a handle that has verified the secret gets for it once the file is

@@ -3,10 +3,11 @@
 // answers need not wait for the end of one (pbstoken/os/sched_slice.h).
 #include <sys/sem.h>
 
-#include <vector>
+#include <array>
 
 #include "e2e_member.h"
 #include "pbstoken/limits/hash_gate.h"
+#include "pbstoken/limits/named_object.h"
 #include "pbstoken/os/sched_slice.h"
 #include "slice_support.h"
 
@@ -20,42 +21,48 @@ std::uint64_t long_slice() {
   return slice_of(0) != 0 ? kLongSlice : 0;
 }
 
-int gate() {
-  const auto store =
-      load_store(kDefaultStore, configuration_path(kDefaultStore));
-  return store ? semget(hash_gate_key(*store), 0, 0) : -1;
+Store the_store() {
+  return *load_store(kDefaultStore, configuration_path(kDefaultStore));
+}
+
+// Both halves of it, by their semaphores `free` and `held`.
+std::array<int, 2> gate() {
+  return {*open_named(gate_set(the_store(), GateShare::kRoots)),
+          *open_named(gate_set(the_store(), GateShare::kUsers))};
 }
 
 // Takes all places, or gives them back.
 void fill_gate(bool full) {
-  semid_ds status{};
-  union {
-    semid_ds *status;
-    unsigned short *values;
-  } argument = {.status = &status};
-  assert_int_equal(semctl(gate(), 0, IPC_STAT, argument), 0);
-  std::vector<unsigned short> values(status.sem_nsems, full ? 1 : 0);
-  argument.values = values.data();
-  assert_int_equal(semctl(gate(), 0, SETALL, argument), 0);
+  for (const int set : gate()) {
+    const int places = semctl(set, 0, GETVAL) + semctl(set, 1, GETVAL);
+    assert_int_equal(semctl(set, 1, SETVAL, full ? places : 0), 0);
+    assert_int_equal(semctl(set, 0, SETVAL, full ? 0 : places), 0);
+  }
 }
 
-// Whether anybody waits for one of the first two places.
 bool somebody_waits() {
-  return semctl(gate(), 0, GETZCNT) > 0 || semctl(gate(), 1, GETZCNT) > 0;
+  const auto [roots, users] = gate();
+  return semctl(roots, 0, GETNCNT) > 0 || semctl(users, 0, GETNCNT) > 0;
+}
+
+// The helper's work is done by a child.
+pid_t worker_of(pid_t pid) {
+  const std::string name = std::to_string(pid);
+  std::ifstream children("/proc/" + name + "/task/" + name + "/children");
+  pid_t child = 0;
+  return children >> child ? child : pid;
 }
 
 // What body's process has for a slice while it waits, and then returns.
 template <typename Body>
 std::pair<std::uint64_t, int> slice_while_waiting(Body body) {
-  // A hash makes the gate.
-  assert_pam(authenticate(kId, kWrongSecret), PAM_AUTH_ERR);
   fill_gate(true);
   const pid_t child = start_child(body);
   for (int i = 0; !somebody_waits(); ++i) {
     assert_in_range(i, 0, 10000);
     usleep(1000);
   }
-  const std::uint64_t slice = slice_of(child);
+  const std::uint64_t slice = slice_of(worker_of(child));
   fill_gate(false);
   return {slice, wait_for(child)};
 }

@@ -254,7 +254,7 @@ class Game {
  private:
   void start(Input *input) {
     remove_segment(segment_key());
-    remove_segment(failures_key(store_));
+    remove_segment(failures_segment(store_).key);
     account_ = &kAccounts[input->take_choice(kAccounts.size())];
     static const Account *written = nullptr;  // it seldom is another one
     if (std::exchange(written, account_) != account_) {

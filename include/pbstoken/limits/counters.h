@@ -9,12 +9,12 @@
 #ifndef PBSTOKEN_COUNTERS_H_
 #define PBSTOKEN_COUNTERS_H_
 
-#include <sys/types.h>
-
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
+#include "pbstoken/limits/root_segment.h"
 #include "pbstoken/os/attachments.h"
 #include "pbstoken/store/store.h"
 
@@ -31,8 +31,7 @@ enum class Event : std::uint8_t {
 constexpr std::size_t kEvents = 6;
 using Totals = std::array<std::uint64_t, kEvents>;
 
-// The key of a store's counters.
-key_t counters_key(const Store &store);
+NamedSegment counters_segment(const Store &store);
 
 // One thread per object.
 class Counters {
@@ -59,7 +58,7 @@ class Counters {
   // opened it.
   [[nodiscard]] std::byte *address();
 
-  key_t key_ = 0;  // 0: this process is not root
+  std::optional<NamedSegment> segment_;  // none: this process is not root
   AttachmentUse attachment_;
 };
 

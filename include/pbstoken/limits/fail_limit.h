@@ -6,42 +6,47 @@
 // fail_limit of them, further secrets of that client are refused unhashed until
 // it ends.  Hashes that are under way by then are finished, and counted.
 //
+// A remote host is an address, which counts as an IPv4 address or as the /64 of
+// an IPv6 one, since any client has as many of those as it likes; or a name.
+//
 // The windows live in a segment of their own that only root attaches.  They are
 // numbers that processes add to without waiting for each other, so nobody's
 // death or stop leaves more behind than a count.  What the segment cannot hold
 // is forgotten, the oldest window of a bucket first: the gate (hash_gate.h)
 // bounds what that costs.
+//
+// Where the segment cannot be had, each process keeps windows of its own,
+// fewer, of the same limit; and a helper that runs once for a remote host
+// hashes nothing (lost()).  So a client has fail_limit mismatches in each
+// process that it reaches, and never any number.
 #ifndef PBSTOKEN_FAIL_LIMIT_H_
 #define PBSTOKEN_FAIL_LIMIT_H_
-
-#include <sys/types.h>
 
 #include <cstdint>
 #include <optional>
 #include <string_view>
 
+#include "pbstoken/base/result.h"
+#include "pbstoken/limits/client.h"
+#include "pbstoken/limits/root_segment.h"
 #include "pbstoken/os/attachments.h"
 #include "pbstoken/store/store.h"
 
 namespace pbstoken {
 
-// The key of a store's windows.
-key_t failures_key(const Store &store);
-
-// Who asks, as far as this host can tell.
-struct Client {
-  std::string_view rhost;       // PAM_RHOST; empty: not known
-  std::optional<uid_t> caller;  // whom the helper runs for; nothing: root
-};
+NamedSegment failures_segment(const Store &store);
 
 // One thread per object.
 class FailLimit {
  public:
   // `store` must outlive the object.  Nothing is limited without PAM_RHOST (the
-  // gate alone bounds that), by a process that is not root, with a fail_limit
-  // of 0, or without the segment.
+  // gate alone bounds that), by a process that is not root, or with a
+  // fail_limit of 0.
   FailLimit(const Store &store, std::string_view token_id,
             const Client &client);
+
+  // Why the segment cannot be had, if it is wanted.
+  [[nodiscard]] const std::optional<Error> &lost() const { return lost_; }
 
   [[nodiscard]] bool is_reached() const;
 
@@ -50,8 +55,10 @@ class FailLimit {
 
  private:
   const Store &store_;
+  bool is_on_;
   std::uint64_t tag_ = 0;
-  AttachmentUse attachment_;  // none: no limit
+  AttachmentUse attachment_;
+  std::optional<Error> lost_;
 };
 
 }  // namespace pbstoken

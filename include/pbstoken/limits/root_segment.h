@@ -2,29 +2,54 @@
 // The small shared-memory segments that stand beside the one with the verified
 // secrets, and that only root attaches: counters and failures.
 //
-// Zero bytes must be a valid content of such a segment, so there is nothing to
-// initialise and nobody to wait for; nothing that matters may depend on it.
+// Behind the name that they have as named_object.h says, zero bytes must be a
+// valid content of such a segment, so there is nothing to initialise and no
+// maker to wait for; nothing that matters may depend on it.
 #ifndef PBSTOKEN_ROOT_SEGMENT_H_
 #define PBSTOKEN_ROOT_SEGMENT_H_
 
 #include <sys/types.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 
 #include "pbstoken/os/attachments.h"
+#include "pbstoken/os/ipc_table.h"
 #include "pbstoken/store/store.h"
 
 namespace pbstoken {
 
-// The key of an IPC object that stands beside the segment of this store; the
-// version of its layout is part of its purpose.
-key_t key_beside(const Store &store, std::string_view purpose);
+class NamedSegment {
+ public:
+  using Entry = SegmentEntry;
+  static constexpr const char *kWhat = "the shared memory";
 
-// The segment under this key, made if it is not there, in the table of this
-// process.  What somebody else put there is removed.  An empty use if it cannot
-// be had.
-AttachmentUse use_root_segment(key_t key, std::size_t size);
+  NamedSegment(const Store &store, std::string_view purpose,
+               std::size_t content_size);
+
+  // The segment, made if it is not there, in the table of this process.  An
+  // empty use if it cannot be had.
+  [[nodiscard]] Result<AttachmentUse> use() const;
+
+  [[nodiscard]] int get(key_t with, int flags) const;
+  [[nodiscard]] bool has_name(int id) const;
+  [[nodiscard]] bool is_ready(int id) const;
+  bool owner_of(int id, ipc_perm *out_owner) const;
+  [[nodiscard]] bool remove(int id) const;
+
+  key_t key;
+
+ private:
+  // The name that it has, or 0; `or_this`: in place of 0, if that is not 0.
+  [[nodiscard]] std::uint64_t name_in(int id, std::uint64_t or_this) const;
+
+  std::uint64_t name_;
+  std::size_t size_;
+};
+
+// What stands behind the name; null if there is no attachment.
+std::byte *content_of(const AttachmentUse &use);
 
 }  // namespace pbstoken
 

@@ -27,6 +27,10 @@ void log_refusal(const pam_handle_t *pamh, std::string_view token_id,
 // bad configuration again for a minute.
 void log_broken(const pam_handle_t *pamh, const char *what, const Error &error);
 
+// LOG_ERR, at most once a minute in a process: max_hashes or fail_limit is this
+// process's own only, for want of what it needs in the kernel.
+void log_lost_limit(const pam_handle_t *pamh, const Error &error);
+
 // LOG_INFO, for a token that was accepted; not called for hits.
 void log_success(const pam_handle_t *pamh, std::string_view token_id);
 

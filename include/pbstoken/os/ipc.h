@@ -18,8 +18,9 @@ namespace pbstoken {
 // The first bytes of the SHA-256 of a text.
 std::uint64_t hash_of(std::string_view text);
 
-// A key for one purpose and one name (a path): the first bytes of their
-// SHA-256.  Never 0, which is IPC_PRIVATE.
+// A number for one purpose and one name (a path): the first bytes of their
+// SHA-256.  The key of it is never 0, which is IPC_PRIVATE.
+std::uint64_t derive_number(std::string_view purpose, std::string_view name);
 key_t derive_key(std::string_view purpose, std::string_view name);
 
 enum class Access : std::uint8_t { kRead, kWrite };

@@ -81,6 +81,11 @@ class Verifier {
 
   // That of the secrets.
   [[nodiscard]] Cache &cache() { return cache_; }
+  // Why a limit was this process's own only, in what it has verified so far.
+  [[nodiscard]] const std::optional<Error> &lost_limit() const {
+    return lost_limit_;
+  }
+
   [[nodiscard]] Counters &counters() { return counters_; }
 
  private:
@@ -108,6 +113,7 @@ class Verifier {
   Cache cache_;
   Cache accounts_;
   Counters counters_;
+  std::optional<Error> lost_limit_;
 };
 
 }  // namespace pbstoken

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Who asks for a verification, as far as this host can tell.
+#ifndef PBSTOKEN_CLIENT_H_
+#define PBSTOKEN_CLIENT_H_
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string_view>
+
+namespace pbstoken {
+
+struct Client {
+  std::string_view rhost;       // PAM_RHOST; empty: not known
+  std::optional<uid_t> caller;  // whom the helper runs for; nothing: root
+  bool one_shot = false;        // this process is a helper, and ends with it
+};
+
+// Whether the process runs for a user that is not root.
+inline bool is_for_user(const Client &client) {
+  return client.caller.value_or(0) != 0;
+}
+
+// Whether nothing that this process counts by itself would be any limit: the
+// next request of that remote host has a process of its own.
+inline bool is_beyond_own_limits(const Client &client) {
+  return client.one_shot && !client.rhost.empty();
+}
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_CLIENT_H_

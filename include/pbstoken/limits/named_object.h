@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// How System V objects of root are found and made that no user can take away.
+//
+// A key is the short way to an object, and any user may have made something
+// under it before.  So each object holds a name as well, a number that a store
+// and a purpose make.  Where the key is a stranger's, the object has none and
+// is found by walking the kernel's table.  None is removed before there is
+// another in its place: a keyless one is made; the stranger's is removed, if
+// this process may; one under the key is made if that works now; and then the
+// keyless one goes.
+//
+// An object is ready once it has its name, which is stored in one step together
+// with all that it begins with, by whichever process comes first.  A maker that
+// dies before leaves an empty object under the key, which the next one fills.
+#ifndef PBSTOKEN_NAMED_OBJECT_H_
+#define PBSTOKEN_NAMED_OBJECT_H_
+
+#include <sys/ipc.h>
+
+#include "pbstoken/base/result.h"
+#include "pbstoken/os/ipc_table.h"
+
+namespace pbstoken {
+
+// A kind of object, NamedSet or NamedSegment, has:
+//   Entry                 its table in ipc_table.h
+//   key                   the short way
+//   get(key, flags)       its get call; -1 and errno
+//   has_name(id)          whether it is root's alone and has the name
+//   is_ready(id)          the same, but one without any name gets this one
+//   owner_of(id, *out)    its owner and mode; false if that cannot be told
+//   remove(id)            false if this process may not
+
+// The object that the key leads to, else the first in the table, which every
+// process takes; -1 if there is none.  `remove_others`: there shall be no
+// other.
+template <typename Object>
+int find_named(const Object &object, bool remove_others = false) {
+  const int named = object.get(object.key, 0);
+  int found = named >= 0 && object.has_name(named) ? named : -1;
+  if (found >= 0 && !remove_others) {
+    return found;
+  }
+  // One that the kernel does not show cannot be used either.
+  static_cast<void>(walk_table<typename Object::Entry>([&](const auto &entry) {
+    if (entry.owner().cuid == 0 && entry.id != found &&
+        object.has_name(entry.id)) {
+      if (found < 0) {
+        found = entry.id;
+      } else if (remove_others) {
+        static_cast<void>(object.remove(entry.id));
+      }
+    }
+    return true;
+  }));
+  return found;
+}
+
+// Whether a stranger's object has the key.
+template <typename Object>
+bool is_key_taken(const Object &object) {
+  ipc_perm owner{};
+  const int id = object.get(object.key, 0);
+  return id >= 0 && object.owner_of(id, &owner) && owner.cuid != 0;
+}
+
+// Returns the id of a ready object under this key, or IPC_PRIVATE; -1 if there
+// is no room, or the key is another's.
+template <typename Object>
+int make_named(const Object &object, key_t key) {
+  const int id = object.get(key, IPC_CREAT | 0600);
+  if (id < 0 || object.is_ready(id)) {
+    return id;
+  }
+  if (key == IPC_PRIVATE) {
+    static_cast<void>(object.remove(id));
+  }
+  return -1;
+}
+
+// Finds the object, and makes it if it is not there.
+template <typename Object>
+Result<int> open_named(const Object &object) {
+  if (const int id = object.get(object.key, 0);
+      id >= 0 && object.is_ready(id)) {
+    return id;
+  }
+  int made = make_named(object, object.key);
+  Error error = system_error("cannot make", Object::kWhat);
+  if (made < 0) {
+    if (find_named(object) < 0) {
+      made = make_named(object, IPC_PRIVATE);
+      error = system_error("cannot make", Object::kWhat);
+    }
+    if (is_key_taken(object) && object.remove(object.get(object.key, 0))) {
+      made = make_named(object, object.key);
+    }
+  }
+  const int found = find_named(object, /*remove_others=*/made >= 0);
+  return found >= 0 ? Result<int>(found) : Result<int>(error);
+}
+
+// Removes what is under the key and every object of the name.
+template <typename Object>
+Result<void> remove_named(const Object &object) {
+  const int id = object.get(object.key, 0);
+  if ((id < 0 || !object.remove(id)) && errno != ENOENT && errno != EIDRM &&
+      errno != EINVAL) {
+    return system_error("cannot remove", Object::kWhat);
+  }
+  return walk_table<typename Object::Entry>([&](const auto &entry) {
+    if (entry.owner().cuid == 0 && object.has_name(entry.id)) {
+      static_cast<void>(object.remove(entry.id));
+    }
+    return true;
+  });
+}
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_NAMED_OBJECT_H_

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A set of semaphores that root makes and finds again (named_object.h).
+//
+// A set has no room for a name, so its last four semaphores are one: their
+// values, which no process changes, are never 0.
+#ifndef PBSTOKEN_NAMED_SET_H_
+#define PBSTOKEN_NAMED_SET_H_
+
+#include <sys/sem.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "pbstoken/os/ipc_table.h"
+#include "pbstoken/store/store.h"
+
+namespace pbstoken {
+
+// The highest value of a semaphore: SEMVMX, which libc does not have.
+constexpr std::uint16_t kMostInSemaphore = 32767;
+
+class NamedSet {
+ public:
+  using Entry = SemaphoreEntry;
+  static constexpr const char *kWhat = "semaphores";
+  static constexpr std::size_t kNameSize = 4;
+  static constexpr std::size_t kMostSemaphores = 68;
+  using Values = std::array<unsigned short, kMostSemaphores>;
+
+  // What the first semaphores begin with.
+  using First = std::array<unsigned short, 3>;
+
+  // A set of so many semaphores, without the name.
+  NamedSet(const Store &store, std::string_view purpose, std::size_t count,
+           const First &first = {});
+
+  // The values of a set that has the name; false if it has not, or is not
+  // root's alone.
+  bool read(int id, Values *out_values) const;
+
+  // All values at once are what a set begins with, but for this one, and no
+  // process gives back what it took before.
+  [[nodiscard]] bool set_anew(int id, std::size_t number,
+                              unsigned short value) const;
+
+  [[nodiscard]] int get(key_t with, int flags) const;
+  [[nodiscard]] bool has_name(int id) const;
+  [[nodiscard]] bool is_ready(int id) const;
+  bool owner_of(int id, ipc_perm *out_owner) const;
+  [[nodiscard]] bool remove(int id) const;
+
+  key_t key;
+
+ private:
+  [[nodiscard]] bool is_trusted(int id) const;
+  [[nodiscard]] bool begin(int id) const;
+
+  std::size_t count_;
+  First first_;
+  std::array<std::uint16_t, kNameSize> name_{};
+};
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_NAMED_SET_H_
