@@ -316,11 +316,12 @@ bool remove_unfinished(key_t key, std::size_t size) {
 }  // namespace
 
 Result<Kept> keep_one_segment(const Store &store, const Subject &subject,
-                              const FileLock &lock, Keep keep) {
+                              const FileLock &lock, Keep keep, int spared) {
   Kept kept;
   Result<void> done;
   const auto visit = [&](const SegmentEntry &entry) {
-    if (!kept.in_use || kept.in_use->attachment.identity().id != entry.id) {
+    if (entry.id != spared &&
+        (!kept.in_use || kept.in_use->attachment.identity().id != entry.id)) {
       done = keep_or_retire(store, entry.id, subject, lock, keep, &kept);
     }
     return static_cast<bool>(done);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pbstoken/cache/writer.h"
 
+#include <sys/shm.h>
+
 #include "pbstoken/os/clock.h"
 #include "pbstoken/store/version_word.h"
 
@@ -181,16 +183,18 @@ Result<void> CacheWriter::flush() {
     return view.error();
   }
   const Subject subject = {kind_, *view};
-  if (const auto kept = keep_one_segment(store_, subject, lock_, Keep::kNone);
-      !kept) {
-    return kept.error();
+  const auto made =
+      store_.cache ? make_segment(store_, subject, lock_) : Result<int>(-1);
+  if (!made) {
+    return made.error();
   }
-  if (store_.cache) {
-    if (const auto id = make_segment(store_, subject, lock_); !id) {
-      return id.error();
-    }
+  auto kept = keep_one_segment(store_, subject, lock_, Keep::kNone, *made);
+  // The old one had the key, which a second one may have now.
+  if (kept && store_.cache && shmget(key_of(subject), 0, 0) != *made &&
+      make_segment(store_, subject, lock_)) {
+    kept = keep_one_segment(store_, subject, lock_, Keep::kInUse);
   }
-  return {};
+  return kept ? Result<void>() : Result<void>(kept.error());
 }
 
 }  // namespace pbstoken

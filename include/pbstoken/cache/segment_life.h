@@ -67,9 +67,10 @@ struct Kept {
 // key, lock, owner or mode, removed ones and those of older modules included:
 // marks it, so that its users stop using it, and removes it.  Raises upstream's
 // word first where a dead writer has not.  An error, and the file must not be
-// changed, if one could not be told.
+// changed, if one could not be told.  `spared`: the id of one that is left as
+// it is, besides.
 Result<Kept> keep_one_segment(const Store &store, const Subject &subject,
-                              const FileLock &lock, Keep keep);
+                              const FileLock &lock, Keep keep, int spared = -1);
 
 // For a store whose directory is gone, with the lock and every token: retires
 // what was about a file of that name in any directory, since nothing tells
