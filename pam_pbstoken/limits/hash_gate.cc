@@ -91,15 +91,18 @@ class Gate {
 
 Result<Gate> Gate::open(const Store &store, GateShare share) {
   const NamedSet form = gate_set(store, share);
-  const auto set = open_named(form);
+  NamedSet::Values values{};
+  auto set = open_named(form);
+  for (int tries = 1; set && !form.read(*set, &values); ++tries) {
+    if (tries == kTries) {
+      return system_error("cannot read", NamedSet::kWhat);
+    }
+    set = open_named(form);
+  }
   if (!set) {
     return set.error();
   }
   Gate gate(form, *set);
-  NamedSet::Values values{};
-  if (!form.read(*set, &values)) {
-    return system_error("cannot read", NamedSet::kWhat);
-  }
   gate.epoch_ = values[kEpoch];
   gate.adjust(values[kFree], values[kHeld],
               static_cast<int>(wanted_places(store, share)));
@@ -266,7 +269,9 @@ Result<GatePass> enter_hash_gate(const Store &store, const Client &client) {
     return GatePass{};
   }
   if (!is_only_root()) {
-    return pass_without_gate(client, busy("the process is not root's alone"));
+    return pass_without_gate(
+        client, plain_error(Errc::kUnsafe, "cannot use", NamedSet::kWhat,
+                            "this process is not root's alone"));
   }
   // A thread that hashes while another one calls execve(2) would keep its place
   // for the next program's whole life.

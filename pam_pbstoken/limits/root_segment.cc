@@ -73,21 +73,23 @@ bool NamedSegment::remove(int id) const {
 }
 
 Result<AttachmentUse> NamedSegment::use() const {
-  const auto id = open_named(*this);
-  if (!id) {
-    return id.error();
-  }
-  if (const auto trusted = trusted_segment(*id); trusted) {
-    if (AttachmentUse use = use_attachment(*trusted);
-        use.address() != nullptr) {
+  auto id = open_named(*this);
+  for (int tries = 1; id; ++tries) {
+    const auto trusted = trusted_segment(*id);
+    AttachmentUse use = trusted ? use_attachment(*trusted) : AttachmentUse();
+    if (use.address() != nullptr) {
       return use;
     }
+    auto attachment = ShmAttachment::attach(*id, Access::kWrite);
+    if (attachment) {
+      return keep_attachment(key, std::move(*attachment));
+    }
+    if (tries == kTries) {
+      return attachment.error();
+    }
+    id = open_named(*this);
   }
-  auto attachment = ShmAttachment::attach(*id, Access::kWrite);
-  if (!attachment) {
-    return attachment.error();
-  }
-  return keep_attachment(key, std::move(*attachment));
+  return id.error();
 }
 
 std::byte *content_of(const AttachmentUse &use) {

@@ -26,6 +26,8 @@
 #include <vector>
 
 #include "e2e_support.h"
+#include "pbstoken/limits/hash_gate.h"
+#include "pbstoken/limits/named_object.h"
 #include "pbstoken/verify/verifier.h"
 #include "write/shadow_writer.h"
 
@@ -136,6 +138,7 @@ class Host {
     verifier_.reset();
     empty_directory(kDirectory);
     remove_segments();
+    static_cast<void>(remove_named(gate_set(store_, GateShare::kRoots)));
     if (!work.is_first) {
       write_file(kShadow, text_before(work), 0640);
       if (chown(kShadow, kBackup, kBackup) != 0) {

@@ -493,6 +493,37 @@ void gate_without_its_key_is_found_by_all(void **state) {
   assert_int_equal(sets_in_kernel(), before + 1);
 }
 
+// It takes the key again whenever it is free for a moment.
+void squatter_that_comes_again_takes_no_limit_away(void **state) {
+  Scene &scene = scene_in(state);
+  scene.store.max_hashes = 2;
+  const NamedSet form = gate_set(scene.store, GateShare::kUsers);
+  for (int i = 0; i < 20; ++i) {
+    static_cast<void>(remove_named(form));
+    shared->done = false;
+    shared->under_way = 0;
+    const Process squatter([&form] {
+      testing::become(testing::kNobody, testing::kOtherGroup);
+      for (int tries = 0; tries < 10'000'000 && !shared->done; ++tries) {
+        static_cast<void>(semget(form.key, 7, IPC_CREAT | IPC_EXCL | 0666));
+      }
+    });
+    std::vector<Process> others;
+    for (uid_t j = 0; j < 4; ++j) {
+      others.emplace_back([&scene, j] {
+        const auto pass =
+            enter_hash_gate(scene.store, {.rhost = {}, .caller = 2000 + j});
+        require(pass && !pass->no_gate);
+      });
+    }
+    wait_for(others);
+    shared->done = true;
+    assert_int_equal(squatter.wait(), 0);
+    assert_int_equal(places_in_gate(scene.store, GateShare::kUsers).value_or(0),
+                     1);
+  }
+}
+
 void makers_at_once_and_one_that_died_make_one_gate(void **state) {
   Scene &scene = scene_in(state);
   scene.store.max_hashes = 6;
@@ -622,6 +653,7 @@ int main() {
       with_gate(known_secret_needs_no_place),
       with_gate(gate_that_others_made_is_replaced),
       with_gate(gate_without_its_key_is_found_by_all),
+      with_gate(squatter_that_comes_again_takes_no_limit_away),
       with_gate(makers_at_once_and_one_that_died_make_one_gate),
       with_gate(changed_max_hashes_takes_effect),
       with_gate(threads_hash_one_at_a_time_without_semaphores),

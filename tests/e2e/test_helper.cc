@@ -2,6 +2,7 @@
 // The helper's commands: exit status, output, messages.
 #include <array>
 
+#include "e2e/exhausted.h"
 #include "e2e_pam.h"
 
 namespace pbstoken {
@@ -443,6 +444,25 @@ void flush_forgets_what_was_verified(void ** /*state*/) {
   assert_int_equal(counter("hashes"), 2);
 }
 
+void flush_on_a_full_host_leaves_the_segment(void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
+  const int id = status_json()["id"].GetInt();
+  RunResult outcome;
+  {
+    const NoMoreObjects exhausted(kSegmentLimit);
+    outcome = run_tool({"flush"});
+  }
+  assert_int_equal(outcome.status, 4);
+  assert_int_equal(status_json()["id"].GetInt(), id);
+  assert_int_equal(run_tool({"flush"}).status, 0);
+  // Under the key, and the only one.
+  const auto status = status_json();
+  assert_int_not_equal(status["id"].GetInt(), id);
+  assert_int_equal(shmget(static_cast<key_t>(status["key"].GetUint()), 0, 0),
+                   status["id"].GetInt());
+}
+
 void flush_without_a_segment_makes_one(void ** /*state*/) {
   tool_output({"flush"});
   assert_true(status_json()["id"].IsInt());
@@ -522,6 +542,7 @@ int main() {
       PAM_TEST(status_has_every_member),
       PAM_TEST(status_segment_is_the_verify_groups_to_read),
       PAM_TEST(flush_forgets_what_was_verified),
+      PAM_TEST(flush_on_a_full_host_leaves_the_segment),
       PAM_TEST(flush_without_a_segment_makes_one),
       PAM_TEST(store_option_chooses_the_store),
       PAM_TEST(bad_configuration_is_exit_4),

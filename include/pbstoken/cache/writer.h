@@ -63,8 +63,9 @@ class CacheWriter {
   // Returns nullopt if that cannot be: the cache stays as it is.
   std::optional<Result<Snapshot>> renew();
 
-  // Replaces the segment by a new one with a new key; retires it if the store
-  // has no cache any more.
+  // Replaces the segment by a new one with a new key, which is made first: if
+  // there is no room for it the old one stays.  Retires it if the store has no
+  // cache any more.
   Result<void> flush();
 
  private:

@@ -85,20 +85,26 @@ Result<int> open_named(const Object &object) {
       id >= 0 && object.is_ready(id)) {
     return id;
   }
-  int made = make_named(object, object.key);
-  Error error = system_error("cannot make", Object::kWhat);
-  if (made < 0) {
-    if (find_named(object) < 0) {
-      made = make_named(object, IPC_PRIVATE);
-      error = system_error("cannot make", Object::kWhat);
-    }
+  bool is_new = make_named(object, object.key) >= 0;
+  if (!is_new) {
+    const int found = find_named(object);
+    is_new = found < 0 && make_named(object, IPC_PRIVATE) >= 0;
+    const Error error = system_error("cannot make", Object::kWhat);
     if (is_key_taken(object) && object.remove(object.get(object.key, 0))) {
-      made = make_named(object, object.key);
+      is_new = make_named(object, object.key) >= 0 || is_new;
+    }
+    if (!is_new) {
+      return found >= 0 ? Result<int>(found) : Result<int>(error);
     }
   }
-  const int found = find_named(object, /*remove_others=*/made >= 0);
-  return found >= 0 ? Result<int>(found) : Result<int>(error);
+  const int found = find_named(object, /*remove_others=*/true);
+  return found >= 0 ? Result<int>(found)
+                    : Result<int>(system_error("cannot find", Object::kWhat));
 }
+
+// How often a process asks again for an object that another one has just
+// replaced.
+constexpr int kTries = 5;
 
 // Removes what is under the key and every object of the name.
 template <typename Object>
