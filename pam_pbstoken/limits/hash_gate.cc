@@ -143,10 +143,10 @@ Waited Gate::wait() const {
     if (now == 0 || now >= deadline) {
       return Waited::kInVain;
     }
-    time = {
-        .tv_sec =
-            static_cast<std::time_t>((deadline - now) / kNanosecondsPerSecond),
-        .tv_nsec = static_cast<long>((deadline - now) % kNanosecondsPerSecond)};
+    time = {.tv_sec = static_cast<std::time_t>((deadline - now) /
+                                               kNanosecondsPerSecond),
+            .tv_nsec = static_cast<std::int32_t>((deadline - now) %
+                                                 kNanosecondsPerSecond)};
   }
   return Waited::kHasPlace;
 }
@@ -239,7 +239,7 @@ NamedSet gate_set(const Store &store, GateShare share) {
           share == GateShare::kRoots ? "pbstoken gate 2"
                                      : "pbstoken gate of users 2",
           kGateSize,
-          {static_cast<unsigned short>(wanted_places(store, share)), 0,
+          {static_cast<std::uint16_t>(wanted_places(store, share)), 0,
            other_epoch(0)}};
 }
 

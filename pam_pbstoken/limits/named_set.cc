@@ -86,8 +86,7 @@ bool NamedSet::is_ready(int id) const {
           read(id, &values));
 }
 
-bool NamedSet::set_anew(int id, std::size_t number,
-                        unsigned short value) const {
+bool NamedSet::set_anew(int id, std::size_t number, std::uint16_t value) const {
   Values values{};
   std::copy(first_.begin(), first_.end(), values.begin());
   std::copy(name_.begin(), name_.end(), values.begin() + count_);

@@ -30,8 +30,7 @@ bool read_mounts(Buffer *out) {
     return false;
   }
   while (out->free_size() > 0) {
-    const ssize_t count =
-        read(file.get(), out->free_space(), out->free_size());
+    const ssize_t count = read(file.get(), out->free_space(), out->free_size());
     if (count == 0) {
       return out->size() > 0;
     }
@@ -46,7 +45,8 @@ bool read_mounts(Buffer *out) {
 std::string_view field_of(std::string_view line, std::size_t number) {
   for (; number > 0; --number) {
     const std::size_t space = line.find(' ');
-    line = slice(line, space == std::string_view::npos ? line.size() : space + 1);
+    line =
+        slice(line, space == std::string_view::npos ? line.size() : space + 1);
   }
   return slice(line, 0, line.find(' '));
 }
@@ -68,8 +68,8 @@ bool is_plain(std::string_view name) {
   return name.find_first_of(" \t\n\\#") == std::string_view::npos;
 }
 
-// Names that were found free: of each a hash in the upper half, and in the lower
-// one the second in which that was.
+// Names that were found free: of each a hash in the upper half, and in the
+// lower one the second in which that was.
 constinit std::array<std::atomic<std::uint64_t>, 8> found_free = {};
 
 std::uint64_t free_now(std::string_view name) {

@@ -146,8 +146,7 @@ inline pid_t lock_holder() {
   // By its device, too: other tests have such files on mounts of their own.
   std::array<char, 64> name{};
   std::snprintf(name.data(), name.size(), "%02x:%02x:%ju", major(lock.st_dev),
-                minor(lock.st_dev),
-                static_cast<std::uintmax_t>(lock.st_ino));
+                minor(lock.st_dev), static_cast<std::uintmax_t>(lock.st_ino));
   std::ifstream table("/proc/locks");
   std::string line;
   while (std::getline(table, line)) {

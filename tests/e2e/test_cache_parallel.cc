@@ -114,7 +114,8 @@ void find_beside_a_flush_in_another_thread_is_safe(void **state) {
   }
   for (int i = 0; i < kFlushes; ++i) {
     const auto lock = FileLock::acquire(scene.store, 1);
-    assert_true(lock && CacheWriter(scene.store, Kind::kSecrets, *lock).flush());
+    assert_true(lock &&
+                CacheWriter(scene.store, Kind::kSecrets, *lock).flush());
   }
   stop = true;
   for (std::thread &thread : threads) {

@@ -335,8 +335,7 @@ void flush_without_room_leaves_the_segment(void **state) {
   std::ofstream("/proc/sys/kernel/shmmni") << info.used_ids;
   const auto lock = FileLock::acquire(scene.store, 0);
   assert_true(static_cast<bool>(lock));
-  const auto flushed =
-      CacheWriter(scene.store, Kind::kSecrets, *lock).flush();
+  const auto flushed = CacheWriter(scene.store, Kind::kSecrets, *lock).flush();
   std::ofstream("/proc/sys/kernel/shmmni") << 4096;
   assert_int_equal(flushed.error().saved_errno, ENOSPC);
   assert_true(segment_id(scene.store) == id);

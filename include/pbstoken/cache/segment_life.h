@@ -39,8 +39,8 @@ bool has_segment(Kind kind, const Store &store);
 // process cannot tell.
 bool shares_clock(const Segment &segment);
 
-// Whether this process has the host's own clock and the maker of the segment had
-// not.  Most of its users could neither stamp nor renew it.
+// Whether this process has the host's own clock and the maker of the segment
+// had not.  Most of its users could neither stamp nor renew it.
 bool is_of_a_guest(const Segment &segment);
 
 // A segment, attached for writing for as long as this lives: no process keeps a
@@ -70,8 +70,8 @@ struct Kept {
 // every segment of this subject but the one that is kept, whatever its layout,
 // key, lock, owner or mode, removed ones and those of older modules included:
 // marks it, so that its users stop using it, and removes it.  Raises upstream's
-// word first where a dead writer has not.  `spared` is left alone.  An error, and
-// the file must not be changed, if one could not be told.
+// word first where a dead writer has not.  `spared` is left alone.  An error,
+// and the file must not be changed, if one could not be told.
 Result<Kept> keep_one_segment(const Store &store, const Subject &subject,
                               const FileLock &lock, Keep keep,
                               std::optional<int> spared = std::nullopt);
@@ -86,8 +86,8 @@ Result<void> retire_abandoned(Kind kind, const Store &store);
 Result<int> make_segment(const Store &store, const Subject &subject,
                          const FileLock &lock);
 
-// Makes a new one with a new key, and retires all others then: where none can be
-// made, they stay.
+// Makes a new one with a new key, and retires all others then: where none can
+// be made, they stay.
 Result<void> replace_segments(const Store &store, const Subject &subject,
                               const FileLock &lock);
 

@@ -27,10 +27,10 @@ class NamedSet {
   static constexpr const char *kWhat = "semaphores";
   static constexpr std::size_t kNameSize = 4;
   static constexpr std::size_t kMostSemaphores = 68;
-  using Values = std::array<unsigned short, kMostSemaphores>;
+  using Values = std::array<std::uint16_t, kMostSemaphores>;
 
   // What the first semaphores begin with.
-  using First = std::array<unsigned short, 3>;
+  using First = std::array<std::uint16_t, 3>;
 
   // A set of so many semaphores, without the name.
   NamedSet(const Store &store, std::string_view purpose, std::size_t count,
@@ -43,7 +43,7 @@ class NamedSet {
   // All values at once are what a set begins with, but for this one, and no
   // process gives back what it took before.
   [[nodiscard]] bool set_anew(int id, std::size_t number,
-                              unsigned short value) const;
+                              std::uint16_t value) const;
 
   [[nodiscard]] int get(key_t with, int flags) const;
   [[nodiscard]] bool has_name(int id) const;

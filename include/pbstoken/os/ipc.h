@@ -25,8 +25,8 @@ key_t derive_key(std::string_view purpose, std::string_view name);
 
 enum class Access : std::uint8_t { kRead, kWrite };
 
-// The inode of a namespace ("ipc", "time") of the calling thread; 0 if it cannot
-// be told.
+// The inode of a namespace ("ipc", "time") of the calling thread; 0 if it
+// cannot be told.
 std::uint64_t namespace_inode(std::string_view name);
 
 // What tells one segment from any other that has, or had, its id: ids repeat

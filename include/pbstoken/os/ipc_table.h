@@ -10,6 +10,8 @@
 #include <sys/sem.h>
 #include <sys/shm.h>
 
+#include <cstdint>
+
 #include "pbstoken/base/result.h"
 
 namespace pbstoken {
@@ -18,7 +20,7 @@ namespace pbstoken {
 union SemaphoreArgument {
   int value;
   semid_ds *status;
-  unsigned short *values;
+  std::uint16_t *values;
   seminfo *info;
 };
 
