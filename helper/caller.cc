@@ -4,6 +4,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "confine/split.h"
+
 namespace pbstoken {
 
 namespace {
@@ -111,7 +113,8 @@ Result<Caller> connected_peer(int fd) {
 Client client_of(const Caller &caller, std::string_view remote_host) {
   return {.rhost = remote_host,
           .caller = caller.uid == 0 ? std::nullopt : std::optional(caller.uid),
-          .one_shot = true};
+          .one_shot = true,
+          .has_gone = has_lost_caller};
 }
 
 bool may_name_configuration(const Caller &caller) {

@@ -81,10 +81,10 @@ Result<Outcome> write_secret(Context *context, const Secret &secret,
     return hash.error();
   }
   if (is_new) {
+    context->delivered = true;  // a part of it, if it fails
     if (const auto delivered = deliver(*context, secret); !delivered) {
       return delivered.error();
     }
-    context->delivered = true;
   }
   return write_token(context->store, &context->verifier.cache(),
                      {.token_id = context->line.token_id,

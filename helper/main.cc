@@ -31,8 +31,18 @@ struct Job {
 
 // --- how it ends early: the module is told by an answer, a person by a message
 
+// What is written then is written with the rights of the caller: only the
+// child, whose descriptors are its own, has real uid 0 unless the caller has
+// it.
+void write_as_caller() {
+  if (getuid() != 0 && !become_caller()) {
+    _exit(static_cast<int>(ExitStatus::kUnavailable));
+  }
+}
+
 ExitStatus refuse(const CommandLine &line, const Error &error,
                   ExitStatus status = ExitStatus::kUnavailable) {
+  write_as_caller();
   if (line.replies) {
     return send_answer(error);
   }
@@ -42,6 +52,7 @@ ExitStatus refuse(const CommandLine &line, const Error &error,
 
 ExitStatus refuse(const CommandLine &line, Outcome outcome,
                   std::string_view text) {
+  write_as_caller();
   complain(text);
   return line.replies ? send_answer(outcome, text)
                       : info_of(outcome).exit_status;
@@ -172,6 +183,7 @@ ExitStatus run(int argc, char **argv) {
     return refuse(job.line, line.error(), ExitStatus::kUsage);
   }
   if (line->about != About::kNothing) {
+    write_as_caller();
     return print_about(kHelperProgram, line->about) ? ExitStatus::kDone
                                                     : ExitStatus::kUnavailable;
   }
@@ -199,7 +211,11 @@ ExitStatus run(int argc, char **argv) {
   if (*ended) {
     return static_cast<ExitStatus>(**ended);
   }
-  // 4. Keep no more than the command needs, and 5. run it.
+  // 4. Judge once more, since the caller may have let the input wait; keep no
+  // more than the command needs; 5. run it.
+  if (const auto refused = serves ? std::nullopt : judge(&job); refused) {
+    return *refused;
+  }
   return act(job);
 }
 

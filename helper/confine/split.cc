@@ -5,12 +5,15 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <utility>
 
 #include "confine/confinement.h"
 #include "confine/privileges.h"
@@ -28,54 +31,52 @@ constexpr int kRelaySeconds = 5;
 
 constexpr const char *kCannotSplit = "cannot become root apart from the caller";
 
-struct Pipe {
-  UniqueFd reader;
-  UniqueFd writer;
+// Of split(): another process has other descriptors.
+constinit bool is_child = false;
 
+// The two ends of a connection.
+struct Ends {
+  UniqueFd parents;
+  UniqueFd childs;
+
+  void take(const std::array<int, 2> &ends) {
+    parents = UniqueFd(ends[0]);
+    childs = UniqueFd(ends[1]);
+  }
+};
+
+// Few descriptors, since the caller may have left the process no more.
+struct Channels {
+  Ends data;      // the child's input and output: a socket
+  Ends messages;  // its standard error: a pipe
+
+  // Standard input has been read to its end, or is the socket that standard
+  // output is.
   bool open() {
+    close(STDIN_FILENO);
     std::array<int, 2> ends{};
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
+      return false;
+    }
+    data.take(ends);
     if (pipe2(ends.data(), O_CLOEXEC) != 0) {
       return false;
     }
-    reader = UniqueFd(ends[0]);
-    writer = UniqueFd(ends[1]);
+    messages.take(ends);
     return true;
   }
 };
 
-// What the child has as descriptors 0, 1 and 2.
-struct Pipes {
-  Pipe input;
-  Pipe output;
-  Pipe messages;
-};
-
 // --- the parent
 
-// Root again neither by a system call nor by execve(2); and no other process of
-// the caller may look into it.
-Result<void> become_caller() {
-  const uid_t uid = getuid();
-  const gid_t gid = getgid();
-  if (setresgid(gid, gid, gid) != 0 || setresuid(uid, uid, uid) != 0 ||
-      geteuid() != uid || (uid != 0 && setuid(0) == 0) ||
-      prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
-    return system_error("cannot become the caller again", {});
-  }
-  return uid == 0 ? give_up_capabilities() : Result<void>();
-}
-
-// A write that takes longer fails: the caller has let it wait.
+// Interrupts a write(2) that waits although poll(2) said that it would not.
+// Again each second: the first time may come just before the call.
 class WriteTimer {
  public:
-  // False, with errno, if there can be none.
-  static bool set() {
-    struct sigaction action = {};
-    action.sa_handler = [](int) {};  // no SA_RESTART: write(2) is interrupted
-    return sigaction(SIGALRM, &action, nullptr) == 0;
-  }
-  // Again each second, since the first may come just before the call.
   WriteTimer() {
+    struct sigaction action = {};
+    action.sa_handler = [](int) {};  // no SA_RESTART
+    static_cast<void>(sigaction(SIGALRM, &action, nullptr));
     start({.it_interval = {1, 0}, .it_value = {kRelaySeconds, 0}});
   }
   WriteTimer(const WriteTimer &) = delete;
@@ -88,97 +89,155 @@ class WriteTimer {
   }
 };
 
-// Returns 0 or an errno.
+// Returns 0 or an errno: ETIMEDOUT if the caller does not take all of it in
+// time.
 int write_in_time(int to, std::string_view text) {
+  const std::uint64_t deadline =
+      boottime_now() + kRelaySeconds * kNanosecondsPerSecond;
   const WriteTimer timer;
   while (!text.empty()) {
-    const ssize_t count = write(to, text.data(), text.size());
-    if (count < 0) {
-      return errno == EINTR ? ETIMEDOUT : errno;
+    if (!wait_until(deadline, to, POLLOUT)) {
+      return errno;
     }
-    text.remove_prefix(static_cast<std::size_t>(count));
+    const ssize_t count = write(to, text.data(), text.size());
+    if (count < 0 && errno != EINTR && errno != EAGAIN) {
+      return errno;
+    }
+    text.remove_prefix(count < 0 ? 0 : static_cast<std::size_t>(count));
   }
   return 0;
 }
 
-// Answers await_delivery().
-void tell(const Pipes &pipes, int reason) {
-  const std::string_view bytes(reinterpret_cast<const char *>(&reason),
-                               sizeof(reason));
-  static_cast<void>(write_all(pipes.input.writer.get(), bytes));
-}
-
-// Passes on one piece.  Returns nullopt at the end of the stream, else 0 or the
-// errno with which the piece was dropped.
-std::optional<int> pass_on(int from, int to) {
+// One piece of a stream; an empty one is its end.
+Buffer read_piece(int from) {
   constexpr std::size_t kMost = 4096;
   Buffer piece;  // wiped: a new secret comes this way
-  const ssize_t count =
-      piece.reserve(kMost) ? read(from, piece.free_space(), kMost) : -1;
-  if (count <= 0) {
-    return std::nullopt;
+  if (piece.reserve(kMost)) {
+    const ssize_t count = read(from, piece.free_space(), kMost);
+    piece.add_filled(count > 0 ? static_cast<std::size_t>(count) : 0);
   }
-  piece.add_filled(static_cast<std::size_t>(count));
-  return write_in_time(to, piece.view());
+  return piece;
 }
 
-// A message that the caller does not take is dropped.  Output that it does not
-// take ends the stream, and its input does when the child takes no more.
-void relay(Pipes *pipes, ChildInput input) {
-  while (pipes->output.reader || pipes->messages.reader) {
-    const bool has_input = input == ChildInput::kCallers && pipes->input.writer;
-    std::array<pollfd, 3> ends = {{{pipes->output.reader.get(), POLLIN, 0},
-                                   {pipes->messages.reader.get(), POLLIN, 0},
-                                   {has_input ? STDIN_FILENO : -1, POLLIN, 0}}};
-    if (poll(ends.data(), ends.size(), -1) < 0 && errno != EINTR) {
+// What poll(2) says at once of these events and of the end of a connection.
+std::int16_t events_at(int fd, std::int16_t events) {
+  pollfd one = {.fd = fd, .events = events, .revents = 0};
+  return poll(&one, 1, 0) > 0 ? one.revents : std::int16_t{0};
+}
+
+class Relay {
+ public:
+  Relay(Channels *channels, ChildInput input)
+      : data_(channels->data.parents),
+        messages_(channels->messages.parents),
+        tells_(input == ChildInput::kDelivery),
+        has_input_(input == ChildInput::kCallers) {}
+
+  // Passes on until the child has let go of its outputs, or has ended.
+  void run(const UniqueFd &child) {
+    while (data_ || messages_) {
+      // The module's socket.
+      const int input = has_input_ && data_ ? STDOUT_FILENO : -1;
+      std::array<pollfd, 4> ends = {{{data_.get(), POLLIN, 0},
+                                     {messages_.get(), POLLIN, 0},
+                                     {input, POLLIN, 0},
+                                     {child.get(), POLLIN, 0}}};
+      if (poll(ends.data(), ends.size(), -1) < 0 && errno != EINTR) {
+        return;
+      }
+      const auto &[output, message, caller, end] = ends;
+      if (end.revents != 0 && output.revents == 0 && message.revents == 0) {
+        return;
+      }
+      if (output.revents != 0) {
+        pass_on_output();
+      }
+      if (message.revents != 0) {
+        pass_on_message();
+      }
+      if (caller.revents != 0) {
+        pass_on_input();
+      }
+    }
+  }
+
+ private:
+  // Output that the caller does not take ends the stream.  A child that has
+  // hung up has given up a new secret: that is not shown any more.
+  void pass_on_output() {
+    const Buffer piece = read_piece(data_.get());
+    if (piece.view().empty()) {
+      data_ = UniqueFd();
       return;
     }
-    if (ends[0].revents != 0) {
-      const auto reason = pass_on(ends[0].fd, STDOUT_FILENO);
-      if (reason && input == ChildInput::kDelivery) {
-        tell(*pipes, *reason);
-      }
-      if (reason != 0) {
-        pipes->output.reader = UniqueFd();
-      }
+    const bool is_given_up =
+        tells_ && (events_at(data_.get(), 0) & POLLHUP) != 0;
+    const int reason =
+        is_given_up ? ETIMEDOUT : write_in_time(STDOUT_FILENO, piece.view());
+    if (tells_) {
+      const std::string_view bytes(reinterpret_cast<const char *>(&reason),
+                                   sizeof(reason));
+      static_cast<void>(write_all(data_.get(), bytes));
     }
-    if (ends[1].revents != 0 && !pass_on(ends[1].fd, STDERR_FILENO)) {
-      pipes->messages.reader = UniqueFd();
-    }
-    if (ends[2].revents != 0 &&
-        pass_on(ends[2].fd, pipes->input.writer.get()) != 0) {
-      pipes->input.writer = UniqueFd();
+    if (reason != 0) {
+      data_ = UniqueFd();
     }
   }
-}
 
-// Ends this process as the child has ended.
-Result<std::optional<int>> end_like(int status) {
+  // What the caller does not take at once is dropped.
+  void pass_on_message() {
+    const Buffer piece = read_piece(messages_.get());
+    if (piece.view().empty()) {
+      messages_ = UniqueFd();
+    } else if (events_at(STDERR_FILENO, POLLOUT) != 0) {
+      static_cast<void>(write_in_time(STDERR_FILENO, piece.view()));
+    }
+  }
+
+  void pass_on_input() {
+    const Buffer piece = read_piece(STDOUT_FILENO);
+    if (piece.view().empty() || !write_all(data_.get(), piece.view())) {
+      has_input_ = false;
+      static_cast<void>(shutdown(data_.get(), SHUT_WR));
+    }
+  }
+
+  UniqueFd &data_;
+  UniqueFd &messages_;
+  bool tells_;      // answers await_delivery()
+  bool has_input_;  // the caller has not ended it
+};
+
+// Ends this process as the child has ended.  The first process of a namespace
+// cannot end by a signal.
+int end_like(int status) {
   if (WIFEXITED(status)) {
-    return std::optional<int>(WEXITSTATUS(status));
+    return WEXITSTATUS(status);
   }
   static_cast<void>(signal(WTERMSIG(status), SIG_DFL));
   static_cast<void>(raise(WTERMSIG(status)));
-  return plain_error(Errc::kSystem, "cannot tell how it ended", {});
+  constexpr int kBySignal = 128;
+  return kBySignal + WTERMSIG(status);
 }
 
-Result<std::optional<int>> stay_behind(Pipes *pipes, pid_t child,
-                                       ChildInput input) {
-  // The child's ends.
-  pipes->input.reader = UniqueFd();
-  pipes->output.writer = UniqueFd();
-  pipes->messages.writer = UniqueFd();
-  if (const auto back = become_caller(); !back) {
-    return back.error();
+// The exit status.  No failure from here on is one that says that nothing was
+// changed.
+int stay_behind(Channels *channels, pid_t child, ChildInput input) {
+  constexpr int kNobodyKnows = 125;
+  channels->data.childs = UniqueFd();
+  channels->messages.childs = UniqueFd();
+  if (!become_caller()) {
+    return kNobodyKnows;
   }
-  if (!WriteTimer::set()) {
-    return system_error(kCannotSplit, {});
+  {
+    const UniqueFd watch(static_cast<int>(syscall(SYS_pidfd_open, child, 0)));
+    Relay(channels, input).run(watch);
   }
-  relay(pipes, input);
+  *channels = {};
   int status = 0;
   while (waitpid(child, &status, 0) < 0) {
     if (errno != EINTR) {
-      return system_error("cannot wait for the child", {});
+      return kNobodyKnows;
     }
   }
   return end_like(status);
@@ -186,13 +245,17 @@ Result<std::optional<int>> stay_behind(Pipes *pipes, pid_t child,
 
 // --- the child
 
-Result<std::optional<int>> go_ahead(const Pipes &pipes) {
-  if (dup2(pipes.input.reader.get(), STDIN_FILENO) < 0 ||
-      dup2(pipes.output.writer.get(), STDOUT_FILENO) < 0 ||
-      dup2(pipes.messages.writer.get(), STDERR_FILENO) < 0 ||
+Result<std::optional<int>> go_ahead(Channels *channels) {
+  const UniqueFd data = std::move(channels->data.childs);
+  const UniqueFd messages = std::move(channels->messages.childs);
+  *channels = {};  // the parent's ends, one of which was descriptor 0
+  if (dup2(data.get(), STDIN_FILENO) < 0 ||
+      dup2(data.get(), STDOUT_FILENO) < 0 ||
+      dup2(messages.get(), STDERR_FILENO) < 0 ||
       close_range(STDERR_FILENO + 1, ~0U, 0) != 0 || setsid() < 0) {
     return system_error(kCannotSplit, {});
   }
+  is_child = true;
   if (const auto root = become_root(); !root) {
     return root.error();
   }
@@ -201,9 +264,19 @@ Result<std::optional<int>> go_ahead(const Pipes &pipes) {
 
 }  // namespace
 
+bool become_caller() {
+  const uid_t uid = getuid();
+  const gid_t gid = getgid();
+  return setresgid(gid, gid, gid) == 0 && setresuid(uid, uid, uid) == 0 &&
+         geteuid() == uid &&
+         // Whatever securebits(7) say.
+         give_up_capabilities() && (uid == 0 || setuid(0) != 0) &&
+         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
+}
+
 Result<std::optional<int>> split(ChildInput input, Buffer *secret) {
-  Pipes pipes;
-  if (!pipes.input.open() || !pipes.output.open() || !pipes.messages.open()) {
+  Channels channels;
+  if (!channels.open()) {
     return system_error(kCannotSplit, {});
   }
   const pid_t child = fork();
@@ -211,10 +284,10 @@ Result<std::optional<int>> split(ChildInput input, Buffer *secret) {
     return system_error(kCannotSplit, {});
   }
   if (child == 0) {
-    return go_ahead(pipes);
+    return go_ahead(&channels);
   }
   secret->clear();
-  return stay_behind(&pipes, child, input);
+  return std::optional(stay_behind(&channels, child, input));
 }
 
 Result<void> await_delivery() {
@@ -233,8 +306,7 @@ Result<void> await_delivery() {
 }
 
 bool has_lost_caller() {
-  pollfd messages = {.fd = STDERR_FILENO, .events = 0, .revents = 0};
-  return poll(&messages, 1, 0) > 0 && (messages.revents & POLLERR) != 0;
+  return is_child && (events_at(STDERR_FILENO, 0) & POLLERR) != 0;
 }
 
 }  // namespace pbstoken

@@ -446,7 +446,7 @@ void WritableSegment::insert(Fact fact, std::string_view token_id,
     const Slot slot = load_slot(shared);
     const bool own = slot.tag == name.tag &&
                      (fact == Fact::kMatch || same(slot.fact, digest));
-    if (own && slot.generation > generation && slot.generation >= in_force &&
+    if (own && slot.generation > generation && slot.generation >= current &&
         is_whole(fact, slot)) {
       return;  // we come late: what stands there is in force, or about to be
     }

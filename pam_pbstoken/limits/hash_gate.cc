@@ -280,8 +280,11 @@ Result<GatePass> enter_hash_gate(const Store &store, const Client &client) {
   }
   GatePass pass;
   if (is_for_user(client)) {
-    pass.turn =
-        Turn::wait_for(store, *client.caller, kGateSeconds, &pass.waited);
+    auto turn = Turn::wait_for(store, client, kGateSeconds, &pass.waited);
+    if (!turn) {
+      return turn.error();
+    }
+    pass.turn = std::move(*turn);
   }
   auto place = take_place(
       store, is_for_user(client) ? GateShare::kUsers : GateShare::kRoots,

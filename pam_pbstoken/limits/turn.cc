@@ -29,24 +29,41 @@ NamedSet turns_set(const Store &store) {
   return {store, "pbstoken turns 1", kTurns};
 }
 
-Turn Turn::wait_for(const Store &store, uid_t uid, unsigned seconds,
-                    bool *out_waited) {
+Result<Turn> Turn::wait_for(const Store &store, const Client &client,
+                            unsigned seconds, bool *out_waited) {
   const auto set = open_named(turns_set(store));
   if (!set) {
-    return {};
+    return Turn();
   }
-  const auto number = static_cast<std::uint16_t>(uid % kTurns);
+  const auto number = static_cast<std::uint16_t>(*client.caller % kTurns);
   auto steps = take(number, /*at_once=*/true);
   if (semop(*set, steps.data(), steps.size()) == 0) {
-    return {*set, number};
+    return Turn(*set, number);
   }
   *out_waited = true;
+  const int before = semctl(*set, number, GETPID);
   steps = take(number, /*at_once=*/false);
-  const timespec time = {.tv_sec = static_cast<std::time_t>(seconds),
-                         .tv_nsec = 0};
-  return semtimedop(*set, steps.data(), steps.size(), &time) == 0
-             ? Turn(*set, number)
-             : Turn();
+  // In short rounds: a process whose caller has gone is not to wait on.
+  constexpr timespec kRound = {.tv_sec = 0, .tv_nsec = 100'000'000};
+  constexpr unsigned kRoundsPerSecond = 10;
+  for (unsigned round = 0; round < seconds * kRoundsPerSecond; ++round) {
+    if (semtimedop(*set, steps.data(), steps.size(), &kRound) == 0) {
+      return Turn(*set, number);
+    }
+    if (errno != EAGAIN && errno != EINTR) {
+      return Turn();
+    }
+    if (client.has_gone != nullptr && client.has_gone()) {
+      return plain_error(Errc::kBusy, "cannot hash", {},
+                         "nobody waits for it any more");
+    }
+  }
+  // The same holder all the time has been stopped, and denies nothing.
+  if (semctl(*set, number, GETPID) == before) {
+    return Turn();
+  }
+  return plain_error(Errc::kBusy, "cannot hash", {},
+                     "too many others of this user do, reason=busy");
 }
 
 Turn::~Turn() {

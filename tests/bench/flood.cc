@@ -11,10 +11,9 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
-#include <cmath>
 #include <csignal>
 
-#include "service.h"
+#include "latency.h"
 #include "workers.h"
 
 namespace pbstoken::bench {
@@ -104,31 +103,6 @@ class Flood {
 };
 
 // --- good requests
-
-struct Latency {
-  double median;
-  double p99;
-};
-
-Latency good_requests() {
-  constexpr int kRequests = 400;
-  constexpr double kEvery = 1e6;  // a millisecond
-  std::vector<double> times;
-  double due = now_ns();
-  for (int i = 0; i < kRequests; ++i) {
-    due += kEvery;
-    const timespec when = {
-        .tv_sec = static_cast<time_t>(due / 1e9),
-        .tv_nsec = static_cast<long>(due - std::floor(due / 1e9) * 1e9)};
-    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &when, nullptr);
-    transact("cached");
-    const double done = now_ns();
-    times.push_back(done - due);
-    // What came late makes the next one late, but not all that follow.
-    due = std::max(due, done - kEvery);
-  }
-  return {quantile(&times, 0.5), quantile(&times, 0.99)};
-}
 
 void beside(const std::string &flood_name, std::size_t processes, Flood::By by,
             const Goal &goal) {

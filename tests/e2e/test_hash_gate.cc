@@ -334,7 +334,7 @@ void stopped_holder_of_a_turn_delays_its_own_user_alone(void **state) {
   Scene &scene = scene_in(state);
   scene.store.max_hashes = 2;
   bool waited = false;
-  const Turn turn = Turn::wait_for(scene.store, *kAlice.caller, 1, &waited);
+  const auto turn = Turn::wait_for(scene.store, kAlice, 1, &waited);
   assert_false(waited);
   auto pass = enter_hash_gate(scene.store, kBob);
   assert_true(static_cast<bool>(pass));

@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/sem.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <termios.h>
@@ -20,6 +21,8 @@
 
 #include "e2e_pam.h"
 #include "helper_support.h"
+#include "pbstoken/limits/named_object.h"
+#include "pbstoken/limits/turn.h"
 #include "pbstoken/os/sched_slice.h"
 #include "slice_support.h"
 #include "trace_support.h"
@@ -249,13 +252,13 @@ void holder_has_no_descriptor_of_the_caller(void ** /*state*/) {
   }
 }
 
-// Whatever the caller has as those: pipes to the parent.
+// Whatever the caller has as those: they lead to the parent.
 void holder_has_standard_descriptors_of_its_own(void ** /*state*/) {
   const StoppedRotation rotation([] { close(STDERR_FILENO); });
   const std::string fds = "/proc/" + std::to_string(rotation.holder()) + "/fd/";
   for (const char *fd : {"0", "1", "2"}) {
     const std::string file = std::filesystem::read_symlink(fds + fd).string();
-    assert_true(file.starts_with("pipe:"));
+    assert_true(file.starts_with(*fd == '2' ? "pipe:" : "socket:"));
   }
 }
 
@@ -328,6 +331,21 @@ void holder_has_limits_of_its_own(void ** /*state*/) {
 }
 
 // --- what its caller can do to it
+
+pid_t child_of(pid_t pid) {
+  const std::string name = std::to_string(pid);
+  std::ifstream children("/proc/" + name + "/task/" + name + "/children");
+  pid_t child = 0;
+  return children >> child ? child : 0;
+}
+
+// Still with the real uid of its caller, and in its last step with it.
+bool is_waiting_for_input(pid_t pid) {
+  return proc_status(pid, "Uid") == "65534\t0\t0\t0" &&
+         proc_status(pid, "State").starts_with("S") &&
+         read_file("/proc/" + std::to_string(pid) + "/wchan").find("poll") !=
+             std::string::npos;
+}
 
 // In a process of the caller's; what it got done, or an empty string.
 std::string what_the_caller_can_do(pid_t pid) {
@@ -406,6 +424,97 @@ void waiting_for_input_can_be_ended(void ** /*state*/) {
     input.close_writer();  // too late to matter, unless the signal does not
     assert_int_equal(wait_for(pid), 128 + SIGTERM);
   }
+}
+
+// --- what its caller can let it wait for
+
+// A right that is taken away while the input is awaited is gone.
+void right_that_is_taken_meanwhile_does_not_count(void ** /*state*/) {
+  Pipe input;
+  const pid_t rotation = start(
+      {.person = kMember, .arguments = {"rotate", kId}, .in = input.reader()});
+  assert_true(comes_true([&] { return is_waiting_for_input(rotation); }));
+  configure_groups("member_rotate = no\n");
+  assert_int_equal(write(input.writer(), kSecret, std::strlen(kSecret)),
+                   std::strlen(kSecret));
+  input.close_writer();
+  assert_int_equal(wait_for(rotation), 3);
+  assert_text_equal(read_file(kShadow),
+                    shadow_of({{kId, kHash}, {kOldId, kOldHash}}));
+}
+
+// What a refused caller makes it write is written with the caller's rights, by
+// which a file of another user loses its setuid bit.
+void refusal_is_written_with_the_rights_of_the_caller(void ** /*state*/) {
+  const std::string file = scratch("file");
+  write_file(file, "");
+  assert_int_equal(chmod(file.c_str(), 04777), 0);
+  const int fd = open(file.c_str(), O_WRONLY | O_CLOEXEC);
+  assert_int_equal(
+      wait_for(
+          start({.person = kStranger, .arguments = {"--bogus"}, .err = fd})),
+      2);
+  close(fd);
+  assert_false(read_file(file).empty());
+  assert_int_equal(status_of(file).st_mode & 07777U, 0777);
+}
+
+// A secret that was given up is not shown any more.
+void secret_that_comes_too_late_is_not_shown(void ** /*state*/) {
+  Pipe output;
+  Pipe messages;
+  const pid_t parent = start({.person = kAdmin,
+                              .arguments = {"generate", "new@pbs!t"},
+                              .out = output.writer(),
+                              .err = messages.writer()});
+  assert_true(comes_true([&] {
+    return proc_status(parent, "Uid") == "65534\t65534\t65534\t65534";
+  }));
+  kill(parent, SIGSTOP);
+  const pid_t child = child_of(parent);
+  assert_true(comes_true([&] {
+    return child == 0 || proc_status(child, "State").starts_with("Z");
+  }));
+  kill(parent, SIGCONT);
+  const int status = wait_for(parent);
+  // Unless it had been shown before the stop.
+  if (status != 0) {
+    assert_int_equal(status, 4);
+    assert_text_equal(output.read_all(), "");
+    assert_true(messages.read_all().ends_with(
+        "the secret that was printed does not count\n"));
+    assert_pam(authenticate("new@pbs!t", kSecret), PAM_USER_UNKNOWN);
+  }
+}
+
+// A caller that ends its process leaves no process of root that waits.
+void child_without_a_parent_does_not_wait_for_its_turn(void ** /*state*/) {
+  assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
+  const auto store =
+      load_store(kDefaultStore, configuration_path(kDefaultStore));
+  const auto turns = open_named(turns_set(*store));
+  sembuf take = {.sem_num = kNobody % kTurns, .sem_op = 1, .sem_flg = 0};
+  assert_int_equal(semop(*turns, &take, 1), 0);
+  std::vector<pid_t> children;
+  for (int i = 0; i < 5; ++i) {
+    const FilledPipe input(kWrongSecret);
+    const pid_t parent = start({.person = kMember,
+                                .arguments = {"verify", kId},
+                                .in = input.reader()});
+    assert_true(comes_true([&] { return child_of(parent) != 0; }));
+    children.push_back(child_of(parent));
+    kill(parent, SIGKILL);
+    wait_for(parent);
+  }
+  for (const pid_t child : children) {
+    assert_true(comes_true([&] {
+      const std::string state = proc_status(child, "State");
+      return state.empty() || state.starts_with("Z");
+    }));
+  }
+  // And for no other reason: the turn is still another's.
+  assert_int_equal(semctl(*turns, take.sem_num, GETVAL), 1);
+  assert_int_equal(semctl(*turns, take.sem_num, SETVAL, 0), 0);
 }
 
 // --- what its caller can make it wait for
@@ -889,6 +998,10 @@ int main() {
       FRESH_TEST(holder_has_limits_of_its_own),
       FRESH_TEST(caller_cannot_touch_the_holder),
       FRESH_TEST(waiting_for_input_can_be_ended),
+      FRESH_TEST(right_that_is_taken_meanwhile_does_not_count),
+      FRESH_TEST(refusal_is_written_with_the_rights_of_the_caller),
+      FRESH_TEST(secret_that_comes_too_late_is_not_shown),
+      FRESH_TEST(child_without_a_parent_does_not_wait_for_its_turn),
       FRESH_TEST(writer_waits_for_a_full_pipe_in_vain_but_not_for_ever),
       FRESH_TEST(writer_waits_for_a_raced_pipe_in_vain_but_not_for_ever),
       FRESH_TEST(writers_behind_full_pipes_hold_up_nobody),

@@ -11,9 +11,10 @@
 namespace pbstoken {
 
 struct Client {
-  std::string_view rhost;       // PAM_RHOST; empty: not known
-  std::optional<uid_t> caller;  // whom the helper runs for; nothing: root
-  bool one_shot = false;        // this process is a helper, and ends with it
+  std::string_view rhost;        // PAM_RHOST; empty: not known
+  std::optional<uid_t> caller;   // whom the helper runs for; nothing: root
+  bool one_shot = false;         // this process is a helper, and ends with it
+  bool (*has_gone)() = nullptr;  // asked while it waits; null: it does not go
 };
 
 // Whether the process runs for a user that is not root.

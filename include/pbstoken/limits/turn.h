@@ -14,6 +14,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "pbstoken/base/result.h"
+#include "pbstoken/limits/client.h"
 #include "pbstoken/limits/named_set.h"
 #include "pbstoken/store/store.h"
 
@@ -27,9 +29,12 @@ class Turn {
  public:
   Turn() = default;  // of a process that goes on without one
 
-  // Waits for the turn of this user, for so many seconds at most.
-  static Turn wait_for(const Store &store, uid_t uid, unsigned seconds,
-                       bool *out_waited);
+  // Waits for the turn of the client's user, for so many seconds at most.  An
+  // empty one if the holder was the same all the time, or there can be no
+  // turns; kBusy if others of the user had theirs meanwhile, or the client has
+  // gone.
+  static Result<Turn> wait_for(const Store &store, const Client &client,
+                               unsigned seconds, bool *out_waited);
 
   Turn(Turn &&other) noexcept
       : set_(std::exchange(other.set_, -1)), number_(other.number_) {}
