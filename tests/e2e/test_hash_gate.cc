@@ -188,7 +188,7 @@ void thread_that_hashes_while_its_service_executes_gives_its_place_back(
       Verifier verifier(scene.store, load_slow);
       verdict_for(&verifier, kAlice, kWrong);
     }).detach();
-    while (shared->under_way == 0) {
+    while (!shared->done) {
       usleep(1000);
     }
     execl("/bin/sleep", "sleep", "60", nullptr);
@@ -199,6 +199,7 @@ void thread_that_hashes_while_its_service_executes_gives_its_place_back(
     usleep(1000);
   }
   assert_int_equal(semctl(set, kHeld, GETVAL), 1);
+  shared->done = true;
   for (int i = 0; i < 1000 && semctl(set, kHeld, GETVAL) == 1; ++i) {
     usleep(1000);
   }
