@@ -161,14 +161,14 @@ void measure() {
     beside_nothing.push_back(good_requests().p99 / kMicrosecond);
   }
   const double ratio = quantile(&beside, 0.5) / quantile(&beside_nothing, 0.5);
-  row(8, "root's delete beside 150 calls of the helper", "s",
+  row(9, "root's delete beside 150 calls of the helper", "s",
       spread_of(revoked), at_most(1));
-  row(8, "another member's right secret hashed beside them", "s",
+  row(9, "another member's right secret hashed beside them", "s",
       spread_of(hashed), at_most(1));
-  row(8, "p99 of good requests beside them", "us", spread_of(beside));
-  row(8, "p99 beside 150 calls of a setuid program that exits", "us",
+  row(9, "p99 of good requests beside them", "us", spread_of(beside));
+  row(9, "p99 beside 150 calls of a setuid program that exits", "us",
       spread_of(beside_nothing));
-  row(8, "p99 beside calls of the helper / of that program", "ratio",
+  row(9, "p99 beside calls of the helper / of that program", "ratio",
       exactly(ratio), at_most(1.5));
 }
 
