@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Every system call of every writing command failing in turn: up to the rename
 // exit 4, a message, the old file and no litter; after it exit 7, or 0 where
-// nothing is lost, and the new file.
+// nothing is lost, and the new file.  Where the parent fails, which only passes
+// on, messages may be lost, and the exit status may be 125.
 #include "faults_support.h"
 
 namespace pbstoken {
@@ -44,6 +45,9 @@ std::vector<Call> calls_that_fail(Host *host, const Work &work,
   return calls;
 }
 
+// Of the parent, if it cannot tell how the child has ended.
+constexpr int kNobodyKnows = 125;
+
 constexpr const char *kOfMain = "close_range";
 constexpr const char *kUnderTheLock = "flock";
 
@@ -69,17 +73,26 @@ ino_t inode_now() {
   return lstat(kShadow, &status) == 0 ? status.st_ino : 0;
 }
 
-// strace(1) counts the calls of each process, so that the message may be made
-// to fail as well.
-bool message_was_made_to_fail(const std::string &trace) {
+// strace(1) counts the calls of each process, so the parent, which passes the
+// message on, may be hit as well.
+bool parent_was_hit(const std::string &trace) {
   std::istringstream lines(trace);
+  std::set<std::string> hit;
+  std::string parent;
   for (std::string line; std::getline(lines, line);) {
-    if (line.find("write(2, ") != std::string::npos &&
-        line.ends_with("(INJECTED)")) {
-      return true;
+    const std::string pid = line.substr(0, line.find(' '));
+    if (line.ends_with("(INJECTED)")) {
+      hit.insert(pid);
+    }
+    if (line.find("--- SIGCHLD ") != std::string::npos) {
+      parent = pid;
     }
   }
-  return false;
+  return hit.count(parent) != 0;
+}
+
+bool ends_after_its_child(const std::string &trace) {
+  return trace.find("--- SIGCHLD ") != std::string::npos;
 }
 
 std::string check_refused(const Host &host, const RunResult &outcome,
@@ -99,7 +112,7 @@ std::string check_refused(const Host &host, const RunResult &outcome,
   const bool named = outcome.err.find(object_of(call)) != std::string::npos ||
                      outcome.err.find("standard output") != std::string::npos;
   if ((!outcome.err.starts_with("pbstoken-helper: ") || !named) &&
-      !(outcome.err.empty() && message_was_made_to_fail(host.trace()))) {
+      !parent_was_hit(host.trace())) {
     wrong += "the message does not name " + object_of(call);
   }
   return wrong;
@@ -137,6 +150,12 @@ std::string check_failed(Host *host, const Work &work, const Call &call,
     case 7:
       wrong += *out_new ? "" : "exit status 7, and the old file; ";
       wrong += outcome.err.empty() ? "no message; " : "";
+      break;
+    case kNobodyKnows:
+      if (ends_after_its_child(host->trace()) &&
+          !parent_was_hit(host->trace())) {
+        wrong += "exit status 125, and the child's is known; ";
+      }
       break;
     default:
       return wrong + "exit status " + std::to_string(outcome.status) + "; ";
