@@ -290,6 +290,10 @@ Result<std::optional<int>> split(ChildInput input, Buffer *secret) {
   return std::optional(stay_behind(&channels, child, input));
 }
 
+bool is_split() {
+  return is_child;
+}
+
 Result<void> await_delivery() {
   // Longer than the parent waits for the caller.
   const std::uint64_t deadline =

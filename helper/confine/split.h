@@ -36,6 +36,9 @@ bool become_caller();
 // them broken.
 Result<std::optional<int>> split(ChildInput input, Buffer *secret);
 
+// Whether this process is the child.
+bool is_split();
+
 // For the child, with ChildInput::kDelivery: waits until the parent has passed
 // on what was printed in one piece, which takes it 5 seconds at most.
 Result<void> await_delivery();

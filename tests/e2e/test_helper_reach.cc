@@ -493,6 +493,28 @@ void secret_that_comes_too_late_is_not_shown(void ** /*state*/) {
   }
 }
 
+std::uint64_t generation() {
+  return status_json()["generation"].GetUint64();
+}
+
+// A verification that its caller could freeze takes no lock: what a dead writer
+// has left it leaves to the next process of root.
+void verification_for_a_member_repairs_nothing(void ** /*state*/) {
+  assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
+  const pid_t writer =
+      start({.person = kRoot, .arguments = {"delete", kOldId}, .traced = true});
+  kill(stop_at(writer, SYS_renameat), SIGKILL);
+  wait_for(writer);
+  const std::uint64_t claimed = generation();
+  assert_int_equal(claimed % 4, 1);
+  assert_exit(run_as(kMember, helper(), {"verify", kId}), 0, "verify");
+  assert_exit(run_as(kMember, helper(), {"verify", kOldId}, kOldSecret), 5,
+              "verify");
+  assert_int_equal(generation(), claimed);
+  assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
+  assert_int_equal(generation() % 4, 0);
+}
+
 // A caller that ends its process leaves no process of root that waits.
 void child_without_a_parent_does_not_wait_for_its_turn(void ** /*state*/) {
   assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
@@ -1007,6 +1029,7 @@ int main() {
       FRESH_TEST(right_that_is_taken_meanwhile_does_not_count),
       FRESH_TEST(refusal_is_written_with_the_rights_of_the_caller),
       FRESH_TEST(secret_that_comes_too_late_is_not_shown),
+      FRESH_TEST(verification_for_a_member_repairs_nothing),
       FRESH_TEST(child_without_a_parent_does_not_wait_for_its_turn),
       FRESH_TEST(writer_waits_for_a_full_pipe_in_vain_but_not_for_ever),
       FRESH_TEST(writer_waits_for_a_raced_pipe_in_vain_but_not_for_ever),

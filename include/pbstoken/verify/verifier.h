@@ -79,6 +79,12 @@ class Verifier {
   std::optional<AccountVerdict> judge_in_segment(const TokenId &id);
   Result<AccountVerdict> judge_beyond_segment(const TokenId &id);
 
+  // See Cache::leave_repairs().
+  void leave_repairs() {
+    cache_.leave_repairs();
+    accounts_.leave_repairs();
+  }
+
   // That of the secrets.
   [[nodiscard]] Cache &cache() { return cache_; }
   // Why a limit was this process's own only, in what it has verified so far.
