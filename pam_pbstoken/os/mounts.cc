@@ -6,11 +6,8 @@
 
 #include <array>
 #include <atomic>
-#include <cerrno>
 #include <cstdint>
 
-#include "pbstoken/base/buffer.h"
-#include "pbstoken/base/text.h"
 #include "pbstoken/os/clock.h"
 #include "pbstoken/os/unique_fd.h"
 
@@ -18,49 +15,60 @@ namespace pbstoken {
 
 namespace {
 
-// More than a hundred mounts; a host with more has its cache by looking.
-constexpr std::size_t kMost = 64 << 10;
-constexpr std::size_t kMountPoint = 4;  // the field of a line, from 0
+// Looks at the file byte by byte, for the last component of each mount point.
+class Search {
+ public:
+  explicit Search(std::string_view name) : name_(name) {}
 
-// False if it cannot be read to its end.
-bool read_mounts(Buffer *out) {
-  const UniqueFd file(
-      open("/proc/thread-self/mountinfo", O_RDONLY | O_CLOEXEC | O_NOCTTY));
-  if (!file || !out->reserve(kMost)) {
-    return false;
-  }
-  while (out->free_size() > 0) {
-    const ssize_t count = read(file.get(), out->free_space(), out->free_size());
-    if (count == 0) {
-      return out->size() > 0;
+  // True if this byte ends a mount point over a file of the name.
+  bool takes(char byte) {
+    if (byte == ' ' || byte == '\n') {
+      const bool found =
+          field_ == kMountPoint && same_ && matched_ == name_.size();
+      field_ = byte == ' ' ? field_ + 1 : 0;
+      begin();
+      return found;
     }
-    if (count < 0 && errno != EINTR) {
+    if (byte == '/') {
+      begin();
       return false;
     }
-    out->add_filled(count > 0 ? static_cast<std::size_t>(count) : 0);
+    same_ = same_ && matched_ < name_.size() && name_[matched_] == byte;
+    ++matched_;
+    return false;
   }
-  return false;
-}
 
-std::string_view field_of(std::string_view line, std::size_t number) {
-  for (; number > 0; --number) {
-    const std::size_t space = line.find(' ');
-    line =
-        slice(line, space == std::string_view::npos ? line.size() : space + 1);
+ private:
+  static constexpr std::size_t kMountPoint = 4;  // the field of a line, from 0
+
+  void begin() {
+    matched_ = 0;
+    same_ = true;
   }
-  return slice(line, 0, line.find(' '));
-}
 
-bool is_mount_point(std::string_view mounts, std::string_view name) {
-  while (!mounts.empty()) {
-    const std::string_view line = slice(mounts, 0, mounts.find('\n'));
-    const std::string_view point = field_of(line, kMountPoint);
-    if (slice(point, point.rfind('/') + 1) == name) {
-      return true;
+  std::string_view name_;
+  std::size_t field_ = 0;
+  std::size_t matched_ = 0;  // bytes of this component
+  bool same_ = true;         // all of them so far
+};
+
+// Also true if the file cannot be read to its end, or is empty.
+bool is_mounted_over(std::string_view name) {
+  const UniqueFd file(
+      open("/proc/thread-self/mountinfo", O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  Search search(name);
+  for (bool is_empty = true;; is_empty = false) {
+    std::array<char, 1024> piece;  // one after the other: a stack may be small
+    const ssize_t count = read(file.get(), piece.data(), piece.size());
+    if (count <= 0) {
+      return count < 0 || is_empty;
     }
-    mounts = slice(mounts, line.size() + 1);
+    for (ssize_t i = 0; i < count; ++i) {
+      if (search.takes(piece[static_cast<std::size_t>(i)])) {
+        return true;
+      }
+    }
   }
-  return false;
 }
 
 // The file escapes some bytes; names that have them are not looked for.
@@ -89,9 +97,7 @@ bool may_be_mounted_over(std::string_view name) {
   if (remembered.load(std::memory_order_relaxed) == now) {
     return false;
   }
-  Buffer mounts;
-  if (!is_plain(name) || !read_mounts(&mounts) ||
-      is_mount_point(mounts.view(), name)) {
+  if (!is_plain(name) || is_mounted_over(name)) {
     return true;
   }
   remembered.store(now, std::memory_order_relaxed);
