@@ -105,7 +105,7 @@ class Cache {
   std::uint64_t checked_ = 0;  // when it was, or last tried; 0: never
   std::uint64_t blind_ = 0;    // when a look was last forbidden; 0: never
   bool repairs_ = true;
-  bool stale_ = false;         // the look_up found that bindings need renewal
+  bool stale_ = false;  // the look_up found that bindings need renewal
 };
 
 }  // namespace pbstoken
