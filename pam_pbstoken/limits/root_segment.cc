@@ -43,10 +43,11 @@ std::uint64_t NamedSegment::name_in(int id, std::uint64_t or_this) const {
   if (!identity || identity->size != size_) {
     return 0;
   }
-  // One that this process uses has its name.
-  if (const AttachmentUse use = use_attachment(*identity);
-      use.address() != nullptr) {
-    return *name_at(use.address());
+  // One that this process uses has its name.  Its address is asked for once:
+  // another thread may drop the attachment, but not unmap it.
+  const AttachmentUse use = use_attachment(*identity);
+  if (std::byte *address = use.address(); address != nullptr) {
+    return load_relaxed(name_at(address));
   }
   const auto attached =
       ShmAttachment::attach(id, or_this != 0 ? Access::kWrite : Access::kRead);

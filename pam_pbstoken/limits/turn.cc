@@ -26,7 +26,7 @@ std::array<sembuf, 2> take(std::uint16_t number, bool at_once) {
 }  // namespace
 
 NamedSet turns_set(const Store &store) {
-  return {store, "pbstoken turns 1", kTurns};
+  return {store, "pbstoken turns 2", std::size_t{2} * kTurns};
 }
 
 Result<Turn> Turn::wait_for(const Store &store, const Client &client,
@@ -36,18 +36,23 @@ Result<Turn> Turn::wait_for(const Store &store, const Client &client,
     return Turn();
   }
   const auto number = static_cast<std::uint16_t>(*client.caller % kTurns);
+  // Beside the turn, and never 0.
+  const auto last_user = static_cast<std::uint16_t>(kTurns + number);
+  SemaphoreArgument user{};
+  user.value = static_cast<int>(1 + *client.caller % (kMostInSemaphore - 1U));
   auto steps = take(number, /*at_once=*/true);
   if (semop(*set, steps.data(), steps.size()) == 0) {
+    static_cast<void>(semctl(*set, last_user, SETVAL, user));
     return Turn(*set, number);
   }
   *out_waited = true;
   const int before = semctl(*set, number, GETPID);
   steps = take(number, /*at_once=*/false);
-  // In short rounds: a process whose caller has gone is not to wait on.
-  constexpr timespec kRound = {.tv_sec = 0, .tv_nsec = 100'000'000};
-  constexpr unsigned kRoundsPerSecond = 10;
-  for (unsigned round = 0; round < seconds * kRoundsPerSecond; ++round) {
+  // In rounds: a process whose caller has gone is not to wait on.
+  constexpr timespec kRound = {.tv_sec = 1, .tv_nsec = 0};
+  for (unsigned round = 0; round < seconds; ++round) {
     if (semtimedop(*set, steps.data(), steps.size(), &kRound) == 0) {
+      static_cast<void>(semctl(*set, last_user, SETVAL, user));
       return Turn(*set, number);
     }
     if (errno != EAGAIN && errno != EINTR) {
@@ -58,8 +63,8 @@ Result<Turn> Turn::wait_for(const Store &store, const Client &client,
                          "nobody waits for it any more");
     }
   }
-  // The same holder all the time has been stopped, and denies nothing.
-  if (semctl(*set, number, GETPID) == before) {
+  if (semctl(*set, number, GETPID) == before ||
+      semctl(*set, last_user, GETVAL) != user.value) {
     return Turn();
   }
   return plain_error(Errc::kBusy, "cannot hash", {},

@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "pbstoken/os/clock.h"
+#include "pbstoken/os/ipc.h"
 #include "pbstoken/os/unique_fd.h"
 
 namespace pbstoken {
@@ -81,12 +82,8 @@ bool is_plain(std::string_view name) {
 constinit std::array<std::atomic<std::uint64_t>, 8> found_free = {};
 
 std::uint64_t free_now(std::string_view name) {
-  std::uint32_t hash = 2166136261U;  // FNV-1a
-  for (const char byte : name) {
-    hash = (hash ^ static_cast<unsigned char>(byte)) * 16777619U;
-  }
   const std::uint64_t second = boottime_now() / kNanosecondsPerSecond;
-  return std::uint64_t{hash} << 32U | static_cast<std::uint32_t>(second);
+  return hash_of(name) << 32U | static_cast<std::uint32_t>(second);
 }
 
 }  // namespace

@@ -26,7 +26,7 @@ class NamedSet {
   using Entry = SemaphoreEntry;
   static constexpr const char *kWhat = "semaphores";
   static constexpr std::size_t kNameSize = 4;
-  static constexpr std::size_t kMostSemaphores = 68;
+  static constexpr std::size_t kMostSemaphores = 132;
   using Values = std::array<std::uint16_t, kMostSemaphores>;
 
   // What the first semaphores begin with.

@@ -4,8 +4,10 @@
 // the others no longer from theirs than one who starts a few.
 //
 // A turn is a semaphore that is 1 while it is taken, one of 64 by the number of
-// the user.  It orders those that wait and limits nothing: a process that has
-// waited long enough, or finds no semaphores, goes on without a turn.
+// the user; another one beside it tells which user had it last.  A process that
+// has waited in vain goes on without a turn if the holder was the same all the
+// time, which has been stopped, or if another user had it, whose number leads
+// to the same one; behind processes of its own user it is busy.
 #ifndef PBSTOKEN_TURN_H_
 #define PBSTOKEN_TURN_H_
 
