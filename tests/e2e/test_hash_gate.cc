@@ -346,6 +346,41 @@ void stopped_holder_of_a_turn_delays_its_own_user_alone(void **state) {
   assert_true(alices->waited);
 }
 
+// Six processes of a user have the turn again and again, too many to come next
+// within a second.
+std::vector<Process> herd_on_a_turn(const Store &store, const Client &client) {
+  std::vector<Process> herd;
+  for (int i = 0; i < 6; ++i) {
+    herd.emplace_back([&store, client] {
+      while (true) {
+        bool waited = false;
+        const auto turn = Turn::wait_for(store, client, kGateSeconds, &waited);
+        usleep(300'000);
+      }
+    });
+  }
+  usleep(100'000);
+  return herd;
+}
+
+// Behind its own user's a process is busy; another user's, whose number leads
+// to the same turn, keep it from nothing.
+void herd_on_a_turn_denies_its_own_user_alone(void **state) {
+  Scene &scene = scene_in(state);
+  const Client herds = {.rhost = {}, .caller = *kAlice.caller + kTurns};
+  const auto herd = herd_on_a_turn(scene.store, herds);
+  bool waited = false;
+  assert_true(
+      static_cast<bool>(Turn::wait_for(scene.store, kAlice, 1, &waited)));
+  assert_true(waited);
+  assert_true(Turn::wait_for(scene.store, herds, 1, &waited).error().code ==
+              Errc::kBusy);
+  for (const Process &process : herd) {
+    process.kill();
+    static_cast<void>(process.wait());
+  }
+}
+
 // Ids that anybody can make up cost a look at the file, one at a time.
 void unknown_ids_pass_the_gate(void **state) {
   Scene &scene = scene_in(state);
@@ -649,6 +684,7 @@ int main() {
       with_gate(helpers_for_users_get_half_of_the_places),
       with_gate(user_with_many_helpers_keeps_no_other_from_its_turn),
       with_gate(stopped_holder_of_a_turn_delays_its_own_user_alone),
+      with_gate(herd_on_a_turn_denies_its_own_user_alone),
       with_gate(unknown_ids_pass_the_gate),
       with_gate(renewing_does_not_pass_the_gate),
       with_gate(known_secret_needs_no_place),
