@@ -352,6 +352,7 @@ std::vector<Process> herd_on_a_turn(const Store &store, const Client &client) {
   std::vector<Process> herd;
   for (int i = 0; i < 6; ++i) {
     herd.emplace_back([&store, client] {
+      alarm(20);  // a failed test does not come to kill it
       while (true) {
         bool waited = false;
         const auto turn = Turn::wait_for(store, client, kGateSeconds, &waited);
