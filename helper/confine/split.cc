@@ -245,6 +245,16 @@ int stay_behind(Channels *channels, pid_t child, ChildInput input) {
 
 // --- the child
 
+// A wait for a turn or a place is interrupted when the parent ends; no other
+// system call is, see SA_RESTART in signal(7).
+bool feel_parents_end() {
+  struct sigaction action = {};
+  action.sa_handler = [](int) {};
+  action.sa_flags = SA_RESTART;
+  return sigaction(SIGUSR1, &action, nullptr) == 0 &&
+         prctl(PR_SET_PDEATHSIG, SIGUSR1, 0, 0, 0) == 0;
+}
+
 Result<std::optional<int>> go_ahead(Channels *channels) {
   const UniqueFd data = std::move(channels->data.childs);
   const UniqueFd messages = std::move(channels->messages.childs);
@@ -258,6 +268,10 @@ Result<std::optional<int>> go_ahead(Channels *channels) {
   is_child = true;
   if (const auto root = become_root(); !root) {
     return root.error();
+  }
+  // A change of ids would undo it.
+  if (!feel_parents_end()) {
+    return system_error(kCannotSplit, {});
   }
   return std::optional<int>();
 }

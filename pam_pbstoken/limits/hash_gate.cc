@@ -143,10 +143,7 @@ Waited Gate::wait() const {
     if (now == 0 || now >= deadline) {
       return Waited::kInVain;
     }
-    time = {.tv_sec = static_cast<std::time_t>((deadline - now) /
-                                               kNanosecondsPerSecond),
-            .tv_nsec = static_cast<std::int32_t>((deadline - now) %
-                                                 kNanosecondsPerSecond)};
+    time = timespec_of(deadline - now);
   }
   return Waited::kHasPlace;
 }

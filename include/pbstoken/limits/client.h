@@ -11,10 +11,12 @@
 namespace pbstoken {
 
 struct Client {
-  std::string_view rhost;        // PAM_RHOST; empty: not known
-  std::optional<uid_t> caller;   // whom the helper runs for; nothing: root
-  bool one_shot = false;         // this process is a helper, and ends with it
-  bool (*has_gone)() = nullptr;  // asked while it waits; null: it does not go
+  std::string_view rhost;       // PAM_RHOST; empty: not known
+  std::optional<uid_t> caller;  // whom the helper runs for; nothing: root
+  bool one_shot = false;        // this process is a helper, and ends with it
+  // Asked before it waits and when a signal interrupts that; null: it does not
+  // go.
+  bool (*has_gone)() = nullptr;
 };
 
 // Whether the process runs for a user that is not root.

@@ -15,6 +15,12 @@ constexpr std::uint64_t nanoseconds(const timespec &time) {
          static_cast<std::uint64_t>(time.tv_nsec);
 }
 
+constexpr timespec timespec_of(std::uint64_t nanoseconds) {
+  return {
+      .tv_sec = static_cast<std::time_t>(nanoseconds / kNanosecondsPerSecond),
+      .tv_nsec = static_cast<long>(nanoseconds % kNanosecondsPerSecond)};
+}
+
 // Time since boot: runs on in suspend, cannot be set.  0 if the clock cannot
 // be read, which every caller takes for "nothing is fresh".
 inline std::uint64_t boottime_now() {
