@@ -197,10 +197,11 @@ constexpr std::array<CommandEntry, 7> kCommands = {{
      Users::kRoot, Reach::kReads, nullptr},
 }};
 
-constexpr std::array<CommandElsewhere, 5> kElsewhere = {{
+constexpr std::array<CommandElsewhere, 6> kElsewhere = {{
     {"list", "'list' is a command of pbstoken(8)"},
     {"status", "'status' is a command of pbstoken(8)"},
     {"check", "'check' is a command of pbstoken(8)"},
+    {"prepare", "'prepare' is a command of pbstoken(8)"},
     {"flush", "'flush' is a command of pbstoken(8)"},
     {"retire", "'retire' is a command of pbstoken(8)"},
 }};
@@ -242,7 +243,7 @@ ExitStatus run_command(const CommandEntry &entry, const CommandLine &line,
                      .verifier = Verifier(store, linked_crypt)};
   // A member could freeze this process with the lock in its hands.
   if (client.caller && entry.reach == Reach::kCache && is_split()) {
-    context.verifier.leave_repairs();
+    context.verifier.take_no_lock();
   }
   return entry.run(&context);
 }

@@ -29,6 +29,10 @@ ExitStatus show_status(Context *context);
 // there are problems, kUnavailable if something could not be looked at.
 ExitStatus check_store(Context *context);
 
+// Makes what the store would otherwise get at first use: its segments, and all
+// that for_each_object() visits.  What is there stays.  Goes on past a failure.
+ExitStatus prepare_store(Context *context);
+
 // Retires the segment and makes a new one with a new key.
 ExitStatus flush_cache(Context *context);
 

@@ -6,27 +6,13 @@
 #include "io/message.h"
 #include "io/output.h"
 #include "pbstoken/cache/segment_life.h"
-#include "pbstoken/limits/counters.h"
-#include "pbstoken/limits/fail_limit.h"
-#include "pbstoken/limits/hash_gate.h"
 #include "pbstoken/limits/named_object.h"
+#include "pbstoken/limits/objects.h"
 #include "pbstoken/store/file_lock.h"
 
 namespace pbstoken {
 
 namespace {
-
-// What a store has in the kernel beside the segment.  No process has to be told
-// that one of these goes: a process that misses it makes it anew.
-template <typename Visit>
-void for_each_object(const Store &store, Visit visit) {
-  visit("counters", counters_segment(store));
-  visit("failures", failures_segment(store));
-  visit("gate", gate_set(store, GateShare::kRoots));
-  visit("gate_users", gate_set(store, GateShare::kUsers));
-  visit("turns", turns_set(store));
-}
-constexpr std::size_t kObjects = 5;
 
 Field key_field(std::string_view name, key_t key) {
   return Field::count(name, static_cast<std::uint32_t>(key));

@@ -11,10 +11,8 @@
 #include "confine/landlock.h"
 #include "confine/seccomp.h"
 #include "pbstoken/cache/segment_life.h"
-#include "pbstoken/limits/counters.h"
-#include "pbstoken/limits/fail_limit.h"
-#include "pbstoken/limits/hash_gate.h"
 #include "pbstoken/limits/named_object.h"
+#include "pbstoken/limits/objects.h"
 #include "pbstoken/store/file_lock.h"
 
 namespace pbstoken {
@@ -166,11 +164,10 @@ void replace_planted(const Object &object, Reach reach) {
 // Removes the segments and semaphores under the store's keys that root has not
 // made: no program has a use for them.  That takes CAP_SYS_ADMIN.
 void replace_planted(const Store &store, Reach reach) {
-  replace_planted(counters_segment(store), reach);
-  replace_planted(failures_segment(store), reach);
-  replace_planted(gate_set(store, GateShare::kRoots), reach);
-  replace_planted(gate_set(store, GateShare::kUsers), reach);
-  replace_planted(turns_set(store), reach);
+  for_each_object(store,
+                  [reach](std::string_view /*name*/, const auto &object) {
+                    replace_planted(object, reach);
+                  });
 }
 
 // --- files

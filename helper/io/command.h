@@ -36,6 +36,7 @@ enum class Command : std::uint8_t {
   kList,
   kStatus,
   kCheck,
+  kPrepare,
   kFlush,
   kRetire
 };

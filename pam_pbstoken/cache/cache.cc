@@ -252,7 +252,7 @@ std::optional<Result<Snapshot>> Cache::read_for_all() {
                ? reread_for_all(&*writing, subject_, store_, nullptr)
                : std::nullopt;
   }
-  if (!is_only_root() || (segment != nullptr && !repairs_)) {
+  if (!is_only_root() || !takes_lock_) {
     return std::nullopt;
   }
   const auto lock = FileLock::acquire(store_, lock_path_of(kind_, store_), 0);

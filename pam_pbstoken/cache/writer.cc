@@ -144,18 +144,23 @@ Result<std::optional<WriteClaim>> CacheWriter::claim(const FilePlace &place) {
   return Claimed(WriteClaim(std::move(kept->in_use->attachment), *claim, owes));
 }
 
-std::optional<Writing> CacheWriter::find_or_make(const Subject &subject) {
+// Returns nullopt if the one that is in use is a newer version's.
+Result<std::optional<Writing>> CacheWriter::find_or_make(
+    const Subject &subject) {
   auto kept = keep_one_segment(store_, subject, lock_, Keep::kInUseOrNewer);
-  if (!kept || kept->newer || kept->in_use) {
-    return kept ? std::move(kept->in_use) : std::nullopt;
+  if (!kept) {
+    return kept.error();
+  }
+  if (kept->newer || kept->in_use) {
+    return std::move(kept->in_use);
   }
   const auto id = make_segment(store_, subject, lock_);
   if (!id) {
-    return std::nullopt;
+    return id.error();
   }
   auto attached = ShmAttachment::attach(*id, Access::kWrite);
   if (!attached) {
-    return std::nullopt;
+    return attached.error();
   }
   const auto segment =
       WritableSegment::open(attached->address(), attached->size(), subject);
@@ -169,10 +174,29 @@ std::optional<Result<Snapshot>> CacheWriter::renew() {
     return std::nullopt;
   }
   const Subject subject = {kind_, *view};
-  auto writing = find_or_make(subject);
-  return writing && shares_clock(writing->segment)
-             ? reread_for_all(&*writing, subject, store_, &lock_)
+  auto found = find_or_make(subject);
+  return found && *found && shares_clock((*found)->segment)
+             ? reread_for_all(&**found, subject, store_, &lock_)
              : std::nullopt;
+}
+
+Result<void> CacheWriter::prepare() {
+  const auto view = view_of(path_of(kind_, store_));
+  if (!view) {
+    return view.error();
+  }
+  if (!store_.cache) {
+    return {};
+  }
+  auto found = find_or_make({kind_, *view});
+  if (!found) {
+    return found.error();
+  }
+  if (*found && !is_in_force((*found)->segment.generation())) {
+    // A file that cannot be read is every verification's to tell.
+    static_cast<void>(renew());
+  }
+  return {};
 }
 
 Result<void> CacheWriter::flush() {

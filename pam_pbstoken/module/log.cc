@@ -157,6 +157,18 @@ void log_lost_limit(const pam_handle_t *pamh, const Error &error) {
              text.c_str());
 }
 
+void log_no_segment(const pam_handle_t *pamh) {
+  constexpr const char *kNoSegment =
+      "every request starts the helper: there is no segment of verified "
+      "secrets that this process may use; see 'pbstoken check', and "
+      "'pbstoken prepare', which makes one";
+  if (was_just_logged(kNoSegment)) {
+    return;
+  }
+  const NoFork meanwhile;
+  pam_syslog(pamh, LOG_WARNING, "%s", kNoSegment);
+}
+
 void log_success(const pam_handle_t *pamh, std::string_view token_id) {
   const NoFork meanwhile;
   pam_syslog(pamh, LOG_INFO, "authenticated; tokenid=%s rhost=%s",

@@ -64,6 +64,9 @@ Result<Verification> verify(const pam_handle_t *pamh,
       request_about(pamh, options, id, HelperCommand::kVerify);
   request.secret = secret;
   const auto outcome = ask_helper(options, request, Topic::kVerification);
+  if (outcome && opened->store.cache && !verifier.cache().is_usable()) {
+    log_no_segment(pamh);
+  }
   return outcome ? Verification{*outcome, Source::kHelper}
                  : Result<Verification>(outcome.error());
 }

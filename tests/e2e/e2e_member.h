@@ -27,8 +27,8 @@ inline std::string setuid_helper() {
   return scratch("setuid-helper");
 }
 
-// Setup: a verify_group with a member, the helper setuid root, and a service
-// that uses it.
+// Setup: a verify_group with a member, the helper setuid root, a service that
+// uses it, and what the package has made in the kernel.
 inline int clean_host_with_members(void **state) {
   if (clean_host_with_service(state) != 0) {
     return -1;
@@ -44,7 +44,7 @@ inline int clean_host_with_members(void **state) {
     return -1;
   }
   write_service("helper=" + setuid_helper());
-  return 0;
+  return run_tool({"prepare"}).status;
 }
 
 inline void become(uid_t user, const std::vector<gid_t> &groups) {

@@ -154,6 +154,7 @@ void a_thousand_times_cost_one_helper_run(void ** /*state*/) {
     remove_segments();
     public_directory();
     configure("cache_ttl = 3600\n");
+    tool_output({"prepare"});
     write_services(counted_helper(), options);
     assert_int_equal(authenticate_1000_times(), 0);
     print_message("%d times, auth%s%s and account: %d helper runs\n", kTimes,
@@ -166,6 +167,7 @@ void a_thousand_times_cost_one_helper_run(void ** /*state*/) {
 void each_ttl_costs_one_helper_run(void ** /*state*/) {
   public_directory();
   configure("cache_ttl = 1\n");
+  tool_output({"prepare"});
   write_services(counted_helper(), "");
   timespec before{};
   timespec after{};

@@ -397,8 +397,8 @@ void strangers_segments_are_not_in_roots_way(void ** /*state*/) {
   const std::string helper = scratch("installed-helper");
   // What was given to root goes with the first that would use it, and these use
   // all of it.
-  for (const auto &[command, given_to_root] : {std::pair{"verify", false},
-                                               {"verify", true},
+  for (const auto &[command, given_to_root] : {std::pair{"prepare", false},
+                                               {"prepare", true},
                                                {"rotate", false},
                                                {"rotate", true},
                                                {"set", false},
@@ -412,10 +412,10 @@ void strangers_segments_are_not_in_roots_way(void ** /*state*/) {
                        return 0;
                      }),
                      0);
-    assert_exit(std::string_view(command) == "flush"
-                    ? run_tool({command})
-                    : run_as(kAdmin, helper, {command, kId}),
-                0, command);
+    const bool is_tools = *command == 'p' || *command == 'f';
+    assert_exit(
+        is_tools ? run_tool({command}) : run_as(kAdmin, helper, {command, kId}),
+        0, command);
     shmid_ds status{};
     // Theirs has the key; root's is found without one.
     const auto segment =

@@ -275,6 +275,7 @@ void member_may_rotate_where_the_store_says_so(void ** /*state*/) {
 // What a member has verified is in the segment that it may only read.
 void member_fills_the_cache(void ** /*state*/) {
   const std::string helper = install_helper();
+  tool_output({"prepare"});
   assert_exit(run_as(kMember, helper, {"verify", kId}), 0, "member");
   assert_int_equal(counter("hashes"), 1);
   assert_exit(run_as(kMember, helper, {"verify", kId}), 0, "member");

@@ -515,6 +515,16 @@ void verification_for_a_member_repairs_nothing(void ** /*state*/) {
   assert_int_equal(generation() % 4, 0);
 }
 
+// Nor does it make a segment, which takes the lock, too.  Root makes it before.
+void verification_for_a_member_makes_no_segment(void ** /*state*/) {
+  const std::vector<std::string> verify = {"verify", kId};
+  assert_exit(run_as(kMember, helper(), verify), 0, "verify");
+  assert_true(status_json()["id"].IsNull());
+  tool_output({"prepare"});
+  assert_exit(run_as(kMember, helper(), verify), 0, "verify");
+  assert_int_equal(status_json()["slots_used"].GetUint64(), 1);
+}
+
 // A caller that ends its process leaves no process of root that waits.
 void child_without_a_parent_does_not_wait_for_its_turn(void ** /*state*/) {
   assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
@@ -1030,6 +1040,7 @@ int main() {
       FRESH_TEST(refusal_is_written_with_the_rights_of_the_caller),
       FRESH_TEST(secret_that_comes_too_late_is_not_shown),
       FRESH_TEST(verification_for_a_member_repairs_nothing),
+      FRESH_TEST(verification_for_a_member_makes_no_segment),
       FRESH_TEST(child_without_a_parent_does_not_wait_for_its_turn),
       FRESH_TEST(writer_waits_for_a_full_pipe_in_vain_but_not_for_ever),
       FRESH_TEST(writer_waits_for_a_raced_pipe_in_vain_but_not_for_ever),

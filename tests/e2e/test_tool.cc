@@ -13,8 +13,8 @@ namespace {
 
 using namespace testing;
 
-constexpr std::array<const char *, 5> kToolCommands = {
-    "list", "status", "check", "flush", "retire"};
+constexpr std::array<const char *, 6> kToolCommands = {
+    "list", "status", "check", "prepare", "flush", "retire"};
 constexpr std::array<const char *, 7> kHelperCommands = {
     "generate", "set", "delete", "rotate", "verify", "account", "serve"};
 
@@ -132,11 +132,11 @@ std::string without_debug_information(const std::string &path) {
   return read_file(copy);
 }
 
-constexpr std::array<const char *, 15> kWordsOfTheTool = {
+constexpr std::array<const char *, 16> kWordsOfTheTool = {
     "stamp_age",   "slots_used",   "known_mismatches", "bypassed",
     "no-section",  "dead writer",  "user-disabled",    "after 9999",
     "list_tokens", "show_status",  "check_store",      "flush_cache",
-    "iso_date",    "retire_store", "JsonArray"};
+    "iso_date",    "retire_store", "JsonArray",        "prepare_store"};
 
 void helper_holds_nothing_of_the_tool(void ** /*state*/) {
   const std::string helper = without_debug_information(helper_path());

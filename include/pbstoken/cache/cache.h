@@ -40,9 +40,9 @@ class Cache {
   // `store` must outlive the object.
   Cache(const Store &store, Kind kind) : store_(store), kind_(kind) {}
 
-  // For a process that its starter could hold up: it takes no lock to repair a
-  // segment that a dead writer has left.
-  void leave_repairs() { repairs_ = false; }
+  // For a process that its starter could hold up: it takes no lock, neither to
+  // make a segment nor to repair one that a dead writer has left.
+  void take_no_lock() { takes_lock_ = false; }
 
   // Whether there is a segment that this process may read.
   [[nodiscard]] bool is_usable();
@@ -104,7 +104,7 @@ class Cache {
   uid_t uid_ = 0;              // effective, when it was attached
   std::uint64_t checked_ = 0;  // when it was, or last tried; 0: never
   std::uint64_t blind_ = 0;    // when a look was last forbidden; 0: never
-  bool repairs_ = true;
+  bool takes_lock_ = true;
   bool stale_ = false;  // the look_up found that bindings need renewal
 };
 

@@ -63,13 +63,17 @@ class CacheWriter {
   // Returns nullopt if that cannot be: the cache stays as it is.
   std::optional<Result<Snapshot>> renew();
 
+  // Makes a segment and reads the file for all, if there is none that is in
+  // use; an error if there is no room for it.
+  Result<void> prepare();
+
   // Replaces the segment by a new one with a new key, which is made first: if
   // there is no room for it the old one stays.  Retires it if the store has no
   // cache any more.
   Result<void> flush();
 
  private:
-  std::optional<Writing> find_or_make(const Subject &subject);
+  Result<std::optional<Writing>> find_or_make(const Subject &subject);
 
   const Store &store_;
   Kind kind_;

@@ -31,6 +31,11 @@ void log_broken(const pam_handle_t *pamh, const char *what, const Error &error);
 // process's own only, for want of what it needs in the kernel.
 void log_lost_limit(const pam_handle_t *pamh, const Error &error);
 
+// LOG_WARNING, at most once a minute in a process: the helper has answered, but
+// there is no segment that this process may use, so that each request costs a
+// run of the helper.
+void log_no_segment(const pam_handle_t *pamh);
+
 // LOG_INFO, for a token that was accepted; not called for hits.
 void log_success(const pam_handle_t *pamh, std::string_view token_id);
 

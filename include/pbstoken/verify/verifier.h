@@ -79,10 +79,10 @@ class Verifier {
   std::optional<AccountVerdict> judge_in_segment(const TokenId &id);
   Result<AccountVerdict> judge_beyond_segment(const TokenId &id);
 
-  // See Cache::leave_repairs().
-  void leave_repairs() {
-    cache_.leave_repairs();
-    accounts_.leave_repairs();
+  // See Cache::take_no_lock().
+  void take_no_lock() {
+    cache_.take_no_lock();
+    accounts_.take_no_lock();
   }
 
   // That of the secrets.

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The retire command: nothing of a store is left in the kernel, and nothing of
-// anybody else is touched.
+// What a store has in the kernel: prepare makes all of it before it is needed;
+// retire leaves nothing of it, and touches nothing of anybody else.
 #include <sys/file.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
 
-#include "e2e_pam.h"
+#include <algorithm>
 
-#define RETIRE_TEST(name) cmocka_unit_test_setup(name, clean_kernel)
+#include "e2e_pam.h"
+#include "exhausted.h"
+#include "helper_support.h"
+
+#define KERNEL_TEST(name) cmocka_unit_test_setup(name, clean_kernel)
 
 namespace pbstoken {
 namespace {
@@ -56,6 +60,63 @@ void use_store(const std::vector<std::string> &options = {}) {
 key_t member(const rapidjson::Document &keys, const char *name) {
   return static_cast<key_t>(keys[name].GetUint());
 }
+
+// --- prepare
+
+void prepare_makes_all_that_a_store_uses(void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  write_user_cfg();
+  tool_output({"prepare"});
+  assert_int_equal(ipc_objects(), 7);
+  // Nor is anything missing, or made twice.
+  use_store();
+  helper_output({"account", kId});
+  helper_output({"verify", "--rhost", "192.0.2.1", kId}, kSecret);
+  assert_int_equal(ipc_objects(), 7);
+}
+
+void prepare_again_changes_nothing(void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  tool_output({"prepare"});
+  use_store();
+  const std::string before = tool_output({"--output-format=json", "status"});
+  const int objects = ipc_objects();
+  tool_output({"prepare"});
+  assert_int_equal(ipc_objects(), objects);
+  assert_int_equal(status_json()["id"].GetInt(),
+                   parse_json(before)["id"].GetInt());
+  assert_int_equal(status_json()["generation"].GetUint64(),
+                   parse_json(before)["generation"].GetUint64());
+  assert_int_equal(status_json()["slots_used"].GetUint64(), 1);
+}
+
+void prepare_without_a_cache_makes_no_segment(void ** /*state*/) {
+  configure("cache = no\n");
+  write_shadow({{kId, kHash}});
+  tool_output({"prepare"});
+  assert_true(status_json()["id"].IsNull());
+}
+
+void prepare_without_the_directory_is_exit_4_and_makes_none(void ** /*state*/) {
+  std::filesystem::remove_all(kDirectory);
+  const RunResult outcome = run_tool({"prepare"});
+  assert_exit(outcome, 4, "prepare");
+  assert_true(outcome.err.starts_with("pbstoken: cannot open " +
+                                      std::string(kDirectory)));
+  assert_false(std::filesystem::exists(kDirectory));
+}
+
+void prepare_on_a_full_host_says_what_is_missing(void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  const NoMoreObjects none(kSegmentLimit);
+  const RunResult outcome = run_tool({"prepare"});
+  assert_exit(outcome, 4, "prepare");
+  // Counters, windows and the segment of the secrets; the gate is made.
+  assert_int_equal(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 3);
+  assert_int_equal(ipc_objects(), 3);
+}
+
+// --- retire
 
 void retire_leaves_nothing_of_a_store(void ** /*state*/) {
   write_shadow({{kId, kHash}});
@@ -217,15 +278,20 @@ void retire_without_output_is_exit_4_and_done(void ** /*state*/) {
 int main() {
   using namespace pbstoken;
   const CMUnitTest tests[] = {
-      RETIRE_TEST(retire_leaves_nothing_of_a_store),
-      RETIRE_TEST(retire_prints_the_keys_there_or_not),
-      RETIRE_TEST(retire_ends_the_use_of_an_attached_segment),
-      RETIRE_TEST(retire_without_the_directory_ends_it_too),
-      RETIRE_TEST(retire_leaves_other_stores_alone),
-      RETIRE_TEST(retire_nothing_makes_nothing),
-      RETIRE_TEST(retire_without_the_directory_leaves_nothing),
-      RETIRE_TEST(retire_while_somebody_holds_the_lock_is_exit_4),
-      RETIRE_TEST(retire_without_output_is_exit_4_and_done),
+      KERNEL_TEST(prepare_makes_all_that_a_store_uses),
+      KERNEL_TEST(prepare_again_changes_nothing),
+      KERNEL_TEST(prepare_without_a_cache_makes_no_segment),
+      KERNEL_TEST(prepare_without_the_directory_is_exit_4_and_makes_none),
+      KERNEL_TEST(prepare_on_a_full_host_says_what_is_missing),
+      KERNEL_TEST(retire_leaves_nothing_of_a_store),
+      KERNEL_TEST(retire_prints_the_keys_there_or_not),
+      KERNEL_TEST(retire_ends_the_use_of_an_attached_segment),
+      KERNEL_TEST(retire_without_the_directory_ends_it_too),
+      KERNEL_TEST(retire_leaves_other_stores_alone),
+      KERNEL_TEST(retire_nothing_makes_nothing),
+      KERNEL_TEST(retire_without_the_directory_leaves_nothing),
+      KERNEL_TEST(retire_while_somebody_holds_the_lock_is_exit_4),
+      KERNEL_TEST(retire_without_output_is_exit_4_and_done),
   };
-  return cmocka_run_group_tests_name("tool_retire", tests, nullptr, nullptr);
+  return cmocka_run_group_tests_name("tool_objects", tests, nullptr, nullptr);
 }
