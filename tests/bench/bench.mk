@@ -3,8 +3,7 @@
 # Part of the Makefile: benchmarks.
 
 # What takes its turn beside pam_permit and others; see tests/bench/README.md.
-# PARTS=storm takes longer than all of them.
-BENCH_PARTS = transaction core processes files miss flood memory web
+BENCH_PARTS = transaction core processes files miss flood storm memory web
 PARTS = $(BENCH_PARTS)
 bench_parts = $(subst $(comma), ,$(PARTS))
 comma = ,
