@@ -96,18 +96,26 @@ std::optional<std::uint64_t> Cache::generation_in_force() {
   return generation;
 }
 
-bool Cache::is_good(const Stamp &stamp, std::uint64_t now) {
-  const std::uint64_t ttl = store_.cache_ttl * kNanosecondsPerSecond;
-  const bool trusted = found_->same_clock && is_within(ttl, stamp.time, now);
-  if (trusted &&
-      (!store_.look || (blind_ != 0 && is_within(ttl, blind_, now)))) {
-    return true;
+// Asked once, and not by a process that looks at a settled stamp.
+bool Cache::shares_clock() {
+  if (!shares_clock_) {
+    shares_clock_ = pbstoken::shares_clock(found_->segment);
   }
-  return is_good_by_look(stamp, now, trusted);
+  return *shares_clock_;
 }
 
-bool Cache::is_good_by_look(const Stamp &stamp, std::uint64_t now,
-                            bool trusted) {
+// For cache_ttl, without a look.
+bool Cache::is_trusted(const Stamp &stamp, std::uint64_t now) {
+  return is_within(ttl(), stamp.time, now) && shares_clock();
+}
+
+bool Cache::is_good(const Stamp &stamp, std::uint64_t now) {
+  const bool looks =
+      store_.look && (blind_ == 0 || !is_within(ttl(), blind_, now));
+  return (!looks && is_trusted(stamp, now)) || is_good_by_look(stamp, now);
+}
+
+bool Cache::is_good_by_look(const Stamp &stamp, std::uint64_t now) {
   const auto identity = look_at(path());
   if (!identity) {
     const int reason = identity.error().saved_errno;
@@ -120,15 +128,15 @@ bool Cache::is_good_by_look(const Stamp &stamp, std::uint64_t now,
       return false;
     }
     blind_ = now;
-    return trusted;
+    return is_trusted(stamp, now);
   }
   if (*identity != identity_in(stamp)) {
     return false;
   }
   if (is_settled(stamp)) {
     // Renewing is root's; others look again next time.
-    if (!trusted && found_->same_clock && now != 0 && store_.cache_ttl != 0 &&
-        is_root()) {
+    if (!is_within(ttl(), stamp.time, now) && now != 0 &&
+        store_.cache_ttl != 0 && is_root() && shares_clock()) {
       renew_stamp(found_->identity.id, subject_, store_, found_->segment, stamp,
                   now);
     }
@@ -142,7 +150,7 @@ bool Cache::is_good_by_look(const Stamp &stamp, std::uint64_t now,
   }
   // Members trust an unsettled stamp for cache_ttl alone, which may be shorter:
   // then it is read again, once, and each of them need not ask the helper.
-  stale_ = !is_settling || !trusted;
+  stale_ = !is_settling || !is_trusted(stamp, now);
   return !stale_;
 }
 
@@ -151,6 +159,7 @@ bool Cache::is_good_by_look(const Stamp &stamp, std::uint64_t now,
 // Where the path leads this process now, and what is there for that.
 void Cache::attach() {
   found_.reset();
+  shares_clock_.reset();
   drop_foreign_attachments();
   // What was forbidden to one user may not be to another.
   if (const uid_t uid = geteuid(); uid != uid_) {
@@ -171,6 +180,9 @@ void Cache::attach() {
   }
   subject_ = {kind_, *view};
   found_ = find_segment(subject_);
+  if (found_ && !store_.look) {
+    static_cast<void>(shares_clock());  // each hit needs it
+  }
 }
 
 bool Cache::is_attached() const {
@@ -180,8 +192,7 @@ bool Cache::is_attached() const {
 
 Segment *Cache::segment() {
   if (!is_attached() || geteuid() != uid_ ||
-      !is_within(store_.cache_ttl * kNanosecondsPerSecond, checked_,
-                 boottime_now())) {
+      !is_within(ttl(), checked_, boottime_now())) {
     attach();
   }
   return current_segment();
@@ -248,7 +259,7 @@ std::optional<Result<Snapshot>> Cache::read_for_all() {
   if (segment != nullptr && !is_writers(segment->generation()) &&
       !is_of_a_guest(*segment)) {
     auto writing = attach_writable();
-    return writing && found_->same_clock
+    return writing && shares_clock()
                ? reread_for_all(&*writing, subject_, store_, nullptr)
                : std::nullopt;
   }

@@ -188,8 +188,7 @@ std::optional<FoundSegment> use_if_ours(int id, const Subject &subject) {
   if (!segment || segment->generation() > kLastGeneration) {
     return std::nullopt;
   }
-  const bool same_clock = shares_clock(*segment);
-  return FoundSegment{*identity, std::move(use), *segment, same_clock};
+  return FoundSegment{*identity, std::move(use), *segment};
 }
 
 }  // namespace

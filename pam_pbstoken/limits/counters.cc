@@ -34,11 +34,11 @@ Counters Counters::open(const Store &store) {
   return counters;
 }
 
-std::byte *Counters::address() {
+std::byte *Counters::address(std::uint64_t ipc_namespace) {
   if (attachment_.address() == nullptr && segment_) {
     attachment_ = AttachmentUse();
     if (is_root()) {
-      auto use = segment_->use();
+      auto use = segment_->use(ipc_namespace);
       if (use) {
         attachment_ = std::move(*use);
       } else {
@@ -49,8 +49,8 @@ std::byte *Counters::address() {
   return content_of(attachment_);
 }
 
-void Counters::count(Event event) {
-  std::byte *address = this->address();
+void Counters::count(Event event, std::uint64_t ipc_namespace) {
+  std::byte *address = this->address(ipc_namespace);
   if (address == nullptr) {
     return;
   }

@@ -23,9 +23,10 @@ std::uint64_t *name_at(std::byte *address) {
 
 NamedSegment::NamedSegment(const Store &store, std::string_view purpose,
                            std::size_t content_size)
-    : key(derive_key(purpose, store.token_shadow.view())),
-      name_(derive_number(purpose, store.token_shadow.view()) | 1),
-      size_(kNameSize + content_size) {}
+    : name_(derive_number(purpose, store.token_shadow.view()) | 1),
+      size_(kNameSize + content_size) {
+  key = static_cast<key_t>(name_);
+}
 
 int NamedSegment::get(key_t with, int flags) const {
   return shmget(with, (flags & IPC_CREAT) != 0 ? size_ : 0, flags);
@@ -73,24 +74,38 @@ bool NamedSegment::remove(int id) const {
   return shmctl(id, IPC_RMID, nullptr) == 0;
 }
 
-Result<AttachmentUse> NamedSegment::use() const {
-  auto id = open_named(*this);
-  for (int tries = 1; id; ++tries) {
-    const auto trusted = trusted_segment(*id);
-    AttachmentUse use = trusted ? use_attachment(*trusted) : AttachmentUse();
-    if (use.address() != nullptr) {
-      return use;
-    }
-    auto attachment = ShmAttachment::attach(*id, Access::kWrite);
-    if (attachment) {
-      return keep_attachment(key, std::move(*attachment));
-    }
-    if (tries == kTries) {
-      return attachment.error();
-    }
-    id = open_named(*this);
+// An empty use if it is not, or no longer, ready.
+AttachmentUse NamedSegment::use_ready(int id,
+                                      std::uint64_t ipc_namespace) const {
+  const auto identity = trusted_segment(id, ipc_namespace);
+  if (!identity || identity->size != size_) {
+    return {};
   }
-  return id.error();
+  AttachmentUse use = use_attachment(*identity);
+  if (use.address() == nullptr) {
+    auto attachment = ShmAttachment::attach(id, Access::kWrite);
+    if (!attachment || attachment->identity() != *identity) {
+      return {};
+    }
+    use = keep_attachment(key, std::move(*attachment));
+  }
+  std::byte *address = use.address();
+  return address != nullptr && load_relaxed(name_at(address)) == name_
+             ? std::move(use)
+             : AttachmentUse();
+}
+
+Result<AttachmentUse> NamedSegment::use(std::uint64_t ipc_namespace) const {
+  // The short way first; open_named() attaches more than once.
+  AttachmentUse use = use_ready(get(key, 0), ipc_namespace);
+  for (int tries = 1; use.address() == nullptr && tries <= kTries; ++tries) {
+    const auto id = open_named(*this);
+    if (!id) {
+      return id.error();
+    }
+    use = use_ready(*id, ipc_namespace);
+  }
+  return use;
 }
 
 std::byte *content_of(const AttachmentUse &use) {

@@ -39,22 +39,18 @@ Error unsafe(const char *why) {
 
 constexpr const char *kCannotStat = "cannot stat the shared-memory segment";
 
-ShmIdentity identity_in(int id, const shmid_ds &status) {
-  return {.ipc_namespace = namespace_inode("ipc"),
+ShmIdentity identity_in(int id, const shmid_ds &status,
+                        std::uint64_t ipc_namespace = 0) {
+  return {.ipc_namespace =
+              ipc_namespace != 0 ? ipc_namespace : namespace_inode("ipc"),
           .id = id,
           .changed = status.shm_ctime,
           .maker = status.shm_cpid,
           .size = status.shm_segsz};
 }
 
-}  // namespace
-
-Result<ShmIdentity> trusted_segment(int id) {
-  shmid_ds status{};
-  if (shmctl(id, IPC_STAT, &status) != 0) {
-    return system_error(kCannotStat, {});
-  }
-  const ipc_perm &owner = status.shm_perm;
+// Of trusted_segment(), once the kernel has told the status.
+Result<void> trust(const ipc_perm &owner) {
   if (owner.cuid != 0 || owner.uid != 0) {
     return unsafe("it is not root's");
   }
@@ -70,7 +66,19 @@ Result<ShmIdentity> trusted_segment(int id) {
   if ((owner.mode & SHM_DEST) != 0) {
     return unsafe("it has been removed");
   }
-  return identity_in(id, status);
+  return {};
+}
+
+}  // namespace
+
+Result<ShmIdentity> trusted_segment(int id, std::uint64_t ipc_namespace) {
+  shmid_ds status{};
+  if (shmctl(id, IPC_STAT, &status) != 0) {
+    return system_error(kCannotStat, {});
+  }
+  const auto trusted = trust(status.shm_perm);
+  return trusted ? Result<ShmIdentity>(identity_in(id, status, ipc_namespace))
+                 : Result<ShmIdentity>(trusted.error());
 }
 
 std::uint64_t hash_of(std::string_view text) {
@@ -104,18 +112,23 @@ ShmAttachment::~ShmAttachment() {
 }
 
 Result<ShmAttachment> ShmAttachment::attach(int id, Access access) {
-  auto attachment = attach_untrusted(id, access);
+  ipc_perm owner{};
+  auto attachment = attach_and_ask(id, access, &owner);
   if (attachment) {
-    const auto trusted = trusted_segment(id);
-    if (!trusted) {
+    if (const auto trusted = trust(owner); !trusted) {
       return trusted.error();
     }
-    attachment->identity_ = *trusted;
   }
   return attachment;
 }
 
 Result<ShmAttachment> ShmAttachment::attach_untrusted(int id, Access access) {
+  ipc_perm owner{};
+  return attach_and_ask(id, access, &owner);
+}
+
+Result<ShmAttachment> ShmAttachment::attach_and_ask(int id, Access access,
+                                                    ipc_perm *out_owner) {
   void *address = shmat(id, nullptr, access == Access::kRead ? SHM_RDONLY : 0);
   if (reinterpret_cast<std::intptr_t>(address) == -1) {
     return system_error("cannot attach the shared-memory segment", {});
@@ -127,6 +140,7 @@ Result<ShmAttachment> ShmAttachment::attach_untrusted(int id, Access access) {
     return system_error(kCannotStat, {});
   }
   attachment.identity_ = identity_in(id, status);
+  *out_owner = status.shm_perm;
   if (madvise(address, status.shm_segsz, MADV_DONTFORK) != 0 ||
       madvise(address, status.shm_segsz, MADV_DONTDUMP) != 0) {
     return system_error("cannot shield the shared-memory segment", {});

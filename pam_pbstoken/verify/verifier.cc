@@ -25,7 +25,8 @@ std::optional<Verification> Verifier::verify_in_segment(
     counters_.let_go_if_dropped();
     return std::nullopt;
   }
-  counters_.count(*fact == Fact::kMatch ? Event::kHit : Event::kKnownMismatch);
+  counters_.count(*fact == Fact::kMatch ? Event::kHit : Event::kKnownMismatch,
+                  cache_.ipc_namespace());
   return Verification{known_outcome(*fact), Source::kSegment};
 }
 

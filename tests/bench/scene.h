@@ -109,20 +109,22 @@ inline std::string shadow_of(const std::string &store) {
 
 // The settings are those that a store has by default, but for its place; no
 // mistakes are made here that were to be limited.
-inline std::string configuration_of(const std::string &store,
-                                    const std::string &version_cache = {}) {
+inline std::string configuration_of(
+    const std::string &store, const std::string &version_cache = {},
+    const std::string &group = std::to_string(kMembers)) {
   return "token_shadow = " + shadow_of(store) +
          "\nuser_cfg =\nversion_cache =" +
          (version_cache.empty() ? "" : " " + version_cache) +
-         "\nverify_group = " + std::to_string(kMembers) + "\nfail_limit = 0\n";
+         "\nverify_group = " + group + "\nfail_limit = 0\n";
 }
 
 inline void make_store(const std::string &store, int tokens,
-                       const std::string &version_cache = {}) {
+                       const std::string &version_cache = {},
+                       const std::string &group = std::to_string(kMembers)) {
   std::filesystem::create_directories(scratch("stores/" + store));
   write_file(shadow_of(store), shadow_text(tokens), 0640);
   write_file("/etc/pbstoken/" + store + ".conf",
-             configuration_of(store, version_cache));
+             configuration_of(store, version_cache, group));
 }
 
 // A page of counters as PBS keeps it.
@@ -205,10 +207,11 @@ inline void require_scratch() {
   }
 }
 
-// The stores `cached`, which is what most measure, and `word`, whose host runs
-// PBS; the stacks of these names, and `permit`, `pwdfile`, `unix`.  libpam
-// loads every module of `other` for each transaction; Debian's are fifteen,
-// which would hide what is measured.
+// The stores `cached`, which is what most measure, `word`, whose host runs PBS,
+// `named`, whose configuration has names of users and groups, and `trusting`,
+// which does not look at the file; the stacks of these names, and `permit`,
+// `pwdfile`, `unix`.  libpam loads every module of `other` for each
+// transaction; Debian's are fifteen, which would hide what is measured.
 inline void make_scene() {
   require_scratch();
   umask(022);
@@ -221,8 +224,14 @@ inline void make_scene() {
   write_file(scratch("pwdfile"), std::string(kId) + ":" + kHash + "\n");
   make_store("cached", 10);
   make_store("word", 10, make_version_page());
-  write_store_stack("cached");
-  write_store_stack("word");
+  make_store("named", 10, {}, "pbstokenbench");
+  append_to("/etc/pbstoken/named.conf",
+            "file_owner = backup\nfile_group = backup\n");
+  make_store("trusting", 10);
+  append_to("/etc/pbstoken/trusting.conf", "look = no\n");
+  for (const char *store : {"cached", "word", "named", "trusting"}) {
+    write_store_stack(store);
+  }
   write_stack("other", "pam_deny.so");
   write_stack("permit", "pam_permit.so");
   write_stack("pwdfile", "pam_pwdfile.so", "pwdfile=" + scratch("pwdfile"));

@@ -44,6 +44,11 @@ class Cache {
   // make a segment nor to repair one that a dead writer has left.
   void take_no_lock() { takes_lock_ = false; }
 
+  // Where its segment was found; 0: nowhere.
+  [[nodiscard]] std::uint64_t ipc_namespace() const {
+    return found_ ? found_->identity.ipc_namespace : 0;
+  }
+
   // Whether there is a segment that this process may read.
   [[nodiscard]] bool is_usable();
 
@@ -87,23 +92,30 @@ class Cache {
 
  private:
   [[nodiscard]] const PathText &path() const { return path_of(kind_, store_); }
+  // In nanoseconds.
+  [[nodiscard]] std::uint64_t ttl() const {
+    return store_.cache_ttl * kNanosecondsPerSecond;
+  }
   void attach();
   [[nodiscard]] bool is_attached() const;
   [[nodiscard]] Segment *segment();
   [[nodiscard]] Segment *current_segment();
   [[nodiscard]] std::optional<Writing> attach_writable();
   std::optional<std::uint64_t> generation_in_force();
+  bool shares_clock();
+  bool is_trusted(const Stamp &stamp, std::uint64_t now);
   bool is_good(const Stamp &stamp, std::uint64_t now);
-  bool is_good_by_look(const Stamp &stamp, std::uint64_t now, bool trusted);
+  bool is_good_by_look(const Stamp &stamp, std::uint64_t now);
   Result<Snapshot> read_alone();
 
   const Store &store_;
   Kind kind_;
   Subject subject_{};
   std::optional<FoundSegment> found_;
-  uid_t uid_ = 0;              // effective, when it was attached
-  std::uint64_t checked_ = 0;  // when it was, or last tried; 0: never
-  std::uint64_t blind_ = 0;    // when a look was last forbidden; 0: never
+  std::optional<bool> shares_clock_;  // with its maker; nullopt: not asked yet
+  uid_t uid_ = 0;                     // effective, when it was attached
+  std::uint64_t checked_ = 0;         // when it was, or last tried; 0: never
+  std::uint64_t blind_ = 0;  // when a look was last forbidden; 0: never
   bool takes_lock_ = true;
   bool stale_ = false;  // the look_up found that bindings need renewal
 };

@@ -24,7 +24,6 @@ struct FoundSegment {
   ShmIdentity identity;
   AttachmentUse attachment;
   Segment segment;  // valid while attachment is
-  bool same_clock;  // its maker and this process share CLOCK_BOOTTIME
 };
 
 // The segment of this subject that is in use; nullopt if there is none that

@@ -40,8 +40,9 @@ class Counters {
   // counted.
   static Counters open(const Store &store);
 
-  // Relaxed, and on the cache line of this processor.
-  void count(Event event);
+  // Relaxed, and on the cache line of this processor.  ipc_namespace: see
+  // trusted_segment().
+  void count(Event event, std::uint64_t ipc_namespace = 0);
 
   [[nodiscard]] Totals totals();
 
@@ -56,7 +57,7 @@ class Counters {
  private:
   // Null if there is none; attached anew in a child of the process that
   // opened it.
-  [[nodiscard]] std::byte *address();
+  [[nodiscard]] std::byte *address(std::uint64_t ipc_namespace = 0);
 
   std::optional<NamedSegment> segment_;  // none: this process is not root
   AttachmentUse attachment_;

@@ -29,8 +29,9 @@ class NamedSegment {
                std::size_t content_size);
 
   // The segment, made if it is not there, in the table of this process.  An
-  // empty use if it cannot be had.
-  [[nodiscard]] Result<AttachmentUse> use() const;
+  // empty use if it cannot be had.  ipc_namespace: see trusted_segment().
+  [[nodiscard]] Result<AttachmentUse> use(
+      std::uint64_t ipc_namespace = 0) const;
 
   [[nodiscard]] int get(key_t with, int flags) const;
   [[nodiscard]] bool has_name(int id) const;
@@ -38,9 +39,12 @@ class NamedSegment {
   bool owner_of(int id, ipc_perm *out_owner) const;
   [[nodiscard]] bool remove(int id) const;
 
-  key_t key;
+  key_t key = IPC_PRIVATE;
 
  private:
+  [[nodiscard]] AttachmentUse use_ready(int id,
+                                        std::uint64_t ipc_namespace) const;
+
   // The name that it has, or 0; `or_this`: in place of 0, if that is not 0.
   [[nodiscard]] std::uint64_t name_in(int id, std::uint64_t or_this) const;
 

@@ -43,8 +43,9 @@ struct ShmIdentity {
 
 // Asks for a segment and says whether it is to be trusted: it must have been
 // made by root, belong to root, be writable by nobody else and not be marked
-// for removal; else kUnsafe.  Any thread.
-Result<ShmIdentity> trusted_segment(int id);
+// for removal; else kUnsafe.  ipc_namespace: this thread's, if the caller has
+// just asked for it; 0: it has not.  Any thread.
+Result<ShmIdentity> trusted_segment(int id, std::uint64_t ipc_namespace = 0);
 
 // The one owner of an attachment.
 class ShmAttachment {
@@ -77,6 +78,8 @@ class ShmAttachment {
   std::byte *release() { return std::exchange(address_, nullptr); }
 
  private:
+  static Result<ShmAttachment> attach_and_ask(int id, Access access,
+                                              ipc_perm *out_owner);
   void swap(ShmAttachment &other) noexcept {
     std::swap(address_, other.address_);
     std::swap(identity_, other.identity_);
