@@ -99,7 +99,7 @@ std::optional<std::uint64_t> Cache::generation_in_force() {
 // Asked once, and not by a process that looks at a settled stamp.
 bool Cache::shares_clock() {
   if (!shares_clock_) {
-    shares_clock_ = pbstoken::shares_clock(found_->segment);
+    shares_clock_ = found_ && pbstoken::shares_clock(found_->segment);
   }
   return *shares_clock_;
 }
@@ -180,7 +180,7 @@ void Cache::attach() {
   }
   subject_ = {kind_, *view};
   found_ = find_segment(subject_);
-  if (found_ && !store_.look) {
+  if (!store_.look) {
     static_cast<void>(shares_clock());  // each hit needs it
   }
 }
@@ -272,6 +272,7 @@ std::optional<Result<Snapshot>> Cache::read_for_all() {
   }
   auto snapshot = CacheWriter(store_, kind_, *lock).renew();
   attach();
+  static_cast<void>(shares_clock());  // the new stamp is not settled
   return snapshot;
 }
 
