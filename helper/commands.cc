@@ -180,50 +180,35 @@ ExitStatus account(Context *context) {
                   outcome_of(*verdict, realtime_now() / kNanosecondsPerSecond));
 }
 
-constexpr std::array<CommandEntry, 7> kCommands = {{
-    {"generate", Command::kGenerate, Operand::kWritableId, SecretPurpose::kNone,
-     Users::kAdmins, Reach::kTokenShadow, generate},
-    {"set", Command::kSet, Operand::kWritableId, SecretPurpose::kNew,
-     Users::kAdmins, Reach::kTokenShadow, set},
-    {"delete", Command::kDelete, Operand::kTokenId, SecretPurpose::kNone,
-     Users::kAdmins, Reach::kTokenShadow, remove},
-    {"rotate", Command::kRotate, Operand::kWritableId, SecretPurpose::kCurrent,
-     Users::kRotators, Reach::kTokenShadow, rotate},
-    {"verify", Command::kVerify, Operand::kTokenId, SecretPurpose::kCurrent,
-     Users::kMembers, Reach::kCache, verify},
-    {"account", Command::kAccount, Operand::kTokenId, SecretPurpose::kNone,
-     Users::kMembers, Reach::kCache, account},
-    {"serve", Command::kServe, Operand::kNone, SecretPurpose::kNone,
-     Users::kRoot, Reach::kReads, nullptr},
-}};
-
-constexpr std::array<CommandElsewhere, 6> kElsewhere = {{
-    {"list", "'list' is a command of pbstoken(8)"},
-    {"status", "'status' is a command of pbstoken(8)"},
-    {"check", "'check' is a command of pbstoken(8)"},
-    {"prepare", "'prepare' is a command of pbstoken(8)"},
-    {"flush", "'flush' is a command of pbstoken(8)"},
-    {"retire", "'retire' is a command of pbstoken(8)"},
-}};
+constexpr auto kCommands = std::to_array<CommandEntry>({
+    {Command::kGenerate, Operand::kWritableId, SecretPurpose::kNone,
+     Users::kAdmins, Reach::kTokenShadow, generate,
+     "make a random secret, print it once"},
+    {Command::kSet, Operand::kWritableId, SecretPurpose::kNew, Users::kAdmins,
+     Reach::kTokenShadow, set, "take the secret from standard input"},
+    {Command::kDelete, Operand::kTokenId, SecretPurpose::kNone, Users::kAdmins,
+     Reach::kTokenShadow, remove, "remove the token"},
+    {Command::kRotate, Operand::kWritableId, SecretPurpose::kCurrent,
+     Users::kRotators, Reach::kTokenShadow, rotate,
+     "current secret on standard input, print a new one"},
+    {Command::kVerify, Operand::kTokenId, SecretPurpose::kCurrent,
+     Users::kMembers, Reach::kCache, verify,
+     "secret on standard input; exit 0 if it matches"},
+    {Command::kAccount, Operand::kTokenId, SecretPurpose::kNone,
+     Users::kMembers, Reach::kCache, account,
+     "exit 0 if user.cfg lets the token in"},
+    {Command::kServe, Operand::kNone, SecretPurpose::kNone, Users::kRoot,
+     Reach::kReads, nullptr,
+     "answer one request on the socket that is standard\n"
+     "                    input, for pbstoken-helper.socket"},
+});
 
 }  // namespace
 
-constinit const Program kHelperProgram = {
-    .name = "pbstoken-helper",
-    .commands = kCommands,
-    .elsewhere = kElsewhere,
-    .takes_secrets = true,
-    .summary =
-        "  generate TOKENID  make a random secret, print it once\n"
-        "  set TOKENID       take the secret from standard input\n"
-        "  delete TOKENID    remove the token\n"
-        "  rotate TOKENID    current secret on standard input, print a new "
-        "one\n"
-        "  verify TOKENID    secret on standard input; exit 0 if it matches\n"
-        "  account TOKENID   exit 0 if user.cfg lets the token in\n"
-        "  serve             answer one request on the socket that is "
-        "standard\n"
-        "                    input, for pbstoken-helper.socket\n"};
+constinit const Program kHelperProgram = {.name = "pbstoken-helper",
+                                          .commands = kCommands,
+                                          .other_page = "pbstoken(8)",
+                                          .takes_secrets = true};
 
 ExitStatus run_command(const CommandEntry &entry, const CommandLine &line,
                        const Store &store, const Client &client,

@@ -37,52 +37,39 @@ ExitStatus note(const Result<void> &result, ExitStatus before) {
   return ExitStatus::kUnavailable;
 }
 
-constexpr CommandEntry entry_of(std::string_view name, Command command,
-                                Reach reach, ExitStatus (*run)(Context *)) {
-  return {.name = name,
-          .command = command,
-          .operand = Operand::kNone,
-          .secret = SecretPurpose::kNone,
-          .users = Users::kRoot,
-          .reach = reach,
-          .run = run};
-}
-
-constexpr std::array<CommandEntry, 6> kCommands = {{
-    entry_of("list", Command::kList, Reach::kReads, list_tokens),
-    entry_of("status", Command::kStatus, Reach::kReads, show_status),
-    entry_of("check", Command::kCheck, Reach::kLists, check_store),
-    entry_of("prepare", Command::kPrepare, Reach::kCache, prepare_store),
-    entry_of("flush", Command::kFlush, Reach::kCache, flush_cache),
-    entry_of("retire", Command::kRetire, Reach::kRemoves, retire_store),
-}};
-
-constexpr std::array<CommandElsewhere, 7> kElsewhere = {{
-    {"generate", "'generate' is a command of pbstoken-helper(8)"},
-    {"set", "'set' is a command of pbstoken-helper(8)"},
-    {"delete", "'delete' is a command of pbstoken-helper(8)"},
-    {"rotate", "'rotate' is a command of pbstoken-helper(8)"},
-    {"verify", "'verify' is a command of pbstoken-helper(8)"},
-    {"account", "'account' is a command of pbstoken-helper(8)"},
-    {"serve", "'serve' is a command of pbstoken-helper(8)"},
-}};
+constexpr auto kCommands = std::to_array<CommandEntry>({
+    {.command = Command::kList,
+     .reach = Reach::kReads,
+     .run = list_tokens,
+     .summary = "the tokens, and which of them count"},
+    {.command = Command::kStatus,
+     .reach = Reach::kReads,
+     .run = show_status,
+     .summary = "the segment and its counters"},
+    {.command = Command::kCheck,
+     .reach = Reach::kLists,
+     .run = check_store,
+     .summary = "what is wrong with the store's files"},
+    {.command = Command::kPrepare,
+     .reach = Reach::kCache,
+     .run = prepare_store,
+     .summary = "make the segments and limits before they are needed"},
+    {.command = Command::kFlush,
+     .reach = Reach::kCache,
+     .run = flush_cache,
+     .summary = "forget every verified secret"},
+    {.command = Command::kRetire,
+     .reach = Reach::kRemoves,
+     .run = retire_store,
+     .summary = "remove what the store has in the kernel"},
+});
 
 }  // namespace
 
-constinit const Program kAdminProgram = {
-    .name = "pbstoken",
-    .commands = kCommands,
-    .elsewhere = kElsewhere,
-    .takes_secrets = false,
-    .summary =
-        "  list              the tokens, and which of them count\n"
-        "  status            the segment and its counters\n"
-        "  check             what is wrong with the store's files\n"
-        "  prepare           make the segments and limits before they are "
-        "needed\n"
-        "  flush             forget every verified secret\n"
-        "  retire            remove what the store has in the kernel\n"
-        "\n"};
+constinit const Program kAdminProgram = {.name = "pbstoken",
+                                         .commands = kCommands,
+                                         .other_page = "pbstoken-helper(8)",
+                                         .takes_secrets = false};
 
 ExitStatus prepare_store(Context *context) {
   const Store &store = context->store;

@@ -9,6 +9,7 @@
 #ifndef PBSTOKEN_COMMAND_H_
 #define PBSTOKEN_COMMAND_H_
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -23,7 +24,6 @@
 namespace pbstoken {
 
 enum class Command : std::uint8_t {
-  kNone,
   // of pbstoken-helper
   kGenerate,
   kSet,
@@ -38,8 +38,16 @@ enum class Command : std::uint8_t {
   kCheck,
   kPrepare,
   kFlush,
-  kRetire
+  kRetire,
+  kNone
 };
+
+// What the user calls each of them, in their order.
+inline constexpr auto kCommandNames = std::to_array<std::string_view>(
+    {"generate", "set", "delete", "rotate", "verify", "account", "serve",
+     // of pbstoken
+     "list", "status", "check", "prepare", "flush", "retire"});
+static_assert(kCommandNames.size() == static_cast<std::size_t>(Command::kNone));
 
 enum class OutputFormat : std::uint8_t { kText, kJson, kJsonPretty };
 
@@ -96,29 +104,26 @@ enum class Reach : std::uint8_t {
 
 // One row of a program's table.
 struct CommandEntry {
-  std::string_view name;
   Command command;
-  Operand operand;
-  SecretPurpose secret;  // what it reads from standard input
-  Users users;
+  Operand operand = Operand::kNone;
+  SecretPurpose secret = SecretPurpose::kNone;  // from standard input
+  Users users = Users::kRoot;
   Reach reach;
   // Prints what it has to say, complains where something failed, and returns
   // the exit status; null for `serve`, which is no command of a store.
   ExitStatus (*run)(Context *context);
-};
+  std::string_view summary;  // for --help; more lines are indented
 
-// A name that another program has, and what to tell the caller that gives it.
-struct CommandElsewhere {
-  std::string_view name;
-  const char *what;
+  [[nodiscard]] constexpr std::string_view name() const {
+    return kCommandNames[static_cast<std::size_t>(command)];
+  }
 };
 
 struct Program {
   std::string_view name;
   std::span<const CommandEntry> commands;
-  std::span<const CommandElsewhere> elsewhere;
-  bool takes_secrets;        // and so has --rhost, --reply and --nocache
-  std::string_view summary;  // of the commands, a line each
+  std::string_view other_page;  // of the program that has all other commands
+  bool takes_secrets;           // and so has --rhost, --reply and --nocache
 };
 
 // The command's row; null if the program has no such command.

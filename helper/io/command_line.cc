@@ -100,7 +100,7 @@ Result<void> apply_option(int code, std::string_view value, CommandLine *out) {
 Result<void> apply_token_id(const CommandEntry &entry, const char *operand,
                             CommandLine *out) {
   if (operand == nullptr) {
-    return usage_error("no token id given for", entry.name);
+    return usage_error("no token id given for", entry.name());
   }
   const auto id = parse_token_id(operand);
   if (!id) {
@@ -121,7 +121,7 @@ Result<void> apply_operands(const Program &program, char *const *operands,
   }
   const std::string_view name = operands[0];
   for (const CommandEntry &entry : program.commands) {
-    if (entry.name != name) {
+    if (entry.name() != name) {
       continue;
     }
     out->command = entry.command;
@@ -135,9 +135,13 @@ Result<void> apply_operands(const Program &program, char *const *operands,
     return *rest == nullptr ? Result<void>()
                             : usage_error("too many arguments:", *rest);
   }
-  for (const CommandElsewhere &other : program.elsewhere) {
-    if (other.name == name) {
-      return usage_error(other.what, {});
+  for (const std::string_view other : kCommandNames) {
+    if (other == name) {
+      return usage_error("", FixedText<63>("'")
+                                 .append(name)
+                                 .append("' is a command of ")
+                                 .append(program.other_page)
+                                 .view());
     }
   }
   return usage_error("unknown command", name);
@@ -157,11 +161,22 @@ bool print_about(const Program &program, About about) {
   if (about == About::kVersion) {
     return out(program.name) && out(" " PBSTOKEN_VERSION "\n");
   }
-  return out("usage: ") && out(program.name) &&
-         out(program.takes_secrets ? " [OPTION...] COMMAND [--] [TOKENID]\n\n"
-                                   : " [OPTION...] COMMAND\n\n") &&
-         out(program.summary) &&
-         out("\n"
+  if (!out("usage: ") || !out(program.name) ||
+      !out(program.takes_secrets ? " [OPTION...] COMMAND [--] [TOKENID]\n\n"
+                                 : " [OPTION...] COMMAND\n\n")) {
+    return false;
+  }
+  for (const CommandEntry &entry : program.commands) {
+    constexpr std::string_view kColumn = "                    ";
+    FixedText<kColumn.size()> text("  ");
+    text.append(entry.name())
+        .append(entry.operand == Operand::kNone ? "" : " TOKENID");
+    text.append(slice(kColumn, text.view().size()));
+    if (!out(text.view()) || !out(entry.summary) || !out("\n")) {
+      return false;
+    }
+  }
+  return out("\n"
              "  --store NAME                            default: pbs\n"
              "  --config PATH                           default: "
              "/etc/pbstoken/NAME.conf\n"

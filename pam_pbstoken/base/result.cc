@@ -62,7 +62,7 @@ ErrorText describe(const Error &error) {
   } else {
     text.append(error.what);
     if (!error.subject.empty()) {
-      text.append(" ").append(error.subject.view());
+      text.append(text.empty() ? "" : " ").append(error.subject.view());
     }
     if (!error.where.empty()) {
       text.append(" ").append(error.where.view());
