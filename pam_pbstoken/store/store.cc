@@ -12,13 +12,6 @@ namespace pbstoken {
 namespace {
 
 constexpr std::size_t kMaxConfiguration = std::size_t{64} * 1024;
-constexpr std::uint64_t kMaxTtl = 86400;
-constexpr std::uint64_t kMaxSlots = 1 << 20;
-constexpr std::uint64_t kMaxHashes = 1024;
-constexpr std::uint64_t kMaxFailures = 1 << 20;
-constexpr std::uint64_t kMaxWindow = 86400;
-constexpr std::uint64_t kMaxMode = 0777;
-constexpr std::uint64_t kMaxKey = 0xffffffff;
 constexpr std::uint64_t kMaxId = 0xfffffffe;  // (uid_t)-1 means "leave alone"
 
 // Of a lock file that is not named otherwise.
@@ -72,6 +65,18 @@ Problem set_optional_path(PathText *out_path, std::string_view value) {
   return value.empty() ? nullptr : set_path(out_path, value);
 }
 
+Problem set_token_shadow(PathText *out_path, std::string_view value) {
+  return value.size() > kMaxPath - kLockSuffix.size()
+             ? "longer than 1018 bytes"
+             : set_path(out_path, value);
+}
+
+Problem set_user_cfg(PathText *out_path, std::string_view value) {
+  return value.size() > kMaxPath - kUserLock.size()
+             ? "longer than 1014 bytes"
+             : set_optional_path(out_path, value);
+}
+
 Problem set_yes_no(bool *out_flag, std::string_view value) {
   if (value != "yes" && value != "no") {
     return "must be yes or no";
@@ -80,8 +85,39 @@ Problem set_yes_no(bool *out_flag, std::string_view value) {
   return nullptr;
 }
 
-constexpr Problem kNoUser = "no such user in /etc/passwd";
-constexpr Problem kNoGroup = "no such group in /etc/group";
+Problem set_mode(mode_t *out_mode, std::string_view value) {
+  const auto mode = parse_number(value, 8, 0777);
+  *out_mode = static_cast<mode_t>(mode.value_or(0));
+  return mode ? nullptr : "must be an octal mode of at most 0777";
+}
+
+Problem set_shm_key(bool *out_is_given, std::string_view value) {
+  const bool hex = value.starts_with("0x");
+  const auto key =
+      parse_number(slice(value, hex ? 2 : 0), hex ? 16 : 10, 0xffffffff);
+  *out_is_given = true;
+  return key.value_or(0) != 0 ? nullptr
+                              : "must be a number from 1 to 0xffffffff";
+}
+
+template <typename Number>
+Problem set_number(Number *out_number, std::string_view value,
+                   std::uint32_t least, std::uint32_t most, Problem problem) {
+  const auto number = parse_number(value, 10, most);
+  if (!number || *number < least) {
+    return problem;
+  }
+  *out_number = static_cast<std::uint32_t>(*number);
+  return nullptr;
+}
+
+// The file of /etc that knows the names of users, or of groups.
+struct Directory {
+  Result<std::uint32_t> (*find)(const char *name);
+  Problem unknown;
+};
+constexpr Directory kUsers = {find_user, "no such user in /etc/passwd"};
+constexpr Directory kGroups = {find_group, "no such group in /etc/group"};
 
 Problem set_principal(Principal *out_principal, std::string_view value,
                       Problem unknown) {
@@ -94,8 +130,12 @@ Problem set_principal(Principal *out_principal, std::string_view value,
              : nullptr;
 }
 
+Problem set_user(Principal *out_user, std::string_view value) {
+  return set_principal(out_user, value, kUsers.unknown);
+}
+
 Problem set_group(Principal *out_group, std::string_view value) {
-  return set_principal(out_group, value, kNoGroup);
+  return set_principal(out_group, value, kGroups.unknown);
 }
 
 // A group that may be empty: then nobody is in it.
@@ -104,111 +144,65 @@ Problem set_optional_group(Principal *out_group, std::string_view value) {
   return value.empty() ? nullptr : set_group(out_group, value);
 }
 
+// A key's setter, made of the member that it sets and of one of those above.
+template <auto kMember, auto kSet>
+Problem set(Store *store, std::string_view value) {
+  return kSet(&(store->*kMember), value);
+}
+
 struct Key {
   std::string_view name;
   Problem (*set)(Store *store, std::string_view value);
+  // Of a key that names a user or a group: which one, and where it is known.
+  Principal Store::*principal = nullptr;
+  const Directory *directory = nullptr;
 };
 
-constexpr std::array<Key, 19> kKeys = {{
-    {"token_shadow",
-     [](Store *store, std::string_view value) -> Problem {
-       return value.size() > kMaxPath - kLockSuffix.size()
-                  ? "longer than 1018 bytes"
-                  : set_path(&store->token_shadow, value);
-     }},
-    {"lock_file",
-     [](Store *store, std::string_view value) {
-       return set_path(&store->lock_file, value);
-     }},
-    {"file_owner",
-     [](Store *store, std::string_view value) {
-       return set_principal(&store->file_owner, value, kNoUser);
-     }},
-    {"file_group",
-     [](Store *store, std::string_view value) {
-       return set_group(&store->file_group, value);
-     }},
-    {"file_mode",
-     [](Store *store, std::string_view value) -> Problem {
-       const auto mode = parse_number(value, 8, kMaxMode);
-       store->file_mode = static_cast<mode_t>(mode.value_or(0));
-       return mode ? nullptr : "must be an octal mode of at most 0777";
-     }},
-    {"cache",
-     [](Store *store, std::string_view value) {
-       return set_yes_no(&store->cache, value);
-     }},
+constexpr auto kKeys = std::to_array<Key>({
+    {"token_shadow", set<&Store::token_shadow, set_token_shadow>},
+    {"lock_file", set<&Store::lock_file, set_path>},
+    {"file_owner", set<&Store::file_owner, set_user>, &Store::file_owner,
+     &kUsers},
+    {"file_group", set<&Store::file_group, set_group>, &Store::file_group,
+     &kGroups},
+    {"file_mode", set<&Store::file_mode, set_mode>},
+    {"cache", set<&Store::cache, set_yes_no>},
     {"cache_ttl",
-     [](Store *store, std::string_view value) -> Problem {
-       const auto ttl = parse_number(value, 10, kMaxTtl);
-       store->cache_ttl = ttl.value_or(0);
-       return ttl ? nullptr : "must be seconds, from 0 to 86400";
-     }},
-    {"look",
      [](Store *store, std::string_view value) {
-       return set_yes_no(&store->look, value);
+       return set_number(&store->cache_ttl, value, 0, 86400,
+                         "must be seconds, from 0 to 86400");
      }},
+    {"look", set<&Store::look, set_yes_no>},
     {"cache_slots",
-     [](Store *store, std::string_view value) -> Problem {
-       const auto slots = parse_number(value, 10, kMaxSlots);
-       store->cache_slots = static_cast<std::uint32_t>(slots.value_or(0));
-       return slots.value_or(0) != 0 ? nullptr : "must be from 1 to 1048576";
+     [](Store *store, std::string_view value) {
+       return set_number(&store->cache_slots, value, 1, 1 << 20,
+                         "must be from 1 to 1048576");
      }},
-    {"shm_key",
-     [](Store *store, std::string_view value) -> Problem {
-       const bool hex = value.starts_with("0x");
-       const auto key =
-           parse_number(slice(value, hex ? 2 : 0), hex ? 16 : 10, kMaxKey);
-       store->has_shm_key = true;
-       return key.value_or(0) != 0 ? nullptr
-                                   : "must be a number from 1 to 0xffffffff";
-     }},
+    {"shm_key", set<&Store::has_shm_key, set_shm_key>},
     {"max_hashes",
-     [](Store *store, std::string_view value) -> Problem {
-       const auto hashes = parse_number(value, 10, kMaxHashes);
-       store->max_hashes = static_cast<std::uint32_t>(hashes.value_or(0));
-       return hashes ? nullptr : "must be from 0 to 1024";
-     }},
-    {"version_cache",
      [](Store *store, std::string_view value) {
-       return set_optional_path(&store->version_cache, value);
+       return set_number(&store->max_hashes, value, 0, 1024,
+                         "must be from 0 to 1024");
      }},
-    {"user_cfg",
-     [](Store *store, std::string_view value) -> Problem {
-       return value.size() > kMaxPath - kUserLock.size()
-                  ? "longer than 1014 bytes"
-                  : set_optional_path(&store->user_cfg, value);
-     }},
-    {"user_lock",
-     [](Store *store, std::string_view value) {
-       return set_path(&store->user_lock, value);
-     }},
-    {"verify_group",
-     [](Store *store, std::string_view value) {
-       return set_optional_group(&store->verify_group, value);
-     }},
-    {"admin_group",
-     [](Store *store, std::string_view value) {
-       return set_optional_group(&store->admin_group, value);
-     }},
-    {"member_rotate",
-     [](Store *store, std::string_view value) {
-       return set_yes_no(&store->member_rotate, value);
-     }},
+    {"version_cache", set<&Store::version_cache, set_optional_path>},
+    {"user_cfg", set<&Store::user_cfg, set_user_cfg>},
+    {"user_lock", set<&Store::user_lock, set_path>},
+    {"verify_group", set<&Store::verify_group, set_optional_group>,
+     &Store::verify_group, &kGroups},
+    {"admin_group", set<&Store::admin_group, set_optional_group>,
+     &Store::admin_group, &kGroups},
+    {"member_rotate", set<&Store::member_rotate, set_yes_no>},
     {"fail_limit",
-     [](Store *store, std::string_view value) -> Problem {
-       const auto limit = parse_number(value, 10, kMaxFailures);
-       store->fail_limit = static_cast<std::uint32_t>(limit.value_or(0));
-       return limit ? nullptr : "must be from 0 to 1048576";
+     [](Store *store, std::string_view value) {
+       return set_number(&store->fail_limit, value, 0, 1 << 20,
+                         "must be from 0 to 1048576");
      }},
     {"fail_window",
-     [](Store *store, std::string_view value) -> Problem {
-       const auto window = parse_number(value, 10, kMaxWindow);
-       store->fail_window = window.value_or(0);
-       return window.value_or(0) != 0 ? nullptr
-                                      : "must be seconds, from 1 to 86400";
+     [](Store *store, std::string_view value) {
+       return set_number(&store->fail_window, value, 1, 86400,
+                         "must be seconds, from 1 to 86400");
      }},
-}};
+});
 
 std::string_view trim(std::string_view text) {
   constexpr std::string_view kBlank = " \t\r";
@@ -219,89 +213,61 @@ std::string_view trim(std::string_view text) {
   return slice(text, first, text.find_last_not_of(kBlank) - first + 1);
 }
 
-// What is wrong with one line, and with which key.
-struct LineProblem {
-  Problem problem = nullptr;
-  std::string_view key;
-};
-
-class Parser {
- public:
-  explicit Parser(Store *store) : store_(store) {}
-
-  LineProblem parse_line(std::string_view line, std::uint64_t number) {
-    const std::string_view text = trim(slice(line, 0, line.find('#')));
-    if (text.empty()) {
-      return {};
-    }
-    const std::size_t equals = text.find('=');
-    const std::string_view name = trim(slice(text, 0, equals));
-    if (equals == std::string_view::npos) {
-      return {"not a 'key = value' line", name};
-    }
-    for (std::size_t i = 0; i < kKeys.size(); ++i) {
-      if (kKeys[i].name != name) {
-        continue;
-      }
-      if (lines_[i] != 0) {
-        return {"given twice", name};
-      }
-      lines_[i] = number;
-      return {kKeys[i].set(store_, trim(slice(text, equals + 1))), name};
-    }
-    return {"unknown key", name};
-  }
-
-  // The line of a key; 0: it was not given.
-  [[nodiscard]] std::uint64_t line_of(std::string_view key) const {
-    for (std::size_t i = 0; i < kKeys.size(); ++i) {
-      if (kKeys[i].name == key) {
-        return lines_[i];
-      }
-    }
-    return 0;
-  }
-
- private:
-  Store *store_;
-  std::array<std::uint64_t, kKeys.size()> lines_{};
-};
-
-Error bad_value(const PathText &path, std::uint64_t line,
-                const LineProblem &found) {
-  Error error =
-      plain_error(Errc::kBadConfiguration, found.problem, path.view());
+Error bad_value(const PathText &path, std::uint64_t line, std::string_view key,
+                Problem problem) {
+  Error error = plain_error(Errc::kBadConfiguration, problem, path.view());
   error.line = line;
-  error.subject.append_escaped(found.key);
+  error.subject.append_escaped(key);
   return error;
+}
+
+// The line of each key; 0: it was not given.
+using Lines = std::array<std::uint64_t, kKeys.size()>;
+
+Result<void> parse_line(std::string_view line, std::uint64_t number,
+                        const PathText &path, Store *store, Lines *lines) {
+  const std::string_view text = trim(slice(line, 0, line.find('#')));
+  if (text.empty()) {
+    return {};
+  }
+  const std::size_t equals = text.find('=');
+  const std::string_view name = trim(slice(text, 0, equals));
+  if (equals == std::string_view::npos) {
+    return bad_value(path, number, name, "not a 'key = value' line");
+  }
+  for (std::size_t i = 0; i < kKeys.size(); ++i) {
+    if (kKeys[i].name != name) {
+      continue;
+    }
+    if ((*lines)[i] != 0) {
+      return bad_value(path, number, name, "given twice");
+    }
+    (*lines)[i] = number;
+    const Problem problem = kKeys[i].set(store, trim(slice(text, equals + 1)));
+    return problem != nullptr ? bad_value(path, number, name, problem)
+                              : Result<void>();
+  }
+  return bad_value(path, number, name, "unknown key");
 }
 
 // A name that the administrator wrote must mean somebody, lest a misspelt group
 // quietly means nobody; that of a default may be missing.
-Result<void> look_up_names(const Parser &parser, const PathText &path,
+Result<void> look_up_names(const Lines &lines, const PathText &path,
                            Store *store) {
-  struct Given {
-    std::string_view key;
-    Principal *principal;
-    Result<std::uint32_t> (*find)(const char *name);
-    Problem unknown;
-  };
-  for (const Given &given : std::array<Given, 4>{{
-           {"file_owner", &store->file_owner, find_user, kNoUser},
-           {"file_group", &store->file_group, find_group, kNoGroup},
-           {"verify_group", &store->verify_group, find_group, kNoGroup},
-           {"admin_group", &store->admin_group, find_group, kNoGroup},
-       }}) {
-    Principal *one = given.principal;
-    const std::uint64_t line = parser.line_of(given.key);
-    if (line == 0 || one->id || one->is_nobody()) {
+  for (std::size_t i = 0; i < kKeys.size(); ++i) {
+    const Key &key = kKeys[i];
+    if (key.principal == nullptr || lines[i] == 0) {
       continue;
     }
-    const auto found = given.find(one->name.c_str());
-    if (!found) {
-      return bad_value(path, line, {given.unknown, given.key});
+    Principal &given = store->*key.principal;
+    if (given.id || given.is_nobody()) {
+      continue;
     }
-    one->id = *found;
+    const auto found = key.directory->find(given.name.c_str());
+    if (!found) {
+      return bad_value(path, lines[i], key.name, key.directory->unknown);
+    }
+    given.id = *found;
   }
   return {};
 }
@@ -391,20 +357,19 @@ PathText configuration_path(std::string_view name) {
 Result<Store> parse_store(std::string_view name, std::string_view text,
                           const PathText &path, Names names) {
   Store store = defaults(name);
-  Parser parser(&store);
-  std::uint64_t number = 0;
-  while (!text.empty()) {
-    ++number;
+  Lines lines{};
+  for (std::uint64_t number = 1; !text.empty(); ++number) {
     const std::size_t end = text.find('\n');
-    const LineProblem found = parser.parse_line(slice(text, 0, end), number);
-    if (found.problem != nullptr) {
-      return bad_value(path, number, found);
+    if (const auto parsed =
+            parse_line(slice(text, 0, end), number, path, &store, &lines);
+        !parsed) {
+      return parsed.error();
     }
     text = end == std::string_view::npos ? std::string_view()
                                          : slice(text, end + 1);
   }
   if (names == Names::kLookedUp) {
-    if (const auto known = look_up_names(parser, path, &store); !known) {
+    if (const auto known = look_up_names(lines, path, &store); !known) {
       return known.error();
     }
   }
