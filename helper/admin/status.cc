@@ -52,7 +52,7 @@ ExitStatus show_status(Context *context) {
     return Field::count(name, totals[static_cast<std::size_t>(event)]);
   };
   const bool has_stamp = segment.cache && segment.cache->stamp_age;
-  const std::array<Field, 15> fields = {
+  const std::array fields = {
       Field::string("store", store.name.view()),
       segment.key
           ? Field::count("key", static_cast<std::uint32_t>(*segment.key))

@@ -58,19 +58,19 @@ struct Setting {
   std::string_view prefix;
   Problem (*set)(ModuleOptions *options, std::string_view value);
 };
-constexpr std::array<Setting, 5> kSettings = {{
+constexpr auto kSettings = std::to_array<Setting>({
     {"store=", set_store},
     {"config=", set_config},
     {"helper=", set_helper},
     {"realm=", set_realm},
     {"map_user=", set_map_user},
-}};
+});
 
 struct Flag {
   std::string_view name;
   bool ModuleOptions::*member;
 };
-constexpr std::array<Flag, 7> kFlags = {{
+constexpr auto kFlags = std::to_array<Flag>({
     {"try_first_pass", &ModuleOptions::try_first_pass},
     {"use_first_pass", &ModuleOptions::use_first_pass},
     {"nocache", &ModuleOptions::nocache},
@@ -78,7 +78,7 @@ constexpr std::array<Flag, 7> kFlags = {{
     {"check_account", &ModuleOptions::check_account},
     {"quiet", &ModuleOptions::quiet},
     {"debug", &ModuleOptions::debug},
-}};
+});
 
 Problem apply(ModuleOptions *options, std::string_view option) {
   for (const Setting &setting : kSettings) {
