@@ -282,8 +282,7 @@ Result<void> parse_json_members(std::span<char> text, const PathText &path,
                      path);
   }
   if (parsed.Code() == rapidjson::kParseErrorTermination) {
-    return plain_error(Errc::kNoMemory, "cannot read", path.view(),
-                       "out of memory");
+    return no_memory("cannot read", path.view());
   }
   return malformed(stream, offset, rapidjson::GetParseError_En(parsed.Code()),
                    path);

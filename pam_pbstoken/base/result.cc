@@ -23,13 +23,11 @@ std::string_view reason(const Error &error) {
 
 Error system_error(const char *what, std::string_view where) {
   const int saved = errno;
-  Error error;
-  error.code = saved == ENOMEM   ? Errc::kNoMemory
-               : saved == ENOENT ? Errc::kNotFound
-                                 : Errc::kSystem;
+  Error error = plain_error(saved == ENOMEM   ? Errc::kNoMemory
+                            : saved == ENOENT ? Errc::kNotFound
+                                              : Errc::kSystem,
+                            what, where);
   error.saved_errno = saved;
-  error.what = what;
-  error.where.append_escaped(where);
   return error;
 }
 
@@ -43,8 +41,8 @@ Error plain_error(Errc code, const char *what, std::string_view where,
   return error;
 }
 
-Error no_memory(const char *what) {
-  return plain_error(Errc::kNoMemory, what, {}, "out of memory");
+Error no_memory(const char *what, std::string_view where) {
+  return plain_error(Errc::kNoMemory, what, where, "out of memory");
 }
 
 ErrorText describe(const Error &error) {

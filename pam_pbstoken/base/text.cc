@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pbstoken/base/text.h"
 
+#include <charconv>
 #include <cstring>
 
-namespace pbstoken::text {
+namespace pbstoken {
+
+namespace text {
 
 std::size_t append(char *bytes, std::size_t size, std::size_t capacity,
                    std::string_view more) {
@@ -50,4 +53,14 @@ std::string_view take_escaped(std::string_view *rest, Escape *place) {
   return {place->data(), size};
 }
 
-}  // namespace pbstoken::text
+}  // namespace text
+
+std::optional<std::uint64_t> parse_number(std::string_view text, int base) {
+  std::uint64_t number = 0;
+  const char *end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number, base);
+  return error == std::errc{} && stop == end ? std::optional(number)
+                                             : std::nullopt;
+}
+
+}  // namespace pbstoken

@@ -246,8 +246,7 @@ Result<Buffer> read_whole(const UniqueFd &file, const PathText &path,
       return too_large(path);
     }
     if (!content.reserve(wanted)) {
-      return plain_error(Errc::kNoMemory, "cannot read", path.view(),
-                         "out of memory");
+      return no_memory("cannot read", path.view());
     }
     const ssize_t count =
         read(file.get(), content.free_space(), content.free_size() - 1);

@@ -4,8 +4,6 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include <charconv>
-
 #include "pbstoken/base/text.h"
 #include "pbstoken/os/file.h"
 
@@ -25,24 +23,15 @@ std::string_view take_word(std::string_view *line) {
   return word;
 }
 
-std::optional<std::uint64_t> number_of(std::string_view text, int base) {
-  std::uint64_t number = 0;
-  const char *end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, number, base);
-  return error == std::errc{} && stop == end
-             ? std::optional<std::uint64_t>(number)
-             : std::nullopt;
-}
-
 // MAJOR:MINOR:INODE, the first two in hexadecimal.
 bool is_file(std::string_view word, dev_t device, ino_t inode) {
   const std::size_t first = word.find(':');
   const std::size_t second = word.rfind(':');
   return first != std::string_view::npos && first != second &&
-         number_of(slice(word, 0, first), kHex) == major(device) &&
-         number_of(slice(word, first + 1, second - first - 1), kHex) ==
+         parse_number(slice(word, 0, first), kHex) == major(device) &&
+         parse_number(slice(word, first + 1, second - first - 1), kHex) ==
              minor(device) &&
-         number_of(slice(word, second + 1), 10) == inode;
+         parse_number(slice(word, second + 1)) == inode;
 }
 
 // 1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF
@@ -53,7 +42,7 @@ std::optional<std::uint64_t> holder_of(std::string_view line, dev_t device,
   const bool is_held = take_word(&line) == "FLOCK";
   take_word(&line);
   take_word(&line);
-  const auto pid = number_of(take_word(&line), 10);
+  const auto pid = parse_number(take_word(&line));
   // 0: one that this pid namespace does not see.
   return is_held && pid && *pid != 0 && is_file(take_word(&line), device, inode)
              ? pid

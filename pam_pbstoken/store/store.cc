@@ -2,7 +2,6 @@
 #include "pbstoken/store/store.h"
 
 #include <array>
-#include <charconv>
 
 #include "pbstoken/os/accounts.h"
 #include "pbstoken/os/file.h"
@@ -20,17 +19,6 @@ constexpr std::string_view kUserLock = ".user.lck";
 
 // Each setter takes a trimmed value and says what is wrong with it, or null.
 using Problem = const char *;
-
-std::optional<std::uint64_t> parse_number(std::string_view value, int base,
-                                          std::uint64_t limit) {
-  std::uint64_t number = 0;
-  const char *end = value.data() + value.size();
-  const auto [stop, error] = std::from_chars(value.data(), end, number, base);
-  if (error != std::errc{} || stop != end || number > limit) {
-    return std::nullopt;
-  }
-  return number;
-}
 
 bool is_plain_path(std::string_view path) {
   while (!path.empty()) {
@@ -86,25 +74,28 @@ Problem set_yes_no(bool *out_flag, std::string_view value) {
 }
 
 Problem set_mode(mode_t *out_mode, std::string_view value) {
-  const auto mode = parse_number(value, 8, 0777);
-  *out_mode = static_cast<mode_t>(mode.value_or(0));
-  return mode ? nullptr : "must be an octal mode of at most 0777";
+  const auto mode = parse_number(value, 8);
+  if (!mode || *mode > 0777) {
+    return "must be an octal mode of at most 0777";
+  }
+  *out_mode = static_cast<mode_t>(*mode);
+  return nullptr;
 }
 
 Problem set_shm_key(bool *out_is_given, std::string_view value) {
   const bool hex = value.starts_with("0x");
-  const auto key =
-      parse_number(slice(value, hex ? 2 : 0), hex ? 16 : 10, 0xffffffff);
+  const auto key = parse_number(slice(value, hex ? 2 : 0), hex ? 16 : 10);
   *out_is_given = true;
-  return key.value_or(0) != 0 ? nullptr
-                              : "must be a number from 1 to 0xffffffff";
+  return key && *key >= 1 && *key <= 0xffffffff
+             ? nullptr
+             : "must be a number from 1 to 0xffffffff";
 }
 
 template <typename Number>
 Problem set_number(Number *out_number, std::string_view value,
                    std::uint32_t least, std::uint32_t most, Problem problem) {
-  const auto number = parse_number(value, 10, most);
-  if (!number || *number < least) {
+  const auto number = parse_number(value);
+  if (!number || *number < least || *number > most) {
     return problem;
   }
   *out_number = static_cast<std::uint32_t>(*number);
@@ -121,8 +112,9 @@ constexpr Directory kGroups = {find_group, "no such group in /etc/group"};
 
 Problem set_principal(Principal *out_principal, std::string_view value,
                       Problem unknown) {
+  const auto id = parse_number(value);
   *out_principal = {.name = FixedText<32>(value),
-                    .id = parse_number(value, 10, kMaxId)};
+                    .id = id && *id <= kMaxId ? id : std::nullopt};
   return !out_principal->id &&
                  (value.empty() || value.find('\0') != std::string_view::npos ||
                   out_principal->name.truncated())

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <optional>
 #include <tuple>
 #include <utility>
@@ -96,26 +95,17 @@ Problem set_expire(Section *section, std::string_view value) {
   const bool negative = value.starts_with('-');
   const bool has_sign = negative || value.starts_with('+');
   const std::string_view digits = slice(value, has_sign ? 1 : 0);
-  const char *end = digits.data() + digits.size();
-  std::uint64_t number = 0;
-  const auto [stop, error] = std::from_chars(digits.data(), end, number);
-  if (error != std::errc{} || stop != end || number > kLastSecond ||
-      (negative && number != 0)) {
+  const auto number = parse_number(digits);
+  if (!number || *number > kLastSecond || (negative && *number != 0)) {
     return "expire is no number of seconds since the epoch";
   }
-  section->expires = number;
+  section->expires = *number;
   return nullptr;
 }
 
 // Upstream forbids ASCII's control characters alone.
 Problem check_text(std::string_view value) {
-  for (const char c : value) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) {
-      return "a control character in a value";
-    }
-  }
-  return nullptr;
+  return has_control(value) ? "a control character in a value" : nullptr;
 }
 
 // No limit to its length: Proxmox Backup Server has none.
@@ -249,8 +239,7 @@ class Parser {
   // At a blank line, and at the end of the file.
   Result<void> finish_section() {
     if (section_ && !sections_->append(*section_)) {
-      return plain_error(Errc::kNoMemory, "cannot read", path_.view(),
-                         "out of memory");
+      return no_memory("cannot read", path_.view());
     }
     section_.reset();
     return {};

@@ -48,7 +48,7 @@ Error system_error(const char *what, std::string_view where);
 // An Error that has no errno.
 Error plain_error(Errc code, const char *what, std::string_view where,
                   const char *why = nullptr);
-Error no_memory(const char *what);
+Error no_memory(const char *what, std::string_view where = {});
 
 using ErrorText = FixedText<511>;
 

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "pbstoken/base/text.h"
 #include "pbstoken/base/wipe.h"
 
 namespace pbstoken {
@@ -21,19 +22,10 @@ namespace pbstoken {
 constexpr std::size_t kMaxSecret = 511;
 
 // True if a secret can look like this: 1 to kMaxSecret bytes without NUL or
-// another ASCII control character.  Upstream would cut longer
-// ones and stop at a NUL; here two different secrets are never the same one.
+// another ASCII control character.  Upstream would cut longer ones and stop at
+// a NUL; here two different secrets are never the same one.
 constexpr bool is_acceptable_secret(std::string_view secret) {
-  if (secret.empty() || secret.size() > kMaxSecret) {
-    return false;
-  }
-  for (const char c : secret) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) {
-      return false;
-    }
-  }
-  return true;
+  return !secret.empty() && secret.size() <= kMaxSecret && !has_control(secret);
 }
 
 class Secret {

@@ -11,6 +11,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 namespace pbstoken {
@@ -98,6 +99,20 @@ constexpr std::string_view slice(std::string_view text, std::size_t from,
   const std::size_t rest = text.size() - from;
   return {text.data() + from, count < rest ? count : rest};
 }
+
+// Whether there is an ASCII control character in it.
+constexpr bool has_control(std::string_view text) {
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Returns nullopt unless text is a number to its last character, which fits.
+std::optional<std::uint64_t> parse_number(std::string_view text, int base = 10);
 
 }  // namespace pbstoken
 
