@@ -63,10 +63,6 @@ struct InPlaceStream : rapidjson::InsituStringStream {
   std::size_t line_start = 0;
 };
 
-std::string_view view(const char *text, rapidjson::SizeType size) {
-  return {text, size};
-}
-
 // RapidJSON takes the escape of a low surrogate that stands alone, and decodes
 // it to bytes that are no UTF-8.  The text itself was found to be UTF-8, where
 // this byte does nothing but lead.
@@ -103,45 +99,31 @@ std::size_t find_cut_character(std::string_view text) {
 }
 
 // Reports the members of the outermost object, and where they stood.
-class MemberHandler {
+class MemberHandler
+    : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, MemberHandler> {
  public:
   MemberHandler(InPlaceStream *stream, JsonMemberSink sink, void *context)
       : stream_(stream), sink_(sink), context_(context) {}
 
-  bool Null() { return scalar(/*allowed_as_root=*/true); }
-  bool Bool(bool) { return scalar(false); }
-  bool Int(int) { return scalar(false); }
-  bool Uint(unsigned) { return scalar(false); }
-  bool Int64(std::int64_t) { return scalar(false); }
-  bool Uint64(std::uint64_t) { return scalar(false); }
-  bool Double(double) { return scalar(false); }
-  bool RawNumber(const char *, rapidjson::SizeType, bool) {
-    return scalar(false);
-  }
+  // A number or a truth value.
+  bool Default() { return scalar(/*allowed_as_root=*/false); }
+  bool Null() { return scalar(true); }
 
   bool String(const char *text, rapidjson::SizeType size, bool) {
-    if (has_surrogate(view(text, size))) {
-      lone_surrogate_ = true;
-      return false;
-    }
     if (depth_ == 1) {
-      member_.value = view(text, size);
+      member_.value = {text, size};
       member_.is_string = true;
     }
-    return scalar(false);
+    return has_characters({text, size}) && scalar(false);
   }
 
   bool Key(const char *text, rapidjson::SizeType size, bool) {
-    if (has_surrogate(view(text, size))) {
-      lone_surrogate_ = true;
-      return false;
-    }
     if (depth_ == 1) {
       member_ = JsonMember{};
-      member_.name = view(text, size);
+      member_.name = {text, size};
       member_.raw_name = take_range(stream_->Tell());
     }
-    return true;
+    return has_characters({text, size});
   }
 
   bool StartObject() { return enter(/*is_object=*/true); }
@@ -149,27 +131,32 @@ class MemberHandler {
   bool EndObject(rapidjson::SizeType) { return leave(); }
   bool EndArray(rapidjson::SizeType) { return leave(); }
 
-  [[nodiscard]] bool wrong_root() const { return wrong_root_; }
-  [[nodiscard]] bool too_deep() const { return too_deep_; }
-  [[nodiscard]] bool lone_surrogate() const { return lone_surrogate_; }
+  // Why it has stopped the parser; null if it has not, or the sink has.
+  [[nodiscard]] const char *refusal() const { return refusal_; }
 
  private:
+  bool refuse(const char *why) {
+    refusal_ = why;
+    return false;
+  }
+
+  bool has_characters(std::string_view text) {
+    return !has_surrogate(text) || refuse("an escape of half a surrogate pair");
+  }
+
   bool scalar(bool allowed_as_root) {
     if (depth_ == 0) {
-      wrong_root_ = !allowed_as_root;
-      return allowed_as_root;
+      return allowed_as_root || refuse(kWrongRoot);
     }
     return depth_ > 1 || deliver(stream_->Tell());
   }
 
   bool enter(bool is_object) {
     if (depth_ == 0 && !is_object) {
-      wrong_root_ = true;
-      return false;
+      return refuse(kWrongRoot);
     }
     if (depth_ == kMaxJsonDepth) {
-      too_deep_ = true;
-      return false;
+      return refuse("nested too deeply");
     }
     ++depth_;
     if (depth_ == 1) {
@@ -198,15 +185,15 @@ class MemberHandler {
     return range;
   }
 
+  static constexpr const char *kWrongRoot = "the root is not an object";
+
   InPlaceStream *stream_;
   JsonMemberSink sink_;
   void *context_;
   JsonMember member_;
   std::size_t last_end_ = 0;  // where the last token at depth 1 ended
   std::size_t depth_ = 0;
-  bool wrong_root_ = false;
-  bool too_deep_ = false;
-  bool lone_surrogate_ = false;
+  const char *refusal_ = nullptr;
 };
 
 Error malformed(const InPlaceStream &stream, std::size_t offset,
@@ -271,15 +258,8 @@ Result<void> parse_json_members(std::span<char> text, const PathText &path,
     return {};
   }
   const std::size_t offset = parsed.Offset();
-  if (handler.wrong_root()) {
-    return malformed(stream, offset, "the root is not an object", path);
-  }
-  if (handler.too_deep()) {
-    return malformed(stream, offset, "nested too deeply", path);
-  }
-  if (handler.lone_surrogate()) {
-    return malformed(stream, offset, "an escape of half a surrogate pair",
-                     path);
+  if (handler.refusal() != nullptr) {
+    return malformed(stream, offset, handler.refusal(), path);
   }
   if (parsed.Code() == rapidjson::kParseErrorTermination) {
     return no_memory("cannot read", path.view());
