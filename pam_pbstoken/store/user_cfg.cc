@@ -292,9 +292,7 @@ Result<UserCfg> UserCfg::read(const Result<UniqueFd> &file,
   if (!opened) {
     return opened.error();
   }
-  const bool is_there = opened->sighting.identity != FileIdentity{};
-  auto cfg = is_there ? parse(std::move(opened->content), path)
-                      : Result<UserCfg>(UserCfg{});
+  auto cfg = parse(std::move(opened->content), path);
   if (cfg) {
     cfg->sighting_ = opened->sighting;
   }

@@ -22,18 +22,6 @@ constexpr std::size_t kPageSize = 4096;
 constexpr std::array<unsigned char, 8> kMagic = {0x19, 0xc6, 0xa8, 0xe6,
                                                  0x9a, 0x84, 0x8f, 0x83};
 
-// False with errno if that cannot be told, and with errno 0 if it is none.
-bool is_page(const UniqueFd &file) {
-  std::array<unsigned char, 8> magic{};
-  struct stat status = {};
-  errno = 0;
-  return file && fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode) &&
-         status.st_size >= static_cast<off_t>(kPageSize) &&
-         pread(file.get(), magic.data(), magic.size(), 0) ==
-             static_cast<ssize_t>(magic.size()) &&
-         magic == kMagic;
-}
-
 // What open(2) says of what is no regular file, and so no page.
 bool is_no_file(int error) {
   return error == ENOENT || error == ELOOP || error == EISDIR || error == ENXIO;
@@ -66,6 +54,17 @@ class Mapping {
 
 }  // namespace
 
+bool is_version_page(const UniqueFd &file) {
+  std::array<unsigned char, 8> magic{};
+  struct stat status = {};
+  errno = 0;
+  return file && fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode) &&
+         status.st_size >= static_cast<off_t>(kPageSize) &&
+         pread(file.get(), magic.data(), magic.size(), 0) ==
+             static_cast<ssize_t>(magic.size()) &&
+         magic == kMagic;
+}
+
 Result<void> bump_version_word(const PathText &path, VersionWord which) {
   if (path.empty()) {
     return {};
@@ -82,7 +81,7 @@ Result<void> bump_version_word(const PathText &path, VersionWord which) {
   if (!file && !is_no_file(errno)) {
     return system_error("cannot open", path.view());
   }
-  if (!is_page(file)) {
+  if (!is_version_page(file)) {
     return errno == 0 ? Result<void>()
                       : Result<void>(system_error("cannot read", path.view()));
   }
@@ -104,10 +103,6 @@ Result<void> bump_version_word(const PathText &path, VersionWord which) {
     return system_error("cannot raise the generation in", path.view());
   }
   return {};
-}
-
-bool is_version_page(const UniqueFd &file) {
-  return is_page(file);
 }
 
 }  // namespace pbstoken

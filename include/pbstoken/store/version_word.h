@@ -23,7 +23,8 @@ enum class VersionWord : std::uint8_t { kUserCfg = 8, kTokenShadow = 32 };
 // and it could not be done.  An empty path: there is none.
 Result<void> bump_version_word(const PathText &path, VersionWord which);
 
-// Whether an open file is a page of that kind.
+// Whether an open file is a page of that kind.  If not, errno is 0, or says why
+// that cannot be told.
 bool is_version_page(const UniqueFd &file);
 
 }  // namespace pbstoken
