@@ -85,8 +85,7 @@ Result<Buffer> read_input(bool one_line) {
   if (!input.reserve(kMostRead)) {
     return no_memory("cannot read the secret");
   }
-  const std::uint64_t deadline =
-      boottime_now() + kInputSeconds * kNanosecondsPerSecond;
+  const std::uint64_t deadline = deadline_in(kInputSeconds);
   while (input.size() < kMostRead) {
     const bool is_ready = one_line ? wait_for_input()
                                    : wait_until(deadline, STDIN_FILENO, POLLIN);

@@ -8,6 +8,7 @@
 
 #include "io/message.h"
 #include "pbstoken/base/buffer.h"
+#include "pbstoken/os/clock.h"
 #include "pbstoken/os/wait.h"
 #include "wire/request.h"
 

@@ -148,10 +148,6 @@ Result<void> receive_exactly(std::size_t size, std::uint64_t deadline,
 
 }  // namespace
 
-std::uint64_t deadline_in(std::uint64_t seconds) {
-  return boottime_now() + seconds * kNanosecondsPerSecond;
-}
-
 Result<Buffer> receive_line(std::uint64_t deadline) {
   Buffer line;
   if (!line.reserve(kLongestLine)) {

@@ -30,9 +30,6 @@ Result<std::size_t> parse_request_head(std::string_view head);
 // secret of at most kMaxRequestSecret bytes.
 Result<Request> parse_request_body(std::string_view body);
 
-// A deadline for the functions below, of CLOCK_BOOTTIME in ns.
-std::uint64_t deadline_in(std::uint64_t seconds);
-
 // How long a request may take to arrive.
 constexpr std::uint64_t kRequestSeconds = 5;
 
@@ -44,7 +41,7 @@ Result<Buffer> receive_request();
 Result<Buffer> receive_secret(const CommandEntry &entry);
 
 // Reads a line from standard input, without its newline.  kTimedOut if it has
-// not come by then.
+// not come by then, see deadline_in().
 Result<Buffer> receive_line(std::uint64_t deadline);
 
 }  // namespace pbstoken

@@ -108,11 +108,8 @@ bool connect_until(std::uint64_t deadline, int fd, const sockaddr_un &address) {
 // Connected to root, or why not.
 Result<UniqueFd> connect_to_helper(std::uint64_t deadline, const char *what,
                                    std::string_view where) {
-  UniqueFd low(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  // Not one of 0-2, which other threads may take for their own.
-  UniqueFd socket(low ? fcntl(low.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1)
-                      : -1);
-  low = UniqueFd();
+  UniqueFd socket = above_standard(
+      UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)));
   sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = {}};
   std::memcpy(address.sun_path, kHelperSocket, std::strlen(kHelperSocket));
   ucred peer{};
@@ -129,10 +126,6 @@ Result<UniqueFd> connect_to_helper(std::uint64_t deadline, const char *what,
     return plain_error(Errc::kUnsafe, what, where, "its peer is not root");
   }
   return socket;
-}
-
-std::uint64_t deadline_from_now() {
-  return boottime_now() + kSeconds * kNanosecondsPerSecond;
 }
 
 Error timed_out() {
@@ -169,7 +162,7 @@ HelperDialogue::~HelperDialogue() {
 }
 
 Result<HelperAnswer> HelperDialogue::ask(const HelperRequest &request) {
-  deadline_ = deadline_from_now();
+  deadline_ = deadline_in(kSeconds);
   if (!may_gain_privileges()) {
     return ask_socket(request, "no_new_privs is set and", kHelperSocket);
   }
@@ -239,7 +232,7 @@ std::string_view HelperDialogue::offered() const {
 }
 
 Result<HelperAnswer> HelperDialogue::acknowledge() {
-  deadline_ = deadline_from_now();
+  deadline_ = deadline_in(kSeconds);
   received_.clear();
   if (const auto sent = send(kAcknowledgement); !sent) {
     return sent.error();
@@ -316,7 +309,7 @@ Result<void> look_for_helper(const ModuleOptions &options) {
     return {};
   }
   const auto socket =
-      connect_to_helper(deadline_from_now(), "cannot use", kHelperSocket);
+      connect_to_helper(deadline_in(kSeconds), "cannot use", kHelperSocket);
   return socket ? Result<void>() : Result<void>(socket.error());
 }
 

@@ -127,20 +127,6 @@ void say_not_started(int error) {
 
 // --- in the host
 
-// Not one of 0-2, which other threads of the host may take for their own, and
-// which the helper's are copied over.
-bool raise_above_standard(UniqueFd *socket) {
-  if (socket->get() < kFirstFree) {
-    UniqueFd higher(fcntl(socket->get(), F_DUPFD_CLOEXEC, kFirstFree));
-    if (!higher) {
-      return false;
-    }
-    // Closes the low one.
-    *socket = std::move(higher);
-  }
-  return true;
-}
-
 struct Ends {
   UniqueFd ours;
   UniqueFd theirs;
@@ -151,9 +137,10 @@ Result<Ends> connected_ends() {
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) != 0) {
     return system_error(kCannotStart, {});
   }
-  Ends ends = {UniqueFd(pair[0]), UniqueFd(pair[1])};
-  if (!raise_above_standard(&ends.ours) ||
-      !raise_above_standard(&ends.theirs)) {
+  // Those of the helper are copied over 0-2.
+  Ends ends = {above_standard(UniqueFd(pair[0])),
+               above_standard(UniqueFd(pair[1]))};
+  if (!ends.ours || !ends.theirs) {
     return system_error(kCannotStart, {});
   }
   return ends;

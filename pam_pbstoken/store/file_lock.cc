@@ -92,8 +92,7 @@ bool FileLock::is_still_named(const PathText &path) const {
 
 Result<FileLock> FileLock::acquire(const Store &store, const PathText &path,
                                    unsigned wait_seconds, bool (*gives_up)()) {
-  const std::uint64_t deadline =
-      boottime_now() + wait_seconds * kNanosecondsPerSecond;
+  const std::uint64_t deadline = deadline_in(wait_seconds);
   while (true) {
     auto file = open_or_create(store, path);
     if (!file) {

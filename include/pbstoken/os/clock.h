@@ -28,6 +28,11 @@ inline std::uint64_t boottime_now() {
   return clock_gettime(CLOCK_BOOTTIME, &now) == 0 ? nanoseconds(now) : 0;
 }
 
+// So many seconds from now by that clock.
+inline std::uint64_t deadline_in(std::uint64_t seconds) {
+  return boottime_now() + seconds * kNanosecondsPerSecond;
+}
+
 // The wall clock, which file times are made from.  0 if it cannot be read.
 inline std::uint64_t realtime_now() {
   timespec now{};

@@ -3,6 +3,7 @@
 #ifndef PBSTOKEN_UNIQUE_FD_H_
 #define PBSTOKEN_UNIQUE_FD_H_
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <utility>
@@ -34,6 +35,17 @@ class UniqueFd {
  private:
   int fd_ = -1;
 };
+
+// The same file under a number above those of standard input, output and error,
+// which other threads of a host may take for their own.  Returns no descriptor,
+// with errno, if no number is free.
+inline UniqueFd above_standard(UniqueFd file) {
+  constexpr int kFirstFree = STDERR_FILENO + 1;
+  if (file && file.get() < kFirstFree) {
+    return UniqueFd(fcntl(file.get(), F_DUPFD_CLOEXEC, kFirstFree));
+  }
+  return file;
+}
 
 }  // namespace pbstoken
 
