@@ -10,7 +10,6 @@
 #include "io/output.h"
 #include "pbstoken/base/secret.h"
 #include "pbstoken/os/clock.h"
-#include "pbstoken/store/account_verdict.h"
 #include "pbstoken/verify/verifier.h"
 #include "wire/answer.h"
 #include "write/new_secret.h"
@@ -23,10 +22,6 @@ namespace {
 // Below this a secret can be guessed from its stored hash, or from the digests
 // that a member of verify_group may read.
 constexpr std::size_t kStrongSecret = 32;
-
-CryptFunction linked_crypt() {
-  return crypt_rn;
-}
 
 // Tells the caller how the command ended, which is the last act: the module by
 // the word of the outcome, a person by a message.  Returns the exit status.
@@ -102,8 +97,14 @@ Result<Outcome> generate_expecting(
   return write_secret(context, secret, /*is_new=*/true, expected_hash);
 }
 
-ExitStatus generate(Context *context) {
-  return conclude(*context, generate_expecting(context, std::nullopt));
+// A command of which nothing but the outcome is to be told.
+template <Result<Outcome> (*kRun)(Context *context)>
+ExitStatus concluded(Context *context) {
+  return conclude(*context, kRun(context));
+}
+
+Result<Outcome> generate(Context *context) {
+  return generate_expecting(context, std::nullopt);
 }
 
 ExitStatus set(Context *context) {
@@ -121,43 +122,40 @@ ExitStatus set(Context *context) {
       *context, write_secret(context, secret, /*is_new=*/false, std::nullopt));
 }
 
-ExitStatus remove(Context *context) {
-  return conclude(*context,
-                  write_token(context->store, &context->verifier.cache(),
-                              {.token_id = context->line.token_id,
-                               .stored_hash = std::nullopt,
-                               .secret = {},
-                               .expected_hash = std::nullopt}));
+Result<Outcome> remove(Context *context) {
+  return write_token(context->store, &context->verifier.cache(),
+                     {.token_id = context->line.token_id,
+                      .stored_hash = std::nullopt,
+                      .secret = {},
+                      .expected_hash = std::nullopt});
 }
 
-ExitStatus rotate(Context *context) {
+Result<Outcome> rotate(Context *context) {
   const TokenId &id = context->line.token_id;
   if (!is_writable(id)) {
-    return conclude(*context, plain_error(Errc::kMalformed,
-                                          "not an API token ID: longer than 64 "
-                                          "characters",
-                                          {}));
+    return plain_error(Errc::kMalformed,
+                       "not an API token ID: longer than 64 characters", {});
   }
   Buffer stored_hash;
   const auto verified = context->verifier.verify_in_file(
       id, context->input, &stored_hash, context->client);
   if (!verified) {
-    return conclude(*context, verified.error());
+    return verified.error();
   }
   if (verified->outcome != Outcome::kMatch) {
-    return conclude(*context, verified->outcome);
+    return verified->outcome;
   }
   // This replaces the very hash that the secret was checked against, or
   // nothing.
-  return conclude(*context, generate_expecting(context, stored_hash.view()));
+  return generate_expecting(context, stored_hash.view());
 }
 
-ExitStatus verify(Context *context) {
+Result<Outcome> verify(Context *context) {
   const TokenId &id = context->line.token_id;
   const auto verified =
       context->verifier.verify(id, context->input, context->client);
   if (!verified) {
-    return conclude(*context, verified.error());
+    return verified.error();
   }
   // The account is most likely asked next: then the segment has the answer, and
   // no other run is needed.
@@ -165,37 +163,36 @@ ExitStatus verify(Context *context) {
       !context->store.user_cfg.empty()) {
     static_cast<void>(context->verifier.judge(id));
   }
-  return conclude(*context, verified->outcome);
+  return verified->outcome;
 }
 
-ExitStatus account(Context *context) {
+Result<Outcome> account(Context *context) {
   if (context->store.user_cfg.empty()) {
-    return conclude(*context, Outcome::kNoUserCfg);
+    return Outcome::kNoUserCfg;
   }
   const auto verdict = context->verifier.judge(context->line.token_id);
   if (!verdict) {
-    return conclude(*context, verdict.error());
+    return verdict.error();
   }
-  return conclude(*context,
-                  outcome_of(*verdict, realtime_now() / kNanosecondsPerSecond));
+  return outcome_of(*verdict, realtime_now() / kNanosecondsPerSecond);
 }
 
 constexpr auto kCommands = std::to_array<CommandEntry>({
     {Command::kGenerate, Operand::kWritableId, SecretPurpose::kNone,
-     Users::kAdmins, Reach::kTokenShadow, generate,
+     Users::kAdmins, Reach::kTokenShadow, concluded<generate>,
      "make a random secret, print it once"},
     {Command::kSet, Operand::kWritableId, SecretPurpose::kNew, Users::kAdmins,
      Reach::kTokenShadow, set, "take the secret from standard input"},
     {Command::kDelete, Operand::kTokenId, SecretPurpose::kNone, Users::kAdmins,
-     Reach::kTokenShadow, remove, "remove the token"},
+     Reach::kTokenShadow, concluded<remove>, "remove the token"},
     {Command::kRotate, Operand::kWritableId, SecretPurpose::kCurrent,
-     Users::kRotators, Reach::kTokenShadow, rotate,
+     Users::kRotators, Reach::kTokenShadow, concluded<rotate>,
      "current secret on standard input, print a new one"},
     {Command::kVerify, Operand::kTokenId, SecretPurpose::kCurrent,
-     Users::kMembers, Reach::kCache, verify,
+     Users::kMembers, Reach::kCache, concluded<verify>,
      "secret on standard input; exit 0 if it matches"},
     {Command::kAccount, Operand::kTokenId, SecretPurpose::kNone,
-     Users::kMembers, Reach::kCache, account,
+     Users::kMembers, Reach::kCache, concluded<account>,
      "exit 0 if user.cfg lets the token in"},
     {Command::kServe, Operand::kNone, SecretPurpose::kNone, Users::kRoot,
      Reach::kReads, nullptr,
@@ -221,11 +218,12 @@ ExitStatus run_command(const CommandEntry &entry, const CommandLine &line,
       entry.command != Command::kAccount && entry.command != Command::kRotate) {
     return send_answer(Outcome::kUnavailable, "no such command");
   }
-  Context context = {.line = line,
-                     .store = store,
-                     .client = client,
-                     .input = secret,
-                     .verifier = Verifier(store, linked_crypt)};
+  Context context = {
+      .line = line,
+      .store = store,
+      .client = client,
+      .input = secret,
+      .verifier = Verifier(store, [] { return CryptFunction{crypt_rn}; })};
   // A member could freeze this process with the lock in its hands.
   if (client.caller && entry.reach == Reach::kCache && is_split()) {
     context.verifier.take_no_lock();
