@@ -15,34 +15,19 @@ namespace {
 
 constexpr int kPatience = 4000;  // ms
 
-bool append_number(Buffer *out, std::uint64_t number) {
-  return out->append(FixedText<20>().append(number).view());
-}
-
-bool append_json_value(Buffer *out, const Field &field) {
+bool append_value(Buffer *out, const Field &field, bool as_json) {
   if (field.is_null) {
-    return out->append("null");
+    return out->append(as_json ? "null" : "-");
   }
   if (field.flag) {
-    return out->append(*field.flag ? "true" : "false");
+    return out->append(*field.flag ? (as_json ? "true" : "yes")
+                                   : (as_json ? "false" : "no"));
   }
-  return field.number ? append_number(out, *field.number)
-                      : append_json_string(out, field.text);
-}
-
-bool append_json(Buffer *out, std::span<const Field> fields, bool pretty) {
-  return append_json_object(out, fields, pretty, "") && out->append("\n");
-}
-
-bool append_text_value(Buffer *out, const Field &field) {
-  if (field.is_null) {
-    return out->append("-");
+  if (field.number) {
+    return out->append(FixedText<20>().append(*field.number).view());
   }
-  if (field.flag) {
-    return out->append(*field.flag ? "yes" : "no");
-  }
-  return field.number ? append_number(out, *field.number)
-                      : out->append(field.text);
+  return as_json ? append_json_string(out, field.text)
+                 : out->append(field.text);
 }
 
 bool append_text(Buffer *out, std::span<const Field> fields) {
@@ -56,7 +41,7 @@ bool append_text(Buffer *out, std::span<const Field> fields) {
     for (std::size_t i = field.name.size(); ok && i < widest; ++i) {
       ok = out->append(" ");
     }
-    ok = ok && append_text_value(out, field) && out->append("\n");
+    ok = ok && append_value(out, field, /*as_json=*/false) && out->append("\n");
   }
   return ok;
 }
@@ -72,7 +57,8 @@ bool append_json_object(Buffer *out, std::span<const Field> fields, bool pretty,
          (!pretty ||
           (out->append("\n") && out->append(indent) && out->append("  "))) &&
          append_json_string(out, field.name) &&
-         out->append(pretty ? ": " : ":") && append_json_value(out, field);
+         out->append(pretty ? ": " : ":") &&
+         append_value(out, field, /*as_json=*/true);
   }
   return ok && (!pretty || (out->append("\n") && out->append(indent))) &&
          out->append("}");
@@ -83,7 +69,9 @@ bool print_fields(std::span<const Field> fields, OutputFormat format) {
   const bool made =
       format == OutputFormat::kText
           ? append_text(&out, fields)
-          : append_json(&out, fields, format == OutputFormat::kJsonPretty);
+          : append_json_object(&out, fields,
+                               format == OutputFormat::kJsonPretty, "") &&
+                out.append("\n");
   if (!made) {
     errno = ENOMEM;
     return false;
