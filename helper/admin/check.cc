@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 
 #include <ctime>
-#include <optional>
 #include <utility>
 
 #include "admin/admin.h"
@@ -293,7 +292,7 @@ FixedText<16> name_of(std::string_view kind, key_t key) {
 
 ExitStatus check_store(Context *context) {
   const Store &store = context->store;
-  Problems problems;
+  Problems problems(context->line.format);
   AccessCheck access(store, configuration_of(context->line), &problems);
   check_token_shadow(store, &access, &problems);
   check_lock(store, access.open(store.lock_file, FileKind::kLock), &problems);
@@ -301,7 +300,7 @@ ExitStatus check_store(Context *context) {
   check_version_cache(store.version_cache, &access, &problems);
   check_segment(store, &problems);
   check_limits(store, &problems);
-  return problems.print(context->line.format);
+  return problems.print();
 }
 
 }  // namespace pbstoken

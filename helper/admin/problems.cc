@@ -3,7 +3,6 @@
 
 #include <array>
 
-#include "admin/report.h"
 #include "io/message.h"
 #include "io/output.h"
 #include "pbstoken/base/utf8.h"
@@ -28,12 +27,29 @@ Field number_or_null(std::string_view name, std::uint64_t number) {
 void Problems::add(std::string_view path, std::string_view what,
                    TextPlace place) {
   ++count_;
-  if (count_ <= kMost && !(text_.append(path) && text_.append(what) &&
-                           problems_.append({.path_size = path.size(),
-                                             .what_size = what.size(),
-                                             .place = place}))) {
+  if (is_whole_ && count_ <= kMost && !append(path, what, place)) {
+    is_whole_ = false;
     add_error(path, no_memory("cannot check"));
   }
+}
+
+bool Problems::append(std::string_view path, std::string_view what,
+                      TextPlace place) {
+  if (format_ != OutputFormat::kText) {
+    const std::array fields = {
+        Field::string("path", path), number_or_null("line", place.line),
+        number_or_null("column", place.column), Field::string("problem", what)};
+    return array_.add(fields);
+  }
+  FixedText<2 * kMaxPath> start;
+  start.append_escaped(path);
+  for (const std::uint64_t number : {place.line, place.column}) {
+    if (number != 0) {
+      start.append(":").append(number);
+    }
+  }
+  return lines_.append(start.view()) && lines_.append(": ") &&
+         lines_.append(what) && lines_.append("\n");
 }
 
 void Problems::add_error(std::string_view path, const Error &error) {
@@ -42,7 +58,7 @@ void Problems::add_error(std::string_view path, const Error &error) {
     failed_ = true;
     return;
   }
-  // print() puts the place in front, as it does for every problem.
+  // append() puts the place in front, as it does for every problem.
   Error rest = error;
   rest.where.clear();
   rest.subject.clear();
@@ -52,55 +68,13 @@ void Problems::add_error(std::string_view path, const Error &error) {
   add(path, what.view(), {.line = error.line, .column = error.column});
 }
 
-template <typename Sink>
-bool Problems::for_each(Sink sink) const {
-  std::string_view rest = text_.view();
-  for (const Problem &problem : problems_.items()) {
-    const std::string_view path = slice(rest, 0, problem.path_size);
-    rest.remove_prefix(problem.path_size);
-    if (!sink(path, slice(rest, 0, problem.what_size), problem.place)) {
-      errno = ENOMEM;
-      return false;
-    }
-    rest.remove_prefix(problem.what_size);
-  }
-  return true;
-}
-
-bool Problems::print_lines() const {
-  Buffer out;
-  return for_each([&out](std::string_view path, std::string_view what,
-                         const TextPlace &place) {
-           FixedText<2 * kMaxPath> start;
-           start.append_escaped(path);
-           for (const std::uint64_t number : {place.line, place.column}) {
-             if (number != 0) {
-               start.append(":").append(number);
-             }
-           }
-           return out.append(start.view()) && out.append(": ") &&
-                  out.append(what) && out.append("\n");
-         }) &&
-         (out.size() == 0 || pbstoken::print(out.view()));
-}
-
-bool Problems::print_json(OutputFormat format) const {
-  JsonArray array(format);
-  return for_each([&array](std::string_view path, std::string_view what,
-                           const TextPlace &place) {
-           const std::array<Field, 4> fields = {
-               Field::string("path", path), number_or_null("line", place.line),
-               number_or_null("column", place.column),
-               Field::string("problem", what)};
-           return array.add(fields);
-         }) &&
-         array.print();
-}
-
-ExitStatus Problems::print(OutputFormat format) {
-  const bool printed =
-      format == OutputFormat::kText ? print_lines() : print_json(format);
-  if (!printed) {
+ExitStatus Problems::print() {
+  const auto print_all = [this] {
+    return format_ != OutputFormat::kText
+               ? array_.print()
+               : lines_.size() == 0 || pbstoken::print(lines_.view());
+  };
+  if (is_whole_ && !print_all()) {
     complain(system_error("cannot write to", "standard output"));
     failed_ = true;
   }

@@ -10,10 +10,10 @@
 #include <cstdint>
 #include <string_view>
 
+#include "admin/report.h"
 #include "io/command.h"
 #include "pbstoken/base/buffer.h"
 #include "pbstoken/base/result.h"
-#include "pbstoken/base/vector.h"
 
 namespace pbstoken {
 
@@ -31,6 +31,8 @@ class Problems {
   // with its problems.
   static constexpr std::size_t kMost = 1000;
 
+  explicit Problems(OutputFormat format) : format_(format), array_(format) {}
+
   void add(std::string_view path, std::string_view what, TextPlace place = {});
 
   // Adds what an error says of the path, if it is a problem of the file.  If
@@ -40,22 +42,16 @@ class Problems {
   // Prints them in the order in which they were added.  kDone if there are
   // none, kRefused if there are, kUnavailable if something could not be
   // looked at, or they could not be printed.
-  [[nodiscard]] ExitStatus print(OutputFormat format);
+  [[nodiscard]] ExitStatus print();
 
  private:
-  struct Problem {
-    std::size_t path_size;
-    std::size_t what_size;
-    TextPlace place;
-  };
+  [[nodiscard]] bool append(std::string_view path, std::string_view what,
+                            TextPlace place);
 
-  template <typename Sink>
-  [[nodiscard]] bool for_each(Sink sink) const;
-  [[nodiscard]] bool print_lines() const;
-  [[nodiscard]] bool print_json(OutputFormat format) const;
-
-  Buffer text_;  // path and what of each
-  List<Problem> problems_;
+  OutputFormat format_;
+  Buffer lines_;          // for people
+  JsonArray array_;       // otherwise
+  bool is_whole_ = true;  // else memory ran out, which was said
   std::uint64_t count_ = 0;
   bool failed_ = false;
 };

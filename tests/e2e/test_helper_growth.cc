@@ -231,9 +231,9 @@ void problems_are_printed_each_whole_or_not(void ** /*state*/) {
   for (const OutputFormat format : kFormats) {
     sweep_all_lengths("problems", [&](const std::string &text) {
       return [path = "/" + text, format](std::string * /*out*/) {
-        Problems problems;
+        Problems problems(format);
         problems.add(path, "the first of them", {.line = 7, .column = 8});
-        return problems.print(format) == ExitStatus::kRefused;
+        return problems.print() == ExitStatus::kRefused;
       };
     });
   }
