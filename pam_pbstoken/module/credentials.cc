@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pbstoken/module/credentials.h"
 
-#include <security/pam_modules.h>
-
-#include <array>
 #include <optional>
 
 #include "pbstoken/base/text.h"
@@ -93,18 +90,11 @@ std::optional<Outcome> split(const ModuleOptions &options,
 
 bool is_local_name(std::string_view name) {
   constexpr std::size_t kMaxName = 32;
-  if (name.empty() || name.size() > kMaxName) {
-    return false;
-  }
-  for (std::size_t i = 0; i < name.size(); ++i) {
-    const char c = name[i];
-    const bool letter = (c >= 'a' && c <= 'z') || c == '_';
-    const bool later = (c >= '0' && c <= '9') || c == '-';
-    if (!letter && (i == 0 || !later)) {
-      return false;
-    }
-  }
-  return true;
+  constexpr std::string_view kFirst = "abcdefghijklmnopqrstuvwxyz_";
+  constexpr std::string_view kLater = "abcdefghijklmnopqrstuvwxyz_0123456789-";
+  return !name.empty() && name.size() <= kMaxName &&
+         kFirst.find(name.front()) != std::string_view::npos &&
+         name.find_first_not_of(kLater) == std::string_view::npos;
 }
 
 std::optional<Outcome> find_credentials(const ModuleOptions &options,

@@ -22,20 +22,13 @@ Problem set_store(ModuleOptions *options, std::string_view value) {
   return nullptr;
 }
 
-Problem set_path(PathText *out_path, std::string_view value) {
+template <PathText ModuleOptions::*kMember>
+Problem set_path(ModuleOptions *options, std::string_view value) {
   if (!value.starts_with('/')) {
     return "must be an absolute path";
   }
-  *out_path = PathText(value);
-  return out_path->truncated() ? "longer than 1023 bytes" : nullptr;
-}
-
-Problem set_config(ModuleOptions *options, std::string_view value) {
-  return set_path(&options->config, value);
-}
-
-Problem set_helper(ModuleOptions *options, std::string_view value) {
-  return set_path(&options->helper, value);
+  PathText &path = options->*kMember = PathText(value);
+  return path.truncated() ? "longer than 1023 bytes" : nullptr;
 }
 
 Problem set_realm(ModuleOptions *options, std::string_view value) {
@@ -60,8 +53,8 @@ struct Setting {
 };
 constexpr auto kSettings = std::to_array<Setting>({
     {"store=", set_store},
-    {"config=", set_config},
-    {"helper=", set_helper},
+    {"config=", set_path<&ModuleOptions::config>},
+    {"helper=", set_path<&ModuleOptions::helper>},
     {"realm=", set_realm},
     {"map_user=", set_map_user},
 });

@@ -327,17 +327,11 @@ Result<gid_t> group_id(const Principal &group) {
 
 bool is_store_name(std::string_view name) {
   constexpr std::size_t kMaxName = 32;
-  if (name.empty() || name.size() > kMaxName || name.front() == '_' ||
-      name.front() == '-') {
-    return false;
-  }
-  for (const char c : name) {
-    if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
-          c == '-')) {
-      return false;
-    }
-  }
-  return true;
+  constexpr std::string_view kAllowed =
+      "abcdefghijklmnopqrstuvwxyz0123456789_-";
+  return !name.empty() && name.size() <= kMaxName && name.front() != '_' &&
+         name.front() != '-' &&
+         name.find_first_not_of(kAllowed) == std::string_view::npos;
 }
 
 PathText configuration_path(std::string_view name) {

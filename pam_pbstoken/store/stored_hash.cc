@@ -48,30 +48,20 @@ constexpr std::size_t kBsdicrypt = 20;  // with its leading '_'
 constexpr std::size_t kBigcryptBlock = 11;
 constexpr std::size_t kBigcrypt = 178;  // at most
 
-bool is_hash_character(char c) {
-  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-         (c >= '.' && c <= '9');  // '.', '/' and the digits
-}
-
 bool is_hash_text(std::string_view text) {
-  for (const char c : text) {
-    if (!is_hash_character(c)) {
-      return false;
-    }
-  }
-  return true;
+  return std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+           (c >= '.' && c <= '9');  // '.', '/' and the digits
+  });
 }
 
 // crypt(5): never white space, ':', ';', '*', '!', '\\' or anything outside
 // of printable ASCII.
 bool is_setting_text(std::string_view text) {
-  constexpr std::string_view kForbidden = ":;*!\\";
-  for (const char c : text) {
-    if (c <= ' ' || c >= 0x7f || kForbidden.find(c) != std::string_view::npos) {
-      return false;
-    }
-  }
-  return true;
+  return std::all_of(text.begin(), text.end(), [](char c) {
+    constexpr std::string_view kForbidden = ":;*!\\";
+    return c > ' ' && c < 0x7f && kForbidden.find(c) == std::string_view::npos;
+  });
 }
 
 std::string_view dollarless_method(std::string_view stored) {
