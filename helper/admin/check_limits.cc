@@ -4,7 +4,6 @@
 // be made.
 #include <sys/sem.h>
 #include <sys/shm.h>
-#include <unistd.h>
 
 #include <algorithm>
 

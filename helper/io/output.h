@@ -11,7 +11,6 @@
 
 #include "io/command.h"
 #include "pbstoken/base/buffer.h"
-#include "pbstoken/base/text.h"
 
 namespace pbstoken {
 

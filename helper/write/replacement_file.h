@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <climits>
-#include <cstdio>
 #include <memory>
 #include <string_view>
 #include <utility>

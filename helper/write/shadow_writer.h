@@ -21,7 +21,6 @@
 #ifndef PBSTOKEN_SHADOW_WRITER_H_
 #define PBSTOKEN_SHADOW_WRITER_H_
 
-#include <cstdint>
 #include <optional>
 #include <string_view>
 

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 // The parser never needs what would be allocated with new: every allocator is
 // handed to it.

@@ -3,6 +3,7 @@
 
 #include "pbstoken/module/log.h"
 #include "pbstoken/os/privilege.h"
+#include "pbstoken/store/token_id.h"
 
 namespace pbstoken {
 

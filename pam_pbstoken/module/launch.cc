@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <cstdlib>
 #include <cstring>
 
 #include "pbstoken/verify/helper_protocol.h"

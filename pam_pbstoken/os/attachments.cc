@@ -7,7 +7,6 @@
 
 #include <array>
 #include <atomic>
-#include <utility>
 
 #include "pbstoken/os/clock.h"
 

@@ -6,7 +6,6 @@
 #include <security/pam_modules.h>
 
 #include <span>
-#include <string_view>
 
 #include "pbstoken/module/open_store.h"
 #include "pbstoken/module/options.h"

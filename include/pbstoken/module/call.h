@@ -11,7 +11,6 @@
 
 #include "pbstoken/base/result.h"
 #include "pbstoken/module/options.h"
-#include "pbstoken/store/token_id.h"
 #include "pbstoken/verify/outcome.h"
 
 namespace pbstoken {
