@@ -7,7 +7,7 @@
 
 #include <signal.h>
 
-#include <array>
+#include <initializer_list>
 
 namespace pbstoken {
 
@@ -22,28 +22,11 @@ class HeldSignals {
   HeldSignals &operator=(const HeldSignals &) = delete;
   ~HeldSignals() { sigprocmask(SIG_SETMASK, &before_, nullptr); }
 
-  // The signals that ask for an end.
-  [[nodiscard]] static sigset_t end_signals() {
-    sigset_t set{};
-    sigemptyset(&set);
-    for (const int number : kEndSignals) {
-      sigaddset(&set, number);
-    }
-    return set;
-  }
-
-  // Drops the end signals that are waiting, and ignores those to come.
-  static void forget_end_signals() {
-    for (const int number : kEndSignals) {
-      static_cast<void>(signal(number, SIG_IGN));
-    }
-  }
-
-  // Whether an end signal is waiting.
+  // Whether a signal is waiting that asks for an end.
   [[nodiscard]] static bool has_end_signal() {
     sigset_t waiting{};
     sigpending(&waiting);
-    for (const int number : kEndSignals) {
+    for (const int number : {SIGINT, SIGQUIT, SIGTERM, SIGHUP}) {
       if (sigismember(&waiting, number) == 1) {
         return true;
       }
@@ -52,8 +35,6 @@ class HeldSignals {
   }
 
  private:
-  static constexpr std::array kEndSignals = {SIGINT, SIGQUIT, SIGTERM, SIGHUP};
-
   sigset_t before_{};
 };
 
