@@ -141,20 +141,20 @@ void check_litter(const PathText &path, IsLitter is_litter,
   }
 }
 
-enum class Locked : std::uint8_t { kYes, kBySomebodyElse, kFailed };
-
-// Shares the lock with others that only read.
-Locked lock_for_reading(const UniqueFd &lock) {
+// Shares the lock with others that only read; false, with errno, if it cannot:
+// EWOULDBLOCK if another process keeps it.
+bool lock_for_reading(const UniqueFd &lock) {
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     if (flock(lock.get(), LOCK_SH | LOCK_NB) == 0) {
-      return Locked::kYes;
+      return true;
     }
     if (errno != EWOULDBLOCK && errno != EINTR) {
-      return Locked::kFailed;
+      return false;
     }
     nanosleep(&kPause, nullptr);
   }
-  return Locked::kBySomebodyElse;
+  errno = EWOULDBLOCK;
+  return false;
 }
 
 void add_holder(const Store &store, const UniqueFd &lock, Problems *problems) {
@@ -173,16 +173,15 @@ void add_holder(const Store &store, const UniqueFd &lock, Problems *problems) {
 void check_lock(const Store &store, const UniqueFd &lock, Problems *problems) {
   // No signal stops or ends the process while it holds the lock.
   const HeldSignals signals;
-  const Locked locked = lock ? lock_for_reading(lock) : Locked::kYes;
-  if (locked == Locked::kFailed) {
-    problems->add_error(store.lock_file.view(),
-                        system_error("cannot lock", store.lock_file.view()));
-    return;
-  }
-  // A temporary file does not tell whose it is, and the holder's is no litter
-  // yet.
-  if (locked == Locked::kBySomebodyElse) {
-    add_holder(store, lock, problems);
+  if (lock && !lock_for_reading(lock)) {
+    // A temporary file does not tell whose it is, and the holder's is no litter
+    // yet.
+    if (errno == EWOULDBLOCK) {
+      add_holder(store, lock, problems);
+    } else {
+      problems->add_error(store.lock_file.view(),
+                          system_error("cannot lock", store.lock_file.view()));
+    }
     return;
   }
   check_litter(store.token_shadow, is_replacement_name, problems);
