@@ -27,11 +27,12 @@ struct Free {
   void operator()(char *bytes) const { std::free(bytes); }
 };
 
-// One function for both files: next(file, entry, line, size, &found) is
-// fgetpwent_r(3) or fgetgrent_r(3).
+// The number of a name, for both files: next(file, entry, line, size, &found)
+// is fgetpwent_r(3) or fgetgrent_r(3).
 template <typename Entry, typename Next>
-Result<Entry> find(const char *path, const char *name, char *Entry::*entry_name,
-                   Next next) {
+Result<std::uint32_t> find(const char *path, const char *name,
+                           char *Entry::*entry_name,
+                           std::uint32_t Entry::*number, Next next) {
   for (std::size_t size = kFirstLine; size <= kLongestLine; size *= 2) {
     const std::unique_ptr<char, Free> line(
         static_cast<char *>(std::malloc(size)));
@@ -47,7 +48,7 @@ Result<Entry> find(const char *path, const char *name, char *Entry::*entry_name,
     int status = 0;
     while ((status = next(file.get(), &entry, line.get(), size, &found)) == 0) {
       if (std::string_view(entry.*entry_name) == name) {
-        return entry;
+        return entry.*number;
       }
     }
     if (status == ENOENT) {
@@ -66,21 +67,12 @@ Result<Entry> find(const char *path, const char *name, char *Entry::*entry_name,
 }  // namespace
 
 Result<uid_t> find_user(const char *name) {
-  const auto entry =
-      find<passwd>("/etc/passwd", name, &passwd::pw_name, fgetpwent_r);
-  if (!entry) {
-    return entry.error();
-  }
-  return entry->pw_uid;
+  return find("/etc/passwd", name, &passwd::pw_name, &passwd::pw_uid,
+              fgetpwent_r);
 }
 
 Result<gid_t> find_group(const char *name) {
-  const auto entry =
-      find<group>("/etc/group", name, &group::gr_name, fgetgrent_r);
-  if (!entry) {
-    return entry.error();
-  }
-  return entry->gr_gid;
+  return find("/etc/group", name, &group::gr_name, &group::gr_gid, fgetgrent_r);
 }
 
 }  // namespace pbstoken

@@ -284,13 +284,12 @@ Store defaults(std::string_view name) {
   return store;
 }
 
-template <typename Find>
-auto principal_id(const Principal &principal, Find find)
-    -> decltype(find(nullptr)) {
+Result<std::uint32_t> id_in(const Directory &directory,
+                            const Principal &principal) {
   if (principal.id) {
     return *principal.id;
   }
-  auto found = find(principal.name.c_str());
+  auto found = directory.find(principal.name.c_str());
   if (!found && found.error().code == Errc::kNotFound) {
     Error error = found.error();
     error.code = Errc::kBadConfiguration;
@@ -318,11 +317,11 @@ void complete(Store *store) {
 }  // namespace
 
 Result<uid_t> user_id(const Principal &user) {
-  return principal_id(user, find_user);
+  return id_in(kUsers, user);
 }
 
 Result<gid_t> group_id(const Principal &group) {
-  return principal_id(group, find_group);
+  return id_in(kGroups, group);
 }
 
 bool is_store_name(std::string_view name) {
