@@ -136,12 +136,11 @@ Error timed_out() {
 Error no_answer(const char *what, std::optional<int> status) {
   constexpr int kSignalled = 128;
   FixedText<64> end;
-  if (status && *status >= kSignalled) {
-    end.append("(signal ").append(static_cast<unsigned>(*status - kSignalled));
-    end.append(")");
-  } else if (status) {
-    end.append("(exit status ").append(static_cast<unsigned>(*status));
-    end.append(")");
+  if (status) {
+    const bool signalled = *status >= kSignalled;
+    end.append(signalled ? "(signal " : "(exit status ")
+        .append(static_cast<unsigned>(*status - (signalled ? kSignalled : 0)))
+        .append(")");
   }
   return plain_error(Errc::kMalformed, what, end.view());
 }
@@ -196,10 +195,11 @@ Result<HelperAnswer> HelperDialogue::ask_program(const HelperRequest &request) {
   }
   process_ = std::move(*process);
   const bool more_to_come = request.command == HelperCommand::kRotate;
-  if (const auto sent = send(request.secret); !sent) {
-    return sent.error();
+  auto sent = send(request.secret);
+  if (sent && more_to_come) {
+    sent = send("\n");
   }
-  if (const auto sent = send(more_to_come ? "\n" : ""); !sent) {
+  if (!sent) {
     return sent.error();
   }
   if (!more_to_come) {
