@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The commands of pbstoken, the administrator's tool.  Each prints what it has
 // to say, complains where something failed, and returns the exit status.
-//
-// This room includes io/, confine/ and write/; nothing includes it.
 #ifndef PBSTOKEN_ADMIN_H_
 #define PBSTOKEN_ADMIN_H_
 

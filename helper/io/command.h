@@ -4,8 +4,6 @@
 // The table says of each command what it takes, which users may give it, how
 // far it reaches and which function it runs.  A command that a program's table
 // does not have is refused.
-//
-// This room includes headers of the core only.
 #ifndef PBSTOKEN_COMMAND_H_
 #define PBSTOKEN_COMMAND_H_
 

@@ -2,8 +2,6 @@
 // The helper's answers by helper_protocol.h, on standard output.
 //
 // Every wait is bounded: the caller may have stopped reading.
-//
-// This room includes io/, confine/ and write/.
 #ifndef PBSTOKEN_ANSWER_H_
 #define PBSTOKEN_ANSWER_H_
 
