@@ -278,7 +278,7 @@ void repair_that_is_held_up_is_not_repeated(void **state) {
   assert_text_equal(verdict(&reader, kId, kSecret), "match");
   die_writing(scene);
   std::function<void()> second = [&] {
-    const auto segment = open_segment(scene.store);
+    auto segment = open_segment(scene.store);
     const std::uint64_t odd = segment->segment.generation();
     assert_false(is_in_force(odd));
     // It has the longest time, whatever hashes take on a busy host (rule 2).
