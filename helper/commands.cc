@@ -194,6 +194,9 @@ constexpr auto kCommands = std::to_array<CommandEntry>({
     {Command::kAccount, Operand::kTokenId, SecretPurpose::kNone,
      Users::kMembers, Reach::kCache, concluded<account>,
      "exit 0 if user.cfg lets the token in"},
+    {Command::kRequest, Operand::kNone, SecretPurpose::kNone, Users::kMembers,
+     Reach::kReads, nullptr,
+     "answer one request on standard input, for the module"},
     {Command::kServe, Operand::kNone, SecretPurpose::kNone, Users::kRoot,
      Reach::kReads, nullptr,
      "answer one request on the socket that is standard\n"

@@ -3,6 +3,7 @@
 // with any input.  main() is a checklist.
 #include <unistd.h>
 
+#include <array>
 #include <optional>
 
 #include "caller.h"
@@ -12,6 +13,7 @@
 #include "confine/split.h"
 #include "io/command_line.h"
 #include "io/message.h"
+#include "pbstoken/cache/subject.h"
 #include "pbstoken/os/sched_slice.h"
 #include "wire/answer.h"
 #include "wire/request.h"
@@ -25,8 +27,12 @@ struct Job {
   CommandLine line;
   const CommandEntry *entry = nullptr;
   Store store;
-  Buffer request;  // of the socket: the line's token id stands there
-  Buffer secret;
+  // What came over standard input: the secret, or a request, where the line's
+  // token id stands, too.
+  Buffer input;
+  std::string_view secret;             // a part of that
+  std::uint64_t directory_device = 0;  // of a request, see helper_protocol.h
+  std::uint64_t directory_inode = 0;
 };
 
 // --- how it ends early: the module is told by an answer, a person by a message
@@ -73,9 +79,9 @@ ExitStatus refuse_store(const Job &job, const Error &error) {
 
 // --- what main() does
 
-// The request of the process that is connected to standard input and output;
+// The caller is the process that is connected to standard input and output;
 // only root may start that.
-std::optional<ExitStatus> take_request(Job *job) {
+std::optional<ExitStatus> take_peer(Job *job) {
   if (job->caller.uid != 0) {
     return refuse(job->line, Outcome::kNotPermitted,
                   "not permitted: only root may");
@@ -84,26 +90,45 @@ std::optional<ExitStatus> take_request(Job *job) {
   if (!peer) {
     return refuse(job->line, peer.error());
   }
+  job->caller = std::move(*peer);
   job->line.replies = true;
+  return std::nullopt;
+}
+
+// The module's request stands in for a command line.
+std::optional<ExitStatus> take_request(Job *job) {
   auto body = receive_request();
   if (!body) {
     return refuse(job->line, body.error());
   }
-  const auto request = parse_request_body(body->view());
+  job->input = std::move(*body);
+  const auto request = parse_request_body(job->input.view());
   if (!request) {
     return refuse(job->line, request.error());
   }
-  job->caller = std::move(*peer);
+  const PathText config = job->line.config;
   job->line = request->line;
-  if (!job->secret.append(request->secret)) {
-    return refuse(job->line, no_memory("cannot read the request"));
-  }
-  job->request = std::move(*body);
+  job->line.config = config;
+  job->secret = request->secret;
+  job->directory_device = request->directory_device;
+  job->directory_inode = request->directory_inode;
   return std::nullopt;
 }
 
-// Judges the caller.  Nothing of its input is read before that, but a request
-// from the socket.
+// A service in another mount namespace would be told of another file.
+std::optional<ExitStatus> compare_views(Job *job) {
+  const auto view = view_of(job->store.token_shadow);
+  if (job->directory_inode == 0 ||
+      (view && view->directory_device == job->directory_device &&
+       view->directory_inode == job->directory_inode)) {
+    return std::nullopt;
+  }
+  return refuse(job->line, Outcome::kOtherView,
+                "the service sees another directory of token.shadow");
+}
+
+// Judges the caller.  Nothing of its input is read before that, but a request,
+// which has the command and the store.
 std::optional<ExitStatus> judge(Job *job) {
   const CommandLine &line = job->line;
   if (!line.config.empty() && !may_name_configuration(job->caller)) {
@@ -131,16 +156,27 @@ std::optional<ExitStatus> judge(Job *job) {
 // The process is still in the caller's session: a terminal stops one that asks
 // from the background, and holds up no other process by it.
 std::optional<ExitStatus> read_input(Job *job) {
-  auto secret = job->line.replies ? receive_secret(*job->entry)
-                                  : read_secret(job->entry->secret);
+  auto secret = read_secret(job->entry->secret);
   if (!secret) {
     return refuse(job->line, secret.error(),
                   secret.error().code == Errc::kMalformed
                       ? ExitStatus::kUsage
                       : ExitStatus::kUnavailable);
   }
-  job->secret = std::move(*secret);
+  job->input = std::move(*secret);
+  job->secret = job->input.view();
   return std::nullopt;
+}
+
+// What the caller is judged and asked for by, in this order.
+using Step = std::optional<ExitStatus> (*)(Job *);
+std::array<Step, 4> steps_before_root(Command command) {
+  return command == Command::kServe
+             ? std::array<Step, 4>{take_peer, take_request, judge,
+                                   compare_views}
+         : command == Command::kRequest
+             ? std::array<Step, 4>{take_request, judge}
+             : std::array<Step, 4>{judge, read_input};
 }
 
 // Where the starter is the service manager, there is nobody to part from.
@@ -163,7 +199,7 @@ ExitStatus act(const Job &job) {
   }
   return run_command(*job.entry, job.line, job.store,
                      client_of(job.caller, job.line.remote_host.view()),
-                     job.secret.view());
+                     job.secret);
 }
 
 ExitStatus run(int argc, char **argv) {
@@ -194,9 +230,9 @@ ExitStatus run(int argc, char **argv) {
   }
   job.caller = std::move(*caller);
   const bool serves = line->command == Command::kServe;
-  for (const auto step :
-       {serves ? take_request : judge, serves ? judge : read_input}) {
-    if (const auto refused = step(&job); refused) {
+  for (const auto step : steps_before_root(line->command)) {
+    if (const auto refused = step != nullptr ? step(&job) : std::nullopt;
+        refused) {
       return *refused;
     }
   }
@@ -204,7 +240,7 @@ ExitStatus run(int argc, char **argv) {
   const auto ended = serves ? leave_session()
                             : split(job.line.replies ? ChildInput::kCallers
                                                      : ChildInput::kDelivery,
-                                    &job.secret);
+                                    &job.input);
   if (!ended) {
     return refuse(job.line, ended.error());
   }

@@ -143,36 +143,34 @@ void parse_every_command_is_known(void ** /*state*/) {
   });
 }
 
-// As the module starts it.
-void parse_line_of_the_module_has_its_options(void ** /*state*/) {
-  CommandLineOf line({"--store=pdm", "--reply=2", "--nocache", "--rhost=::1",
-                      "verify", "--", "--nocache@pbs!t"});
+// As the module starts it: all else is in the request.
+void parse_line_of_the_module_asks_for_replies(void ** /*state*/) {
+  CommandLineOf line({"--config=/etc/pbstoken/pdm.conf", "request"});
   const auto parsed = line.parse();
   assert_true(static_cast<bool>(parsed));
+  assert_true(parsed->command == Command::kRequest);
   assert_true(parsed->replies);
-  assert_true(parsed->nocache);
-  assert_text_equal(parsed->remote_host.view(), "::1");
-  assert_text_equal(parsed->token_id.text, "--nocache@pbs!t");
-  CommandLineOf plain({"verify", "a@pbs!t"});
-  const auto without = plain.parse();
-  assert_true(static_cast<bool>(without));
-  assert_false(without->replies);
-  assert_false(without->nocache);
-  assert_true(without->remote_host.empty());
-}
-
-void parse_other_version_of_the_protocol_is_an_error(void ** /*state*/) {
-  for (const char *version : {"", "0", "1", "3", "02", "2 ", "-2", "x"}) {
-    assert_text_equal(
-        complaint({std::string("--reply=") + version, "verify", "a@pbs!t"}),
-        std::string("not a version of the protocol:") +
-            (*version != '\0' ? " " : "") + version);
+  assert_text_equal(parsed->config.view(), "/etc/pbstoken/pdm.conf");
+  for (const char *command : {"verify", "account", "rotate"}) {
+    CommandLineOf plain({command, "a@pbs!t"});
+    const auto without = plain.parse();
+    assert_true(static_cast<bool>(without));
+    assert_false(without->replies);
+    assert_false(without->nocache);
+    assert_true(without->remote_host.empty());
   }
+  CommandLineOf remote({"--rhost=::1", "verify", "--", "--nocache@pbs!t"});
+  const auto with = remote.parse();
+  assert_true(static_cast<bool>(with));
+  assert_text_equal(with->remote_host.view(), "::1");
+  assert_text_equal(with->token_id.text, "--nocache@pbs!t");
 }
 
-void parse_nocache_is_the_modules_alone(void ** /*state*/) {
-  assert_text_equal(complaint({"--nocache", "verify", "a@pbs!t"}),
-                    "without --reply there is no --nocache");
+void parse_options_of_earlier_versions_are_unknown(void ** /*state*/) {
+  for (const char *option : {"--reply=2", "--nocache"}) {
+    assert_text_equal(complaint({option, "verify", "a@pbs!t"}),
+                      std::string("unknown option ") + option);
+  }
 }
 
 void parse_token_id_has_its_parts(void ** /*state*/) {
@@ -307,7 +305,7 @@ void parse_command_of_the_other_program_names_it(void ** /*state*/) {
 
 // What has to do with secrets, or with the module, is the helper's.
 void parse_options_of_the_helper_are_unknown_to_the_tool(void ** /*state*/) {
-  for (const char *option : {"--rhost=h", "--reply=1", "--nocache"}) {
+  for (const char *option : {"--rhost=h"}) {
     assert_meanings({{{option, "status"}, "error"}});
     assert_true(complaint({option, "status"}).find("unknown option") !=
                 std::string::npos);
@@ -495,11 +493,10 @@ int main() {
   using namespace pbstoken;
   const CMUnitTest tests[] = {
       cmocka_unit_test(parse_every_command_is_known),
-      cmocka_unit_test(parse_line_of_the_module_has_its_options),
-      cmocka_unit_test(parse_other_version_of_the_protocol_is_an_error),
-      cmocka_unit_test(parse_line_of_the_module_has_its_options),
-      cmocka_unit_test(parse_other_version_of_the_protocol_is_an_error),
-      cmocka_unit_test(parse_nocache_is_the_modules_alone),
+      cmocka_unit_test(parse_line_of_the_module_asks_for_replies),
+      cmocka_unit_test(parse_options_of_earlier_versions_are_unknown),
+      cmocka_unit_test(parse_line_of_the_module_asks_for_replies),
+      cmocka_unit_test(parse_options_of_earlier_versions_are_unknown),
       cmocka_unit_test(parse_token_id_has_its_parts),
       cmocka_unit_test(parse_options_may_stand_in_any_place),
       cmocka_unit_test(parse_option_values_joined_or_apart),

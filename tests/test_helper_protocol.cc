@@ -161,7 +161,9 @@ HelperRequest a_request() {
           .store = "pdm",
           .host = "2001:db8::1",
           .token_id = kId,
-          .secret = kSecret};
+          .secret = kSecret,
+          .directory_device = 0x0102030405060708,
+          .directory_inode = 0xfffefdfcfbfaf9f8};
 }
 
 std::string bytes_of(const HelperRequest &request) {
@@ -194,6 +196,8 @@ void parse_request_of_what_was_made_is_the_same(void ** /*state*/) {
   assert_text_equal(request->line.token_id.text, kId);
   assert_text_equal(request->line.token_id.realm, "pbs");
   assert_text_equal(request->secret, kSecret);
+  assert_true(request->directory_device == 0x0102030405060708);
+  assert_true(request->directory_inode == 0xfffefdfcfbfaf9f8);
 }
 
 void parse_request_secret_may_be_anything(void ** /*state*/) {

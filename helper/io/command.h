@@ -29,6 +29,7 @@ enum class Command : std::uint8_t {
   kRotate,
   kVerify,
   kAccount,
+  kRequest,
   kServe,
   // of pbstoken
   kList,
@@ -42,7 +43,8 @@ enum class Command : std::uint8_t {
 
 // What the user calls each of them, in their order.
 inline constexpr auto kCommandNames = std::to_array<std::string_view>(
-    {"generate", "set", "delete", "rotate", "verify", "account", "serve",
+    {"generate", "set", "delete", "rotate", "verify", "account", "request",
+     "serve",
      // of pbstoken
      "list", "status", "check", "prepare", "flush", "retire"});
 static_assert(kCommandNames.size() == static_cast<std::size_t>(Command::kNone));
@@ -121,7 +123,7 @@ struct Program {
   std::string_view name;
   std::span<const CommandEntry> commands;
   std::string_view other_page;  // of the program that has all other commands
-  bool takes_secrets;           // and so has --rhost, --reply and --nocache
+  bool takes_secrets;           // and so has --rhost
 };
 
 // The command's row; null if the program has no such command.

@@ -7,7 +7,6 @@
 #include <array>
 
 #include "io/message.h"
-#include "pbstoken/verify/helper_protocol.h"
 
 #ifndef PBSTOKEN_VERSION
 #define PBSTOKEN_VERSION "unknown"
@@ -33,17 +32,13 @@ enum OptionCode {
   kConfigOption,
   kFormatOption,
   kHostOption,
-  kReplyOption,
-  kNoCacheOption,
   kHelp,
   kVersion
 };
 
 // The helper's own come first: getopt_long(3) reads on to the empty one.
-constexpr std::array<option, 9> kOptions = {{
+constexpr std::array<option, 7> kOptions = {{
     {"rhost", required_argument, nullptr, kHostOption},
-    {"reply", required_argument, nullptr, kReplyOption},
-    {"nocache", no_argument, nullptr, kNoCacheOption},
     {"store", required_argument, nullptr, kStoreOption},
     {"config", required_argument, nullptr, kConfigOption},
     {"output-format", required_argument, nullptr, kFormatOption},
@@ -51,7 +46,7 @@ constexpr std::array<option, 9> kOptions = {{
     {"version", no_argument, nullptr, kVersion},
     {nullptr, 0, nullptr, 0},
 }};
-constexpr std::size_t kHelperOptions = 3;
+constexpr std::size_t kHelperOptions = 1;
 
 Error usage_error(const char *what, std::string_view subject) {
   Error error = plain_error(Errc::kBadConfiguration, what, {});
@@ -77,14 +72,6 @@ Result<void> apply_option(int code, std::string_view value, CommandLine *out) {
     case kHostOption:
       out->remote_host = FixedText<255>(value);
       return {};
-    case kNoCacheOption:
-      out->nocache = true;
-      return {};
-    case kReplyOption:
-      out->replies = value == FixedText<20>().append(kProtocolVersion).view();
-      return out->replies
-                 ? Result<void>()
-                 : usage_error("not a version of the protocol:", value);
     default:
       break;
   }
@@ -225,10 +212,7 @@ Result<CommandLine> parse_command_line(const Program &program, int argc,
       !applied) {
     return applied.error();
   }
-  // The other commands would not do as it says.
-  if (line.nocache && !line.replies) {
-    return usage_error("without --reply there is no", "--nocache");
-  }
+  line.replies = line.command == Command::kRequest;
   return line;
 }
 

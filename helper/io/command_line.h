@@ -2,8 +2,7 @@
 // The command line of both programs:
 //   PROGRAM [--store NAME] [--config PATH] [--output-format FORMAT]
 //           COMMAND [--rhost HOST] [--] [TOKENID]
-// --rhost is the helper's; so are, for the module alone, [--reply VERSION]
-// and [--nocache].
+// --rhost is the helper's.
 #ifndef PBSTOKEN_COMMAND_LINE_H_
 #define PBSTOKEN_COMMAND_LINE_H_
 

@@ -50,6 +50,12 @@ Result<void> send_offer(const Secret &secret) {
   if (!line.append(secret.view()) || !line.append("\n")) {
     return no_memory("cannot offer the new secret");
   }
+  // What has come already acknowledges nothing.
+  pollfd input = {.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
+  if (poll(&input, 1, 0) != 0) {
+    return plain_error(Errc::kSystem, "cannot offer the new secret", {},
+                       "more than the request has come");
+  }
   if (!send_message(Outcome::kOffer, line.view())) {
     return system_error("cannot offer the new secret", {});
   }

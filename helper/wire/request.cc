@@ -9,7 +9,6 @@
 #include <cstring>
 #include <optional>
 
-#include "io/secret_input.h"
 #include "pbstoken/base/secret.h"
 #include "pbstoken/os/clock.h"
 #include "pbstoken/os/wait.h"
@@ -61,7 +60,9 @@ Result<std::size_t> parse_request_head(std::string_view head) {
   const auto word = take_number<std::uint64_t>(&head);
   const auto size = take_number<std::uint32_t>(&head);
   if (!word || !size || !head.empty() || *word != request_word()) {
-    return malformed("not of this version");
+    Error error = malformed("not of this version");
+    error.code = Errc::kOtherVersion;
+    return error;
   }
   if (*size > kMaxRequestBody) {
     return malformed("too long");
@@ -72,13 +73,15 @@ Result<std::size_t> parse_request_head(std::string_view head) {
 Result<Request> parse_request_body(std::string_view body) {
   const auto number = take_number<std::uint8_t>(&body);
   const auto flags = take_number<std::uint8_t>(&body);
+  const auto device = take_number<std::uint64_t>(&body);
+  const auto inode = take_number<std::uint64_t>(&body);
   std::array<std::optional<std::string_view>, 4> fields;
   for (auto &field : fields) {
     field = take_field(&body);
   }
   const auto &[store, host, id_text, secret] = fields;
-  if (!number || !flags || !store || !host || !id_text || !secret ||
-      !body.empty()) {
+  if (!number || !flags || !device || !inode || !store || !host || !id_text ||
+      !secret || !body.empty()) {
     return malformed("its fields do not fill it");
   }
   const auto command = command_of(*number);
@@ -99,6 +102,8 @@ Result<Request> parse_request_body(std::string_view body) {
   request.line.remote_host = FixedText<255>(*host);
   request.line.token_id = *id;
   request.secret = *secret;
+  request.directory_device = *device;
+  request.directory_inode = *inode;
   return request;
 }
 
@@ -165,12 +170,6 @@ Result<Buffer> receive_line(std::uint64_t deadline) {
   }
   line.drop_last();
   return line;
-}
-
-Result<Buffer> receive_secret(const CommandEntry &entry) {
-  return entry.command == Command::kRotate
-             ? receive_line(deadline_in(kRequestSeconds))
-             : read_secret(entry.secret);
 }
 
 Result<Buffer> receive_request() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Requests, as they come from the module: over the socket in one piece, to the
-// setuid program as the secret alone.  parse_*() are functions of bytes alone.
+// Requests, as they come from the module.  parse_*() are functions of bytes
+// alone.
 #ifndef PBSTOKEN_REQUEST_H_
 #define PBSTOKEN_REQUEST_H_
 
@@ -14,14 +14,16 @@
 
 namespace pbstoken {
 
-// Both parts are views into the bytes.
+// Token id and secret are views into the bytes.
 struct Request {
   CommandLine line;  // verify, account or rotate, to be replied to
   std::string_view secret;
+  std::uint64_t directory_device = 0;  // both 0: the module sees none
+  std::uint64_t directory_inode = 0;
 };
 
-// The size of the body that follows a head of kRequestHead bytes; kMalformed if
-// it is not a head, is of another version, or announces more than
+// The size of the body that follows a head of kRequestHead bytes; kOtherVersion
+// if it is none of this version, kMalformed if it announces more than
 // kMaxRequestBody.
 Result<std::size_t> parse_request_head(std::string_view head);
 
@@ -35,10 +37,6 @@ constexpr std::uint64_t kRequestSeconds = 5;
 
 // Reads the body of the one request on standard input, in kRequestSeconds.
 Result<Buffer> receive_request();
-
-// Reads what follows a command line of the module: for rotate a line, in
-// kRequestSeconds; else as read_secret() does.
-Result<Buffer> receive_secret(const CommandEntry &entry);
 
 // Reads a line from standard input, without its newline.  kTimedOut if it has
 // not come by then, see deadline_in().

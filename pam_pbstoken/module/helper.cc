@@ -29,63 +29,6 @@ constexpr std::size_t kMostReceived = 640;  // an offer has 520 at most
 constexpr const char *kCannotAsk = "cannot ask the helper";
 constexpr const char *kNonsense = "the helper's answer makes no sense";
 
-// --- the command line of the setuid program
-
-std::string_view name_of(HelperCommand command) {
-  return command == HelperCommand::kVerify    ? "verify"
-         : command == HelperCommand::kAccount ? "account"
-                                              : "rotate";
-}
-
-class Arguments {
- public:
-  // False without memory.
-  [[nodiscard]] bool set(const HelperRequest &request,
-                         const ModuleOptions &options) {
-    const auto version = FixedText<20>().append(kProtocolVersion);
-    const std::array<Part, kMost> parts = {{
-        {"pbstoken-helper", {}, true},
-        {"--store=", request.store, true},
-        {"--reply=", version.view(), true},
-        {"--nocache", {}, request.nocache},
-        // Others than root have been refused if they gave the option.
-        {"--config=", options.config.view(), !options.config.empty()},
-        {"--rhost=", request.host, !request.host.empty()},
-        {name_of(request.command), {}, true},
-        {"--", {}, true},
-        {request.token_id, {}, true},
-    }};
-    constexpr std::string_view kNul("\0", 1);
-    for (const Part &part : parts) {
-      if (part.wanted && !(text_.append(part.name) &&
-                           text_.append(part.value) && text_.append(kNul))) {
-        return false;
-      }
-    }
-    return true;
-  }
-
-  // Valid while this lives.
-  char *const *argv() {
-    std::size_t count = 0;
-    for (std::size_t at = 0; at < text_.size();
-         at += std::strlen(text_.data() + at) + 1) {
-      pointers_[count++] = text_.data() + at;
-    }
-    return pointers_.data();
-  }
-
- private:
-  static constexpr std::size_t kMost = 9;
-  struct Part {
-    std::string_view name;
-    std::string_view value;
-    bool wanted;
-  };
-  Buffer text_;
-  std::array<char *, kMost + 1> pointers_{};
-};
-
 // --- the two ways
 
 // Whether a setuid program would be one; root needs none.
@@ -162,10 +105,15 @@ HelperDialogue::~HelperDialogue() {
 
 Result<HelperAnswer> HelperDialogue::ask(const HelperRequest &request) {
   deadline_ = deadline_in(kSeconds);
-  if (!may_gain_privileges()) {
-    return ask_socket(request, "no_new_privs is set and", kHelperSocket);
+  more_to_come_ = request.command == HelperCommand::kRotate;
+  const auto bytes = make_request(request);
+  if (!bytes) {
+    return bytes.error();
   }
-  auto answer = ask_program(request);
+  if (!may_gain_privileges()) {
+    return ask_socket(bytes->view(), "no_new_privs is set and", kHelperSocket);
+  }
+  auto answer = ask_program(bytes->view());
   if (!answer || (answer->outcome != Outcome::kNotStarted &&
                   answer->outcome != Outcome::kNotSetuid)) {
     return answer;
@@ -178,15 +126,19 @@ Result<HelperAnswer> HelperDialogue::ask(const HelperRequest &request) {
     return plain_error(Errc::kSystem, kWhat, where.view());
   }
   where.append(" and ").append(kHelperSocket);
-  return ask_socket(request, kWhat, where.view());
+  return ask_socket(bytes->view(), kWhat, where.view());
 }
 
-Result<HelperAnswer> HelperDialogue::ask_program(const HelperRequest &request) {
-  Arguments arguments;
-  if (!arguments.set(request, options_)) {
-    return no_memory(kCannotAsk);
-  }
-  auto process = HelperProcess::start(options_.helper.c_str(), arguments.argv(),
+Result<HelperAnswer> HelperDialogue::ask_program(std::string_view request) {
+  constexpr const char *kCommand = "request";
+  FixedText<kMaxPath + 16> config("--config=");
+  config.append(options_.config.view());
+  // Others than root have been refused if they gave the option.
+  const bool is_named = !options_.config.empty();
+  const std::array<const char *, 4> argv = {
+      "pbstoken-helper", is_named ? config.c_str() : kCommand,
+      is_named ? kCommand : nullptr, nullptr};
+  auto process = HelperProcess::start(options_.helper.c_str(), argv.data(),
                                       /*as_root=*/is_root(), &socket_);
   if (!process) {
     HelperAnswer answer = {.outcome = Outcome::kNotStarted, .text = {}};
@@ -194,35 +146,27 @@ Result<HelperAnswer> HelperDialogue::ask_program(const HelperRequest &request) {
     return answer;
   }
   process_ = std::move(*process);
-  const bool more_to_come = request.command == HelperCommand::kRotate;
-  auto sent = send(request.secret);
-  if (sent && more_to_come) {
-    sent = send("\n");
-  }
-  if (!sent) {
-    return sent.error();
-  }
-  if (!more_to_come) {
-    static_cast<void>(shutdown(socket_.get(), SHUT_WR));
-  }
-  return receive();
+  return exchange(request);
 }
 
-Result<HelperAnswer> HelperDialogue::ask_socket(const HelperRequest &request,
+Result<HelperAnswer> HelperDialogue::ask_socket(std::string_view request,
                                                 const char *what,
                                                 std::string_view where) {
-  const auto bytes = make_request(request);
-  if (!bytes) {
-    return bytes.error();
-  }
   auto socket = connect_to_helper(deadline_, what, where);
   if (!socket) {
     return socket.error();
   }
   received_.clear();
   socket_ = std::move(*socket);
-  if (const auto sent = send(bytes->view()); !sent) {
+  return exchange(request);
+}
+
+Result<HelperAnswer> HelperDialogue::exchange(std::string_view request) {
+  if (const auto sent = send(request); !sent) {
     return sent.error();
+  }
+  if (!more_to_come_) {
+    static_cast<void>(shutdown(socket_.get(), SHUT_WR));
   }
   return receive();
 }

@@ -27,7 +27,7 @@ constexpr int kWithoutSignal = static_cast<int>(__WCLONE);
 
 struct Launch {
   const char *path;
-  char *const *argv;
+  const char *const *argv;
   bool as_root;
   int socket;
   int error = 0;  // why nothing was executed
@@ -46,7 +46,8 @@ int execute(void *data) {
   sigemptyset(&none);
   pthread_sigmask(SIG_SETMASK, &none, nullptr);
   char *environment = nullptr;
-  execve(launch->path, launch->argv, &environment);
+  // It writes to none of them.
+  execve(launch->path, const_cast<char *const *>(launch->argv), &environment);
   launch->error = errno;
   return 1;
 }
@@ -147,7 +148,8 @@ Result<Ends> connected_ends() {
 
 }  // namespace
 
-Result<HelperProcess> HelperProcess::start(const char *path, char *const *argv,
+Result<HelperProcess> HelperProcess::start(const char *path,
+                                           const char *const *argv,
                                            bool as_root, UniqueFd *out_socket) {
   auto ends = connected_ends();
   if (!ends) {

@@ -169,8 +169,12 @@ int update(pam_handle_t *pamh, ModuleOptions options) {
   if (!is_acceptable_secret(credentials.secret)) {
     return refused(pamh, id, Outcome::kUnacceptableSecret);
   }
-  HelperRequest request =
-      request_about(pamh, options, id, HelperCommand::kRotate);
+  const auto opened = open_store(pamh, options);
+  if (!opened) {
+    return broken(pamh, opened.error(), PAM_AUTHTOK_ERR);
+  }
+  HelperRequest request = request_about(pamh, options, (*opened)->store, id,
+                                        HelperCommand::kRotate);
   request.secret = credentials.secret;
   HelperDialogue dialogue(options);
   const auto answer = dialogue.ask(request);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pbstoken/module/verify.h"
 
+#include "pbstoken/cache/subject.h"
 #include "pbstoken/module/log.h"
 #include "pbstoken/os/clock.h"
 #include "pbstoken/os/privilege.h"
@@ -61,7 +62,7 @@ Result<Verification> verify(const pam_handle_t *pamh,
     }
   }
   HelperRequest request =
-      request_about(pamh, options, id, HelperCommand::kVerify);
+      request_about(pamh, options, opened->store, id, HelperCommand::kVerify);
   request.secret = secret;
   const auto outcome = ask_helper(options, request, Topic::kVerification);
   if (outcome && opened->store.cache && !verifier.cache().is_usable()) {
@@ -91,20 +92,24 @@ Result<Outcome> ask_account(const pam_handle_t *pamh,
       return verdict.error();
     }
   }
-  return ask_helper(options,
-                    request_about(pamh, options, id, HelperCommand::kAccount),
-                    Topic::kAccount);
+  return ask_helper(
+      options,
+      request_about(pamh, options, opened->store, id, HelperCommand::kAccount),
+      Topic::kAccount);
 }
 
 HelperRequest request_about(const pam_handle_t *pamh,
-                            const ModuleOptions &options, const TokenId &id,
-                            HelperCommand command) {
+                            const ModuleOptions &options, const Store &store,
+                            const TokenId &id, HelperCommand command) {
+  const auto view = view_of(store.token_shadow);
   return {.command = command,
           .nocache = options.nocache,
           .store = options.store.view(),
           .host = slice(remote_host(pamh), 0, kMaxRequestHost),
           .token_id = id.text,
-          .secret = {}};
+          .secret = {},
+          .directory_device = view ? view->directory_device : 0,
+          .directory_inode = view ? view->directory_inode : 0};
 }
 
 Error error_of(const HelperAnswer &answer) {

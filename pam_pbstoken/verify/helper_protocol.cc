@@ -24,12 +24,14 @@ constexpr std::uint64_t scatter(std::uint64_t x) {
 // "pbstoken", so that no other protocol has the same words.
 constexpr std::uint64_t kSeed = 0x706273746f6b656eU;
 
-// One word for each outcome and, last, the request's.
+// One word for each outcome and, last, the request's.  Every version knows that
+// of kOtherVersion.
 constexpr Words make_words() {
   Words words{};
   for (std::size_t i = 0; i < words.size(); ++i) {
     words[i] = scatter(kSeed + (std::uint64_t{kProtocolVersion} << 16U) + i);
   }
+  words[static_cast<std::size_t>(Outcome::kOtherVersion)] = scatter(kSeed);
   return words;
 }
 
@@ -124,7 +126,7 @@ Result<Buffer> make_request(const HelperRequest &request) {
   }
   const std::array<std::string_view, 4> fields = {
       request.store, request.host, request.token_id, request.secret};
-  std::size_t size = 2;
+  std::size_t size = 2 + 2 * sizeof(std::uint64_t);
   for (const std::string_view field : fields) {
     size += sizeof(std::uint16_t) + field.size();
   }
@@ -133,7 +135,9 @@ Result<Buffer> make_request(const HelperRequest &request) {
       out.reserve(kRequestHead + size) && append_number(&out, request_word()) &&
       append_number(&out, static_cast<std::uint32_t>(size)) &&
       append_number(&out, static_cast<std::uint8_t>(request.command)) &&
-      append_number(&out, request.nocache ? kNoCacheFlag : std::uint8_t{0});
+      append_number(&out, request.nocache ? kNoCacheFlag : std::uint8_t{0}) &&
+      append_number(&out, request.directory_device) &&
+      append_number(&out, request.directory_inode);
   for (const std::string_view field : fields) {
     ok = ok && append_field(&out, field);
   }

@@ -69,6 +69,8 @@ constexpr std::array<OutcomeInfo, kOutcomes> kTable = {{
     {O::kUnavailable, T::kAny, R::kNoAnswer, E::kUnavailable, {}, {}},
     {O::kNotStarted, T::kAny, R::kNoAnswer, E::kUnavailable, {}, {}},
     {O::kNotSetuid, T::kAny, R::kNoAnswer, E::kUnavailable, {}, {}},
+    {O::kOtherVersion, T::kAny, R::kNoAnswer, E::kUnavailable, {}, {}},
+    {O::kOtherView, T::kAny, R::kNoAnswer, E::kUnavailable, {}, {}},
 }};
 // clang-format on
 
@@ -105,9 +107,10 @@ bool lets_in(Outcome outcome) {
 }
 
 Outcome outcome_of(const Error &error) {
-  return error.code == Errc::kBusy       ? Outcome::kBusy
-         : error.code == Errc::kNoMemory ? Outcome::kNoMemory
-                                         : Outcome::kUnavailable;
+  return error.code == Errc::kBusy           ? Outcome::kBusy
+         : error.code == Errc::kNoMemory     ? Outcome::kNoMemory
+         : error.code == Errc::kOtherVersion ? Outcome::kOtherVersion
+                                             : Outcome::kUnavailable;
 }
 
 Outcome outcome_of(const AccountVerdict &verdict, std::uint64_t now) {

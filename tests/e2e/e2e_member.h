@@ -47,6 +47,10 @@ inline int clean_host_with_members(void **state) {
   return run_tool({"prepare"}).status;
 }
 
+inline std::string request_bytes(const HelperRequest &request) {
+  return std::string(make_request(request)->view());
+}
+
 inline void become(uid_t user, const std::vector<gid_t> &groups) {
   if (setgroups(groups.size(), groups.data()) != 0 ||
       setresgid(user, user, user) != 0 || setresuid(user, user, user) != 0) {

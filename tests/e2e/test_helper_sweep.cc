@@ -26,10 +26,20 @@ constexpr const char *kOffId = "root@pam!off";
 struct Job {
   const char *what;
   std::vector<const char *> arguments;
-  const char *input = "";
+  std::string input = {};
   bool writes = false;
   bool varies = false;  // its output, which no two runs have in common
 };
+
+std::string request_for(HelperCommand command, const char *id,
+                        const char *secret) {
+  return std::string(make_request({.command = command,
+                                   .store = "pbs",
+                                   .host = "",
+                                   .token_id = id,
+                                   .secret = secret})
+                         ->view());
+}
 
 const std::vector<Job> kReaders = {
     {"list", {"list"}},
@@ -46,11 +56,12 @@ const std::vector<Job> kReaders = {
     {"account", {"account", kOldId}},
     {"account of a disabled token", {"account", kOffId}},
     {.what = "verify for the module",
-     .arguments = {"--reply=2", "verify", kOldId},
-     .input = kOldSecret,
+     .arguments = {"request"},
+     .input = request_for(HelperCommand::kVerify, kOldId, kOldSecret),
      .varies = true},
     {.what = "account for the module",
-     .arguments = {"--reply=2", "account", kOffId},
+     .arguments = {"request"},
+     .input = request_for(HelperCommand::kAccount, kOffId, ""),
      .varies = true},
     {"flush", {"flush"}},
     {.what = "retire", .arguments = {"retire"}, .varies = true},
@@ -80,7 +91,7 @@ int answer(int argc, char **argv) {
   if (!given) {
     return static_cast<int>(ExitStatus::kUsage);
   }
-  const CommandLine &line = *given;
+  CommandLine line = *given;
   const auto give_up = [](const Error &error) {
     complain(error);
     return static_cast<int>(ExitStatus::kUnavailable);
@@ -98,14 +109,23 @@ int answer(int argc, char **argv) {
   if (!permitted || !*permitted) {
     return give_up(permitted.error());
   }
-  const auto secret =
-      line.replies ? receive_secret(*entry) : read_secret(entry->secret);
-  if (!secret) {
-    return give_up(secret.error());
+  const auto input =
+      line.replies ? receive_request() : read_secret(entry->secret);
+  if (!input) {
+    return give_up(input.error());
+  }
+  std::string_view secret = input->view();
+  if (line.replies) {
+    const auto request = parse_request_body(input->view());
+    if (!request) {
+      return give_up(request.error());
+    }
+    line = request->line;
+    secret = request->secret;
+    entry = find_command(*program, line.command);
   }
   const Client client = client_of(*caller, line.remote_host.view());
-  return static_cast<int>(
-      run_command(*entry, line, *store, client, secret->view()));
+  return static_cast<int>(run_command(*entry, line, *store, client, secret));
 }
 
 // A token that is allowed, one that is not, and every kind of neighbour.

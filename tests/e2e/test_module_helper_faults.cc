@@ -217,16 +217,23 @@ void helper_is_given_nothing_of_the_host(void ** /*state*/) {
   const std::string text = read_file(told);
   assert_text_equal(
       text, "/bin/sh\n" + scratch("script-helper") +
-                "\n--store=pbs\n--reply=2\n--rhost=2001:db8::1\nverify\n--\n" +
-                kId + "\n\n\n0\n1\n2\n/dev/null\n" +
+                "\nrequest\n\n\n0\n1\n2\n/dev/null\n" +
                 "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
 }
 
-void helper_reads_the_secret_and_the_end(void ** /*state*/) {
+void helper_reads_the_request_and_the_end(void ** /*state*/) {
   const std::string read = public_directory() + "/read";
   write_service("helper=" + write_script("cat >" + read + "\n" + kMatchWord));
   assert_pam(authenticate_as_member(kId, kSecret), PAM_SUCCESS);
-  assert_text_equal(read_file(read), kSecret);
+  struct stat directory = {};
+  assert_int_equal(stat(kDirectory, &directory), 0);
+  assert_true(read_file(read) ==
+              request_bytes({.store = "pbs",
+                             .host = "",
+                             .token_id = kId,
+                             .secret = kSecret,
+                             .directory_device = directory.st_dev,
+                             .directory_inode = directory.st_ino}));
 }
 
 // --- what the log says
@@ -272,7 +279,7 @@ int main() {
       MEMBER_TEST(helper_that_leaves_a_child_behind_is_not_waited_for),
       MEMBER_TEST(helper_that_never_reads_does_no_harm),
       MEMBER_TEST(helper_is_given_nothing_of_the_host),
-      MEMBER_TEST(helper_reads_the_secret_and_the_end),
+      MEMBER_TEST(helper_reads_the_request_and_the_end),
   };
   const CMUnitTest log_tests[] = {
       MEMBER_TEST(log_says_how_the_helper_failed),

@@ -189,10 +189,6 @@ void log_without_the_socket_says_what_is_missing(void ** /*state*/) {
 
 // --- who connects by himself
 
-std::string request_bytes(const HelperRequest &request) {
-  return std::string(make_request(request)->view());
-}
-
 HelperRequest a_request() {
   return {.store = "pbs", .host = "", .token_id = kId, .secret = kSecret};
 }
@@ -263,7 +259,8 @@ void request_that_is_none_is_refused(void ** /*state*/) {
         "x" + good}) {
     const auto reply = reply_in(exchange(become_member, bytes));
     // A connection that breaks, or a refusal.
-    assert_true(!reply || reply == Outcome::kUnavailable);
+    assert_true(!reply || reply == Outcome::kUnavailable ||
+                reply == Outcome::kOtherVersion);
   }
   // The number of every command there might be.
   for (int number = 0; number < 256; ++number) {
@@ -287,7 +284,9 @@ std::string number_bytes(std::uint64_t number, std::size_t size) {
 // The request as its fields are, which make_request() would refuse.
 std::string request_of_any_size(const HelperRequest &request) {
   std::string body = number_bytes(static_cast<unsigned>(request.command), 1) +
-                     std::string(1, '\0');
+                     std::string(1, '\0') +
+                     number_bytes(request.directory_device, 8) +
+                     number_bytes(request.directory_inode, 8);
   for (const std::string_view field :
        {request.store, request.host, request.token_id, request.secret}) {
     body += number_bytes(field.size(), 2);
@@ -551,30 +550,32 @@ void serve_is_for_root_and_for_sockets(void ** /*state*/) {
 }
 
 // A member's own socket pair makes nobody root: the caller is who started it.
-void reply_mode_judges_by_the_real_uid(void ** /*state*/) {
+void request_to_the_program_is_judged_by_the_real_uid(void ** /*state*/) {
   write_shadow({{kId, kHash}});
-  const auto answer_of = [](const std::vector<std::string> &arguments,
-                            const std::function<void()> &who) {
-    return reply_in(run({.path = setuid_helper(),
-                         .arguments = arguments,
-                         .input = kSecret,
-                         .prepare = who})
-                        .out);
+  const auto run_for = [](const std::function<void()> &become_other,
+                          HelperCommand command = HelperCommand::kVerify,
+                          std::vector<std::string> arguments = {"request"}) {
+    HelperRequest request = a_request();
+    request.command = command;
+    return run({.path = setuid_helper(),
+                .arguments = std::move(arguments),
+                .input = request_bytes(request),
+                .prepare = become_other});
   };
   const auto stranger = [] { become(kMember, {}); };
-  assert_true(answer_of({"--reply=2", "verify", kId}, become_member) ==
-              Outcome::kMatch);
-  assert_true(answer_of({"--reply=2", "verify", kId}, stranger) ==
+  assert_true(reply_in(run_for(become_member).out) == Outcome::kMatch);
+  assert_true(reply_in(run_for(stranger).out) == Outcome::kNotPermitted);
+  assert_true(reply_in(run_for(become_member, HelperCommand::kVerify,
+                               {"--config=/etc/pbstoken/pbs.conf", "request"})
+                           .out) == Outcome::kNotPermitted);
+  assert_true(reply_in(run_for(become_member, HelperCommand::kRotate).out) ==
               Outcome::kNotPermitted);
-  assert_true(
-      answer_of({"--reply=2", "--config=/etc/pbstoken/pbs.conf", "verify", kId},
-                become_member) == Outcome::kNotPermitted);
-  for (const char *command : {"generate", "set", "delete", "rotate"}) {
-    assert_true(answer_of({"--reply=2", command, kId}, become_member) ==
-                Outcome::kNotPermitted);
+  // There is no other command that way, not even for root.
+  for (const int command : {0, 4, 5, 255}) {
+    assert_true(
+        reply_in(run_for([] {}, static_cast<HelperCommand>(command)).out) ==
+        Outcome::kUnavailable);
   }
-  assert_true(answer_of({"--reply=2", "delete", kOldId}, become_member) ==
-              Outcome::kNotPermitted);
   // What is wrong with a configuration root is told alone.
   configure("hunter2\n");
   for (const auto &[who, expected] :
@@ -583,20 +584,41 @@ void reply_mode_judges_by_the_real_uid(void ** /*state*/) {
             "/etc/pbstoken/pbs.conf:1: hunter2: not a 'key = value' line"},
         {become_member,
          "cannot use the store's configuration: root is told why"}}) {
-    const RunResult outcome = run({.path = setuid_helper(),
-                                   .arguments = {"--reply=2", "verify", kId},
-                                   .input = kSecret,
-                                   .prepare = who});
+    const RunResult outcome = run_for(who);
     const auto answer = parse_answer(outcome.out);
     assert_true(answer && answer->outcome == Outcome::kUnavailable);
     assert_text_equal(answer->text, expected);
     assert_int_equal(outcome.status, 4);
   }
-  configure("");
-  // Not even root gets any other command that way.
-  assert_true(answer_of({"--reply=2", "delete", kId}, [] {}) ==
-              Outcome::kUnavailable);
   assert_text_equal(read_file(kShadow), shadow_of({{kId, kHash}}));
+}
+
+// A service whose directory is another one knows other tokens.
+void request_with_another_view_is_refused(void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  struct stat directory = {};
+  assert_int_equal(stat(kDirectory, &directory), 0);
+  HelperRequest request = a_request();
+  request.directory_device = directory.st_dev;
+  request.directory_inode = directory.st_ino;
+  assert_true(reply_in(exchange(become_member, request_bytes(request))) ==
+              Outcome::kMatch);
+  for (std::uint64_t *number :
+       {&request.directory_device, &request.directory_inode}) {
+    ++*number;
+    assert_true(reply_in(exchange(become_member, request_bytes(request))) ==
+                Outcome::kOtherView);
+    --*number;
+  }
+}
+
+// Every version understands this answer.
+void request_of_another_version_is_told_so(void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  std::string bytes = request_bytes(a_request());
+  bytes[0] ^= 1;
+  assert_true(reply_in(exchange(become_member, bytes)) ==
+              Outcome::kOtherVersion);
 }
 
 // --- the units
@@ -648,7 +670,9 @@ int main() {
       SOCKET_TEST(rotation_that_cannot_begin_is_refused),
       SOCKET_TEST(request_that_does_not_arrive_ends_after_5_seconds),
       MEMBER_TEST(serve_is_for_root_and_for_sockets),
-      MEMBER_TEST(reply_mode_judges_by_the_real_uid),
+      MEMBER_TEST(request_to_the_program_is_judged_by_the_real_uid),
+      SOCKET_TEST(request_with_another_view_is_refused),
+      SOCKET_TEST(request_of_another_version_is_told_so),
       MEMBER_TEST(units_are_what_systemd_understands),
   };
   const CMUnitTest log_tests[] = {

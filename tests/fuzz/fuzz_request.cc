@@ -96,7 +96,9 @@ void test_fields(Input *input) {
       .store = input->take_line(),
       .host = input->take_line(),
       .token_id = input->take_line(),
-      .secret = input->rest()};
+      .secret = input->rest(),
+      .directory_device = input->rest().size(),
+      .directory_inode = ~std::uint64_t{0} - input->rest().size()};
   const auto made = make_request(wanted);
   const bool fits = wanted.host.size() <= 255 &&
                     wanted.token_id.size() <= 4096 &&
@@ -119,7 +121,9 @@ void test_fields(Input *input) {
                 taken->line.store.view() == wanted.store &&
                 taken->line.remote_host.view() == wanted.host &&
                 taken->line.token_id.text == wanted.token_id &&
-                taken->secret == wanted.secret,
+                taken->secret == wanted.secret &&
+                taken->directory_device == wanted.directory_device &&
+                taken->directory_inode == wanted.directory_inode,
             "what was sent arrives");
   }
 }

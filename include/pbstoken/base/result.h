@@ -23,6 +23,7 @@ enum class Errc : std::uint8_t {
   kBadConfiguration,  // the store's configuration cannot be used
   kMalformed,         // a file's content is not what it must be
   kUnsafe,            // wrong type, owner or mode: not to be used
+  kOtherVersion,      // a request of another version of the protocol
   kTimedOut,          // another process held the lock for too long
   kBusy,              // too many password hashes at once
 };

@@ -44,10 +44,11 @@ class HelperDialogue {
   Result<HelperAnswer> acknowledge();
 
  private:
-  Result<HelperAnswer> ask_program(const HelperRequest &request);
+  Result<HelperAnswer> ask_program(std::string_view request);
   // what, where: the beginning of the message if there is no socket.
-  Result<HelperAnswer> ask_socket(const HelperRequest &request,
-                                  const char *what, std::string_view where);
+  Result<HelperAnswer> ask_socket(std::string_view request, const char *what,
+                                  std::string_view where);
+  Result<HelperAnswer> exchange(std::string_view request);
   Result<void> send(std::string_view bytes);
   Result<HelperAnswer> receive();
   Result<HelperAnswer> judge(bool whole);
@@ -55,6 +56,7 @@ class HelperDialogue {
   const ModuleOptions &options_;
   HelperProcess process_;
   UniqueFd socket_;
+  bool more_to_come_ = false;  // the acknowledgement of a rotation
   std::uint64_t deadline_ = 0;
   Buffer received_;
 };

@@ -40,7 +40,7 @@ class HelperProcess {
   // default, standard error nowhere and no other descriptor than *out_socket's
   // peer, which is its standard input and output.  as_root: with uid 0 three
   // times, which takes an effective uid of 0.
-  static Result<HelperProcess> start(const char *path, char *const *argv,
+  static Result<HelperProcess> start(const char *path, const char *const *argv,
                                      bool as_root, UniqueFd *out_socket);
 
   // Call this after the end of file on the socket.  Returns the exit status, or

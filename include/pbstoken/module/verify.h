@@ -29,10 +29,11 @@ Result<Outcome> ask_account(const pam_handle_t *pamh,
                             const ModuleOptions &options, OpenStore *opened,
                             const TokenId &id);
 
-// What the helper is to be asked about a token, with the service's PAM_RHOST.
+// What the helper is to be asked about a token, with the service's PAM_RHOST
+// and its view of the store's directory.
 HelperRequest request_about(const pam_handle_t *pamh,
-                            const ModuleOptions &options, const TokenId &id,
-                            HelperCommand command);
+                            const ModuleOptions &options, const Store &store,
+                            const TokenId &id, HelperCommand command);
 
 // The error that an answer is which does not answer the question.
 Error error_of(const HelperAnswer &answer);

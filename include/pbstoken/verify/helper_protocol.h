@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the module and the helper say to each other, over one connected stream
 // socket: the setuid program's standard input and output, or the socket of
-// pbstoken-helper.socket.
-//
-// To the setuid program the command line is the request, and
-//   verify   SECRET, end of file
-//   rotate   SECRET newline, and later the acknowledgement
-// follow on the socket; to the other one a request in one piece goes first:
+// pbstoken-helper.socket.  The request is the same to both, in one piece:
 //   8 bytes  the request word
 //   4 bytes  the size of the rest
 //   1 byte   the command, 1 byte flags
+//   16 bytes device and inode of the directory in which the module sees
+//            token.shadow; zeros if it sees none
 //   four fields, each 2 bytes of size and its bytes: store, remote host,
 //   token id, secret
 // The helper answers with the word of an outcome (8 bytes), after some words a
@@ -19,8 +16,9 @@
 // and changes nothing before it has read kAcknowledgement.  Numbers are in the
 // machine's own byte order.
 //
-// The version is part of every word, and any two words differ in at least
-// kMinWordDistance bits: a few flipped bits turn a refusal into nonsense.
+// The version is part of every word but that of kOtherVersion, and any two
+// words differ in at least kMinWordDistance bits: a few flipped bits turn a
+// refusal into nonsense.
 #ifndef PBSTOKEN_HELPER_PROTOCOL_H_
 #define PBSTOKEN_HELPER_PROTOCOL_H_
 
@@ -36,7 +34,7 @@
 
 namespace pbstoken {
 
-constexpr std::uint32_t kProtocolVersion = 2;
+constexpr std::uint32_t kProtocolVersion = 3;
 
 // The helper listens here for services that cannot start a setuid program.
 constexpr const char *kHelperSocket = "/run/pbstoken/helper.sock";
@@ -85,6 +83,8 @@ struct HelperRequest {
   std::string_view host;  // the remote host, or empty
   std::string_view token_id;
   std::string_view secret;
+  std::uint64_t directory_device = 0;  // both 0: none is seen
+  std::uint64_t directory_inode = 0;
 };
 
 std::uint64_t request_word();

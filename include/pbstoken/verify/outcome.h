@@ -49,10 +49,12 @@ enum class Outcome : std::uint8_t {
   kNoMemory,
   kNotPermitted,
   kUnavailable,
-  kNotStarted,  // the helper could not be executed
-  kNotSetuid,   // the helper is not setuid root, or that has no effect here
+  kNotStarted,    // the helper could not be executed
+  kNotSetuid,     // the helper is not setuid root, or that has no effect here
+  kOtherVersion,  // the helper is of another version than the module
+  kOtherView,     // the helper sees another directory of token.shadow
 };
-constexpr std::size_t kOutcomes = 30;
+constexpr std::size_t kOutcomes = 32;
 
 // The exit status of the two programs, which scripts rely on.
 enum class ExitStatus : std::uint8_t {
