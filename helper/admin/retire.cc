@@ -37,10 +37,11 @@ bool print_keys(const Store &store, OutputFormat format) {
   return print_fields(fields, format);
 }
 
-Result<void> remove_segment(const Store &store, Kind kind) {
+// Under the lock, which only a directory that is there can have.
+Result<void> remove_own_segment(const Store &store, Kind kind) {
   const auto view = view_of(path_of(kind, store));
   if (!view) {
-    return view.error().code == Errc::kNotFound ? retire_abandoned(kind, store)
+    return view.error().code == Errc::kNotFound ? Result<void>()
                                                 : Result<void>(view.error());
   }
   if (!has_segment(kind, store)) {
@@ -54,6 +55,12 @@ Result<void> remove_segment(const Store &store, Kind kind) {
   const HeldSignals signals;  // nothing stops the process while it holds it
   const auto kept = keep_one_segment(store, {kind, *view}, *lock, Keep::kNone);
   return kept ? Result<void>() : Result<void>(kept.error());
+}
+
+Result<void> remove_segments(const Store &store, Kind kind) {
+  const auto own = remove_own_segment(store, kind);
+  const auto others = retire_others(kind, store);
+  return own ? others : own;
 }
 
 }  // namespace
@@ -70,9 +77,9 @@ ExitStatus retire_store(Context *context) {
   if (!print_keys(store, context->line.format)) {
     note(system_error("cannot write to", "standard output"));
   }
-  note(remove_segment(store, Kind::kSecrets));
+  note(remove_segments(store, Kind::kSecrets));
   if (!store.user_cfg.empty()) {
-    note(remove_segment(store, Kind::kAccounts));
+    note(remove_segments(store, Kind::kAccounts));
   }
   for_each_object(store, [&](std::string_view /*name*/, const auto &object) {
     note(remove_named(object));

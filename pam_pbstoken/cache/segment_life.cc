@@ -398,20 +398,29 @@ Result<Kept> keep_one_segment(const Store &store, const Subject &subject,
                         : Result<Kept>(walked ? done.error() : walked.error());
 }
 
-Result<void> retire_abandoned(Kind kind, const Store &store) {
-  const std::string_view path = path_of(kind, store).view();
-  const std::uint64_t name = hash_of(slice(path, path.rfind('/') + 1));
+Result<void> retire_others(Kind kind, const Store &store) {
+  const PathText &path = path_of(kind, store);
+  const auto view = view_of(path);
+  if (!view && view.error().code != Errc::kNotFound) {
+    return view.error();
+  }
+  const std::string_view all = path.view();
+  const std::uint64_t name = hash_of(slice(all, all.rfind('/') + 1));
   return walk([&](const SegmentEntry &entry) {
-    const auto attached =
-        ShmAttachment::attach_untrusted(entry.id, Access::kWrite);
-    if (attached) {
-      const auto &prefix =
-          *reinterpret_cast<const SegmentPrefix *>(attached->address());
-      const Subject subject = subject_in(prefix);
-      // A writer of another store that has a file of this name is left alone.
-      if (load_acquire(&prefix.magic) == kSegmentMagic &&
-          subject.kind == kind && subject.view.name == name &&
-          !is_writers(load_acquire(&prefix.generation))) {
+    // Read first: a segment of another program is attached no further.
+    auto attached = ShmAttachment::attach_untrusted(entry.id, Access::kRead);
+    if (!attached) {
+      return true;
+    }
+    const auto &prefix =
+        *reinterpret_cast<const SegmentPrefix *>(attached->address());
+    const Subject subject = subject_in(prefix);
+    // A writer of another store that has a file of this name is left alone.
+    if (load_acquire(&prefix.magic) == kSegmentMagic && subject.kind == kind &&
+        subject.view.name == name && (!view || subject.view != *view) &&
+        !is_writers(load_acquire(&prefix.generation))) {
+      attached = ShmAttachment::attach_untrusted(entry.id, Access::kWrite);
+      if (attached) {
         static_cast<void>(retire(store, kind, *attached));
       }
     }

@@ -244,6 +244,28 @@ void retire_without_the_directory_leaves_nothing(void ** /*state*/) {
   }
 }
 
+// Proxmox Backup Server was purged, and installed anew.
+void retire_leaves_nothing_of_a_former_directory(void ** /*state*/) {
+  const auto use = [] {
+    write_shadow({{kId, kHash}});
+    write_file(std::string(kDirectory) + "/user.cfg", kAccounts, 0640);
+    use_store();
+    helper_output({"account", kId});
+  };
+  use();
+  const int once = ipc_objects();
+  // Both at once, or the new one may have the inode of the former.
+  const std::string former = std::string(kDirectory) + ".former";
+  std::filesystem::rename(kDirectory, former);
+  std::filesystem::create_directory(kDirectory);
+  assert_int_equal(chown(kDirectory, kBackup, kBackup), 0);
+  std::filesystem::remove_all(former);
+  use();
+  assert_int_equal(ipc_objects(), once + 2);
+  tool_output({"retire"});
+  assert_int_equal(ipc_objects(), 0);
+}
+
 void retire_while_somebody_holds_the_lock_is_exit_4(void ** /*state*/) {
   write_shadow({{kId, kHash}});
   use_store();
@@ -290,6 +312,7 @@ int main() {
       KERNEL_TEST(retire_leaves_other_stores_alone),
       KERNEL_TEST(retire_nothing_makes_nothing),
       KERNEL_TEST(retire_without_the_directory_leaves_nothing),
+      KERNEL_TEST(retire_leaves_nothing_of_a_former_directory),
       KERNEL_TEST(retire_while_somebody_holds_the_lock_is_exit_4),
       KERNEL_TEST(retire_without_output_is_exit_4_and_done),
   };

@@ -75,10 +75,11 @@ Result<Kept> keep_one_segment(const Store &store, const Subject &subject,
                               const FileLock &lock, Keep keep,
                               std::optional<int> spared = std::nullopt);
 
-// For a store whose directory is gone, with the lock and every token: retires
-// what was about a file of that name in any directory, since nothing tells
-// which it was.  To others' services that is a miss.
-Result<void> retire_abandoned(Kind kind, const Store &store);
+// Retires what is about a file of that name in any other directory than the one
+// that the path leads to now.  Nothing tells a directory that is gone, with the
+// lock and every token, from another store's.  To the services of that store it
+// is a miss.
+Result<void> retire_others(Kind kind, const Store &store);
 
 // Makes a new one with a new random key, 0600 or, with a verify_group, 0640,
 // after keep_one_segment() has kept none; returns its id.
