@@ -11,12 +11,13 @@ build_depends = $(shell sed -n -e 's/ | \([a-z-]*\) .*/|\1/' -e \
   debian/control)
 BUILD_PACKAGES = g++ $(filter-out dh-%,$(call build_depends))
 UNIT_TEST_PACKAGES = $(call build_depends, <!nocheck>)
-# One version, which every release has: no two format alike.
+# One version, which every release has: no two format alike, or find the same.
 CLANG_FORMAT = clang-format-19
+CLANG_TIDY = clang-tidy-19
 DEMO_PACKAGES = pamtester util-linux
 TEST_PACKAGES = $(UNIT_TEST_PACKAGES) bash-completion clang $(CLANG_FORMAT) \
-  clang-tidy cppcheck fail2ban libclang-rt-dev mandoc shellcheck strace systemd \
-  valgrind
+  $(CLANG_TIDY) cppcheck fail2ban libclang-rt-dev mandoc shellcheck strace \
+  systemd valgrind
 SERVICE_PACKAGES = apache2 curl dovecot-imapd iproute2 libapache2-mod-authnz-pam \
   libnginx-mod-http-auth-pam nginx openssh-client openssh-server postgresql \
   sasl2-bin sudo systemd util-linux

@@ -139,8 +139,9 @@ int conclude(pam_handle_t *pamh, const TokenId &id,
   const OutcomeInfo &info = info_of(answer->outcome);
   if (info.topic == Topic::kChange && is_success(answer->outcome)) {
     if (!info.message.empty()) {
-      log_broken(pamh, "secret changed",
-                 plain_error(Errc::kSystem, info.message.data(), {}));
+      // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): a literal
+      const char *what = info.message.data();
+      log_broken(pamh, "secret changed", plain_error(Errc::kSystem, what, {}));
     }
     log_change(pamh, id.text);
     return PAM_SUCCESS;

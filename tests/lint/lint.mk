@@ -21,7 +21,7 @@ MANUALS = pam_pbstoken/pam_pbstoken.8 pam_pbstoken/pbstoken.conf.5 \
 lint: test-packages
 	$(CLANG_FORMAT) --dry-run --Werror $(FORMATTED)
 	printf '%s\n' $(SOURCES) | xargs -P "$$(nproc)" -I FILE \
-	  sh -c 'clang-tidy --quiet FILE -- $(LANGUAGE) -Iinclude -Ihelper 2>/dev/null'
+	  sh -c '$(CLANG_TIDY) --quiet FILE -- $(LANGUAGE) -Iinclude -Ihelper 2>/dev/null'
 	cppcheck --quiet --enable=warning,performance,portability \
 	  --inline-suppr --error-exitcode=1 --std=c++20 -Iinclude -Ihelper \
 	  --suppress=missingIncludeSystem \

@@ -20,6 +20,7 @@
 namespace pbstoken {
 
 // Numbers that stand in segments.
+// NOLINTNEXTLINE(performance-enum-size): they are words there
 enum class Kind : std::uint64_t {
   kSecrets = 1,   // bindings of token.shadow
   kAccounts = 2,  // verdicts of user.cfg
