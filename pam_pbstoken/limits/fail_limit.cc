@@ -104,7 +104,7 @@ Bucket &bucket(const AttachmentUse &use, std::uint64_t tag) {
       content != nullptr
           ? std::span<Bucket>(*reinterpret_cast<Windows *>(content))
           : std::span<Bucket>(own_windows);
-  return windows[tag % windows.size()];
+  return windows[static_cast<std::size_t>(tag % windows.size())];
 }
 
 Window *find(Bucket *windows, std::uint64_t tag) {
