@@ -93,7 +93,8 @@ Result<FileIdentity> look_at(const PathText &path) {
     return unsafe(path, "something is mounted over it");
   }
   const auto time = [](const statx_timestamp &stamp) {
-    return nanoseconds({.tv_sec = stamp.tv_sec, .tv_nsec = stamp.tv_nsec});
+    return nanoseconds({.tv_sec = static_cast<time_t>(stamp.tv_sec),
+                        .tv_nsec = static_cast<std::int32_t>(stamp.tv_nsec)});
   };
   return FileIdentity{
       .device = makedev(status.stx_dev_major, status.stx_dev_minor),
