@@ -122,8 +122,11 @@ Result<FilePlace> find_place(const PathText &path) {
     return unsafe(path, kNotAbsolute);
   }
   UniqueFd directory(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!directory) {
+    return system_error("cannot open", path.view());
+  }
   std::string_view rest = path.view();
-  while (directory) {
+  while (true) {
     while (rest.starts_with('/')) {
       rest.remove_prefix(1);
     }
@@ -131,7 +134,7 @@ Result<FilePlace> find_place(const PathText &path) {
     const FixedText<NAME_MAX> component(slice(rest, 0, end));
     if (component.truncated()) {
       errno = ENAMETOOLONG;
-      break;
+      return system_error("cannot open", path.view());
     }
     if (component.empty()) {
       return unsafe(path, kNoFile);
@@ -140,12 +143,16 @@ Result<FilePlace> find_place(const PathText &path) {
       return FilePlace{std::move(directory), component};
     }
     rest.remove_prefix(end);
-    directory = UniqueFd(openat(directory.get(), component.c_str(),
-                                O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    // The errno is told before the directory above is closed.
+    UniqueFd next(openat(directory.get(), component.c_str(),
+                         O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!next) {
+      return errno == ELOOP || errno == ENOTDIR
+                 ? unsafe(path, kNoDirectory)
+                 : system_error("cannot open", path.view());
+    }
+    directory = std::move(next);
   }
-  return errno == ELOOP || errno == ENOTDIR
-             ? unsafe(path, kNoDirectory)
-             : system_error("cannot open", path.view());
 }
 
 Result<UniqueFd> open_regular_at(const FilePlace &place, const PathText &path,
