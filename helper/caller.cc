@@ -93,6 +93,7 @@ Result<Caller> connected_peer(int fd) {
   Caller caller = {.uid = peer.uid, .gid = peer.gid, .groups = {}};
   // Asked twice: first for how much room is needed.
   socklen_t bytes = 0;
+  // NOLINTNEXTLINE(clang-analyzer-unix.StdCLibraryFunctions): room for nothing
   if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, nullptr, &bytes) != 0 &&
       errno != ERANGE) {
     return system_error(kWhat, kWhere);

@@ -139,9 +139,8 @@ int conclude(pam_handle_t *pamh, const TokenId &id,
   const OutcomeInfo &info = info_of(answer->outcome);
   if (info.topic == Topic::kChange && is_success(answer->outcome)) {
     if (!info.message.empty()) {
-      // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): a literal
-      const char *what = info.message.data();
-      log_broken(pamh, "secret changed", plain_error(Errc::kSystem, what, {}));
+      log_broken(pamh, "secret changed",
+                 plain_error(Errc::kSystem, info.message.data(), {}));
     }
     log_change(pamh, id.text);
     return PAM_SUCCESS;

@@ -22,6 +22,27 @@ constexpr std::size_t kPageSize = 4096;
 constexpr std::array<unsigned char, 8> kMagic = {0x19, 0xc6, 0xa8, 0xe6,
                                                  0x9a, 0x84, 0x8f, 0x83};
 
+// An error if that cannot be told.
+Result<bool> is_page(const UniqueFd &file, const PathText &path) {
+  if (!file) {
+    return false;
+  }
+  struct stat status = {};
+  if (fstat(file.get(), &status) != 0) {
+    return system_error("cannot read", path.view());
+  }
+  if (!S_ISREG(status.st_mode) ||
+      status.st_size < static_cast<off_t>(kPageSize)) {
+    return false;
+  }
+  std::array<unsigned char, 8> magic{};
+  const ssize_t count = pread(file.get(), magic.data(), magic.size(), 0);
+  if (count < 0) {
+    return system_error("cannot read", path.view());
+  }
+  return count == static_cast<ssize_t>(magic.size()) && magic == kMagic;
+}
+
 // What open(2) says of what is no regular file, and so no page.
 bool is_no_file(int error) {
   return error == ENOENT || error == ELOOP || error == EISDIR || error == ENXIO;
@@ -54,17 +75,6 @@ class Mapping {
 
 }  // namespace
 
-bool is_version_page(const UniqueFd &file) {
-  std::array<unsigned char, 8> magic{};
-  struct stat status = {};
-  errno = 0;
-  return file && fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode) &&
-         status.st_size >= static_cast<off_t>(kPageSize) &&
-         pread(file.get(), magic.data(), magic.size(), 0) ==
-             static_cast<ssize_t>(magic.size()) &&
-         magic == kMagic;
-}
-
 Result<void> bump_version_word(const PathText &path, VersionWord which) {
   if (path.empty()) {
     return {};
@@ -81,9 +91,12 @@ Result<void> bump_version_word(const PathText &path, VersionWord which) {
   if (!file && !is_no_file(errno)) {
     return system_error("cannot open", path.view());
   }
-  if (!is_version_page(file)) {
-    return errno == 0 ? Result<void>()
-                      : Result<void>(system_error("cannot read", path.view()));
+  const auto found = is_page(file, path);
+  if (!found) {
+    return found.error();
+  }
+  if (!*found) {
+    return {};
   }
   const Mapping page(file);
   if (page.address() == nullptr) {
@@ -103,6 +116,11 @@ Result<void> bump_version_word(const PathText &path, VersionWord which) {
     return system_error("cannot raise the generation in", path.view());
   }
   return {};
+}
+
+bool is_version_page(const UniqueFd &file) {
+  const auto found = is_page(file, PathText());
+  return found && *found;
 }
 
 }  // namespace pbstoken
