@@ -27,7 +27,7 @@ constexpr std::array<FormatName, 3> kFormats = {{
     {"json-pretty", OutputFormat::kJsonPretty},
 }};
 
-enum OptionCode {
+enum OptionCode : std::uint16_t {
   kStoreOption = 256,
   kConfigOption,
   kFormatOption,
