@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "e2e_accounts.h"
 #include "e2e_pam.h"
 #include "exhausted.h"
 #include "helper_support.h"
