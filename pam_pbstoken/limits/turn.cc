@@ -48,9 +48,8 @@ Result<Turn> Turn::wait_for(const Store &store, const Client &client,
   SemaphoreArgument user{};
   user.value = static_cast<int>(1 + *client.caller % (kMostInSemaphore - 1U));
   const int before = semctl(*set, number, GETPID);
+  const std::uint64_t deadline = deadline_in(seconds);
   bool taken = take(*set, number, std::nullopt);
-  const std::uint64_t deadline =
-      boottime_now() + seconds * kNanosecondsPerSecond;
   while (!taken) {
     if (errno != EAGAIN && errno != EINTR) {
       return Turn();

@@ -18,7 +18,8 @@ constexpr std::uint64_t nanoseconds(const timespec &time) {
 constexpr timespec timespec_of(std::uint64_t nanoseconds) {
   return {
       .tv_sec = static_cast<std::time_t>(nanoseconds / kNanosecondsPerSecond),
-      .tv_nsec = static_cast<long>(nanoseconds % kNanosecondsPerSecond)};
+      .tv_nsec = static_cast<decltype(timespec::tv_nsec)>(
+          nanoseconds % kNanosecondsPerSecond)};
 }
 
 // Time since boot: runs on in suspend, cannot be set.  0 if the clock cannot
