@@ -4,6 +4,9 @@
 // each allocation fails once.  All of the output is there, or none of it; and
 // it is never said to be there if it is not.
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <array>
 
@@ -271,11 +274,45 @@ void answer_is_sent_whole_or_not(void ** /*state*/) {
   });
 }
 
+// The other side, which acknowledges what has been printed, and no sooner.
+class Acknowledger {
+ public:
+  Acknowledger() {
+    std::array<int, 2> ends{};
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
+      std::abort();
+    }
+    child_ = fork();
+    if (child_ == 0) {
+      struct stat output = {};
+      while (fstat(STDOUT_FILENO, &output) == 0 && output.st_size == 0) {
+        usleep(100);
+      }
+      _exit(write(ends[1], kAcknowledgement.data(), kAcknowledgement.size()) < 0
+                ? 1
+                : 0);
+    }
+    dup2(ends[0], STDIN_FILENO);
+    close(ends[0]);
+    close(ends[1]);
+  }
+  Acknowledger(const Acknowledger &) = delete;
+  Acknowledger &operator=(const Acknowledger &) = delete;
+  ~Acknowledger() {
+    kill(child_, SIGKILL);
+    waitpid(child_, nullptr, 0);
+  }
+
+ private:
+  pid_t child_;
+};
+
 // Without memory for the acknowledgement it was sent all the same, and counts
 // as not acknowledged.
 void offer_is_sent_whole_or_not(void ** /*state*/) {
   sweep_all_lengths("offer", [](const std::string &text) {
     return [text = "s" + text](std::string * /*out*/) {
+      const Acknowledger other;
       Secret secret;
       return secret.assign(text) && send_offer(secret);
     };
