@@ -64,12 +64,15 @@ void test_bytes(std::string_view bytes) {
   }
   require_bounds(*request);
   const CommandLine &line = request->line;
-  const auto again = make_request({.command = command_of(line.command),
-                                   .nocache = line.nocache,
-                                   .store = line.store.view(),
-                                   .host = line.remote_host.view(),
-                                   .token_id = line.token_id.text,
-                                   .secret = request->secret});
+  const auto again =
+      make_request({.command = command_of(line.command),
+                    .nocache = line.nocache,
+                    .store = line.store.view(),
+                    .host = line.remote_host.view(),
+                    .token_id = line.token_id.text,
+                    .secret = request->secret,
+                    .directory_device = request->directory_device,
+                    .directory_inode = request->directory_inode});
   require(again && again->view().substr(kRequestHead) == body,
           "only what the module sends is taken");
   if (*size == body.size()) {
