@@ -93,8 +93,7 @@ class World {
       case 4:
         return set_stamp(input);
       case 5:
-        header()->prefix.generation = input->take_choice(16);
-        return;
+        return set_generation(input->take_choice(16));
       case 6:
         return copy_words(input);
       case 7:
@@ -119,6 +118,15 @@ class World {
     return WritableSegment::open(bytes_, size(), subject_);
   }
 
+  // It only grows: what was stored under a later one is not replaced.
+  void set_generation(std::uint64_t generation) {
+    note_later(header()->prefix.generation, generation);
+    header()->prefix.generation = generation;
+  }
+  void note_later(std::uint64_t stored, std::uint64_t present) {
+    truth_.is_disturbed = truth_.is_disturbed || stored > present;
+  }
+
   void insert(Input *input) {
     const Fact fact =
         input->take_choice(2) == 0 ? Fact::kMatch : Fact::kMismatch;
@@ -130,6 +138,7 @@ class World {
     if (!segment || !has_secrets()) {
       return;
     }
+    note_later(generation, header()->prefix.generation);
     truth_.facts.insert({fact, id, secret, hash});
     truth_.bindings.insert({id, hash, generation});
     segment->insert(fact, kIds[id], kSecrets[secret],
@@ -147,6 +156,7 @@ class World {
     for (unsigned id = 0; segment && has_secrets() && id < kIds.size(); ++id) {
       const unsigned hash = input->take_choice(kHashes.size() + 1);
       if (hash < kHashes.size()) {
+        note_later(generation, header()->prefix.generation);
         truth_.bindings.insert({id, hash, generation});
         segment->rebind(kIds[id], kHashes[hash], generation);
       }
