@@ -28,15 +28,6 @@ Result<void> change(const Store &store, Kind kind,
   return (writer.*change)();
 }
 
-// Complains of what failed.
-ExitStatus note(const Result<void> &result, ExitStatus before) {
-  if (result) {
-    return before;
-  }
-  complain(result.error());
-  return ExitStatus::kUnavailable;
-}
-
 constexpr auto kCommands = std::to_array<CommandEntry>({
     {.command = Command::kList,
      .reach = Reach::kReads,
@@ -70,6 +61,14 @@ constinit const Program kAdminProgram = {.name = "pbstoken",
                                          .commands = kCommands,
                                          .other_page = "pbstoken-helper(8)",
                                          .takes_secrets = false};
+
+ExitStatus note(const Result<void> &result, ExitStatus before) {
+  if (result) {
+    return before;
+  }
+  complain(result.error());
+  return ExitStatus::kUnavailable;
+}
 
 ExitStatus prepare_store(Context *context) {
   const Store &store = context->store;

@@ -12,6 +12,10 @@ namespace pbstoken {
 // NOLINTNEXTLINE(bugprone-dynamic-static-initializers)
 extern const Program kAdminProgram;
 
+// Complains of what has failed; the status of a command that has had `before`
+// so far.
+ExitStatus note(const Result<void> &result, ExitStatus before);
+
 // Every token of token.shadow and of user.cfg, sorted by id, and whether it
 // counts.  Members of token.shadow whose names are no token ids are left out:
 // they might be anything, and `check` has them.  A store without user_cfg has

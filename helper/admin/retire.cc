@@ -3,7 +3,6 @@
 
 #include "admin/admin.h"
 #include "io/held_signals.h"
-#include "io/message.h"
 #include "io/output.h"
 #include "pbstoken/cache/segment_life.h"
 #include "pbstoken/limits/named_object.h"
@@ -68,21 +67,15 @@ Result<void> remove_segments(const Store &store, Kind kind) {
 ExitStatus retire_store(Context *context) {
   const Store &store = context->store;
   ExitStatus status = ExitStatus::kDone;
-  const auto note = [&status](const Result<void> &result) {
-    if (!result) {
-      complain(result.error());
-      status = ExitStatus::kUnavailable;
-    }
-  };
   if (!print_keys(store, context->line.format)) {
-    note(system_error("cannot write to", "standard output"));
+    status = note(system_error("cannot write to", "standard output"), status);
   }
-  note(remove_segments(store, Kind::kSecrets));
+  status = note(remove_segments(store, Kind::kSecrets), status);
   if (!store.user_cfg.empty()) {
-    note(remove_segments(store, Kind::kAccounts));
+    status = note(remove_segments(store, Kind::kAccounts), status);
   }
   for_each_object(store, [&](std::string_view /*name*/, const auto &object) {
-    note(remove_named(object));
+    status = note(remove_named(object), status);
   });
   return status;
 }

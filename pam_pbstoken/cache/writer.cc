@@ -188,13 +188,15 @@ Result<void> CacheWriter::prepare() {
   if (!store_.cache) {
     return {};
   }
-  auto found = find_or_make({kind_, *view});
+  const Subject subject = {kind_, *view};
+  auto found = find_or_make(subject);
   if (!found) {
     return found.error();
   }
-  if (*found && !is_in_force((*found)->segment.generation())) {
+  if (*found && !is_in_force((*found)->segment.generation()) &&
+      shares_clock((*found)->segment)) {
     // A file that cannot be read is every verification's to tell.
-    static_cast<void>(renew());
+    static_cast<void>(reread_for_all(&**found, subject, store_, &lock_));
   }
   return {};
 }

@@ -74,31 +74,32 @@ bool NamedSegment::remove(int id) const {
   return shmctl(id, IPC_RMID, nullptr) == 0;
 }
 
-// An empty use if it is not, or no longer, ready.
-AttachmentUse NamedSegment::use_ready(int id,
-                                      std::uint64_t ipc_namespace) const {
+Result<AttachmentUse> NamedSegment::use_ready(
+    int id, std::uint64_t ipc_namespace) const {
   const auto identity = trusted_segment(id, ipc_namespace);
-  if (!identity || identity->size != size_) {
-    return {};
+  if (!identity) {
+    return identity.error();
   }
+  // What this process keeps had the name when it was attached.
   AttachmentUse use = use_attachment(*identity);
-  if (use.address() == nullptr) {
-    auto attachment = ShmAttachment::attach(id, Access::kWrite);
-    if (!attachment || attachment->identity() != *identity) {
-      return {};
-    }
-    use = keep_attachment(key, std::move(*attachment));
+  if (use.address() != nullptr) {
+    return use;
   }
-  std::byte *address = use.address();
-  return address != nullptr && load_relaxed(name_at(address)) == name_
-             ? std::move(use)
-             : AttachmentUse();
+  auto attachment = ShmAttachment::attach(id, Access::kWrite);
+  if (!attachment) {
+    return attachment.error();
+  }
+  if (attachment->identity() != *identity || identity->size != size_ ||
+      load_relaxed(name_at(attachment->address())) != name_) {
+    return plain_error(Errc::kUnsafe, "cannot use", kWhat, "not made yet");
+  }
+  return keep_attachment(key, std::move(*attachment));
 }
 
 Result<AttachmentUse> NamedSegment::use(std::uint64_t ipc_namespace) const {
   // The short way first; open_named() attaches more than once.
-  AttachmentUse use = use_ready(get(key, 0), ipc_namespace);
-  for (int tries = 1; use.address() == nullptr && tries <= kTries; ++tries) {
+  auto use = use_ready(get(key, 0), ipc_namespace);
+  for (int tries = 1; !use && tries <= kTries; ++tries) {
     const auto id = open_named(*this);
     if (!id) {
       return id.error();

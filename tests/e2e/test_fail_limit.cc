@@ -3,6 +3,8 @@
 #include "pbstoken/limits/fail_limit.h"
 
 #include <sys/shm.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <vector>
 
@@ -10,6 +12,19 @@
 #include "e2e/cache_support.h"
 #include "e2e/exhausted.h"
 #include "pbstoken/limits/named_object.h"
+
+namespace {
+bool no_more_attachments = false;
+}
+
+// What the core calls.
+extern "C" void *shmat(int id, const void *address, int flags) noexcept {
+  if (no_more_attachments) {
+    errno = ENOMEM;
+    return reinterpret_cast<void *>(-1);
+  }
+  return reinterpret_cast<void *>(syscall(SYS_shmat, id, address, flags));
+}
 
 namespace pbstoken {
 namespace {
@@ -343,6 +358,21 @@ void store_and_its_twin_share_the_limit(void **state) {
   assert_text_equal(fail_as(&other, kHome), "throttled");
 }
 
+// Windows that are there and cannot be attached are none, which is told: a
+// helper that runs once answers busy for it.
+void windows_that_cannot_be_attached_are_lost(void **state) {
+  const Scene &scene = scene_in(state);
+  {
+    const FailLimit limit(scene.store, kId, kHome);
+    assert_false(limit.lost().has_value());
+  }
+  in_child([&] {  // which has nothing attached
+    no_more_attachments = true;
+    const FailLimit limit(scene.store, kId, kHome);
+    require(limit.lost() && limit.lost()->saved_errno == ENOMEM);
+  });
+}
+
 }  // namespace
 }  // namespace pbstoken
 
@@ -369,6 +399,7 @@ int main() {
       with_limit(segment_without_its_key_is_found_by_all),
       with_limit(segment_that_others_made_is_replaced),
       with_limit(store_and_its_twin_share_the_limit),
+      with_limit(windows_that_cannot_be_attached_are_lost),
   };
   return cmocka_run_group_tests_name("fail_limit", tests, nullptr, nullptr);
 }

@@ -42,8 +42,9 @@ class NamedSegment {
   key_t key = IPC_PRIVATE;
 
  private:
-  [[nodiscard]] AttachmentUse use_ready(int id,
-                                        std::uint64_t ipc_namespace) const;
+  // The same of one that is there, and has the name; else an error.
+  [[nodiscard]] Result<AttachmentUse> use_ready(
+      int id, std::uint64_t ipc_namespace) const;
 
   // The name that it has, or 0; `or_this`: in place of 0, if that is not 0.
   [[nodiscard]] std::uint64_t name_in(int id, std::uint64_t or_this) const;
