@@ -120,6 +120,9 @@ void member_gets_the_answers_that_root_gets(void ** /*state*/) {
     same("other@pbs!t", kSecret, PAM_USER_UNKNOWN);
     same("--store=x@pbs!t", kSecret, PAM_USER_UNKNOWN);
     same("john", kSecret, PAM_USER_UNKNOWN);
+    for (const std::size_t length : {4096, 4097, 32768}) {
+      same(std::string(length - 6, 'u') + "@pbs!t", kSecret, PAM_USER_UNKNOWN);
+    }
   }
   write_file(kShadow, "{");
   assert_pam(authenticate_as_member(kId, kSecret), PAM_AUTHINFO_UNAVAIL);

@@ -44,7 +44,7 @@ void require_bounds(const Request &request) {
   require(!line.remote_host.truncated() &&
               line.remote_host.view().find('\0') == std::string_view::npos &&
               line.remote_host.view().size() <= 255 &&
-              line.token_id.text.size() <= 4096 &&
+              line.token_id.text.size() <= kMaxRequestId &&
               request.secret.size() <= 1024,
           "no field is longer than it may be");
 }
@@ -104,7 +104,7 @@ void test_fields(Input *input) {
       .directory_inode = ~std::uint64_t{0} - input->rest().size()};
   const auto made = make_request(wanted);
   const bool fits = wanted.host.size() <= 255 &&
-                    wanted.token_id.size() <= 4096 &&
+                    wanted.token_id.size() <= kMaxRequestId &&
                     wanted.secret.size() <= 1024;
   require(static_cast<bool>(made) == fits, "what is not too long is sent");
   if (!made) {

@@ -71,10 +71,10 @@ constexpr std::uint8_t kNoCacheFlag = 1;  // bypass the segment
 
 // Longest fields; a secret may be too long to be one, for the helper to say.
 constexpr std::size_t kMaxRequestHost = 255;
-constexpr std::size_t kMaxRequestId = 4096;
+constexpr std::size_t kMaxRequestId = 32768;
 constexpr std::size_t kMaxRequestSecret = 1024;
 constexpr std::size_t kRequestHead = 12;  // the word and the size
-constexpr std::size_t kMaxRequestBody = 6144;
+constexpr std::size_t kMaxRequestBody = 36864;
 
 struct HelperRequest {
   HelperCommand command = HelperCommand::kVerify;
