@@ -14,9 +14,17 @@
 
 namespace pbstoken {
 
+namespace {
+
+struct Remembered {
+  std::string_view name;
+  std::uint64_t inode = 0;
+};
+constinit std::array<Remembered, 2> remembered = {{{"ipc"}, {"time"}}};
+
 // The link's text, such as "ipc:[4026531839]", has the inode, for less than to
 // look at the namespace itself.
-std::uint64_t namespace_inode(std::string_view name) {
+std::uint64_t read_namespace(std::string_view name) {
   FixedText<64> path("/proc/thread-self/ns/");
   path.append(name);
   std::array<char, 64> text{};
@@ -28,6 +36,23 @@ std::uint64_t namespace_inode(std::string_view name) {
     std::from_chars(number.data(), number.data() + number.size(), inode);
   }
   return inode;
+}
+
+}  // namespace
+
+std::uint64_t namespace_inode(std::string_view name) {
+  for (const Remembered &one : remembered) {
+    if (one.name == name && one.inode != 0) {
+      return one.inode;
+    }
+  }
+  return read_namespace(name);
+}
+
+void remember_namespaces() {
+  for (Remembered &one : remembered) {
+    one.inode = read_namespace(one.name);
+  }
 }
 
 namespace {

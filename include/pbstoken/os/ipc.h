@@ -29,6 +29,10 @@ enum class Access : std::uint8_t { kRead, kWrite };
 // cannot be told.
 std::uint64_t namespace_inode(std::string_view name);
 
+// For a program that stays in its namespaces, and so do its children: from here
+// on namespace_inode() tells what it tells now.  One thread.
+void remember_namespaces();
+
 // What tells one segment from any other that has, or had, its id: ids repeat
 // in other IPC namespaces and after a removal.
 struct ShmIdentity {
