@@ -79,7 +79,7 @@ CORE = $(BUILD)/libpbstoken-core.a
 SHARED = $(BUILD)/libpbstoken-shared.a
 
 all: $(BUILD)/pam_pbstoken.so $(BUILD)/pbstoken-helper $(BUILD)/pbstoken \
-  $(BUILD)/pbstoken-helper@.service
+  $(BUILD)/pbstoken-helper.service
 
 # What is done to every byte of a request, or to every token of a large file,
 # is for speed where all else is for size.
@@ -124,7 +124,7 @@ $(BUILD)/pbstoken-helper: $(call objects,$(HELPER_SOURCES)) $(SHARED) $(CORE)
 $(BUILD)/pbstoken: $(call objects,$(TOOL_SOURCES)) $(SHARED) $(CORE)
 	$(PROGRAM) -l:libcrypto.a -lc -lgcc
 
-$(BUILD)/pbstoken-helper@.service: helper/pbstoken-helper@.service.in Makefile
+$(BUILD)/pbstoken-helper.service: helper/pbstoken-helper.service.in Makefile
 	@mkdir -p $(@D)
 	sed 's,@SBINDIR@,$(SBINDIR),' $< >$@
 
@@ -151,7 +151,7 @@ install: all
 	$(call put_as,pam_pbstoken/fail2ban-filter.conf,\
 	  $(SYSCONFDIR)/fail2ban/filter.d/pbstoken.conf)
 	$(call put,helper/pbstoken-helper.socket \
-	  $(BUILD)/pbstoken-helper@.service,$(UNITDIR))
+	  $(BUILD)/pbstoken-helper.service,$(UNITDIR))
 	$(call put,$(wildcard pam_pbstoken/*.5),$(MANDIR)/man5)
 	$(call put,$(wildcard pam_pbstoken/*.8 helper/*.8),$(MANDIR)/man8)
 	$(call put_as,helper/pbstoken-helper.bash-completion,\

@@ -4,22 +4,27 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "confine/split.h"
+#include "wire/spare.h"
 
 namespace pbstoken {
 
 namespace {
 
+// The kernel tells of it in place of any group that has no number in this user
+// namespace, see user_namespaces(7).
+constexpr gid_t kOverflowGroup = 65534;
+
+bool has_group(const Caller &caller, gid_t group) {
+  const auto others = caller.groups.items();
+  return caller.gid == group ||
+         std::find(others.begin(), others.end(), group) != others.end();
+}
+
 bool is_in_group(const Caller &caller, gid_t group) {
-  if (caller.gid == group) {
-    return true;
-  }
-  for (const gid_t other : caller.groups.items()) {
-    if (other == group) {
-      return true;
-    }
-  }
-  return false;
+  return group != kOverflowGroup && has_group(caller, group);
 }
 
 bool is_for_admins(const CommandEntry *entry) {
@@ -111,11 +116,17 @@ Result<Caller> connected_peer(int fd) {
   return caller;
 }
 
-Client client_of(const Caller &caller, std::string_view remote_host) {
+Client client_of(const Caller &caller, uid_t real_uid,
+                 std::string_view remote_host) {
+  const uid_t user = caller.uid == 0 ? real_uid : caller.uid;
   return {.rhost = remote_host,
-          .caller = caller.uid == 0 ? std::nullopt : std::optional(caller.uid),
+          .caller = user == 0 ? std::nullopt : std::optional(user),
           .one_shot = true,
-          .has_gone = has_lost_caller};
+          .has_gone = is_split() ? has_lost_caller : has_lost_client};
+}
+
+bool has_unknown_groups(const Caller &caller) {
+  return has_group(caller, kOverflowGroup);
 }
 
 bool may_name_configuration(const Caller &caller) {

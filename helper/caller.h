@@ -38,9 +38,15 @@ Result<Caller> calling_process();
 // and groups that it had then.
 Result<Caller> connected_peer(int fd);
 
-// The client that failures count against: services of root count by their
-// remote host alone.
-Client client_of(const Caller &caller, std::string_view remote_host);
+// The client that failures and turns count against: the caller, or where that
+// is root, the real uid that its request states (of su(1), the user that
+// started it); for that of root the remote host alone counts.
+Client client_of(const Caller &caller, uid_t real_uid,
+                 std::string_view remote_host);
+
+// Whether the caller has groups that have no number in this user namespace: they
+// count for nothing.
+bool has_unknown_groups(const Caller &caller);
 
 // Whether the caller may say where a store's configuration is: that file
 // decides what is read as root.

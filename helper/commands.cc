@@ -199,8 +199,8 @@ constexpr auto kCommands = std::to_array<CommandEntry>({
      "answer one request on standard input, for the module"},
     {Command::kServe, Operand::kNone, SecretPurpose::kNone, Users::kRoot,
      Reach::kReads, nullptr,
-     "answer one request on the socket that is standard\n"
-     "                    input, for pbstoken-helper.socket"},
+     "answer requests on the socket that is standard\n"
+     "                    input, for pbstoken-helper.service"},
 });
 
 }  // namespace

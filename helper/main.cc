@@ -3,12 +3,13 @@
 // with any input.  main() is a checklist.
 #include <unistd.h>
 
-#include <array>
+#include <initializer_list>
 #include <optional>
 
 #include "caller.h"
 #include "commands.h"
 #include "confine/confinement.h"
+#include "confine/inherited.h"
 #include "confine/privileges.h"
 #include "confine/split.h"
 #include "io/command_line.h"
@@ -17,6 +18,7 @@
 #include "pbstoken/os/sched_slice.h"
 #include "wire/answer.h"
 #include "wire/request.h"
+#include "wire/service.h"
 
 namespace pbstoken {
 namespace {
@@ -33,6 +35,7 @@ struct Job {
   std::string_view secret;             // a part of that
   std::uint64_t directory_device = 0;  // of a request, see helper_protocol.h
   std::uint64_t directory_inode = 0;
+  uid_t real_uid = 0;
 };
 
 // --- how it ends early: the module is told by an answer, a person by a message
@@ -74,24 +77,19 @@ ExitStatus refuse_store(const Job &job, const Error &error) {
              ? refuse(job.line, Outcome::kNotPermitted,
                       "not permitted: there is no such store")
              : refuse(job.line, Outcome::kUnavailable,
-                      "cannot use the store's configuration: root is told why");
+                      "cannot use the store's configuration: 'pbstoken check' "
+                      "says why");
 }
 
 // --- what main() does
 
-// The caller is the process that is connected to standard input and output;
-// only root may start that.
+// The caller is the process that is connected to standard input and output.
 std::optional<ExitStatus> take_peer(Job *job) {
-  if (job->caller.uid != 0) {
-    return refuse(job->line, Outcome::kNotPermitted,
-                  "not permitted: only root may");
-  }
   auto peer = connected_peer(STDIN_FILENO);
   if (!peer) {
     return refuse(job->line, peer.error());
   }
   job->caller = std::move(*peer);
-  job->line.replies = true;
   return std::nullopt;
 }
 
@@ -112,19 +110,30 @@ std::optional<ExitStatus> take_request(Job *job) {
   job->secret = request->secret;
   job->directory_device = request->directory_device;
   job->directory_inode = request->directory_inode;
+  job->real_uid = request->real_uid;
   return std::nullopt;
+}
+
+// What a client has sent is read and parsed without any.
+std::optional<ExitStatus> take_capabilities(Job *job) {
+  if (use_capabilities()) {
+    return std::nullopt;
+  }
+  return refuse(job->line, system_error("cannot use capabilities", {}));
 }
 
 // A service in another mount namespace would be told of another file.
 std::optional<ExitStatus> compare_views(Job *job) {
-  const auto view = view_of(job->store.token_shadow);
+  const auto view =
+      view_of(job->line.command == Command::kAccount ? job->store.user_cfg
+                                                     : job->store.token_shadow);
   if (job->directory_inode == 0 ||
       (view && view->directory_device == job->directory_device &&
        view->directory_inode == job->directory_inode)) {
     return std::nullopt;
   }
   return refuse(job->line, Outcome::kOtherView,
-                "the service sees another directory of token.shadow");
+                "the service sees another directory of the store's files");
 }
 
 // Judges the caller.  Nothing of its input is read before that, but a request,
@@ -145,6 +154,11 @@ std::optional<ExitStatus> judge(Job *job) {
   const auto permitted = permits(job->caller, job->store, job->entry);
   if (!permitted) {
     return refuse(line, permitted.error());
+  }
+  if (!*permitted && has_unknown_groups(job->caller)) {
+    return refuse(line, Outcome::kConfined,
+                  "not permitted: it runs in a user namespace that does not "
+                  "have its groups");
   }
   if (!*permitted) {
     return refuse(line, Outcome::kNotPermitted,
@@ -170,21 +184,14 @@ std::optional<ExitStatus> read_input(Job *job) {
 
 // What the caller is judged and asked for by, in this order.
 using Step = std::optional<ExitStatus> (*)(Job *);
-std::array<Step, 4> steps_before_root(Command command) {
-  return command == Command::kServe
-             ? std::array<Step, 4>{take_peer, take_request, judge,
-                                   compare_views}
-         : command == Command::kRequest
-             ? std::array<Step, 4>{take_request, judge}
-             : std::array<Step, 4>{judge, read_input};
-}
 
-// Where the starter is the service manager, there is nobody to part from.
-Result<std::optional<int>> leave_session() {
-  static_cast<void>(setsid());  // fails for the leader of one
-  const auto root = become_root();
-  return root ? Result<std::optional<int>>(std::nullopt)
-              : Result<std::optional<int>>(root.error());
+std::optional<ExitStatus> take(std::initializer_list<Step> steps, Job *job) {
+  for (const Step step : steps) {
+    if (const auto refused = step(job); refused) {
+      return refused;
+    }
+  }
+  return std::nullopt;
 }
 
 ExitStatus act(const Job &job) {
@@ -197,9 +204,32 @@ ExitStatus act(const Job &job) {
       !confined) {
     return refuse(job.line, confined.error());
   }
-  return run_command(*job.entry, job.line, job.store,
-                     client_of(job.caller, job.line.remote_host.view()),
-                     job.secret);
+  return run_command(
+      *job.entry, job.line, job.store,
+      client_of(job.caller, job.real_uid, job.line.remote_host.view()),
+      job.secret);
+}
+
+// A child of the resident service, with a connection for standard input and
+// output.
+ExitStatus answer_connection() {
+  Job job;
+  job.line.replies = true;
+  const auto refused = take(
+      {take_peer, take_request, take_capabilities, judge, compare_views}, &job);
+  return refused ? *refused : act(job);
+}
+
+ExitStatus run_service(const Job &job) {
+  if (job.caller.uid != 0) {
+    return refuse(job.line, Outcome::kNotPermitted,
+                  "not permitted: only root may");
+  }
+  const auto ended = serve(answer_connection);
+  if (!ended) {
+    turn_away();
+  }
+  return ended ? ExitStatus::kDone : refuse(job.line, ended.error());
 }
 
 ExitStatus run(int argc, char **argv) {
@@ -212,6 +242,9 @@ ExitStatus run(int argc, char **argv) {
   // line, the installation and the caller, and read the input.
   const auto line = parse_command_line(kHelperProgram, argc, argv);
   if (const auto installed = check_installation(); !installed) {
+    if (line && line->command == Command::kServe && getuid() == 0) {
+      turn_away();
+    }
     return refuse(line ? *line : job.line, Outcome::kNotSetuid,
                   describe(installed.error()).view());
   }
@@ -229,18 +262,19 @@ ExitStatus run(int argc, char **argv) {
     return refuse(job.line, caller.error());
   }
   job.caller = std::move(*caller);
-  const bool serves = line->command == Command::kServe;
-  for (const auto step : steps_before_root(line->command)) {
-    if (const auto refused = step != nullptr ? step(&job) : std::nullopt;
-        refused) {
-      return *refused;
-    }
+  if (line->command == Command::kServe) {
+    return run_service(job);
+  }
+  note_inherited_confinement();
+  const bool is_request = line->command == Command::kRequest;
+  if (const auto refused = is_request ? take({take_request, judge}, &job)
+                                      : take({judge, read_input}, &job);
+      refused) {
+    return *refused;
   }
   // 3. The child alone becomes root, the parent the caller again.
-  const auto ended = serves ? leave_session()
-                            : split(job.line.replies ? ChildInput::kCallers
-                                                     : ChildInput::kDelivery,
-                                    &job.input);
+  const auto ended = split(
+      is_request ? ChildInput::kCallers : ChildInput::kDelivery, &job.input);
   if (!ended) {
     return refuse(job.line, ended.error());
   }
@@ -249,7 +283,7 @@ ExitStatus run(int argc, char **argv) {
   }
   // 4. Judge once more, since the caller may have let the input wait; keep no
   // more than the command needs; 5. run it.
-  if (const auto refused = serves ? std::nullopt : judge(&job); refused) {
+  if (const auto refused = judge(&job); refused) {
     return *refused;
   }
   return act(job);

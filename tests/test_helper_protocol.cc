@@ -163,7 +163,8 @@ HelperRequest a_request() {
           .token_id = kId,
           .secret = kSecret,
           .directory_device = 0x0102030405060708,
-          .directory_inode = 0xfffefdfcfbfaf9f8};
+          .directory_inode = 0xfffefdfcfbfaf9f8,
+          .real_uid = 0xfedcba98};
 }
 
 std::string bytes_of(const HelperRequest &request) {
@@ -198,6 +199,7 @@ void parse_request_of_what_was_made_is_the_same(void ** /*state*/) {
   assert_text_equal(request->secret, kSecret);
   assert_true(request->directory_device == 0x0102030405060708);
   assert_true(request->directory_inode == 0xfffefdfcfbfaf9f8);
+  assert_true(request->real_uid == 0xfedcba98);
 }
 
 void parse_request_secret_may_be_anything(void ** /*state*/) {

@@ -21,6 +21,11 @@ namespace {
 
 // --- capabilities
 
+// Whether the process is the resident service's parent, or a child of it: its
+// filter of system calls is for the children, too.  Another one would cost each
+// of them 0.1 ms.
+constinit bool is_service = false;
+
 // A set of capabilities(7), one bit each.
 using Capabilities = std::uint64_t;
 
@@ -80,6 +85,10 @@ bool set_sets(const CapabilitySets &sets) {
 // container may forbid that it is reduced; with no_new_privs it gives nothing
 // all the same.
 Result<void> empty_bounding_set() {
+  static constinit bool is_empty = false;  // in a child of the service, too
+  if (is_empty) {
+    return {};
+  }
   for (unsigned number = 0; prctl(PR_CAPBSET_READ, number, 0, 0, 0) >= 0;
        ++number) {
     if (prctl(PR_CAPBSET_DROP, number, 0, 0, 0) != 0 && errno != EPERM) {
@@ -90,6 +99,7 @@ Result<void> empty_bounding_set() {
       prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1) {
     return system_error(kCannotDrop, {});
   }
+  is_empty = true;
   return {};
 }
 
@@ -113,14 +123,27 @@ Result<void> keep_capabilities(Capabilities wanted) {
   const Capabilities kept = before.permitted & wanted;
   const CapabilitySets goal = {
       .effective = kept, .permitted = kept, .inheritable = 0};
+  // A filter of the caller's may forbid capset(2): whoever has no more than the
+  // goal already, as after a change of ids, needs none.
   CapabilitySets now;
-  if (!set_sets(goal) || !get_sets(&now)) {
+  if ((before != goal && !set_sets(goal)) || !get_sets(&now)) {
     return system_error(kCannotDrop, {});
   }
   if (now != goal || can_regain(before, now)) {
     return plain_error(Errc::kUnsafe, kCannotDrop, {}, "they come back");
   }
   return {};
+}
+
+// Puts into effect what choose() returns of the permitted ones.
+template <typename Choose>
+bool set_effective(Choose choose) {
+  CapabilitySets sets;
+  if (!get_sets(&sets)) {
+    return false;
+  }
+  sets.effective = choose(sets.permitted);
+  return set_sets(sets);
 }
 
 // The files are not root's, nor are the segments that others plant.  Some
@@ -162,7 +185,8 @@ void replace_planted(const Object &object, Reach reach) {
 }
 
 // Removes the segments and semaphores under the store's keys that root has not
-// made: no program has a use for them.  That takes CAP_SYS_ADMIN.
+// made: no program has a use for them.  That takes CAP_SYS_ADMIN, which the
+// service does not have.
 void replace_planted(const Store &store, Reach reach) {
   for_each_object(store,
                   [reach](std::string_view /*name*/, const auto &object) {
@@ -193,10 +217,12 @@ Result<void> confine_files(Reach reach, const PathText &configuration,
   for (const char *path : {
            "/etc/group", "/etc/passwd",
            "/proc/locks",                     // the holder of the lock
-           "/proc/sys/kernel/random/uuid",    // new secrets
            "/sys/devices/system/cpu/online",  // how many hashes at once
        }) {
     landlock.allow_file(PathText(path), read);
+  }
+  if (writes) {
+    landlock.allow_file(PathText("/proc/sys/kernel/random/uuid"), read);
   }
   return landlock.enforce();
 }
@@ -207,7 +233,9 @@ Result<void> confine(Reach reach, const PathText &configuration,
                      const Store &store) {
   leave_undo_list();
   if (reach >= Reach::kRemoves) {
-    replace_planted(store, reach);
+    if (!is_service) {
+      replace_planted(store, reach);
+    }
     // Where there is nothing to be removed, or to be locked, no file is to be
     // made for it.
     for (const Kind kind : {Kind::kSecrets, Kind::kAccounts}) {
@@ -226,7 +254,22 @@ Result<void> confine(Reach reach, const PathText &configuration,
       !confined) {
     return confined.error();
   }
-  return restrict_system_calls();
+  return is_service ? Result<void>() : restrict_system_calls();
+}
+
+Result<void> confine_service() {
+  if (const auto kept = keep_capabilities(kWriting | looking()); !kept) {
+    return kept.error();
+  }
+  if (!set_effective([](auto) { return Capabilities{0}; })) {
+    return system_error(kCannotDrop, {});
+  }
+  is_service = true;
+  return restrict_system_calls_of_service();
+}
+
+bool use_capabilities() {
+  return set_effective([](Capabilities permitted) { return permitted; });
 }
 
 Result<void> give_up_capabilities() {

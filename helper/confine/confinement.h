@@ -21,6 +21,14 @@ namespace pbstoken {
 Result<void> confine(Reach reach, const PathText &configuration,
                      const Store &store);
 
+// Confines the resident service's parent, for good, and with it all children
+// that it forks: what is left is what confine() may need for any command.  The
+// parent itself uses no capability.  Needs root.
+Result<void> confine_service();
+
+// For a child of it: takes the capabilities that are left into use.
+[[nodiscard]] bool use_capabilities();
+
 // Gives up every capability, for good.
 Result<void> give_up_capabilities();
 

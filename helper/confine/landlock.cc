@@ -6,6 +6,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <utility>
+
 #include "pbstoken/os/file.h"
 
 namespace pbstoken {
@@ -69,24 +71,42 @@ Landlock::Landlock() {
   }
 }
 
+// The directory of the file.  Most rules are about one that another one was
+// about just before.  Not by openat2(2), which RestrictSUIDSGID= of a unit
+// takes away.
+std::optional<int> Landlock::find_beside_last(const PathText &path) {
+  const PathText directory(slice(path.view(), 0, path.view().rfind('/') + 1));
+  if (!last_ || last_directory_.view() != directory.view()) {
+    auto place = find_place(path);
+    if (!place) {
+      return std::nullopt;
+    }
+    last_ = std::move(place->directory);
+    last_directory_ = directory;
+  }
+  return last_.get();
+}
+
 void Landlock::allow(const PathText &path, FileRights rights, bool is_file) {
   if (!rules_ || path.empty()) {
     return;
   }
-  auto place = find_place(path);
+  const auto place = find_beside_last(path);
   if (!place) {
     return;
   }
+  UniqueFd file;
   if (is_file) {
-    place->directory =
-        UniqueFd(openat(place->directory.get(), place->name.c_str(),
-                        O_PATH | O_NOFOLLOW | O_CLOEXEC));
-    if (!place->directory) {
+    const std::string_view name = path.view();
+    file = UniqueFd(openat(*place, name.data() + name.rfind('/') + 1,
+                           O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    if (!file) {
       return;
     }
   }
-  const landlock_path_beneath_attr rule = {.allowed_access = access_of(rights),
-                                           .parent_fd = place->directory.get()};
+  const landlock_path_beneath_attr rule = {
+      .allowed_access = access_of(rights),
+      .parent_fd = is_file ? file.get() : *place};
   if (syscall(SYS_landlock_add_rule, rules_.get(), LANDLOCK_RULE_PATH_BENEATH,
               &rule, 0) != 0) {
     problem_ = system_error(kCannotConfine, path.view());

@@ -46,7 +46,11 @@ class Landlock {
   // cannot be opened now cannot be opened later.
   void allow(const PathText &path, FileRights rights, bool is_file);
 
+  std::optional<int> find_beside_last(const PathText &path);
+
   UniqueFd rules_;
+  PathText last_directory_;
+  UniqueFd last_;
   std::optional<Error> problem_;
 };
 

@@ -235,7 +235,10 @@ Result<void> shed_inheritance() {
   }
   // Without descriptors nothing can be judged; all other limits of the caller
   // stay until it is permitted.
-  static_cast<void>(reset({RLIMIT_NOFILE, kFiles}));
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur < kFiles) {
+    static_cast<void>(reset({RLIMIT_NOFILE, kFiles}));
+  }
   if (const auto opened = open_standard_descriptors(); !opened) {
     return opened.error();
   }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// No socket, no other process, no other program, no other user, no ioctl(2), no
-// new namespace: a process of root needs just one of those, such as a
-// connection to the service manager, to be all of root again, wherever Landlock
-// keeps it from files.
+// No connection, no other program, no other user, no ioctl(2), no new
+// namespace, and but for the resident service no other process: a process of
+// root needs just one of those, such as a connection to the service manager, to
+// be all of root again, wherever Landlock keeps it from files.
 //
 // A call that is not listed kills.  The way that led there was never tested,
 // and an errno would let the attacker that forced it try the next one; the
@@ -13,6 +13,7 @@
 
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -20,6 +21,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <tuple>
 
 namespace pbstoken {
 
@@ -35,9 +37,11 @@ constexpr std::array kOwnCalls = {
     SYS_access,   SYS_getdents, SYS_lstat, SYS_open, SYS_poll,
     SYS_readlink, SYS_rename,   SYS_stat,  SYS_time, SYS_unlink,
 };
+constexpr std::array kOwnServiceCalls = {SYS_dup2};
 #else
 constexpr std::uint32_t kArchitecture = AUDIT_ARCH_AARCH64;
 constexpr std::array kOwnCalls = {SYS_ppoll};
+constexpr std::array<int, 0> kOwnServiceCalls = {};
 #endif
 
 constexpr std::array kCalls = {
@@ -72,6 +76,7 @@ constexpr std::array kCalls = {
     SYS_readlinkat,
     SYS_renameat,
     SYS_renameat2,
+    SYS_shutdown,
     SYS_statx,
     SYS_unlinkat,
     SYS_write,
@@ -112,11 +117,41 @@ constexpr std::array kCalls = {
     SYS_rt_sigreturn,
 };
 
-constexpr std::size_t kLength = kCalls.size() + kOwnCalls.size() + 5;
-// Where it ends.
-constexpr std::size_t kKill = kLength - 2;
-constexpr std::size_t kAllow = kLength - 1;
-static_assert(kLength < 256, "a jump has one byte");
+// What the service's parent and its children need besides.  There is no
+// execve(2), no socket(2) and no connect(2) among them.
+constexpr std::array kServiceCalls = {
+    // connections
+    SYS_accept4,
+    SYS_getsockopt,
+    SYS_recvmsg,
+    SYS_sendmsg,
+    SYS_sendto,
+    SYS_socketpair,
+    // children
+    SYS_pidfd_open,
+    SYS_wait4,
+    SYS_set_robust_list,
+    SYS_rseq,
+    SYS_dup3,
+    SYS_close_range,
+    SYS_ppoll,
+    // what confines a child further
+    SYS_capget,
+    SYS_capset,
+    SYS_landlock_add_rule,
+    SYS_landlock_create_ruleset,
+    SYS_landlock_restrict_self,
+    SYS_prctl,
+    SYS_sched_getattr,
+    SYS_sched_setattr,
+};
+
+// Allowed unless their flags, the first argument, make a namespace.
+constexpr std::array kServiceCallsWithFlags = {SYS_clone, SYS_unshare};
+constexpr std::uint32_t kNewNamespaces =
+    CLONE_NEWCGROUP | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID |
+    CLONE_NEWTIME | CLONE_NEWUSER | CLONE_NEWUTS;
+constexpr std::array<int, 0> kNone = {};
 
 constexpr sock_filter statement(unsigned code, std::uint32_t value) {
   return {
@@ -137,37 +172,44 @@ constexpr sock_filter jump(unsigned test, std::uint32_t value,
           .k = value};
 }
 
-using Filter = std::array<sock_filter, kLength>;
-
-constexpr Filter make_filter() {
-  Filter filter{};
+// Allows the calls of these lists, the first one without new namespaces.
+template <typename WithFlags, typename... Lists>
+constexpr auto make_filter(const WithFlags &with_flags, const Lists &...lists) {
+  constexpr std::size_t kLength =
+      std::tuple_size_v<WithFlags> + (std::tuple_size_v<Lists> + ...) + 8;
+  // Where it ends.
+  constexpr std::size_t kAllow = kLength - 1;
+  constexpr std::size_t kKill = kLength - 2;
+  constexpr std::size_t kCompareFlags = kLength - 4;
+  static_assert(kLength < 256, "a jump has one byte");
+  std::array<sock_filter, kLength> filter{};
   std::size_t at = 0;
   const auto add = [&](sock_filter next) { filter[at++] = next; };
   // How many statements lie between the next one and that one.
   const auto to = [&](std::size_t place) { return place - at - 1; };
-  const auto allow = [&](std::int64_t number) {
-    add(jump(BPF_JEQ, static_cast<std::uint32_t>(number), to(kAllow), 0));
+  const auto lead = [&](const auto &list, std::size_t place) {
+    for (const auto number : list) {
+      add(jump(BPF_JEQ, static_cast<std::uint32_t>(number), to(place), 0));
+    }
   };
   add(load(offsetof(seccomp_data, arch)));
   add(jump(BPF_JEQ, kArchitecture, 0, to(kKill)));
   add(load(offsetof(seccomp_data, nr)));
-  for (const auto number : kCalls) {
-    allow(number);
-  }
-  for (const auto number : kOwnCalls) {
-    allow(number);
-  }
+  (lead(lists, kAllow), ...);
+  lead(with_flags, kCompareFlags);
+  add(statement(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS));
+  add(load(offsetof(seccomp_data, args)));  // its lower half
+  add(jump(BPF_JSET, kNewNamespaces, to(kKill), to(kAllow)));
   add(statement(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS));
   add(statement(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
   return filter;
 }
 
-}  // namespace
-
-Result<void> restrict_system_calls() {
-  static constexpr Filter kFilter = make_filter();
+template <typename Filter>
+Result<void> install(const Filter &filter) {
   const sock_fprog program = {
-      .len = kLength, .filter = const_cast<sock_filter *>(kFilter.data())};
+      .len = static_cast<std::uint16_t>(filter.size()),
+      .filter = const_cast<sock_filter *>(filter.data())};
   // EINVAL: a kernel without it.
   if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) != 0 &&
       errno != EINVAL) {
@@ -176,9 +218,27 @@ Result<void> restrict_system_calls() {
   return {};
 }
 
+}  // namespace
+
+Result<void> restrict_system_calls() {
+  static constexpr auto kFilter = make_filter(kNone, kCalls, kOwnCalls);
+  return install(kFilter);
+}
+
+Result<void> restrict_system_calls_of_service() {
+  static constexpr auto kFilter =
+      make_filter(kServiceCallsWithFlags, kCalls, kOwnCalls, kServiceCalls,
+                  kOwnServiceCalls);
+  return install(kFilter);
+}
+
 #else
 
 Result<void> restrict_system_calls() {
+  return {};
+}
+
+Result<void> restrict_system_calls_of_service() {
   return {};
 }
 

@@ -12,6 +12,10 @@ namespace pbstoken {
 // no_new_privs.
 Result<void> restrict_system_calls();
 
+// The same for the resident service's parent and all its children: besides, it
+// leaves what they need to accept, hand over and confine themselves further.
+Result<void> restrict_system_calls_of_service();
+
 }  // namespace pbstoken
 
 #endif  // PBSTOKEN_SECCOMP_H_

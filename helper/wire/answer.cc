@@ -2,10 +2,12 @@
 #include "wire/answer.h"
 
 #include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
 
+#include "confine/inherited.h"
 #include "io/message.h"
 #include "pbstoken/base/buffer.h"
 #include "pbstoken/os/clock.h"
@@ -36,13 +38,24 @@ ExitStatus send_answer(Outcome outcome, std::string_view text) {
   const bool sent = send_message(
       outcome,
       slice(lets_in(outcome) ? std::string_view() : text, 0, kMaxAnswerText));
+  // The end of the answer, which else would come with that of the process.
+  static_cast<void>(shutdown(STDOUT_FILENO, SHUT_WR));
   return sent ? info_of(outcome).exit_status : ExitStatus::kUnavailable;
 }
 
+// A file or a call that root is refused is most likely refused to what the
+// caller has left of root.
 ExitStatus send_answer(const Error &error) {
   // Standard error is for a person at a terminal.
   complain(error);
-  return send_answer(outcome_of(error), describe(error).view());
+  ErrorText text = describe(error);
+  const std::string_view reason = inherited_confinement();
+  if (reason.empty() ||
+      (error.saved_errno != EACCES && error.saved_errno != EPERM)) {
+    return send_answer(outcome_of(error), text.view());
+  }
+  text.append(": ").append(reason);
+  return send_answer(Outcome::kConfined, text.view());
 }
 
 Result<void> send_offer(const Secret &secret) {

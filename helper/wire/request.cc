@@ -75,13 +75,14 @@ Result<Request> parse_request_body(std::string_view body) {
   const auto flags = take_number<std::uint8_t>(&body);
   const auto device = take_number<std::uint64_t>(&body);
   const auto inode = take_number<std::uint64_t>(&body);
+  const auto real_uid = take_number<std::uint32_t>(&body);
   std::array<std::optional<std::string_view>, 4> fields;
   for (auto &field : fields) {
     field = take_field(&body);
   }
   const auto &[store, host, id_text, secret] = fields;
-  if (!number || !flags || !device || !inode || !store || !host || !id_text ||
-      !secret || !body.empty()) {
+  if (!number || !flags || !device || !inode || !real_uid || !store || !host ||
+      !id_text || !secret || !body.empty()) {
     return malformed("its fields do not fill it");
   }
   const auto command = command_of(*number);
@@ -104,6 +105,7 @@ Result<Request> parse_request_body(std::string_view body) {
   request.secret = *secret;
   request.directory_device = *device;
   request.directory_inode = *inode;
+  request.real_uid = *real_uid;
   return request;
 }
 

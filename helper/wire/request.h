@@ -4,6 +4,8 @@
 #ifndef PBSTOKEN_REQUEST_H_
 #define PBSTOKEN_REQUEST_H_
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <string_view>
 
@@ -20,6 +22,7 @@ struct Request {
   std::string_view secret;
   std::uint64_t directory_device = 0;  // both 0: the module sees none
   std::uint64_t directory_inode = 0;
+  uid_t real_uid = 0;  // of the process that asks
 };
 
 // The size of the body that follows a head of kRequestHead bytes; kOtherVersion

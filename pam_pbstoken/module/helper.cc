@@ -3,13 +3,16 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 #include "pbstoken/os/clock.h"
 #include "pbstoken/os/privilege.h"
@@ -49,8 +52,7 @@ bool connect_until(std::uint64_t deadline, int fd, const sockaddr_un &address) {
 }
 
 // Connected to root, or why not.
-Result<UniqueFd> connect_to_helper(std::uint64_t deadline, const char *what,
-                                   std::string_view where) {
+Result<UniqueFd> connect_to_helper(std::uint64_t deadline) {
   UniqueFd socket = above_standard(
       UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)));
   sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = {}};
@@ -62,22 +64,34 @@ Result<UniqueFd> connect_to_helper(std::uint64_t deadline, const char *what,
                  sizeof(kConnecting)) != 0 ||
       !connect_until(deadline, socket.get(), address) ||
       getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
-    return system_error(what, where);
+    return system_error("cannot use", kHelperSocket);
   }
   // Else a user who can write to /run/pbstoken could let every token in.
   if (peer.uid != 0) {
-    return plain_error(Errc::kUnsafe, what, where, "its peer is not root");
+    return plain_error(Errc::kUnsafe, "cannot use", kHelperSocket,
+                       "its peer is not root");
   }
   return socket;
+}
+
+// Whether the program may work where this keeps the socket from working: it is
+// not there, not for this process, or not root's.
+bool leaves_to_program(const Error &error) {
+  constexpr std::array kReasons = {ENOENT, ENOTDIR, ECONNREFUSED,
+                                   EACCES, EPERM,   EAFNOSUPPORT};
+  return error.code == Errc::kUnsafe ||
+         std::find(kReasons.begin(), kReasons.end(), error.saved_errno) !=
+             kReasons.end();
 }
 
 Error timed_out() {
   return plain_error(Errc::kTimedOut, "the helper does not answer", {});
 }
 
+constexpr int kSignalled = 128;  // and the number of the signal
+
 // What ended without an answer that counts.
 Error no_answer(const char *what, std::optional<int> status) {
-  constexpr int kSignalled = 128;
   FixedText<64> end;
   if (status) {
     const bool signalled = *status >= kSignalled;
@@ -86,6 +100,12 @@ Error no_answer(const char *what, std::optional<int> status) {
         .append(")");
   }
   return plain_error(Errc::kMalformed, what, end.view());
+}
+
+// Whether the socket, which takes none, would have been the way.
+bool is_for_want_of_privileges(Outcome outcome) {
+  return outcome == Outcome::kNotStarted || outcome == Outcome::kNotSetuid ||
+         outcome == Outcome::kConfined;
 }
 
 // Whether an exit status, where there is one, says what the word says.
@@ -110,23 +130,58 @@ Result<HelperAnswer> HelperDialogue::ask(const HelperRequest &request) {
   if (!bytes) {
     return bytes.error();
   }
+  NoSocket no_socket;
+  if (!options_.asks_socket()) {
+    no_socket.append("the socket is not asked with config= or helper=");
+  } else if (request.is_mounted_over) {
+    no_socket.append(
+        "the socket is not asked where something may be mounted over the file");
+  } else {
+    const auto answer = ask_socket(bytes->view(), &no_socket);
+    if (!answer) {
+      return answer.error();
+    }
+    if (*answer) {
+      return **answer;
+    }
+  }
   if (!may_gain_privileges()) {
-    return ask_socket(bytes->view(), "no_new_privs is set and", kHelperSocket);
+    return plain_error(Errc::kSystem, "no_new_privs is set and",
+                       no_socket.view());
   }
   auto answer = ask_program(bytes->view());
-  if (!answer || (answer->outcome != Outcome::kNotStarted &&
-                  answer->outcome != Outcome::kNotSetuid)) {
-    return answer;
+  if (answer && is_for_want_of_privileges(answer->outcome)) {
+    FixedText<2 * kMaxAnswerText> where(options_.helper.view());
+    where.append(" (").append(answer->text.view()).append(") and ");
+    return plain_error(Errc::kSystem, "cannot use",
+                       where.append(no_socket.view()).view());
   }
-  constexpr const char *kWhat = "cannot start";
-  FixedText<2 * kMaxAnswerText> where(options_.helper.view());
-  where.append(" (").append(answer->text.view()).append(")");
-  // The socket serves what is configured for the whole host, and nothing else.
-  if (!options_.config.empty()) {
-    return plain_error(Errc::kSystem, kWhat, where.view());
+  return answer;
+}
+
+Result<std::optional<HelperAnswer>> HelperDialogue::ask_socket(
+    std::string_view request, NoSocket *out_reason) {
+  auto socket = connect_to_helper(deadline_);
+  if (!socket) {
+    Error error = socket.error();
+    error.what = "";
+    out_reason->append(slice(describe(error).view(), 1));
+    return leaves_to_program(error)
+               ? Result<std::optional<HelperAnswer>>(std::nullopt)
+               : socket.error();
   }
-  where.append(" and ").append(kHelperSocket);
-  return ask_socket(bytes->view(), kWhat, where.view());
+  socket_ = std::move(*socket);
+  const auto answer = exchange(request);
+  if (!answer) {
+    return answer.error();
+  }
+  if (answer->outcome != Outcome::kOtherVersion &&
+      answer->outcome != Outcome::kOtherView) {
+    return std::optional(*answer);
+  }
+  out_reason->append(kHelperSocket).append(": ").append(answer->text.view());
+  received_.clear();
+  return std::optional<HelperAnswer>();
 }
 
 Result<HelperAnswer> HelperDialogue::ask_program(std::string_view request) {
@@ -146,18 +201,6 @@ Result<HelperAnswer> HelperDialogue::ask_program(std::string_view request) {
     return answer;
   }
   process_ = std::move(*process);
-  return exchange(request);
-}
-
-Result<HelperAnswer> HelperDialogue::ask_socket(std::string_view request,
-                                                const char *what,
-                                                std::string_view where) {
-  auto socket = connect_to_helper(deadline_, what, where);
-  if (!socket) {
-    return socket.error();
-  }
-  received_.clear();
-  socket_ = std::move(*socket);
   return exchange(request);
 }
 
@@ -233,6 +276,11 @@ Result<HelperAnswer> HelperDialogue::receive() {
 Result<HelperAnswer> HelperDialogue::judge(bool whole) {
   const auto status = process_.wait();
   const auto answer = parse_answer(received_.view());
+  if (!answer && status == kSignalled + SIGSYS) {
+    HelperAnswer result = {.outcome = Outcome::kConfined, .text = {}};
+    result.text.append("killed for a system call that a filter forbids");
+    return result;
+  }
   if (!answer) {
     return no_answer(
         received_.size() == 0 ? "the helper gave no answer" : kNonsense,
@@ -252,8 +300,10 @@ Result<void> look_for_helper(const ModuleOptions &options) {
       faccessat(AT_FDCWD, options.helper.c_str(), X_OK, AT_EACCESS) == 0) {
     return {};
   }
-  const auto socket =
-      connect_to_helper(deadline_in(kSeconds), "cannot use", kHelperSocket);
+  if (!options.asks_socket()) {
+    return system_error("cannot use", options.helper.view());
+  }
+  const auto socket = connect_to_helper(deadline_in(kSeconds));
   return socket ? Result<void>() : Result<void>(socket.error());
 }
 

@@ -31,6 +31,11 @@ Problem set_path(ModuleOptions *options, std::string_view value) {
   return path.truncated() ? "longer than 1023 bytes" : nullptr;
 }
 
+Problem set_helper(ModuleOptions *options, std::string_view value) {
+  options->helper_is_named = true;
+  return set_path<&ModuleOptions::helper>(options, value);
+}
+
 Problem set_realm(ModuleOptions *options, std::string_view value) {
   if (!is_user_id(FixedText<40>("x@").append(value).view())) {
     return "not a realm";
@@ -54,7 +59,7 @@ struct Setting {
 constexpr auto kSettings = std::to_array<Setting>({
     {"store=", set_store},
     {"config=", set_path<&ModuleOptions::config>},
-    {"helper=", set_path<&ModuleOptions::helper>},
+    {"helper=", set_helper},
     {"realm=", set_realm},
     {"map_user=", set_map_user},
 });

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pbstoken/module/verify.h"
 
+#include <unistd.h>
+
 #include "pbstoken/cache/subject.h"
 #include "pbstoken/module/log.h"
 #include "pbstoken/os/clock.h"
+#include "pbstoken/os/mounts.h"
 #include "pbstoken/os/privilege.h"
 #include "pbstoken/os/sched_slice.h"
 
@@ -22,6 +25,16 @@ std::string_view remote_host(const pam_handle_t *pamh) {
     return {};
   }
   return static_cast<const char *>(host);
+}
+
+// As far as this process can tell.
+bool is_mounted_over(const PathText &path) {
+  const auto identity = look_at(path);
+  const std::string_view file = path.view();
+  return identity ? false
+         : is_permission_error(identity.error())
+             ? may_be_mounted_over(slice(file, file.rfind('/') + 1))
+             : identity.error().code == Errc::kUnsafe;
 }
 
 // Asks the helper a question whose answer is an outcome of this topic.
@@ -101,7 +114,9 @@ Result<Outcome> ask_account(const pam_handle_t *pamh,
 HelperRequest request_about(const pam_handle_t *pamh,
                             const ModuleOptions &options, const Store &store,
                             const TokenId &id, HelperCommand command) {
-  const auto view = view_of(store.token_shadow);
+  const PathText &file =
+      command == HelperCommand::kAccount ? store.user_cfg : store.token_shadow;
+  const auto view = view_of(file);
   return {.command = command,
           .nocache = options.nocache,
           .store = options.store.view(),
@@ -109,7 +124,9 @@ HelperRequest request_about(const pam_handle_t *pamh,
           .token_id = id.text,
           .secret = {},
           .directory_device = view ? view->directory_device : 0,
-          .directory_inode = view ? view->directory_inode : 0};
+          .directory_inode = view ? view->directory_inode : 0,
+          .real_uid = getuid(),
+          .is_mounted_over = is_mounted_over(file)};
 }
 
 Error error_of(const HelperAnswer &answer) {

@@ -126,7 +126,7 @@ Result<Buffer> make_request(const HelperRequest &request) {
   }
   const std::array<std::string_view, 4> fields = {
       request.store, request.host, request.token_id, request.secret};
-  std::size_t size = 2 + 2 * sizeof(std::uint64_t);
+  std::size_t size = 2 + 2 * sizeof(std::uint64_t) + sizeof(std::uint32_t);
   for (const std::string_view field : fields) {
     size += sizeof(std::uint16_t) + field.size();
   }
@@ -137,7 +137,8 @@ Result<Buffer> make_request(const HelperRequest &request) {
       append_number(&out, static_cast<std::uint8_t>(request.command)) &&
       append_number(&out, request.nocache ? kNoCacheFlag : std::uint8_t{0}) &&
       append_number(&out, request.directory_device) &&
-      append_number(&out, request.directory_inode);
+      append_number(&out, request.directory_inode) &&
+      append_number(&out, request.real_uid);
   for (const std::string_view field : fields) {
     ok = ok && append_field(&out, field);
   }

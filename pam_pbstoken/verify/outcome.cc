@@ -71,6 +71,7 @@ constexpr std::array<OutcomeInfo, kOutcomes> kTable = {{
     {O::kNotSetuid, T::kAny, R::kNoAnswer, E::kUnavailable, {}, {}},
     {O::kOtherVersion, T::kAny, R::kNoAnswer, E::kUnavailable, {}, {}},
     {O::kOtherView, T::kAny, R::kNoAnswer, E::kUnavailable, {}, {}},
+    {O::kConfined, T::kAny, R::kNoAnswer, E::kUnavailable, {}, {}},
 }};
 // clang-format on
 

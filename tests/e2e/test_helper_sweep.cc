@@ -124,7 +124,7 @@ int answer(int argc, char **argv) {
     secret = request->secret;
     entry = find_command(*program, line.command);
   }
-  const Client client = client_of(*caller, line.remote_host.view());
+  const Client client = client_of(*caller, 0, line.remote_host.view());
   return static_cast<int>(run_command(*entry, line, *store, client, secret));
 }
 

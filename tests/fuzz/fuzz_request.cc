@@ -72,7 +72,8 @@ void test_bytes(std::string_view bytes) {
                     .token_id = line.token_id.text,
                     .secret = request->secret,
                     .directory_device = request->directory_device,
-                    .directory_inode = request->directory_inode});
+                    .directory_inode = request->directory_inode,
+                    .real_uid = request->real_uid});
   require(again && again->view().substr(kRequestHead) == body,
           "only what the module sends is taken");
   if (*size == body.size()) {
@@ -101,7 +102,8 @@ void test_fields(Input *input) {
       .token_id = input->take_line(),
       .secret = input->rest(),
       .directory_device = input->rest().size(),
-      .directory_inode = ~std::uint64_t{0} - input->rest().size()};
+      .directory_inode = ~std::uint64_t{0} - input->rest().size(),
+      .real_uid = ~static_cast<std::uint32_t>(input->rest().size())};
   const auto made = make_request(wanted);
   const bool fits = wanted.host.size() <= 255 &&
                     wanted.token_id.size() <= kMaxRequestId &&
@@ -126,7 +128,8 @@ void test_fields(Input *input) {
                 taken->line.token_id.text == wanted.token_id &&
                 taken->secret == wanted.secret &&
                 taken->directory_device == wanted.directory_device &&
-                taken->directory_inode == wanted.directory_inode,
+                taken->directory_inode == wanted.directory_inode &&
+                taken->real_uid == wanted.real_uid,
             "what was sent arrives");
   }
 }

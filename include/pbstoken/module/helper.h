@@ -2,9 +2,13 @@
 // The module's side of a dialogue with the helper (helper_protocol.h), for
 // processes that may not read token.shadow, and for everything that writes.
 //
-// The setuid program comes first.  Where that cannot work, since no_new_privs
-// is set, or the program is not there or not setuid root, the same helper is
-// asked over its socket.  Every wait is bounded.
+// The resident helper behind its socket comes first: it does not depend on what
+// the service may do.  The setuid program is started where the socket cannot be
+// used, and where what is behind it is not root, or says that it is of another
+// version or sees another directory.  An answer of the socket that is a
+// verdict, or `busy`, counts.  With config= or helper= the program alone is
+// asked, and so it is for a file that something is mounted over, which other
+// processes may not see.  Every wait is bounded.
 #ifndef PBSTOKEN_HELPER_H_
 #define PBSTOKEN_HELPER_H_
 
@@ -44,10 +48,13 @@ class HelperDialogue {
   Result<HelperAnswer> acknowledge();
 
  private:
+  // Why the socket is of no use, for the message if the program is none, too.
+  using NoSocket = FixedText<kMaxAnswerText>;
+
+  // Returns nullopt if the program is to be asked.
+  Result<std::optional<HelperAnswer>> ask_socket(std::string_view request,
+                                                 NoSocket *out_reason);
   Result<HelperAnswer> ask_program(std::string_view request);
-  // what, where: the beginning of the message if there is no socket.
-  Result<HelperAnswer> ask_socket(std::string_view request, const char *what,
-                                  std::string_view where);
   Result<HelperAnswer> exchange(std::string_view request);
   Result<void> send(std::string_view bytes);
   Result<HelperAnswer> receive();

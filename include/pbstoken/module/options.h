@@ -18,16 +18,23 @@ namespace pbstoken {
 struct ModuleOptions {
   FixedText<32> store = FixedText<32>(kDefaultStore);  // store=NAME
   PathText config;  // config=PATH; empty: the store's own
-  PathText helper = PathText(PBSTOKEN_HELPER);  // helper=PATH
-  bool try_first_pass = false;  // a password asked for earlier, else ask
-  bool use_first_pass = false;  // a password asked for earlier, or refuse
-  bool nocache = false;         // bypass the segment
-  bool combined = false;        // the password is TOKENID:SECRET
-  FixedText<32> realm;          // realm=REALM; empty: any
-  FixedText<32> map_user;       // map_user=NAME; empty: none
-  bool check_account = false;   // auth applies the account rules, too
-  bool debug = false;           // more log lines
-  bool quiet = false;           // fewer
+  PathText helper = PathText(PBSTOKEN_HELPER);
+  bool helper_is_named = false;  // helper=PATH
+  bool try_first_pass = false;   // a password asked for earlier, else ask
+  bool use_first_pass = false;   // a password asked for earlier, or refuse
+  bool nocache = false;          // bypass the segment
+  bool combined = false;         // the password is TOKENID:SECRET
+  FixedText<32> realm;           // realm=REALM; empty: any
+  FixedText<32> map_user;        // map_user=NAME; empty: none
+  bool check_account = false;    // auth applies the account rules, too
+  bool debug = false;            // more log lines
+  bool quiet = false;            // fewer
+
+  // The helper behind the socket is the host's own, and so are its
+  // configurations.
+  [[nodiscard]] bool asks_socket() const {
+    return !helper_is_named && config.empty();
+  }
 
   // After success PAM_USER becomes the user part of the token id.
   [[nodiscard]] bool maps_to_user_part() const {

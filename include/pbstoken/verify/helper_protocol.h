@@ -6,7 +6,10 @@
 //   4 bytes  the size of the rest
 //   1 byte   the command, 1 byte flags
 //   16 bytes device and inode of the directory in which the module sees
-//            token.shadow; zeros if it sees none
+//            token.shadow, of an account request user.cfg; zeros if it sees
+//            none
+//   4 bytes  the real uid of the module's process, which counts where the
+//            caller is root: su(1) is, for whichever user has started it
 //   four fields, each 2 bytes of size and its bytes: store, remote host,
 //   token id, secret
 // The helper answers with the word of an outcome (8 bytes), after some words a
@@ -34,9 +37,9 @@
 
 namespace pbstoken {
 
-constexpr std::uint32_t kProtocolVersion = 3;
+constexpr std::uint32_t kProtocolVersion = 4;
 
-// The helper listens here for services that cannot start a setuid program.
+// Where pbstoken-helper.socket listens.
 constexpr const char *kHelperSocket = "/run/pbstoken/helper.sock";
 
 // --- answers
@@ -85,6 +88,10 @@ struct HelperRequest {
   std::string_view secret;
   std::uint64_t directory_device = 0;  // both 0: none is seen
   std::uint64_t directory_inode = 0;
+  std::uint32_t real_uid = 0;
+  // Something is mounted over the file: only a process of the module's mount
+  // namespace sees what it sees.  Not sent.
+  bool is_mounted_over = false;
 };
 
 std::uint64_t request_word();

@@ -53,8 +53,9 @@ enum class Outcome : std::uint8_t {
   kNotSetuid,     // the helper is not setuid root, or that has no effect here
   kOtherVersion,  // the helper is of another version than the module
   kOtherView,     // the helper sees another directory of token.shadow
+  kConfined,      // the helper was started where it cannot work
 };
-constexpr std::size_t kOutcomes = 32;
+constexpr std::size_t kOutcomes = 33;
 
 // The exit status of the two programs, which scripts rely on.
 enum class ExitStatus : std::uint8_t {

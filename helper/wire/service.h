@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The resident service behind pbstoken-helper.socket.
+//
+// The parent process reads no byte of a client.  It alone accepts connections,
+// asks for the user at the other end, keeps connections waiting, and hands each
+// to a child (spare.h).  A child serves one connection and ends.
+//
+// Of one user, at most 8 connections are served at once, 32 of root; 128 more
+// wait; 512 in all, of which others leave 96 to root.  A connection that has
+// waited for 5 seconds, or finds no room to wait, is answered `busy`.
+//
+// The service ends after 60 seconds without a connection, when the program, a
+// configuration or the directory of a store has changed (surroundings.h), and
+// by SIGTERM.  From then on it accepts nothing more, and answers what it has:
+// what is not accepted starts the next one.  So that this does not wait for
+// long, a change is heeded when all that is served has begun just now, or after
+// 60 seconds.
+#ifndef PBSTOKEN_SERVICE_H_
+#define PBSTOKEN_SERVICE_H_
+
+#include "pbstoken/base/result.h"
+#include "pbstoken/verify/outcome.h"
+
+namespace pbstoken {
+
+// Serves the listening AF_UNIX stream socket that is standard input; returns
+// when it ends.  `answer` is called in each child, with a connection for
+// standard input and output, and returns the child's exit status.  Needs root;
+// confines the process.  One thread.
+Result<void> serve(ExitStatus (*answer)());
+
+// For a process that cannot serve: closes the connections that wait, which else
+// would start the next such process, and lets a second pass.
+void turn_away();
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_SERVICE_H_

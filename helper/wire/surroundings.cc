@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "wire/surroundings.h"
+
+#include <dirent.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <climits>
+
+#include "pbstoken/store/store.h"
+
+namespace pbstoken {
+
+namespace {
+
+PathText directory_of(const PathText &path) {
+  const std::size_t slash = path.view().rfind('/');
+  return PathText(slash == 0 ? "/" : slice(path.view(), 0, slash));
+}
+
+// The empty identity of what is not there, or may not be seen.
+FileIdentity identity_at(const PathText &path, bool by_place) {
+  struct stat status = {};
+  if (stat(path.c_str(), &status) != 0) {
+    return {};
+  }
+  FileIdentity identity = identity_of(status);
+  return by_place
+             ? FileIdentity{.device = identity.device, .inode = identity.inode}
+             : identity;
+}
+
+PathText own_program() {
+  std::array<char, PATH_MAX> path{};
+  const ssize_t size = readlink("/proc/self/exe", path.data(), path.size());
+  return PathText({path.data(), size > 0 ? static_cast<std::size_t>(size) : 0});
+}
+
+}  // namespace
+
+void Surroundings::add(const PathText &path, bool by_place) {
+  if (count_ < all_.size()) {
+    all_[count_] = {.path = path, .by_place = by_place, .seen = {}};
+  }
+  ++count_;
+}
+
+void Surroundings::add_store(std::string_view name) {
+  const PathText configuration = configuration_path(name);
+  add(configuration, false);
+  if (const auto store = load_store(name, configuration); store) {
+    add(directory_of(store->token_shadow), true);
+    if (!store->user_cfg.empty()) {
+      add(directory_of(store->user_cfg), true);
+    }
+    // Upstream makes both at boot, and until then a unit cannot let them be
+    // written to.
+    if (!store->version_cache.empty()) {
+      const PathText directory = directory_of(store->version_cache);
+      add(directory, true);
+      add(directory_of(directory), true);
+    }
+  }
+}
+
+bool Surroundings::find() {
+  add(own_program(), false);
+  add_store(kDefaultStore);
+  const PathText directory = directory_of(configuration_path(kDefaultStore));
+  add(directory, false);
+  DIR *files = opendir(directory.c_str());
+  while (const dirent *file = files != nullptr ? readdir(files) : nullptr) {
+    constexpr std::string_view kEnding = ".conf";
+    const std::string_view name = file->d_name;
+    if (const auto store = slice(name, 0, name.size() - kEnding.size());
+        name.ends_with(kEnding) && is_store_name(store) &&
+        store != kDefaultStore) {
+      add_store(store);
+    }
+  }
+  if (files != nullptr) {
+    closedir(files);
+  }
+  const bool is_complete = count_ <= all_.size();
+  count_ = std::min(count_, all_.size());
+  return is_complete;
+}
+
+void Surroundings::look() {
+  for (std::size_t i = 0; i < count_; ++i) {
+    all_[i].seen = identity_at(all_[i].path, all_[i].by_place);
+  }
+}
+
+bool Surroundings::have_changed() const {
+  for (std::size_t i = 0; i < count_; ++i) {
+    if (identity_at(all_[i].path, all_[i].by_place) != all_[i].seen) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace pbstoken
