@@ -20,7 +20,7 @@ TEST_PACKAGES = $(UNIT_TEST_PACKAGES) bash-completion clang $(CLANG_FORMAT) \
   systemd valgrind
 SERVICE_PACKAGES = apache2 curl dovecot-imapd iproute2 libapache2-mod-authnz-pam \
   libnginx-mod-http-auth-pam nginx openssh-client openssh-server postgresql \
-  sasl2-bin sudo systemd util-linux
+  pamtester sasl2-bin sudo systemd util-linux
 MODEL_PACKAGES = gcc spin
 COVERAGE_PACKAGES = clang libclang-rt-dev llvm
 DEB_PACKAGES = build-essential debhelper lintian $(UNIT_TEST_PACKAGES)
