@@ -3,7 +3,7 @@
 # Part of the Makefile: benchmarks.
 
 # What takes its turn beside pam_permit and others; see tests/bench/README.md.
-BENCH_PARTS = transaction core processes files edit miss flood storm memory web
+BENCH_PARTS = transaction core processes files edit miss socket flood storm memory web
 PARTS = $(BENCH_PARTS)
 bench_parts = $(subst $(comma), ,$(PARTS))
 comma = ,
