@@ -3,10 +3,13 @@
 // calling process, and only if the helper is installed as it must be.
 #include <linux/capability.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/xattr.h>
 
 #include <array>
 #include <cstring>
+#include <ctime>
 
 #include "e2e_pam.h"
 #include "helper_support.h"
@@ -451,6 +454,32 @@ void helper_with_file_capabilities_is_exit_4(void ** /*state*/) {
   assert_untouched();
 }
 
+// What waits for it would start the next one at once, and so on.
+void service_that_cannot_begin_ends_what_waits(void ** /*state*/) {
+  const std::string helper = install_helper();
+  give_file_capabilities(helper);
+  sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = {}};
+  std::strcpy(address.sun_path, scratch("serve.sock").c_str());
+  const auto *where = reinterpret_cast<const sockaddr *>(&address);
+  const int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+  const int waits = socket(AF_UNIX, SOCK_STREAM, 0);
+  assert_int_equal(bind(listener, where, sizeof(address)), 0);
+  assert_int_equal(listen(listener, 1), 0);
+  assert_int_equal(connect(waits, where, sizeof(address)), 0);
+  const std::time_t before = std::time(nullptr);
+  const RunResult outcome =
+      run({.path = helper, .arguments = {"serve"}, .prepare = [listener] {
+             dup2(listener, STDIN_FILENO);
+           }});
+  assert_int_equal(outcome.status, 4);
+  assert_true(std::time(nullptr) > before);  // it has let a second pass
+  char byte = 0;
+  assert_int_equal(recv(waits, &byte, 1, 0), 0);
+  close(waits);
+  close(listener);
+  std::filesystem::remove(scratch("serve.sock"));
+}
+
 #define FRESH_TEST(name) cmocka_unit_test_setup(name, fresh_host)
 
 }  // namespace
@@ -483,6 +512,7 @@ int main() {
       FRESH_TEST(helper_without_the_setuid_bit_is_exit_4),
       FRESH_TEST(helper_under_no_new_privs_is_exit_4),
       FRESH_TEST(helper_with_file_capabilities_is_exit_4),
+      FRESH_TEST(service_that_cannot_begin_ends_what_waits),
   };
   return cmocka_run_group_tests_name("helper_permissions", tests, nullptr,
                                      nullptr);
