@@ -155,7 +155,8 @@ std::optional<ExitStatus> judge(Job *job) {
   if (!permitted) {
     return refuse(line, permitted.error());
   }
-  if (!*permitted && has_unknown_groups(job->caller)) {
+  if (!*permitted && inherits_user_namespace() &&
+      has_unknown_groups(job->caller)) {
     return refuse(line, Outcome::kConfined,
                   "not permitted: it runs in a user namespace that does not "
                   "have its groups");

@@ -16,6 +16,8 @@ namespace pbstoken {
 
 namespace {
 
+constexpr std::string_view kUserNamespace = "it runs in a user namespace";
+
 constinit std::string_view what_was_noted = {};
 
 // The first namespace maps all ids to themselves, see user_namespaces(7).
@@ -38,7 +40,7 @@ bool is_bounded() {
 }  // namespace
 
 void note_inherited_confinement() {
-  what_was_noted = is_in_user_namespace() ? "it runs in a user namespace"
+  what_was_noted = is_in_user_namespace() ? kUserNamespace
                    : is_bounded()         ? "its capabilities are bounded"
                    : is_filtered()        ? "a filter judges its system calls"
                                           : "";
@@ -46,6 +48,10 @@ void note_inherited_confinement() {
 
 std::string_view inherited_confinement() {
   return what_was_noted;
+}
+
+bool inherits_user_namespace() {
+  return what_was_noted == kUserNamespace;
 }
 
 }  // namespace pbstoken

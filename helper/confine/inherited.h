@@ -15,6 +15,9 @@ void note_inherited_confinement();
 // nothing was.
 std::string_view inherited_confinement();
 
+// Whether that is a user namespace, in which ids may have no number.
+bool inherits_user_namespace();
+
 }  // namespace pbstoken
 
 #endif  // PBSTOKEN_INHERITED_H_

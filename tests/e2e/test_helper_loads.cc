@@ -179,6 +179,7 @@ void helper_opens_what_it_is_known_to_open(void ** /*state*/) {
       "/etc/pbstoken/pbs.conf",
       "/proc/self/oom_score_adj",
       "/run/proxmox-backup/shmem/config-versions",
+      "/proc/self/uid_map",  // how the caller is confined
       "/sys/devices/system/cpu/online",
   };
   for (const Traced &traced : kTraced) {

@@ -89,13 +89,22 @@ void assert_unchanged() {
   assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
 }
 
+// By the program that an option names; by the socket where that cannot work.
+void write_service_of(void (*who)()) {
+  if (who == become_member_without_new_privileges) {
+    write_socket_service();
+  } else {
+    write_service("helper=" + setuid_helper());
+  }
+}
+
 // --- success
 
 void change_shows_the_secret_that_counts_from_then_on(void ** /*state*/) {
   // Root; one who is not root alone; a member; a member under no_new_privs.
   for (const auto &who :
        {as_root, as_su, become_member, become_member_without_new_privileges}) {
-    write_service("helper=" + setuid_helper());
+    write_service_of(who);
     write_shadow({{kId, kHash}, {kOldId, kOldHash}});
     const Change change = change_as(who, kId, kSecret);
     assert_pam(change.code, PAM_SUCCESS);
@@ -127,10 +136,10 @@ void change_again_and_again_goes_on_from_the_last(void ** /*state*/) {
 // --- refusals
 
 void change_without_member_rotate_is_denied(void ** /*state*/) {
-  write_service("helper=" + setuid_helper());
   configure("member_rotate = no\ncache_ttl = 0\n");
   for (const auto &who :
        {become_member, become_member_without_new_privileges}) {
+    write_service_of(who);
     const Change change = change_as(who, kId, kSecret);
     assert_pam(change.code, PAM_PERM_DENIED);
     assert_true(change.shown.empty());
@@ -199,9 +208,9 @@ void change_by_flags_that_forbid_it_is_none(void ** /*state*/) {
 // --- the conversation fails
 
 void change_that_could_not_be_shown_changes_nothing(void ** /*state*/) {
-  write_service("helper=" + setuid_helper());
   for (const auto &who :
        {as_root, become_member, become_member_without_new_privileges}) {
+    write_service_of(who);
     for (const int code : {PAM_CONV_ERR, PAM_ABORT, PAM_BUF_ERR}) {
       const Change change = change_as(
           who, kId, kSecret, [code](PamHandle &, Conversation &conversation) {
@@ -218,9 +227,9 @@ void change_that_could_not_be_shown_changes_nothing(void ** /*state*/) {
 }
 
 void change_host_dying_while_it_shows_changes_nothing(void ** /*state*/) {
-  write_service("helper=" + setuid_helper());
   for (const auto &who :
        {as_root, become_member, become_member_without_new_privileges}) {
+    write_service_of(who);
     const Change change =
         change_as(who, kId, kSecret, [](PamHandle &, Conversation &talk) {
           if (talk.style == PAM_TEXT_INFO) {
