@@ -266,12 +266,21 @@ std::optional<Result<Snapshot>> Cache::read_for_all() {
   if (!is_only_root() || !takes_lock_) {
     return std::nullopt;
   }
+  problem_.reset();
   const auto lock = FileLock::acquire(store_, lock_path_of(kind_, store_), 0);
   if (!lock) {
+    // Another process that has it is at it.
+    if (segment == nullptr && lock.error().code != Errc::kTimedOut) {
+      problem_ = lock.error();
+    }
     return std::nullopt;
   }
-  auto snapshot = CacheWriter(store_, kind_, *lock).renew();
+  CacheWriter writer(store_, kind_, *lock);
+  auto snapshot = writer.renew();
   attach();
+  if (!is_attached()) {
+    problem_ = writer.problem();
+  }
   static_cast<void>(shares_clock());  // the new stamp is not settled
   return snapshot;
 }

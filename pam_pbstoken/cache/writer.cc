@@ -175,9 +175,15 @@ std::optional<Result<Snapshot>> CacheWriter::renew() {
   }
   const Subject subject = {kind_, *view};
   auto found = find_or_make(subject);
-  return found && *found && shares_clock((*found)->segment)
-             ? reread_for_all(&**found, subject, store_, &lock_)
-             : std::nullopt;
+  if (!found) {
+    problem_ = found.error();
+  } else if (!*found) {
+    problem_ = plain_error(Errc::kUnsafe, "cannot use the segment", {},
+                           "a newer version has made it");
+  } else if (shares_clock((*found)->segment)) {
+    return reread_for_all(&**found, subject, store_, &lock_);
+  }
+  return std::nullopt;
 }
 
 Result<void> CacheWriter::prepare() {

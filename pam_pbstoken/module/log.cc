@@ -5,6 +5,7 @@
 #include <security/pam_ext.h>
 #include <syslog.h>
 
+#include <array>
 #include <atomic>
 #include <ctime>
 
@@ -98,17 +99,22 @@ class NoFork {
   bool is_held_ = false;
 };
 
+struct Logged {
+  std::atomic<std::uint64_t> hash = 0;
+  std::atomic<std::uint64_t> time = 0;
+};
+
 // A busy service with a bad configuration must not flood the log.  Of two
 // threads that come at the same time both may log, or one that has another
 // error: it will be back.
 bool was_just_logged(std::string_view text) {
   constexpr std::uint64_t kSeconds = 60;
-  static constinit std::atomic<std::uint64_t> last_hash = 0;
-  static constinit std::atomic<std::uint64_t> last_time = 0;
+  static constinit std::array<Logged, 8> all = {};
   std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
   for (const char c : text) {
     hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
   }
+  auto &[last_hash, last_time] = all[hash % all.size()];
   const std::uint64_t now = boottime_now();
   const std::uint64_t before = last_time.load(std::memory_order_relaxed);
   if (last_hash.exchange(hash, std::memory_order_relaxed) == hash &&
@@ -154,6 +160,18 @@ void log_lost_limit(const pam_handle_t *pamh, const Error &error) {
   const NoFork meanwhile;
   pam_syslog(pamh, LOG_ERR,
              "max_hashes and fail_limit count in this process alone: %s",
+             text.c_str());
+}
+
+void log_lost_cache(const pam_handle_t *pamh, const Error &error) {
+  const ErrorText text = describe(error);
+  if (was_just_logged(text.view())) {
+    return;
+  }
+  const NoFork meanwhile;
+  pam_syslog(pamh, LOG_WARNING,
+             "the cache is off, and every request reads the file: %s; see "
+             "'pbstoken check'",
              text.c_str());
 }
 

@@ -70,6 +70,9 @@ Result<Verification> verify(const pam_handle_t *pamh,
     if (const auto &lost = verifier.lost_limit(); lost) {
       log_lost_limit(pamh, *lost);
     }
+    if (const auto &lost = verifier.lost_cache(); lost) {
+      log_lost_cache(pamh, *lost);
+    }
     if (verification || !is_permission_error(verification.error())) {
       return verification;
     }
@@ -98,6 +101,9 @@ Result<Outcome> ask_account(const pam_handle_t *pamh,
       return named.error();
     }
     const auto verdict = verifier.judge_beyond_segment(id);
+    if (const auto &lost = verifier.lost_cache(); lost) {
+      log_lost_cache(pamh, *lost);
+    }
     if (verdict) {
       return outcome_of(*verdict, now);
     }

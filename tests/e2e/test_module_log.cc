@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the module tells the system log, and what it never does.
+#include <sys/mount.h>
+
 #include "e2e_log.h"
+#include "e2e_member.h"
+#include "exhausted.h"
 
 namespace pbstoken {
 namespace {
@@ -171,6 +175,68 @@ void log_bad_configuration_does_not_flood(void ** /*state*/) {
   assert_true(lines[1].find("second_typo") != std::string::npos);
 }
 
+// Each kind of host that has no room for a segment, or lets none be made.
+struct WithoutSegment {
+  std::function<void()> act;  // with as many calls as it likes
+  std::string why;
+};
+
+void log_cache_that_is_off_says_why_once_a_minute(void ** /*state*/) {
+  const auto twice = [] {
+    for (int i = 0; i < 2; ++i) {
+      assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
+    }
+  };
+  const std::string make = "cannot make the shared-memory segment: ";
+  const std::vector<WithoutSegment> hosts = {
+      {[&] {
+         const NoMoreObjects none(kSegmentLimit);
+         twice();
+       },
+       make + "No space left on device"},
+      {[&] {
+         assert_int_equal(setegid(kMembers + 1), 0);
+         twice();
+       },
+       make + "the effective group is neither root's nor the verify_group"},
+      {[&] {
+         std::filesystem::remove(kLock);
+         assert_int_equal(
+             mount(kDirectory, kDirectory, nullptr, MS_BIND, nullptr), 0);
+         assert_int_equal(mount(nullptr, kDirectory, nullptr,
+                                MS_BIND | MS_REMOUNT | MS_RDONLY, nullptr),
+                          0);
+         twice();
+         assert_int_equal(umount(kDirectory), 0);
+       },
+       std::string("cannot create ") + kLock + ": Read-only file system"},
+  };
+  configure("verify_group = " + std::to_string(kMembers) + "\n");
+  write_service("quiet");
+  for (const WithoutSegment &host : hosts) {
+    remove_segments();
+    write_shadow({{kId, kHash}});
+    const auto lines = module_lines_of([&] {
+      in_child([&] {
+        host.act();
+        return 0;
+      });
+    });
+    std::vector<std::string> about;
+    for (const std::string &line : lines) {
+      if (line.find("the cache is off") != std::string::npos) {
+        about.push_back(line);
+      }
+    }
+    assert_int_equal(about.size(), 1);
+    assert_text_equal(
+        about[0], "<" + std::to_string(LOG_AUTHPRIV | LOG_WARNING) +
+                      ">pam_pbstoken(pbs:auth): the cache is off, and every "
+                      "request reads the file: " +
+                      host.why + "; see 'pbstoken check'");
+  }
+}
+
 }  // namespace
 }  // namespace pbstoken
 
@@ -187,6 +253,7 @@ int main() {
       PAM_TEST(log_debug_says_where_the_answer_came_from),
       PAM_TEST(log_quiet_leaves_out_what_went_well),
       PAM_TEST(log_bad_configuration_does_not_flood),
+      PAM_TEST(log_cache_that_is_off_says_why_once_a_minute),
   };
   return cmocka_run_group_tests_name("module_log", tests, replace_dev,
                                      restore_dev);

@@ -52,6 +52,10 @@ class Cache {
   // Whether there is a segment that this process may read.
   [[nodiscard]] bool is_usable();
 
+  // Why this process, which would have made a segment where there is none,
+  // could not; nullopt if it could, or has not tried.
+  [[nodiscard]] const std::optional<Error> &problem() const { return problem_; }
+
   // Returns nullopt if it is not usable.
   std::optional<CacheStatus> status();
 
@@ -112,6 +116,7 @@ class Cache {
   Kind kind_;
   Subject subject_{};
   std::optional<FoundSegment> found_;
+  std::optional<Error> problem_;
   std::optional<bool> shares_clock_;  // with its maker; nullopt: not asked yet
   uid_t uid_ = 0;                     // effective, when it was attached
   std::uint64_t checked_ = 0;         // when it was, or last tried; 0: never

@@ -63,6 +63,9 @@ class CacheWriter {
   // Returns nullopt if that cannot be: the cache stays as it is.
   std::optional<Result<Snapshot>> renew();
 
+  // Why there was no segment for renew().
+  [[nodiscard]] const std::optional<Error> &problem() const { return problem_; }
+
   // Makes a segment and reads the file for all, if there is none that is in
   // use; an error if there is no room for it.
   Result<void> prepare();
@@ -78,6 +81,7 @@ class CacheWriter {
   const Store &store_;
   Kind kind_;
   const FileLock &lock_;
+  std::optional<Error> problem_;
 };
 
 // The re-reader's part of the rules: opens the file through the segment's view,

@@ -31,6 +31,10 @@ void log_broken(const pam_handle_t *pamh, const char *what, const Error &error);
 // process's own only, for want of what it needs in the kernel.
 void log_lost_limit(const pam_handle_t *pamh, const Error &error);
 
+// LOG_WARNING, at most once a minute in a process: there is no segment, and
+// this process, which would have made one, could not.
+void log_lost_cache(const pam_handle_t *pamh, const Error &error);
+
 // LOG_WARNING, at most once a minute in a process: the helper has answered, but
 // there is no segment that this process may use, so that each request costs a
 // run of the helper.

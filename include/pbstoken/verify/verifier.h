@@ -92,6 +92,12 @@ class Verifier {
     return lost_limit_;
   }
 
+  // Why there is no segment, where this process could not make one: see
+  // Cache::problem().
+  [[nodiscard]] const std::optional<Error> &lost_cache() const {
+    return cache_.problem() ? cache_.problem() : accounts_.problem();
+  }
+
   [[nodiscard]] Counters &counters() { return counters_; }
 
  private:
