@@ -2,8 +2,10 @@
 // What check says of the gate, the turns and the windows, which are made when
 // they are first needed: that one is missing is a problem only where it cannot
 // be made.
+#include <fcntl.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -12,6 +14,7 @@
 #include "pbstoken/limits/fail_limit.h"
 #include "pbstoken/limits/hash_gate.h"
 #include "pbstoken/limits/named_object.h"
+#include "pbstoken/os/unique_fd.h"
 
 namespace pbstoken {
 
@@ -100,6 +103,19 @@ void check_room(const Room &room, Problems *problems) {
   problems->add(room.path, what.view());
 }
 
+// See proc_sys_kernel(5).
+void check_removal(Problems *problems) {
+  constexpr const char *kPath = "/proc/sys/kernel/shm_rmid_forced";
+  const UniqueFd file(open(kPath, O_RDONLY | O_CLOEXEC));
+  char digit = '0';
+  if (read(file.get(), &digit, 1) == 1 && digit != '0') {
+    problems->add(
+        kPath,
+        "is not 0: the kernel removes a segment with the last process "
+        "that uses it, and the cache with it");
+  }
+}
+
 // --- what the store has
 
 // `kind` is sem or shm, `purpose` what for.
@@ -155,6 +171,7 @@ void check_limits(const Store &store, Problems *problems) {
     check_object(failures_segment(store), segments, "shm",
                  "the windows of fail_limit", problems);
   }
+  check_removal(problems);
   check_room<SemaphoreEntry>(sets, problems);
   check_room<SegmentEntry>(segments, problems);
 }

@@ -221,6 +221,9 @@ Result<void> confine_files(Reach reach, const PathText &configuration,
        }) {
     landlock.allow_file(PathText(path), read);
   }
+  if (beside.list) {
+    landlock.allow_file(PathText("/proc/sys/kernel/shm_rmid_forced"), read);
+  }
   if (writes) {
     landlock.allow_file(PathText("/proc/sys/kernel/random/uuid"), read);
   }

@@ -727,6 +727,22 @@ void check_gate_that_others_made_is_named(void ** /*state*/) {
   remove_limits();
 }
 
+// Else a host where only short-lived processes use the cache would have none,
+// and nothing would say so.
+void check_names_a_kernel_that_removes_segments(void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  const std::string path = "/proc/sys/kernel/shm_rmid_forced";
+  const auto is_named = [&] {
+    return run_tool({"check"}).out.find(path + ": is not 0: ") !=
+           std::string::npos;
+  };
+  assert_false(is_named());
+  write_file(path, "1\n");
+  const bool named = is_named();
+  write_file(path, "0\n");
+  assert_true(named);
+}
+
 // A limit that is lowered would also be full; here it is what a user has made.
 void check_full_host_names_who_fills_it(void ** /*state*/) {
   write_good_store();
@@ -859,6 +875,7 @@ int main() {
       E2E_TEST(check_version_cache_without_magic_is_named),
       E2E_TEST(check_gate_of_another_size_is_named),
       E2E_TEST(check_gate_that_others_made_is_named),
+      E2E_TEST(check_names_a_kernel_that_removes_segments),
       E2E_TEST(check_full_host_names_who_fills_it),
       E2E_TEST(check_json_has_every_member),
       E2E_TEST(check_that_cannot_look_is_exit_4),
