@@ -285,6 +285,21 @@ std::optional<Result<Snapshot>> Cache::read_for_all() {
   return snapshot;
 }
 
+void Cache::heal() {
+  const auto is_to_be_replaced = [this] {
+    return segment() != nullptr && is_outdated(found_->identity.id, store_);
+  };
+  if (!takes_lock_ || !is_only_root() || !is_to_be_replaced()) {
+    return;
+  }
+  const auto lock = FileLock::acquire(store_, lock_path_of(kind_, store_), 0);
+  attach();  // another process may just have done it
+  if (lock && is_to_be_replaced()) {
+    static_cast<void>(CacheWriter(store_, kind_, *lock).renew());
+    attach();
+  }
+}
+
 bool Cache::has_slot(std::string_view token_id) {
   const Segment *segment = current_segment();
   return segment != nullptr && segment->has_slot(token_id);

@@ -5,8 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
+#include <ctime>
 #include <string_view>
 #include <utility>
 
@@ -40,6 +42,26 @@ Result<std::optional<gid_t>> reader_group(const Store &store) {
   return group.error();
 }
 
+constexpr unsigned kAllRights = S_IRWXU | S_IRWXG | S_IRWXO;
+
+unsigned short mode_for(std::optional<gid_t> group) {
+  return S_IRUSR | S_IWUSR | (group ? S_IRGRP : 0U);
+}
+
+// When the settings that decide on the readers were last changed, in seconds of
+// the wall clock, as shm_ctime is.
+std::time_t changed_at(const Store &store) {
+  const PathText file = configuration_path(store.name.view());
+  const PathText directory(slice(file.view(), 0, file.view().rfind('/')));
+  std::time_t latest = 0;
+  for (const char *path : {file.c_str(), directory.c_str(), "/etc/group"}) {
+    if (struct stat status = {}; stat(path, &status) == 0) {
+      latest = std::max(latest, status.st_ctim.tv_sec);
+    }
+  }
+  return latest;
+}
+
 Result<void> set_owner(int id, std::optional<gid_t> group) {
   shmid_ds status{};
   if (shmctl(id, IPC_STAT, &status) != 0) {
@@ -47,7 +69,7 @@ Result<void> set_owner(int id, std::optional<gid_t> group) {
   }
   status.shm_perm.uid = 0;
   status.shm_perm.gid = group.value_or(0);
-  status.shm_perm.mode = S_IRUSR | S_IWUSR | (group ? S_IRGRP : 0U);
+  status.shm_perm.mode = mode_for(group);
   if (shmctl(id, IPC_SET, &status) != 0) {
     return system_error(kCannotMake, {});
   }
@@ -439,6 +461,15 @@ Result<int> make_segment(const Store &store, const Subject &subject,
         subject, lock);
   }
   return made;
+}
+
+bool is_outdated(int id, const Store &store) {
+  shmid_ds status{};
+  const auto group = reader_group(store);
+  return group && shmctl(id, IPC_STAT, &status) == 0 &&
+         ((status.shm_perm.mode & kAllRights) != mode_for(*group) ||
+          status.shm_perm.gid != group->value_or(0)) &&
+         changed_at(store) >= status.shm_ctime;
 }
 
 Result<void> replace_segments(const Store &store, const Subject &subject,

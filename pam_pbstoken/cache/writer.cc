@@ -148,6 +148,11 @@ Result<std::optional<WriteClaim>> CacheWriter::claim(const FilePlace &place) {
 Result<std::optional<Writing>> CacheWriter::find_or_make(
     const Subject &subject) {
   auto kept = keep_one_segment(store_, subject, lock_, Keep::kInUseOrNewer);
+  if (kept && kept->in_use &&
+      is_outdated(kept->in_use->attachment.identity().id, store_) &&
+      replace_segments(store_, subject, lock_)) {
+    kept = keep_one_segment(store_, subject, lock_, Keep::kInUse);
+  }
   if (!kept) {
     return kept.error();
   }

@@ -49,6 +49,10 @@ class Cache {
     return found_ ? found_->identity.ipc_namespace : 0;
   }
 
+  // Replaces the segment if it was made under other settings, see
+  // is_outdated(): for a process that only root may stop.
+  void heal();
+
   // Whether there is a segment that this process may read.
   [[nodiscard]] bool is_usable();
 

@@ -86,6 +86,11 @@ Result<void> retire_others(Kind kind, const Store &store);
 Result<int> make_segment(const Store &store, const Subject &subject,
                          const FileLock &lock);
 
+// Whether the segment was made for other readers than the store's settings say,
+// and the settings are younger than it is: of two stores of one file the one
+// that was configured last has its way, and neither fights.
+bool is_outdated(int id, const Store &store);
+
 // Makes a new one with a new key, and retires all others then: where none can
 // be made, they stay.
 Result<void> replace_segments(const Store &store, const Subject &subject,

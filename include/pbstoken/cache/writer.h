@@ -59,15 +59,16 @@ class CacheWriter {
   // changed.
   Result<std::optional<WriteClaim>> claim(const FilePlace &place);
 
-  // Reads the file for all, making a segment if there is none that is in use.
-  // Returns nullopt if that cannot be: the cache stays as it is.
+  // Reads the file for all, making a segment if there is none that is in use,
+  // or replacing one that is outdated. Returns nullopt if that cannot be: the
+  // cache stays as it is.
   std::optional<Result<Snapshot>> renew();
 
   // Why there was no segment for renew().
   [[nodiscard]] const std::optional<Error> &problem() const { return problem_; }
 
-  // Makes a segment and reads the file for all, if there is none that is in
-  // use; an error if there is no room for it.
+  // Makes a segment and reads the file for all, if there is none that is in use
+  // or it is outdated; an error if there is no room for it.
   Result<void> prepare();
 
   // Replaces the segment by a new one with a new key, which is made first: if

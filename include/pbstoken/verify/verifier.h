@@ -79,6 +79,14 @@ class Verifier {
   std::optional<AccountVerdict> judge_in_segment(const TokenId &id);
   Result<AccountVerdict> judge_beyond_segment(const TokenId &id);
 
+  // See Cache::heal().
+  void heal() {
+    cache_.heal();
+    if (!store_.user_cfg.empty()) {
+      accounts_.heal();
+    }
+  }
+
   // See Cache::take_no_lock().
   void take_no_lock() {
     cache_.take_no_lock();
