@@ -23,6 +23,7 @@ namespace {
 constexpr const char *kCannotStart = "cannot start the helper";
 constexpr int kFirstFree = STDERR_FILENO + 1;
 constexpr int kSignalled = 128;
+constexpr int kNobodyKnows = 125;
 constexpr int kWithoutSignal = static_cast<int>(__WCLONE);
 
 struct Launch {
@@ -112,12 +113,15 @@ void say_not_started(int error) {
   reset_signals();
   const pid_t helper = launch_helper(launch);
   int status = 0;
-  if (helper > 0) {
-    while (waitpid(helper, &status, 0) < 0 && errno == EINTR) {
-    }
+  pid_t ended = -1;
+  while (helper > 0 && (ended = waitpid(helper, &status, 0)) < 0 &&
+         errno == EINTR) {
   }
   if (launch->error != 0) {
     say_not_started(launch->error);
+  } else if (ended < 0) {
+    // Where a filter forbids to wait the helper alone ends its answer.
+    _exit(kNobodyKnows);
   }
   // Another thread of the host may have forked with a copy of this descriptor.
   static_cast<void>(shutdown(STDOUT_FILENO, SHUT_RDWR));
