@@ -44,8 +44,8 @@ Result<Caller> connected_peer(int fd);
 Client client_of(const Caller &caller, uid_t real_uid,
                  std::string_view remote_host);
 
-// Whether the caller has groups that have no number in this user namespace: they
-// count for nothing.
+// Whether the caller has groups that have no number in this user namespace:
+// they count for nothing.
 bool has_unknown_groups(const Caller &caller);
 
 // Whether the caller may say where a store's configuration is: that file

@@ -64,8 +64,8 @@ bool keep_only(int channel) {
     return false;
   }
   const UniqueFd nowhere(open("/dev/null", O_WRONLY | O_CLOEXEC));
-  return dup2(nowhere.get(), STDERR_FILENO) >= 0 && sigemptyset(&none) == 0 &&
-         signal(SIGTERM, SIG_DFL) != SIG_ERR &&
+  return nowhere && dup2(nowhere.get(), STDERR_FILENO) >= 0 &&
+         sigemptyset(&none) == 0 && signal(SIGTERM, SIG_DFL) != SIG_ERR &&
          sigprocmask(SIG_SETMASK, &none, nullptr) == 0;
 }
 

@@ -44,7 +44,7 @@ Result<std::optional<gid_t>> reader_group(const Store &store) {
 
 constexpr unsigned kAllRights = S_IRWXU | S_IRWXG | S_IRWXO;
 
-unsigned short mode_for(std::optional<gid_t> group) {
+unsigned mode_for(std::optional<gid_t> group) {
   return S_IRUSR | S_IWUSR | (group ? S_IRGRP : 0U);
 }
 
@@ -69,7 +69,8 @@ Result<void> set_owner(int id, std::optional<gid_t> group) {
   }
   status.shm_perm.uid = 0;
   status.shm_perm.gid = group.value_or(0);
-  status.shm_perm.mode = mode_for(group);
+  status.shm_perm.mode =
+      static_cast<decltype(status.shm_perm.mode)>(mode_for(group));
   if (shmctl(id, IPC_SET, &status) != 0) {
     return system_error(kCannotMake, {});
   }
