@@ -160,7 +160,7 @@ bool Cache::is_good_by_look(const Stamp &stamp, std::uint64_t now) {
 void Cache::attach() {
   found_.reset();
   shares_clock_.reset();
-  drop_foreign_attachments();
+  drop_stale_attachments();
   // What was forbidden to one user may not be to another.
   if (const uid_t uid = geteuid(); uid != uid_) {
     uid_ = uid;

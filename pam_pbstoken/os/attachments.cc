@@ -7,6 +7,7 @@
 
 #include <array>
 #include <atomic>
+#include <bit>
 
 #include "pbstoken/os/clock.h"
 
@@ -20,8 +21,9 @@ constexpr std::uint32_t kFilling = 0x8000'0000;
 constexpr std::uint32_t kDropped = 0x4000'0000;
 constexpr std::uint32_t kIdle = 2;  // while one thread looks at it
 
-// Four for each store; a process with more stores goes without.
-constexpr std::size_t kEntries = 32;
+// What nobody has asked for in this time goes: its segment may be one that
+// nobody asks for any more, of a directory that was replaced.
+constexpr std::uint64_t kKept = 60 * kNanosecondsPerSecond;
 
 }  // namespace
 
@@ -34,43 +36,76 @@ struct AttachmentEntry {
   // Tells this attachment from any other, one of a parent or child included:
   // the time since boot at which it was made.
   std::atomic<std::uint64_t> serial;
+  std::atomic<std::uint64_t> asked_for;  // last, by the same clock
+  AttachmentEntry *next;
 };
 
 namespace {
 
+// An entry stays in its chain for good, and is filled again there.
+using Chain = std::atomic<AttachmentEntry *>;
+
 struct Table {
-  std::array<AttachmentEntry, kEntries> entries;
+  std::array<Chain, 64> chains;      // by the segment's id
+  std::atomic<std::uint32_t> count;  // of the entries in all of them
+  // Under which uid, and when, all were last looked through.
+  std::atomic<uid_t> uid;
+  std::atomic<std::uint64_t> looked_through;
 };
 
 constinit std::atomic<Table *> the_table = nullptr;
 
-// Null without memory or on a kernel that cannot empty it in children.
-Table *table() {
-  Table *existing = the_table.load(std::memory_order_acquire);
+// The entries.  Each piece has twice as many as the one before it: together
+// more than the kernel has segments.  A child fills its parent's pieces anew.
+constexpr std::uint32_t kFirstPiece = 32;
+constinit std::array<std::atomic<AttachmentEntry *>, 20> the_pieces = {};
+
+// What the place leads to: zero bytes at first, and again in each child.  Null
+// without memory or on a kernel that cannot empty it in children.
+template <typename Mapped>
+Mapped *mapped_at(std::atomic<Mapped *> *place, std::size_t count) {
+  Mapped *existing = place->load(std::memory_order_acquire);
   if (existing != nullptr) {
     return existing;
   }
-  void *page = mmap(nullptr, sizeof(Table), PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (page == MAP_FAILED) {
+  const std::size_t size = count * sizeof(Mapped);
+  void *fresh = mmap(nullptr, size, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (fresh == MAP_FAILED) {
     return nullptr;
   }
-  if (madvise(page, sizeof(Table), MADV_WIPEONFORK) != 0) {
-    munmap(page, sizeof(Table));
-    return nullptr;
+  // Zero bytes are an empty table and free entries: nothing to construct, here
+  // or after a fork.
+  if (madvise(fresh, size, MADV_WIPEONFORK) == 0 &&
+      place->compare_exchange_strong(existing, static_cast<Mapped *>(fresh))) {
+    return static_cast<Mapped *>(fresh);
   }
-  // Zero bytes are a table of free entries: nothing to construct, here or
-  // after a fork.
-  auto *fresh = static_cast<Table *>(page);
-  if (the_table.compare_exchange_strong(existing, fresh)) {
-    return fresh;
-  }
-  munmap(page, sizeof(Table));
+  munmap(fresh, size);
   return existing;
 }
 
+Table *table() {
+  return mapped_at(&the_table, 1);
+}
+
+Chain *chain_of(Table *all, const ShmIdentity &identity) {
+  return &all->chains[static_cast<unsigned>(identity.id) % all->chains.size()];
+}
+
+// Null if its piece cannot be had.
+AttachmentEntry *entry_at(std::uint32_t index) {
+  const auto piece =
+      static_cast<unsigned>(std::bit_width(index / kFirstPiece + 1)) - 1;
+  if (piece >= the_pieces.size()) {
+    return nullptr;
+  }
+  const std::uint32_t size = kFirstPiece << piece;
+  AttachmentEntry *first = mapped_at(&the_pieces[piece], size);
+  return first != nullptr ? first + (index - (size - kFirstPiece)) : nullptr;
+}
+
 bool acquire(AttachmentEntry *entry) {
-  std::uint32_t state = entry->state.load(std::memory_order_relaxed);
+  std::uint32_t state = entry->state.load();
   do {
     if (state == 0 || (state & (kFilling | kDropped)) != 0) {
       return false;
@@ -101,28 +136,67 @@ void drop(AttachmentEntry *entry) {
   }
 }
 
-// An entry that the caller alone may fill; null if there is none.
-AttachmentEntry *claim_free(Table *all) {
-  for (AttachmentEntry &entry : all->entries) {
+// One more entry in the chain, which the caller alone may fill; null if there
+// is no memory.
+AttachmentEntry *add_entry(Table *all, Chain *chain) {
+  AttachmentEntry *entry = nullptr;
+  std::uint32_t index = all->count.load(std::memory_order_relaxed);
+  do {
+    entry = entry_at(index);
+    if (entry == nullptr) {
+      return nullptr;
+    }
+  } while (!all->count.compare_exchange_weak(index, index + 1));
+  entry->state.store(kFilling, std::memory_order_relaxed);
+  entry->next = chain->load(std::memory_order_relaxed);
+  while (!chain->compare_exchange_weak(entry->next, entry,
+                                       std::memory_order_release)) {
+  }
+  return entry;
+}
+
+// The same, but a free entry of the chain first.
+AttachmentEntry *claim_entry(Table *all, Chain *chain) {
+  AttachmentEntry *entry = chain->load(std::memory_order_acquire);
+  for (; entry != nullptr; entry = entry->next) {
     std::uint32_t expected = 0;
-    if (entry.state.compare_exchange_strong(expected, kFilling,
-                                            std::memory_order_acquire)) {
-      return &entry;
+    if (entry->state.compare_exchange_strong(expected, kFilling,
+                                             std::memory_order_acquire)) {
+      return entry;
     }
   }
-  return nullptr;
+  return add_entry(all, chain);
 }
 
 template <typename Test>
 void drop_if(Table *all, Test test) {
-  for (AttachmentEntry &entry : all->entries) {
-    if (acquire(&entry)) {
-      if (test(entry)) {
-        drop(&entry);
+  const std::uint32_t count = all->count.load();
+  for (std::uint32_t index = 0; index < count; ++index) {
+    AttachmentEntry *entry = entry_at(index);
+    if (acquire(entry)) {
+      if (test(*entry)) {
+        drop(entry);
       }
-      release(&entry);
+      release(entry);
     }
   }
+}
+
+bool is_unused(const AttachmentEntry &entry, std::uint64_t now) {
+  return entry.state.load(std::memory_order_relaxed) == kIdle &&
+         entry.asked_for.load(std::memory_order_relaxed) + kKept <= now;
+}
+
+// All are looked through when the uid is another, and once in a while.
+void drop_stale(Table *all, uid_t uid, std::uint64_t now) {
+  if (all->uid.load() == uid && all->looked_through.load() + kKept > now) {
+    return;
+  }
+  all->uid.store(uid);
+  all->looked_through.store(now);
+  drop_if(all, [uid, now](const AttachmentEntry &entry) {
+    return entry.uid != uid || is_unused(entry, now);
+  });
 }
 
 // In a child of the process that took a use there is nothing of it left.
@@ -147,11 +221,9 @@ std::byte *AttachmentUse::address() const {
              : nullptr;
 }
 
-void drop_foreign_attachments() {
+void drop_stale_attachments() {
   if (Table *all = table(); all != nullptr) {
-    drop_if(all, [uid = geteuid()](const AttachmentEntry &entry) {
-      return entry.uid != uid;
-    });
+    drop_stale(all, geteuid(), boottime_now());
   }
 }
 
@@ -161,17 +233,22 @@ AttachmentUse use_attachment(const ShmIdentity &wanted) {
   if (all == nullptr || wanted.ipc_namespace == 0) {
     return use;
   }
-  drop_foreign_attachments();
-  for (AttachmentEntry &entry : all->entries) {
-    if (!acquire(&entry)) {
+  const uid_t uid = geteuid();
+  const std::uint64_t now = boottime_now();
+  drop_stale(all, uid, now);
+  AttachmentEntry *entry =
+      chain_of(all, wanted)->load(std::memory_order_acquire);
+  for (; entry != nullptr; entry = entry->next) {
+    if (!acquire(entry)) {
       continue;
     }
-    if (entry.identity == wanted) {
-      use.entry_ = &entry;
-      use.serial_ = entry.serial.load(std::memory_order_relaxed);
+    if (entry->identity == wanted && entry->uid == uid) {
+      entry->asked_for.store(now, std::memory_order_relaxed);
+      use.entry_ = entry;
+      use.serial_ = entry->serial.load(std::memory_order_relaxed);
       return use;
     }
-    release(&entry);
+    release(entry);
   }
   return use;
 }
@@ -183,31 +260,31 @@ AttachmentUse keep_attachment(key_t key, ShmAttachment attachment) {
   if (use.address() != nullptr || all == nullptr) {
     return use;
   }
-  AttachmentEntry *entry = claim_free(all);
-  if (entry == nullptr) {
-    // Those that no handle uses at the moment.
-    drop_if(all, [](const AttachmentEntry &other) {
-      return other.state.load(std::memory_order_relaxed) == kIdle;
-    });
-    entry = claim_free(all);
-  }
+  AttachmentEntry *entry =
+      claim_entry(all, chain_of(all, attachment.identity()));
   if (entry == nullptr) {
     return use;
   }
+  const uid_t uid = geteuid();
+  const std::uint64_t serial = boottime_now();
   entry->key = key;
   entry->identity = attachment.identity();
-  entry->uid = geteuid();
+  entry->uid = uid;
   entry->address = attachment.release();
-  const std::uint64_t serial = boottime_now();
+  entry->asked_for.store(serial, std::memory_order_relaxed);
   entry->serial.store(serial, std::memory_order_relaxed);
-  entry->state.store(2,
-                     std::memory_order_release);  // the table's, the caller's
+  entry->state.store(2);  // the table's, the caller's
   use.entry_ = entry;
   use.serial_ = serial;
-  // An older segment under this key, or the same one, which two threads have
-  // attached at the same time.
-  drop_if(all, [entry](const AttachmentEntry &other) {
-    return &other != entry && other.key == entry->key;
+  // Whoever has looked through all under another uid may have missed this one.
+  if (all->uid.load() != uid) {
+    drop(entry);
+  }
+  // An older segment under this key; or the same one, if another thread has
+  // attached it at the same time: one of the two stays.
+  drop_if(all, [key, serial](const AttachmentEntry &other) {
+    return other.key == key &&
+           other.serial.load(std::memory_order_relaxed) < serial;
   });
   return use;
 }

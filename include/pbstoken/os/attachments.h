@@ -3,12 +3,13 @@
 // threads and PAM handles: attaching costs more than a verification out of the
 // segment.
 //
-// Lock-free, so that a fork at any moment leaves nothing locked.  The table
-// lives in a page that the kernel empties in a child (MADV_WIPEONFORK), as the
-// attachments themselves do not go there (MADV_DONTFORK): a child, whose
-// privileges may be about to change, starts with nothing and attaches by its
-// own rights.  So does a process whose effective uid has changed: what it
-// attached under another one is dropped.
+// Lock-free, so that a fork at any moment leaves nothing locked.  The table,
+// which grows with the stores that the process uses, lives in pages that the
+// kernel empties in a child (MADV_WIPEONFORK), as the attachments themselves do
+// not go there (MADV_DONTFORK): a child, whose privileges may be about to
+// change, starts with nothing and attaches by its own rights.  So does a
+// process whose effective uid has changed: what it attached under another one
+// is dropped.
 #ifndef PBSTOKEN_ATTACHMENTS_H_
 #define PBSTOKEN_ATTACHMENTS_H_
 
@@ -57,13 +58,13 @@ class AttachmentUse {
 // that it has now; empty if it has not.  Drops what it attached by others.
 AttachmentUse use_attachment(const ShmIdentity &wanted);
 
-// Drops every attachment that was made under another effective uid: it goes
-// once nobody uses it.
-void drop_foreign_attachments();
+// Drops every attachment that was made under another effective uid, and those
+// that nobody has used or asked for in a minute: each goes once nobody uses it.
+void drop_stale_attachments();
 
 // Hands an attachment to the table; an older one under the same key goes once
-// no handle uses it.  Returns an empty use, and the attachment is gone, if the
-// table is full: then this process does without.
+// no handle uses it.  Returns an empty use, and the attachment is gone, if
+// there is no memory: then this process does without.
 AttachmentUse keep_attachment(key_t key, ShmAttachment attachment);
 
 }  // namespace pbstoken
