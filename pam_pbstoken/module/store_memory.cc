@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pbstoken/module/store_memory.h"
 
+#include <array>
 #include <atomic>
 #include <cstdlib>
 #include <new>
@@ -20,18 +21,66 @@ struct Remembered {
   std::uint64_t trusted;  // when its directories were, by time since boot
 };
 
-// The store that was read last.  A thread takes it out while it looks into it:
-// no thread waits, one that finds nothing reads the file, and a fork at any
-// moment leaves nothing locked.
-constinit std::atomic<Remembered *> the_remembered = nullptr;
+// One store of this process, as it was read last.  A thread takes that out
+// while it looks into it: no thread waits, one that finds nothing reads the
+// file, and a fork at any moment leaves nothing locked.
+struct Place {
+  std::uint64_t hash;  // of the name and the path
+  std::atomic<Remembered *> remembered;
+  Place *next;
+};
+
+// Places are only ever added: a process has as many as its services name
+// stores.
+constinit std::array<std::atomic<Place *>, 64> the_places = {};
+
+std::atomic<Place *> &chain_of(std::uint64_t hash) {
+  return the_places[static_cast<std::size_t>(hash % the_places.size())];
+}
+
+// FNV-1a.  Two stores that have the same are read more often, and no more.
+std::uint64_t hash_of(std::string_view name, const PathText &path) {
+  std::uint64_t hash = 0xcbf2'9ce4'8422'2325;
+  for (const std::string_view text : {name, path.view()}) {
+    for (const char c : text) {
+      hash = (hash ^ static_cast<unsigned char>(c)) * 0x100'0000'01b3;
+    }
+  }
+  return hash;
+}
+
+// Null if there is none.
+Place *find_place(std::uint64_t hash) {
+  Place *place = chain_of(hash).load(std::memory_order_acquire);
+  while (place != nullptr && place->hash != hash) {
+    place = place->next;
+  }
+  return place;
+}
+
+// Null without memory.  Two threads may both add one: the first that is found
+// counts.
+Place *add_place(std::uint64_t hash) {
+  void *memory = std::malloc(sizeof(Place));
+  if (memory == nullptr) {
+    return nullptr;
+  }
+  auto &chain = chain_of(hash);
+  auto *place =
+      new (memory) Place{hash, nullptr, chain.load(std::memory_order_relaxed)};
+  while (!chain.compare_exchange_weak(place->next, place,
+                                      std::memory_order_release)) {
+  }
+  return place;
+}
 
 // Whether this process has read one before.  For its first it remembers
 // nothing: many services fork for each connection, and there is no second.
 constinit std::atomic<bool> has_read = false;
 
 // Takes the place of what another thread has put there.
-void put(Remembered *remembered) {
-  std::free(the_remembered.exchange(remembered, std::memory_order_acq_rel));
+void put(Place *place, Remembered *remembered) {
+  std::free(place->remembered.exchange(remembered, std::memory_order_acq_rel));
 }
 
 // What was read belongs to its identity, even if others may write beside it
@@ -49,10 +98,10 @@ bool has_trusted_directories(Remembered *remembered) {
   return true;
 }
 
-bool find(std::string_view name, const PathText &path,
+bool find(Place *place, std::string_view name, const PathText &path,
           const FileIdentity &identity, Store *out_store) {
   Remembered *last =
-      the_remembered.exchange(nullptr, std::memory_order_acq_rel);
+      place->remembered.exchange(nullptr, std::memory_order_acq_rel);
   if (last == nullptr) {
     return false;
   }
@@ -62,16 +111,16 @@ bool find(std::string_view name, const PathText &path,
   if (found) {
     *out_store = last->store;
   }
-  put(last);
+  put(place, last);
   return found;
 }
 
-void remember(const PathText &path, const FileIdentity &identity,
+void remember(Place *place, const PathText &path, const FileIdentity &identity,
               const Store &store, std::uint64_t trusted) {
   static_assert(std::is_trivially_destructible_v<Remembered>);
   // Without memory it is read again.
-  if (void *place = std::malloc(sizeof(Remembered)); place != nullptr) {
-    put(new (place) Remembered{path, identity, store, trusted});
+  if (void *memory = std::malloc(sizeof(Remembered)); memory != nullptr) {
+    put(place, new (memory) Remembered{path, identity, store, trusted});
   }
 }
 
@@ -88,8 +137,10 @@ Result<void> recall_store(std::string_view name, const PathText &path,
   const std::uint64_t start = boottime_now();
   const std::uint64_t now = realtime_now();
   const auto before = look_at(path);
-  if (the_remembered.load(std::memory_order_relaxed) != nullptr && before &&
-      find(name, path, *before, out_store)) {
+  const std::uint64_t hash = hash_of(name, path);
+  Place *place = find_place(hash);
+  if (place != nullptr && before &&
+      find(place, name, path, *before, out_store)) {
     return {};
   }
   const auto store = load_store(name, path, Names::kUnknown);
@@ -100,8 +151,10 @@ Result<void> recall_store(std::string_view name, const PathText &path,
   // What was read is what was looked at, if nothing changed in between.
   if (has_read.exchange(true, std::memory_order_relaxed) && before &&
       !is_racy(*before, now)) {
-    if (const auto after = look_at(path); after && *after == *before) {
-      remember(path, *before, *store, start);
+    place = place != nullptr ? place : add_place(hash);
+    if (const auto after = look_at(path);
+        place != nullptr && after && *after == *before) {
+      remember(place, path, *before, *store, start);
     }
   }
   return {};

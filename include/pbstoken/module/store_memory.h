@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The configuration of a store, read once as long as its file stays the same:
-// a service makes a PAM handle for each request.
+// The configuration of each store, read once as long as its file stays the
+// same: a service makes a PAM handle for each request.
 #ifndef PBSTOKEN_STORE_MEMORY_H_
 #define PBSTOKEN_STORE_MEMORY_H_
 
