@@ -43,8 +43,9 @@ World world;
 
 constexpr pid_t kKeeper = 0x3fffffff;
 
-constexpr std::array<int, 6> kErrors = {EAGAIN,   EINTR, ECONNRESET,
-                                        ENOTCONN, EPIPE, ENOMEM};
+constexpr std::array<int, 9> kErrors = {EAGAIN, EINTR,  ECONNRESET,
+                                        EPIPE,  ENOMEM, ENOTCONN,
+                                        ENOENT, EACCES, ECONNREFUSED};
 
 int fail_with_choice() {
   errno = kErrors[world.script.take_choice(kErrors.size())];
@@ -216,6 +217,14 @@ void require_deserved(const Result<HelperAnswer> &answer) {
       "and the exit status says so, too");
 }
 
+// What the socket has said counts, but that it cannot say.
+void require_program_is_needed() {
+  const auto answer = parse_answer(world.received);
+  require(!answer || answer->outcome == Outcome::kOtherVersion ||
+              answer->outcome == Outcome::kOtherView,
+          "the program is not asked after an answer");
+}
+
 void require_offer(const HelperDialogue &dialogue) {
   const AnswerWord word = word_of(Outcome::kOffer);
   const std::string expected =
@@ -255,7 +264,10 @@ extern "C" long played_syscall(long number, ...) {
       errno = EAGAIN;
       return -1;
     }
+    pbstoken::fuzz::require_program_is_needed();
     world.by_program = true;
+    world.received.clear();  // another dialogue
+    world.ended = false;
     return pbstoken::fuzz::kKeeper;
   }
   va_list arguments;
