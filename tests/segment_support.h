@@ -143,7 +143,7 @@ inline int make_smallest_accounts(void **state) {
   return 0;
 }
 
-// All token ids share the one bucket of each part.
+// All token ids share the two buckets of each part.
 inline int make_smallest_segment(void **state) {
   *state = new MemorySegment(kWays);
   return 0;

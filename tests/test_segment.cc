@@ -40,22 +40,23 @@ void format_is_born_claimed_with_a_key_of_its_own(void **state) {
   assert_int_equal(first.view().slots_in_force(kNeverInForce), 0);
 }
 
-void for_slots_rounds_up_to_whole_buckets(void ** /*state*/) {
+void for_slots_has_half_as_many_again_in_whole_halves(void ** /*state*/) {
   struct Expected {
     std::uint32_t slots;
     std::uint64_t match_buckets;
     std::uint64_t mismatch_buckets;
   };
-  const std::array<Expected, 6> all = {{{1, 1, 1},
-                                        {8, 1, 1},
-                                        {9, 2, 1},
-                                        {72, 9, 2},
-                                        {8192, 1024, 128},
-                                        {UINT32_MAX, 1U << 29U, 1U << 26U}}};
+  const std::array<Expected, 6> all = {{{1, 2, 2},
+                                        {10, 2, 2},
+                                        {11, 4, 2},
+                                        {88, 18, 4},
+                                        {8192, 1536, 192},
+                                        {UINT32_MAX, 805306368, 100663296}}};
   for (const Expected &expected : all) {
     const SegmentShape shape = SegmentShape::for_slots(expected.slots);
     assert_true(shape.match_buckets == expected.match_buckets);
     assert_true(shape.mismatch_buckets == expected.mismatch_buckets);
+    assert_true(shape.slots() >= expected.slots);
     assert_true(shape.size() == kSlotsOffset + (expected.match_buckets +
                                                 expected.mismatch_buckets) *
                                                    sizeof(Bucket));
@@ -194,7 +195,7 @@ void insert_fact_alone_is_never_in_force(void **state) {
 void insert_rotated_token_uses_its_one_slot(void **state) {
   const MemorySegment &segment = segment_in(state);
   std::vector<Claimant> neighbours;
-  for (std::size_t i = 1; i < kWays; ++i) {
+  for (std::size_t i = 1; i < kHalves * kWays; ++i) {
     neighbours.push_back(
         {"n" + std::to_string(i) + "@pbs!t", kSecret, kStored, Fact::kMatch});
     segment.insert(neighbours.back(), 4);
@@ -205,7 +206,7 @@ void insert_rotated_token_uses_its_one_slot(void **state) {
                               Fact::kMatch};
     segment.insert(rotated, 4);
     assert_true(segment.in_force(rotated, 4) == Fact::kMatch);
-    assert_int_equal(segment.view().slots_in_force(4), kWays);
+    assert_int_equal(segment.view().slots_in_force(4), kHalves * kWays);
   }
   for (const Claimant &neighbour : neighbours) {
     assert_true(segment.in_force(neighbour, 4) == Fact::kMatch);
@@ -229,23 +230,23 @@ void insert_into_full_bucket_takes_what_is_out_of_force_first(void **state) {
   const MemorySegment &segment = segment_in(state);
   *segment.open().generation_words().word = 4;
   std::vector<Claimant> known;
-  for (std::size_t i = 0; i < kWays + kWays / 2; ++i) {
+  constexpr std::size_t kPlaces = kHalves * kWays;
+  for (std::size_t i = 0; i < kPlaces + kPlaces / 2; ++i) {
     known.push_back(
         {"u" + std::to_string(i) + "@pbs!t", kSecret, kStored, Fact::kMatch});
   }
-  *segment.open().generation_words().word = 4;
-  // Eight fill the bucket, the first four of them are bound anew.
-  for (std::size_t i = 0; i < kWays; ++i) {
+  // They fill the buckets, the first half of them is bound anew.
+  for (std::size_t i = 0; i < kPlaces; ++i) {
     segment.insert(known[i], 2);
   }
-  for (std::size_t i = 0; i < kWays / 2; ++i) {
+  for (std::size_t i = 0; i < kPlaces / 2; ++i) {
     segment.insert(known[i], 4);
   }
-  for (std::size_t i = kWays; i < known.size(); ++i) {
+  for (std::size_t i = kPlaces; i < known.size(); ++i) {
     segment.insert(known[i], 4);
   }
   for (std::size_t i = 0; i < known.size(); ++i) {
-    const bool kept = i < kWays / 2 || i >= kWays;
+    const bool kept = i < kPlaces / 2 || i >= kPlaces;
     assert_true(segment.in_force(known[i], 4).has_value() == kept);
   }
 }
@@ -276,7 +277,7 @@ void insert_into_full_bucket_evicts_and_never_lies(void **state) {
         segment.in_force({"u" + text + "@pbs!t", kSecret + other, kStored}, 4)
             .has_value());
   }
-  assert_int_equal(found, 2 * kWays);
+  assert_int_equal(found, 2 * kHalves * kWays);
 }
 
 // Into which bucket an id goes when nothing else is there.
@@ -318,7 +319,7 @@ void insert_flood_of_mismatches_evicts_no_match(void **state) {
     return segment.in_force(match, 4).has_value();
   };
   const auto before = std::count_if(known.begin(), known.end(), is_found);
-  assert_true(before > kTokens / 2);  // 64 slots, 8 ways
+  assert_int_equal(before, kTokens);
   WritableSegment writable = segment.open();
   for (int i = 0; i < kFlood; ++i) {
     const Claimant &target = known[static_cast<std::size_t>(i % kTokens)];
@@ -383,9 +384,12 @@ void insert_behind_a_gap_fills_it_and_rebind_finds_it(void **state) {
   const MemorySegment &segment = segment_in(state);
   for (const Claimant &known : {kMatch, kMismatch}) {
     Claimant other = known;
-    other.id = "john@pbs!other";
-    segment.insert(other, 4);
+    for (const char *id : {"john@pbs!other", "john@pbs!third"}) {
+      other.id = id;  // one to each bucket
+      segment.insert(other, 4);
+    }
     segment.insert(known, 4);
+    assert_true(segment.part(known.fact)[1].tag != 0);
     segment.part(known.fact)[0].tag = 0;
     segment.insert(known, 4);
   }
@@ -493,7 +497,7 @@ int main() {
   using namespace pbstoken;
   const CMUnitTest tests[] = {
       with_segment(format_is_born_claimed_with_a_key_of_its_own),
-      cmocka_unit_test(for_slots_rounds_up_to_whole_buckets),
+      cmocka_unit_test(for_slots_has_half_as_many_again_in_whole_halves),
       with_segment(find_what_was_inserted_is_found),
       with_segment(find_in_an_empty_segment_misses),
       with_segment(find_in_force_other_generation_misses),

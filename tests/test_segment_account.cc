@@ -130,19 +130,20 @@ void rebind_account_changes_only_what_has_a_slot(void **state) {
   assert_false(segment.view().find_account(kId, 4).has_value());
 }
 
-// All token ids share one bucket here.
+// All token ids share two buckets here.
 void accounts_beyond_the_ways_push_out_the_oldest(void **state) {
   const MemorySegment &segment = segment_in(state);
   WritableSegment writing = segment.open();
-  for (std::uint64_t i = 0; i < kWays; ++i) {
-    writing.insert_account(kId + std::to_string(i), kUntil, 4 + 2 * i);
+  *writing.generation_words().word = 80;
+  for (std::uint64_t i = 0; i < kHalves * kWays; ++i) {
+    writing.insert_account(kId + std::to_string(i), kUntil, 4 + 4 * i);
   }
-  writing.insert_account(kId, kDisabled, 40);
-  assert_true(segment.view().find_account(kId, 40) == kDisabled);
+  writing.insert_account(kId, kDisabled, 80);
+  assert_true(segment.view().find_account(kId, 80) == kDisabled);
   assert_false(segment.view().find_account(kId + "0", 4).has_value());
-  for (std::uint64_t i = 1; i < kWays; ++i) {
+  for (std::uint64_t i = 1; i < kHalves * kWays; ++i) {
     assert_true(segment.view().find_account(kId + std::to_string(i),
-                                            4 + 2 * i) == kUntil);
+                                            4 + 4 * i) == kUntil);
   }
 }
 
@@ -150,8 +151,10 @@ void accounts_beyond_the_ways_push_out_the_oldest(void **state) {
 // one that is used.
 void account_behind_a_gap_is_inserted_into_it(void **state) {
   const MemorySegment &segment = segment_in(state);
-  segment.open().insert_account(kId + "0", kUntil, 4);
-  segment.open().insert_account(kId, kUntil, 4);
+  for (const std::string &id : {kId + "0", kId + "1", kId}) {
+    segment.open().insert_account(id, kUntil, 4);  // to the buckets in turn
+  }
+  assert_true(segment.accounts()[1].tag != 0);
   segment.accounts()[0].tag = 0;
   segment.open().insert_account(kId, kDisabled, 4);
   assert_true(segment.view().find_account(kId, 4) == kDisabled);

@@ -37,6 +37,10 @@ void open_hostile_bucket_counts_is_refused(void **state) {
       {match + 1, mismatch},
       {match, mismatch + 1},
       {match - 1, mismatch},
+      {match - 1, mismatch + 1},  // halves of a bucket
+      {match + 1, mismatch - 1},
+      {match + mismatch - 1, 1},
+      {1, match + mismatch - 1},
       {UINT64_MAX, mismatch},
       {match, UINT64_MAX},
       {UINT64_MAX, UINT64_MAX},
@@ -56,7 +60,7 @@ void open_hostile_bucket_counts_is_refused(void **state) {
   }
   header->match_buckets = match;
   header->mismatch_buckets = mismatch;
-  assert_true(segment.open().slots() == match * kWays);
+  assert_true(segment.open().slots() == 64);
 }
 
 void open_other_size_than_the_header_says_is_refused(void **state) {

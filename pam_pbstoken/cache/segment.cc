@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstring>
 #include <span>
+#include <tuple>
 
 #include "pbstoken/base/wipe.h"
 #include "pbstoken/os/ipc.h"
@@ -81,6 +82,49 @@ auto used(Slots &bucket) {
     ++count;
   }
   return std::span(bucket).first(count);
+}
+
+// What a bucket has to offer to a new slot.
+template <typename T>
+struct Offer {
+  T *place;  // unused, else the longest out of force, else any
+  std::size_t in_force = 0;
+  std::size_t used = 0;
+};
+
+// any: a number that chooses among slots that are all in force.
+template <typename T>
+Offer<T> offer_of(std::array<T, kWays> *bucket, std::uint64_t in_force,
+                  std::uint64_t any) {
+  const std::span<T> slots = used(*bucket);
+  Offer<T> offer = {.place = &(*bucket)[any % kWays], .used = slots.size()};
+  std::uint64_t oldest = in_force;
+  for (T &slot : slots) {
+    const std::uint64_t generation = load_relaxed(&slot.generation);
+    offer.in_force += generation >= in_force ? 1U : 0U;
+    if (generation < oldest) {
+      oldest = generation;
+      offer.place = &slot;
+    }
+  }
+  if (slots.size() < kWays) {
+    offer.place = &(*bucket)[slots.size()];
+  }
+  return offer;
+}
+
+// In the bucket with fewer slots in force; of two with as many, in the one with
+// fewer that are used.  So tokens spread as evenly over the buckets when those
+// of earlier generations fill them.
+template <typename T>
+T *place_in(const std::array<std::array<T, kWays> *, kHalves> &buckets,
+            std::uint64_t in_force, std::uint64_t any) {
+  const auto first = offer_of(buckets[0], in_force, any);
+  const auto second = offer_of(buckets[1], in_force, any);
+  return std::tie(second.in_force, second.used) <
+                 std::tie(first.in_force, first.used)
+             ? second.place
+             : first.place;
 }
 
 AccountSlot load_account(const AccountSlot &slot) {
@@ -162,25 +206,42 @@ std::optional<SegmentShape> shape_in(const std::byte *address, std::size_t size,
       .match_buckets = load_relaxed(&header->match_buckets),
       .mismatch_buckets = load_relaxed(&header->mismatch_buckets)};
   const std::uint64_t most = size / sizeof(Bucket);
+  const auto has_halves = [](std::uint64_t buckets) {
+    return buckets % kHalves == 0;
+  };
   // Of the kind that is wanted: the header's may be another by now.
   const bool has_mismatches = kind == Kind::kSecrets;
   if (shape.match_buckets == 0 || shape.match_buckets > most ||
       (shape.mismatch_buckets != 0) != has_mismatches ||
-      shape.mismatch_buckets > most || shape.size() != size) {
+      shape.mismatch_buckets > most || shape.size() != size ||
+      !has_halves(shape.match_buckets) || !has_halves(shape.mismatch_buckets)) {
     return std::nullopt;
   }
   return shape;
 }
 
+std::uint64_t quotient_up(std::uint64_t number, std::uint64_t divisor) {
+  return (number + divisor - 1) / divisor;
+}
+
+// Whole halves.
+std::uint64_t buckets_for(std::uint64_t slots) {
+  return kHalves * quotient_up(slots * kRoomNumerator,
+                               kRoomDenominator * kHalves * kWays);
+}
+
 }  // namespace
 
 SegmentShape SegmentShape::for_slots(std::uint32_t slots, Kind kind) {
-  const std::uint64_t buckets = (std::uint64_t{slots} + kWays - 1) / kWays;
   return {
-      .match_buckets = buckets,
+      .match_buckets = buckets_for(slots),
       .mismatch_buckets = kind == Kind::kSecrets
-                              ? (buckets + kMismatchShare - 1) / kMismatchShare
+                              ? buckets_for(quotient_up(slots, kMismatchShare))
                               : 0};
+}
+
+std::uint64_t SegmentShape::slots() const {
+  return match_buckets * kWays * kRoomDenominator / kRoomNumerator;
 }
 
 std::uint64_t SegmentShape::size() const {
@@ -245,11 +306,9 @@ std::optional<Stamp> Segment::stamp() {
 
 Segment::Name Segment::name_of(std::string_view token_id) const {
   const HmacBeginning beginning(key_, kNameLabel, token_id);
-  // Which bucket it is decides nothing, but who could foresee it might fill
-  // another token's.
-  const auto state = beginning.state();
-  // A tag of 0 marks the slots that were never used.
-  return {.beginning = beginning, .hash = state[0], .tag = state[1] | 1U};
+  // Which buckets it has decides nothing, but who could foresee them might fill
+  // another token's.  A tag of 0 marks the slots that were never used.
+  return {.beginning = beginning, .tag = beginning.state()[0] | 1U};
 }
 
 Binding Segment::binding_of(std::string_view token_id,
@@ -272,17 +331,25 @@ bool Segment::is_whole(Fact part, const Slot &slot) const {
               check_of(part, slot.binding, slot.fact, slot.generation));
 }
 
-const Bucket *Segment::bucket(Fact part, std::uint64_t hash) const {
-  const auto *first = reinterpret_cast<const Bucket *>(
+Segment::Buckets<const Bucket> Segment::buckets(Fact part,
+                                                std::uint64_t tag) const {
+  const auto *matches = reinterpret_cast<const Bucket *>(
       reinterpret_cast<const std::byte *>(header_) + kSlotsOffset);
-  return part == Fact::kMatch
-             ? first + hash % shape_.match_buckets
-             : first + shape_.match_buckets + hash % shape_.mismatch_buckets;
+  const bool is_match = part == Fact::kMatch;
+  const Bucket *first = is_match ? matches : matches + shape_.match_buckets;
+  const std::uint64_t half =
+      (is_match ? shape_.match_buckets : shape_.mismatch_buckets) / kHalves;
+  // Two numbers that have no bit in common, without the one that is always set.
+  return {first + (tag >> 32U) % half,
+          first + half + (tag & UINT32_MAX) / 2 % half};
 }
 
 // In the place of the matches.
-const AccountBucket *Segment::account_bucket(std::uint64_t hash) const {
-  return reinterpret_cast<const AccountBucket *>(bucket(Fact::kMatch, hash));
+Segment::Buckets<const AccountBucket> Segment::account_buckets(
+    std::uint64_t tag) const {
+  const auto places = buckets(Fact::kMatch, tag);
+  return {reinterpret_cast<const AccountBucket *>(places[0]),
+          reinterpret_cast<const AccountBucket *>(places[1])};
 }
 
 std::optional<Fact> Segment::find(std::string_view token_id,
@@ -290,21 +357,21 @@ std::optional<Fact> Segment::find(std::string_view token_id,
                                   const std::uint64_t *generation,
                                   const Binding *binding) const {
   const Name name = name_of(token_id);
+  // By generation or by binding, whichever the caller knows.
+  const auto says = [&](Fact part, const Slot &slot) {
+    return (generation == nullptr || slot.generation == *generation) &&
+           (binding == nullptr || slot.binding == *binding) &&
+           same(slot.fact,
+                fact_of(name.beginning, part, slot.binding, secret)) &&
+           is_whole(part, slot);
+  };
   for (const Fact part : {Fact::kMatch, Fact::kMismatch}) {
-    for (const Slot &shared : *bucket(part, name.hash)) {
-      if (load_relaxed(&shared.tag) != name.tag) {
-        continue;
-      }
-      const Slot slot = load_slot(shared);
-      // By generation or by binding, whichever the caller knows.
-      if ((generation != nullptr && slot.generation != *generation) ||
-          (binding != nullptr && slot.binding != *binding)) {
-        continue;
-      }
-      if (same(slot.fact,
-               fact_of(name.beginning, part, slot.binding, secret)) &&
-          is_whole(part, slot)) {
-        return part;
+    for (const Bucket *bucket : buckets(part, name.tag)) {
+      for (const Slot &shared : *bucket) {
+        if (load_relaxed(&shared.tag) == name.tag &&
+            says(part, load_slot(shared))) {
+          return part;
+        }
       }
     }
   }
@@ -326,15 +393,17 @@ std::optional<Fact> Segment::find_fact(std::string_view token_id,
 std::optional<AccountVerdict> Segment::find_account(
     std::string_view token_id, std::uint64_t generation) const {
   const Name name = name_of(token_id);
-  for (const AccountSlot &shared : used(*account_bucket(name.hash))) {
-    if (load_relaxed(&shared.tag) != name.tag) {
-      continue;
-    }
-    const AccountSlot slot = load_account(shared);
-    if (slot.generation == generation &&
-        slot.check == account_check(name.beginning, slot)) {
-      return AccountVerdict{static_cast<AccountStatus>(slot.status),
-                            slot.expires};
+  for (const AccountBucket *bucket : account_buckets(name.tag)) {
+    for (const AccountSlot &shared : used(*bucket)) {
+      if (load_relaxed(&shared.tag) != name.tag) {
+        continue;
+      }
+      const AccountSlot slot = load_account(shared);
+      if (slot.generation == generation &&
+          slot.check == account_check(name.beginning, slot)) {
+        return AccountVerdict{static_cast<AccountStatus>(slot.status),
+                              slot.expires};
+      }
     }
   }
   return std::nullopt;
@@ -343,30 +412,26 @@ std::optional<AccountVerdict> Segment::find_account(
 bool Segment::has_slot(std::string_view token_id) const {
   const Name name = name_of(token_id);
   for (const Fact part : {Fact::kMatch, Fact::kMismatch}) {
-    for (const Slot &shared : used(*bucket(part, name.hash))) {
-      if (load_relaxed(&shared.tag) == name.tag) {
-        return true;
+    for (const Bucket *bucket : buckets(part, name.tag)) {
+      for (const Slot &shared : used(*bucket)) {
+        if (load_relaxed(&shared.tag) == name.tag) {
+          return true;
+        }
       }
     }
   }
   return false;
 }
 
-std::uint64_t Segment::slots() const {
-  return shape_.match_buckets * kWays;
-}
-
 std::uint64_t Segment::slots_in_force(std::uint64_t generation) const {
-  std::uint64_t count = 0;
-  for (std::uint64_t i = 0; i < shape_.match_buckets; ++i) {
-    for (const Slot &slot : *bucket(Fact::kMatch, i)) {
-      if (load_relaxed(&slot.tag) != 0 &&
-          load_relaxed(&slot.generation) == generation) {
-        ++count;
-      }
-    }
-  }
-  return count;
+  const auto *first = reinterpret_cast<const Slot *>(
+      reinterpret_cast<const std::byte *>(header_) + kSlotsOffset);
+  const auto count = static_cast<std::size_t>(shape_.match_buckets) * kWays;
+  return static_cast<std::uint64_t>(std::ranges::count_if(
+      std::span(first, count), [generation](const Slot &slot) {
+        return load_relaxed(&slot.tag) != 0 &&
+               load_relaxed(&slot.generation) == generation;
+      }));
 }
 
 // --- writing
@@ -414,10 +479,18 @@ SegmentHeader *WritableSegment::header() {
 }
 
 template <typename T>
-T *WritableSegment::writable(const T *part) {
-  return reinterpret_cast<T *>(address_ +
-                               (reinterpret_cast<const std::byte *>(part) -
-                                static_cast<const std::byte *>(address_)));
+Segment::Buckets<T> WritableSegment::writable(const Buckets<const T> &buckets) {
+  const auto in_reach = [this](const T *bucket) {
+    return reinterpret_cast<T *>(address_ +
+                                 (reinterpret_cast<const std::byte *>(bucket) -
+                                  static_cast<const std::byte *>(address_)));
+  };
+  return {in_reach(buckets[0]), in_reach(buckets[1])};
+}
+
+std::uint64_t WritableSegment::last_in_force() const {
+  const std::uint64_t current = generation();
+  return current - current % 4;
 }
 
 Generation WritableSegment::generation_words() {
@@ -433,40 +506,32 @@ void WritableSegment::insert(Fact fact, std::string_view token_id,
                              std::uint64_t generation) {
   const Name name = name_of(token_id);
   const SlotDigest digest = fact_of(name.beginning, fact, binding, secret);
-  Bucket *slots = writable(bucket(fact, name.hash));
-  // The best place: this id's own (a token has one secret that matches, but
-  // any number that do not), else one that is free, else one that is not in
-  // force, else any.
-  // Under a claim it is the generation before that is being carried over.
+  const auto places = writable(buckets(fact, name.tag));
   const std::uint64_t current = this->generation();
-  const std::uint64_t in_force = current - current % 4;
-  Slot *best = &(*slots)[digest[0] % kWays];
-  int best_rank = 0;
-  for (Slot &shared : *slots) {
-    const Slot slot = load_slot(shared);
-    const bool own = slot.tag == name.tag &&
-                     (fact == Fact::kMatch || same(slot.fact, digest));
-    if (own && slot.generation > generation && slot.generation >= current &&
-        is_whole(fact, slot)) {
-      return;  // we come late: what stands there is in force, or about to be
-    }
-    const int rank = own                          ? 3
-                     : slot.tag == 0              ? 2
-                     : slot.generation < in_force ? 1
-                                                  : 0;
-    if (rank > best_rank) {
-      best_rank = rank;
-      best = &shared;
-    }
-    if (slot.tag == 0) {
-      break;  // see used()
+  // This id's own, which is replaced: a token has one secret that matches, but
+  // any number that do not.
+  Slot *own = nullptr;
+  for (Bucket *bucket : places) {
+    for (Slot &shared : used(*bucket)) {
+      const Slot slot = load_slot(shared);
+      if (slot.tag != name.tag ||
+          (fact == Fact::kMismatch && !same(slot.fact, digest))) {
+        continue;
+      }
+      if (slot.generation > generation && slot.generation >= current &&
+          is_whole(fact, slot)) {
+        return;  // we come late: it is in force, or about to be
+      }
+      own = own == nullptr ? &shared : own;
     }
   }
-  store_slot(best, {.tag = name.tag,
-                    .generation = generation,
-                    .binding = binding,
-                    .fact = digest,
-                    .check = check_of(fact, binding, digest, generation)});
+  store_slot(
+      own != nullptr ? own : place_in(places, last_in_force(), digest[0]),
+      {.tag = name.tag,
+       .generation = generation,
+       .binding = binding,
+       .fact = digest,
+       .check = check_of(fact, binding, digest, generation)});
 }
 
 // Of a slot that names the generation `found`.
@@ -482,25 +547,29 @@ void WritableSegment::rebind(std::string_view token_id,
                              std::uint64_t generation) {
   const Name name = name_of(token_id);
   std::optional<Binding> binding;  // made when the first slot asks for it
+  const auto rebind_slot = [&](Fact part, Slot *shared) {
+    // Judged and written back as one copy: a slot that somebody else stores
+    // meanwhile must not inherit our verdict on the one it replaced.
+    Slot slot = load_slot(*shared);
+    if (!binding) {
+      binding = binding_to(name.beginning, stored_hash);
+    }
+    const bool bound = slot.binding == *binding;
+    // Bound by an earlier member of the same name: the last one counts.
+    const bool unbind = !bound && slot.generation == generation;
+    if ((bound || unbind) && is_whole(part, slot) &&
+        !is_later(slot.generation, generation)) {
+      slot.generation = bound ? generation : kNeverInForce;
+      slot.check = check_of(part, slot.binding, slot.fact, slot.generation);
+      store_slot(shared, slot);
+    }
+  };
   for (const Fact part : {Fact::kMatch, Fact::kMismatch}) {
-    for (Slot &shared : used(*writable(bucket(part, name.hash)))) {
-      if (load_relaxed(&shared.tag) != name.tag) {
-        continue;
-      }
-      // Judged and written back as one copy: a slot that somebody else stores
-      // meanwhile must not inherit our verdict on the one it replaced.
-      Slot slot = load_slot(shared);
-      if (!binding) {
-        binding = binding_to(name.beginning, stored_hash);
-      }
-      const bool bound = slot.binding == *binding;
-      // Bound by an earlier member of the same name: the last one counts.
-      const bool unbind = !bound && slot.generation == generation;
-      if ((bound || unbind) && is_whole(part, slot) &&
-          !is_later(slot.generation, generation)) {
-        slot.generation = bound ? generation : kNeverInForce;
-        slot.check = check_of(part, slot.binding, slot.fact, slot.generation);
-        store_slot(&shared, slot);
+    for (Bucket *bucket : writable(buckets(part, name.tag))) {
+      for (Slot &shared : used(*bucket)) {
+        if (load_relaxed(&shared.tag) == name.tag) {
+          rebind_slot(part, &shared);
+        }
       }
     }
   }
@@ -536,34 +605,34 @@ void WritableSegment::insert_account(std::string_view token_id,
                                      const AccountVerdict &verdict,
                                      std::uint64_t generation) {
   const Name name = name_of(token_id);
-  AccountBucket &slots = *writable(account_bucket(name.hash));
-  // This id's own place, else a free one, else the one that went out of force
-  // first.
-  AccountSlot *best = &slots[0];
-  for (AccountSlot &shared : slots) {
-    const std::uint64_t tag = load_relaxed(&shared.tag);
-    if (tag == name.tag && is_later_account(shared, name, generation)) {
-      return;
-    }
-    if (tag == name.tag || tag == 0) {
-      best = &shared;
-      break;
-    }
-    if (load_relaxed(&shared.generation) < load_relaxed(&best->generation)) {
-      best = &shared;
+  const auto places = writable(account_buckets(name.tag));
+  AccountSlot *own = nullptr;
+  for (AccountBucket *bucket : places) {
+    for (AccountSlot &shared : used(*bucket)) {
+      if (load_relaxed(&shared.tag) != name.tag) {
+        continue;
+      }
+      if (is_later_account(shared, name, generation)) {
+        return;
+      }
+      own = own == nullptr ? &shared : own;
     }
   }
-  store_account(best, name, verdict, generation);
+  store_account(
+      own != nullptr ? own : place_in(places, last_in_force(), name.tag / 2),
+      name, verdict, generation);
 }
 
 void WritableSegment::rebind_account(std::string_view token_id,
                                      const AccountVerdict &verdict,
                                      std::uint64_t generation) {
   const Name name = name_of(token_id);
-  for (AccountSlot &shared : used(*writable(account_bucket(name.hash)))) {
-    if (load_relaxed(&shared.tag) == name.tag &&
-        !is_later_account(shared, name, generation)) {
-      store_account(&shared, name, verdict, generation);
+  for (AccountBucket *bucket : writable(account_buckets(name.tag))) {
+    for (AccountSlot &shared : used(*bucket)) {
+      if (load_relaxed(&shared.tag) == name.tag &&
+          !is_later_account(shared, name, generation)) {
+        store_account(&shared, name, verdict, generation);
+      }
     }
   }
 }

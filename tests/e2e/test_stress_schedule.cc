@@ -167,7 +167,7 @@ void insert_of_another_token_on_its_slot_is_no_answer_for_either(void **state) {
   Scene &scene = scene_in(state);
   scene.store.cache_slots = 1;
   std::vector<testing::Token> tokens = {{kId, kHash}};
-  for (std::size_t i = 0; i < 2 * kWays; ++i) {
+  for (std::size_t i = 0; i < 2 * kHalves * kWays; ++i) {
     tokens.push_back({"user" + std::to_string(i) + "@pbs!t", kOtherHash});
   }
   scene.replace(tokens);

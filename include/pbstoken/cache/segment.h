@@ -43,13 +43,15 @@ constexpr std::uint64_t kNeverInForce = 0;
 using SlotDigest = std::array<std::uint64_t, 2>;
 using Binding = SlotDigest;
 
-// How large a segment for so many slots is.
+// How large a segment is that has room for so many secrets, or accounts.
 struct SegmentShape {
   std::uint64_t match_buckets = 0;
   std::uint64_t mismatch_buckets = 0;
 
   static SegmentShape for_slots(std::uint32_t slots,
                                 Kind kind = Kind::kSecrets);
+  // How many it has room for.
+  [[nodiscard]] std::uint64_t slots() const;
   // In 64 bits, so that no machine takes another shape for one of its size.
   [[nodiscard]] std::uint64_t size() const;
 };
@@ -97,7 +99,7 @@ class Segment {
   // Whether anything is known about this token id, true or not.
   [[nodiscard]] bool has_slot(std::string_view token_id) const;
 
-  [[nodiscard]] std::uint64_t slots() const;
+  [[nodiscard]] std::uint64_t slots() const { return shape_.slots(); }
   [[nodiscard]] std::uint64_t slots_in_force(std::uint64_t generation) const;
 
  protected:
@@ -108,16 +110,19 @@ class Segment {
         key_(key),
         instance_(load_relaxed(&header->instance)) {}
 
-  // A token id: what its digests begin with, which bucket it has in each part,
-  // and its tag there.
+  // A token id: what its digests begin with, and its tag.
   struct Name {
     HmacBeginning beginning;
-    std::uint64_t hash;
     std::uint64_t tag;
   };
   [[nodiscard]] Name name_of(std::string_view token_id) const;
-  [[nodiscard]] const Bucket *bucket(Fact part, std::uint64_t hash) const;
-  [[nodiscard]] const AccountBucket *account_bucket(std::uint64_t hash) const;
+  // The buckets of a tag; never twice the same.
+  template <typename T>
+  using Buckets = std::array<T *, kHalves>;
+  [[nodiscard]] Buckets<const Bucket> buckets(Fact part,
+                                              std::uint64_t tag) const;
+  [[nodiscard]] Buckets<const AccountBucket> account_buckets(
+      std::uint64_t tag) const;
   [[nodiscard]] CheckedStamp checked(const Stamp &stamp) const;
   [[nodiscard]] SlotDigest check_of(Fact part, const Binding &binding,
                                     const SlotDigest &fact,
@@ -159,7 +164,7 @@ class WritableSegment : public Segment {
   void set_stamp(const Stamp &stamp);
 
   // Stores a fact and its binding, to be in force under `generation`.  May
-  // push out another slot of the same bucket.
+  // push out another slot of the same buckets; one that is out of force first.
   void insert(Fact fact, std::string_view token_id, std::string_view secret,
               const Binding &binding, std::uint64_t generation);
 
@@ -188,7 +193,9 @@ class WritableSegment : public Segment {
                                       const Name &name,
                                       std::uint64_t generation) const;
   template <typename T>
-  [[nodiscard]] T *writable(const T *part);
+  [[nodiscard]] Buckets<T> writable(const Buckets<const T> &buckets);
+  // The number that bindings have that are in force, or were until a claim.
+  [[nodiscard]] std::uint64_t last_in_force() const;
   void store_account(AccountSlot *slot, const Name &name,
                      const AccountVerdict &verdict, std::uint64_t generation);
 
