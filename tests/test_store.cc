@@ -68,7 +68,7 @@ void parse_store_nothing_given_is_the_default(void ** /*state*/) {
     assert_int_equal(store.file_mode, 0640);
     assert_true(store.cache);
     assert_int_equal(store.cache_ttl, 5);
-    assert_int_equal(store.cache_slots, 8192);
+    assert_false(store.cache_slots.has_value());
     assert_false(store.has_shm_key);
     assert_true(store.look);
     assert_text_equal(store.user_lock.view(), "/etc/proxmox-backup/.user.lck");
@@ -100,7 +100,7 @@ void parse_store_every_key_is_taken(void ** /*state*/) {
   assert_int_equal(store.file_mode, 0600);
   assert_false(store.cache);
   assert_int_equal(store.cache_ttl, 60);
-  assert_int_equal(store.cache_slots, 16);
+  assert_true(store.cache_slots == 16U);
   assert_false(store.look);
   assert_text_equal(store.user_lock.view(), "/c/the.lck");
   assert_true(store.has_shm_key);
@@ -156,17 +156,19 @@ void parse_store_cache_ttl_is_zero_to_a_day(void ** /*state*/) {
   }
 }
 
-void parse_store_cache_slots_is_one_to_a_mebi(void ** /*state*/) {
+void parse_store_cache_slots_is_auto_or_one_to_a_mebi(void ** /*state*/) {
   for (const NumberCase &c :
        std::array<NumberCase, 4>{{{"1", 1},
                                   {"8192", 8192},
                                   {"1048575", 1048575},
                                   {"1048576", 1048576}}}) {
-    assert_int_equal(parsed(std::string("cache_slots=") + c.value).cache_slots,
+    assert_int_equal(*parsed(std::string("cache_slots=") + c.value).cache_slots,
                      c.number);
   }
-  for (const char *value : {"", "0", "00", "1048577", "-1", "4294967297",
-                            "18446744073709551617", "8k", "0x10"}) {
+  assert_false(parsed("cache_slots = auto").cache_slots.has_value());
+  for (const char *value :
+       {"", "0", "00", "1048577", "-1", "4294967297", "18446744073709551617",
+        "8k", "0x10", "Auto", "auto 1", "automatic"}) {
     assert_bad(std::string("cache_slots=") + value, 1, "cache_slots");
   }
 }
@@ -515,7 +517,7 @@ int main() {
       cmocka_unit_test(parse_store_file_mode_is_octal_up_to_0777),
       cmocka_unit_test(parse_store_cache_is_yes_or_no),
       cmocka_unit_test(parse_store_cache_ttl_is_zero_to_a_day),
-      cmocka_unit_test(parse_store_cache_slots_is_one_to_a_mebi),
+      cmocka_unit_test(parse_store_cache_slots_is_auto_or_one_to_a_mebi),
       cmocka_unit_test(parse_store_shm_key_is_any_number_but_zero),
       cmocka_unit_test(parse_store_paths_are_absolute_and_bounded),
       cmocka_unit_test(parse_store_lock_file_stands_beside_token_shadow),

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "pbstoken/cache/generation.h"
+#include "pbstoken/cache/snapshot.h"
 #include "pbstoken/os/ipc_table.h"
 #include "pbstoken/store/version_word.h"
 
@@ -326,9 +327,15 @@ Result<void> keep_or_retire(const Store &store, const SegmentEntry &entry,
 
 namespace {
 
+// A size that a segment of ours may have: with cache_slots = auto the file says
+// which.
+bool is_our_size(std::size_t size) {
+  return size > kSlotsOffset && (size - kSlotsOffset) % sizeof(Bucket) == 0;
+}
+
 // What a maker that died has left: no other holds the lock.
-bool is_unfinished(int id, const shmid_ds &status, std::size_t size) {
-  if (status.shm_perm.cuid != 0 || status.shm_segsz != size ||
+bool is_unfinished(int id, const shmid_ds &status) {
+  if (status.shm_perm.cuid != 0 || !is_our_size(status.shm_segsz) ||
       status.shm_nattch != 0) {
     return false;
   }
@@ -344,23 +351,28 @@ bool is_planted(const shmid_ds &status) {
 }
 
 // Removes what is under our key if that is nobody's.
-bool free_key(key_t key, std::size_t size) {
+bool free_key(key_t key) {
   const int id = shmget(key, 0, 0);
   shmid_ds status{};
   return id >= 0 && shmctl(id, IPC_STAT, &status) == 0 &&
-         (is_planted(status) || is_unfinished(id, status, size)) &&
+         (is_planted(status) || is_unfinished(id, status)) &&
          shmctl(id, IPC_RMID, nullptr) == 0;
 }
 
-// What cache_slots allows fits on every machine.
-std::size_t size_of(const Store &store, Kind kind) {
-  return static_cast<std::size_t>(
-      SegmentShape::for_slots(store.cache_slots, kind).size());
+// What a segment that is made now is to have room for.  A file that cannot be
+// read has no tokens.
+std::uint32_t slots_to_make(const Store &store, Kind kind) {
+  if (store.cache_slots) {
+    return *store.cache_slots;
+  }
+  const PathText &path = path_of(kind, store);
+  const auto snapshot = read_snapshot(kind, open_regular(path), path);
+  return slots_for(store, snapshot ? tokens_in(kind, *snapshot) : 0);
 }
 
 // An error with EEXIST if the key is taken.
 Result<int> make_under(key_t key, const Store &store, const Subject &subject,
-                       const FileLock &lock) {
+                       const FileLock &lock, std::uint32_t slots) {
   const auto group = reader_group(store);
   if (!group) {
     return group.error();
@@ -378,14 +390,15 @@ Result<int> make_under(key_t key, const Store &store, const Subject &subject,
     return plain_error(Errc::kUnsafe, kCannotMake, {},
                        "/proc does not tell the time namespace");
   }
-  const int id = shmget(key, size_of(store, subject.kind),
+  const auto shape = SegmentShape::for_slots(slots, subject.kind);
+  // What cache_slots allows fits on every machine.
+  const int id = shmget(key, static_cast<std::size_t>(shape.size()),
                         IPC_CREAT | IPC_EXCL | S_IRUSR | S_IWUSR);
   if (id < 0) {
     return system_error(kCannotMake, {});
   }
   auto ready = set_owner(id, *group);
   if (ready) {
-    const auto shape = SegmentShape::for_slots(store.cache_slots, subject.kind);
     ready = fill(id, shape, subject, origin);
   }
   if (!ready) {
@@ -454,12 +467,12 @@ Result<void> retire_others(Kind kind, const Store &store) {
 Result<int> make_segment(const Store &store, const Subject &subject,
                          const FileLock &lock) {
   const key_t key = key_of(subject);
-  auto made = make_under(key, store, subject, lock);
+  const std::uint32_t slots = slots_to_make(store, subject.kind);
+  auto made = make_under(key, store, subject, lock, slots);
   if (!made && made.error().saved_errno == EEXIST) {
     // Where another program has the key, the walk finds this segment.
-    made = make_under(
-        free_key(key, size_of(store, subject.kind)) ? key : IPC_PRIVATE, store,
-        subject, lock);
+    made = make_under(free_key(key) ? key : IPC_PRIVATE, store, subject, lock,
+                      slots);
   }
   return made;
 }
@@ -475,7 +488,8 @@ bool is_outdated(int id, const Store &store) {
 
 Result<void> replace_segments(const Store &store, const Subject &subject,
                               const FileLock &lock) {
-  const auto spare = make_under(IPC_PRIVATE, store, subject, lock);
+  const std::uint32_t slots = slots_to_make(store, subject.kind);
+  const auto spare = make_under(IPC_PRIVATE, store, subject, lock, slots);
   if (!spare) {
     return spare.error();
   }
@@ -483,7 +497,7 @@ Result<void> replace_segments(const Store &store, const Subject &subject,
   // Under the key it is found sooner.
   const auto attached = ShmAttachment::attach_untrusted(*spare, Access::kWrite);
   if (attached &&
-      (!kept || make_under(key_of(subject), store, subject, lock))) {
+      (!kept || make_under(key_of(subject), store, subject, lock, slots))) {
     static_cast<void>(retire(store, subject.kind, *attached));
   }
   return kept ? Result<void>() : kept.error();

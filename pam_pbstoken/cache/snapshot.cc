@@ -1,11 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pbstoken/cache/snapshot.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "pbstoken/store/token_id.h"
 
 namespace pbstoken {
+
+namespace {
+
+// With cache_slots = auto.
+constexpr std::size_t kLeastSlots = 8192;
+constexpr std::size_t kSlotsForEach = 2;
+
+}  // namespace
 
 Result<Snapshot> read_snapshot(Kind kind, const Result<UniqueFd> &file,
                                const PathText &path) {
@@ -26,6 +35,17 @@ Result<Snapshot> read_snapshot(Kind kind, const Result<UniqueFd> &file,
     snapshot.users = std::move(*users);
   }
   return snapshot;
+}
+
+std::size_t tokens_in(Kind kind, const Snapshot &snapshot) {
+  return kind == Kind::kSecrets ? snapshot.tokens.entries().size()
+                                : snapshot.users.tokens().size();
+}
+
+std::uint32_t slots_for(const Store &store, std::size_t tokens) {
+  return store.cache_slots.value_or(static_cast<std::uint32_t>(
+      std::clamp(tokens * kSlotsForEach, kLeastSlots,
+                 static_cast<std::size_t>(kMostSlots))));
 }
 
 void rebind_all(WritableSegment *segment, Kind kind, const Snapshot &snapshot,

@@ -167,8 +167,10 @@ constexpr auto kKeys = std::to_array<Key>({
     {"look", set<&Store::look, set_yes_no>},
     {"cache_slots",
      [](Store *store, std::string_view value) {
-       return set_number(&store->cache_slots, value, 1, 1 << 20,
-                         "must be from 1 to 1048576");
+       return value == "auto"
+                  ? nullptr
+                  : set_number(&store->cache_slots, value, 1, kMostSlots,
+                               "must be auto, or from 1 to 1048576");
      }},
     {"shm_key", set<&Store::has_shm_key, set_shm_key>},
     {"max_hashes",

@@ -374,7 +374,7 @@ void death_while_retiring_leaves_a_segment_that_is_replaced(void **state) {
 void death_of_a_maker_leaves_memory_that_is_replaced(void **state) {
   const Scene &scene = scene_in(state);
   const std::size_t size =
-      SegmentShape::for_slots(scene.store.cache_slots).size();
+      SegmentShape::for_slots(slots_for(scene.store, 0)).size();
   const int id = shmget(key_of(testing::subject_of(scene.store)), size,
                         IPC_CREAT | IPC_EXCL | 0600);
   assert_true(id >= 0);

@@ -57,7 +57,7 @@ void warm(const Scene &scene) {
 
 std::size_t segment_size(const Store &store) {
   return static_cast<std::size_t>(
-      SegmentShape::for_slots(store.cache_slots).size());
+      SegmentShape::for_slots(slots_for(store, 0)).size());
 }
 
 // A segment that says that the wrong secret matches, in every other respect as
@@ -69,7 +69,7 @@ bool forge_segment(const Store &store, unsigned mode) {
   auto *address = static_cast<std::byte *>(shmat(id, nullptr, 0));
   if (id < 0 || address == reinterpret_cast<std::byte *>(-1) ||
       !WritableSegment::format(
-          address, SegmentShape::for_slots(store.cache_slots), subject, {})) {
+          address, SegmentShape::for_slots(slots_for(store, 0)), subject, {})) {
     return false;
   }
   auto segment = *WritableSegment::open(address, segment_size(store), subject);

@@ -59,7 +59,8 @@ void require_bounds(const Store &store) {
   require_path(store.user_lock, store.user_cfg.empty());
   require_path(store.version_cache, true);
   require(store.file_mode <= 0777 && store.cache_ttl <= 86400 &&
-              store.cache_slots >= 1 && store.cache_slots <= 1048576 &&
+              (!store.cache_slots ||
+               (*store.cache_slots >= 1 && *store.cache_slots <= 1048576)) &&
               store.fail_limit <= 1048576 && store.fail_window >= 1 &&
               store.fail_window <= 86400 &&
               store.max_hashes.value_or(0) <= 1024,
@@ -89,7 +90,8 @@ std::string written(const Store &store) {
       std::snprintf(lines["file_mode"].data(), 8, "%o", store.file_mode)));
   lines["cache"] = store.cache ? "yes" : "no";
   lines["cache_ttl"] = std::to_string(store.cache_ttl);
-  lines["cache_slots"] = std::to_string(store.cache_slots);
+  lines["cache_slots"] =
+      store.cache_slots ? std::to_string(*store.cache_slots) : "auto";
   lines["look"] = store.look ? "yes" : "no";
   if (store.has_shm_key) {
     lines["shm_key"] = "1";

@@ -120,8 +120,9 @@ using AccountBucket = std::array<AccountSlot, kWays>;
 
 // A part has three slots for two tokens.  A new token goes to the emptier of
 // its buckets.  Then, with one token for each slot promised, a token finds both
-// full less than once in ten million, however large the part is (simulated; at
-// 11 slots for 8 it is once in six million, at 5 for 4 once in 27,000).
+// full less than once in a hundred million, however large the part is
+// (simulated; with 11 slots for 8 tokens once in six million, with 5 for 4 once
+// in 27,000, with 1 for 1 once in 26).
 constexpr std::uint64_t kRoomNumerator = 3;
 constexpr std::uint64_t kRoomDenominator = 2;
 

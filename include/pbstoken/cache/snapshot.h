@@ -5,6 +5,7 @@
 #ifndef PBSTOKEN_SNAPSHOT_H_
 #define PBSTOKEN_SNAPSHOT_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 
@@ -12,6 +13,7 @@
 #include "pbstoken/cache/segment.h"
 #include "pbstoken/cache/subject.h"
 #include "pbstoken/os/file.h"
+#include "pbstoken/store/store.h"
 #include "pbstoken/store/token_shadow.h"
 #include "pbstoken/store/user_cfg.h"
 
@@ -33,6 +35,12 @@ struct Snapshot {
 // Reads what open_regular() gave for the file of this kind.
 Result<Snapshot> read_snapshot(Kind kind, const Result<UniqueFd> &file,
                                const PathText &path);
+
+// How many tokens it has.
+std::size_t tokens_in(Kind kind, const Snapshot &snapshot);
+
+// How many a segment has room for that is made for a file of so many tokens.
+std::uint32_t slots_for(const Store &store, std::size_t tokens);
 
 // Puts in force under `generation` what a segment knows of the tokens of a
 // snapshot: every slot for which the file says the same (a token) or anything

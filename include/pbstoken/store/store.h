@@ -20,6 +20,9 @@ namespace pbstoken {
 
 constexpr std::string_view kDefaultStore = "pbs";
 
+// What cache_slots may be.
+constexpr std::uint32_t kMostSlots = 1 << 20;
+
 // A user or a group: a number, or a name that /etc/passwd or /etc/group is
 // asked for when it is needed.
 struct Principal {
@@ -42,7 +45,8 @@ struct Store {
   bool cache = true;
   std::uint64_t cache_ttl = 5;  // seconds; 0: ask every time
   bool look = true;             // at each hit, by whoever may see the file
-  std::uint32_t cache_slots = 8192;
+  // Secrets that there is room for; nothing: as many as the file needs.
+  std::optional<std::uint32_t> cache_slots;
   bool has_shm_key = false;    // of earlier versions: it means nothing now
   Principal verify_group;      // may read the segment, and verify by the helper
   bool member_rotate = false;  // they may rotate a token whose secret they hold
