@@ -81,11 +81,12 @@ std::string text_of(const Store &store) {
          path(store.user_cfg) + principal(store.file_owner) +
          principal(store.file_group) + number(store.file_mode) +
          number(store.cache ? 1 : 0) + number(store.cache_ttl) +
-         number(store.cache_slots.value_or(99999)) + number(store.look ? 1 : 0) +
-         path(store.user_lock) + principal(store.verify_group) +
-         number(store.member_rotate ? 1 : 0) + principal(store.admin_group) +
-         number(store.fail_limit) + number(store.fail_window) +
-         number(store.max_hashes.value_or(99999)) + path(store.version_cache);
+         number(store.cache_slots.value_or(99999)) +
+         number(store.look ? 1 : 0) + path(store.user_lock) +
+         principal(store.verify_group) + number(store.member_rotate ? 1 : 0) +
+         principal(store.admin_group) + number(store.fail_limit) +
+         number(store.fail_window) + number(store.max_hashes.value_or(99999)) +
+         path(store.version_cache);
 }
 
 void pbs_conf_changes_nothing(void ** /*state*/) {

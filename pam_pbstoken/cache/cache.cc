@@ -240,6 +240,11 @@ Result<Snapshot> Cache::read_alone() {
     }
   }
   auto snapshot = read_snapshot(kind_, open_regular(path()), path());
+  if (const Segment *segment = current_segment();
+      snapshot && segment != nullptr && may_take_lock() &&
+      is_outgrown(*segment, kind_, store_, *snapshot)) {
+    stale_ = true;
+  }
   if (snapshot && permit) {
     if (snapshot->sighting.identity == identity_in(*stamp)) {
       snapshot->permit = permit;
@@ -259,24 +264,38 @@ std::optional<Result<Snapshot>> Cache::read_for_all() {
   if (segment != nullptr && !is_writers(segment->generation()) &&
       !is_of_a_guest(*segment)) {
     auto writing = attach_writable();
-    return writing && shares_clock()
-               ? reread_for_all(&*writing, subject_, store_, nullptr)
-               : std::nullopt;
+    if (!writing || !shares_clock()) {
+      return std::nullopt;
+    }
+    auto snapshot = reread_for_all(&*writing, subject_, store_, nullptr);
+    if (snapshot && *snapshot && may_take_lock() &&
+        begin_growth(&writing->segment, kind_, store_, **snapshot)) {
+      if (auto grown = read_under_lock(&CacheWriter::grow); grown) {
+        return grown;
+      }
+    }
+    return snapshot;
   }
-  if (!is_only_root() || !takes_lock_) {
-    return std::nullopt;
-  }
+  return may_take_lock() ? read_under_lock(&CacheWriter::renew) : std::nullopt;
+}
+
+bool Cache::may_take_lock() const {
+  return is_only_root() && takes_lock_;
+}
+
+std::optional<Result<Snapshot>> Cache::read_under_lock(
+    std::optional<Result<Snapshot>> (CacheWriter::*change)()) {
   problem_.reset();
   const auto lock = FileLock::acquire(store_, lock_path_of(kind_, store_), 0);
   if (!lock) {
     // Another process that has it is at it.
-    if (segment == nullptr && lock.error().code != Errc::kTimedOut) {
+    if (!is_attached() && lock.error().code != Errc::kTimedOut) {
       problem_ = lock.error();
     }
     return std::nullopt;
   }
   CacheWriter writer(store_, kind_, *lock);
-  auto snapshot = writer.renew();
+  auto snapshot = (writer.*change)();
   attach();
   if (!is_attached()) {
     problem_ = writer.problem();
@@ -287,7 +306,8 @@ std::optional<Result<Snapshot>> Cache::read_for_all() {
 
 void Cache::heal() {
   const auto is_to_be_replaced = [this] {
-    return segment() != nullptr && is_outdated(found_->identity.id, store_);
+    return segment() != nullptr &&
+           is_outdated(found_->identity.id, found_->segment, store_);
   };
   if (!takes_lock_ || !is_only_root() || !is_to_be_replaced()) {
     return;

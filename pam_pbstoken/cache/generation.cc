@@ -56,6 +56,10 @@ std::optional<std::uint64_t> doublings_of_the_late(const Generation &words,
 
 }  // namespace
 
+std::uint64_t spent_note(std::uint64_t number) {
+  return note_of(number, 0, 0);
+}
+
 std::optional<GenerationClaim> GenerationClaim::as_rereader(
     const Generation &words, const FileLock *lock) {
   const std::uint64_t seen = load_acquire(words.word);

@@ -10,6 +10,7 @@
 #include <tuple>
 
 #include "pbstoken/base/wipe.h"
+#include "pbstoken/os/clock.h"
 #include "pbstoken/os/ipc.h"
 
 namespace pbstoken {
@@ -38,6 +39,9 @@ constexpr std::array<std::uint64_t, 0> kNoNumbers = {};
 
 // How often a stamp that somebody is just storing is loaded again.
 constexpr int kStampAttempts = 3;
+
+// Between two makings.
+constexpr std::uint64_t kMinute = 60 * kNanosecondsPerSecond;
 
 // One part in so many is for mismatches, and comes on top.
 constexpr std::uint64_t kMismatchShare = 8;
@@ -423,6 +427,12 @@ bool Segment::has_slot(std::string_view token_id) const {
   return false;
 }
 
+// A time in the future is another clock's, and holds up nothing.
+bool Segment::may_be_outgrown(std::uint64_t now) const {
+  const std::uint64_t sized = load_relaxed(&header_->sized);
+  return now != 0 && now - sized >= kMinute;
+}
+
 std::uint64_t Segment::slots_in_force(std::uint64_t generation) const {
   const auto *first = reinterpret_cast<const Slot *>(
       reinterpret_cast<const std::byte *>(header_) + kSlotsOffset);
@@ -448,7 +458,8 @@ std::optional<WritableSegment> WritableSegment::open(std::byte *address,
 
 bool WritableSegment::format(std::byte *address, const SegmentShape &shape,
                              const Subject &subject,
-                             const SegmentOrigin &origin) {
+                             const SegmentOrigin &origin,
+                             const Predecessor *predecessor) {
   auto *header = reinterpret_cast<SegmentHeader *>(address);
   SegmentPrefix &prefix = header->prefix;
   const auto fill = [](auto *place) {
@@ -457,12 +468,18 @@ bool WritableSegment::format(std::byte *address, const SegmentShape &shape,
   if (!fill(&header->key) || !fill(&header->instance)) {
     return false;
   }
+  const std::uint64_t born =
+      predecessor == nullptr ? kBorn : born_after(predecessor->last_generation);
+  if (predecessor != nullptr) {
+    header->key = predecessor->segment.header_->key;
+  }
   header->origin = origin;
   header->match_buckets = shape.match_buckets;
   header->mismatch_buckets = shape.mismatch_buckets;
-  header->note = kBorn;  // of a re-reader that had its time long ago
+  header->note = spent_note(born);
+  header->sized = boottime_now();
   prefix.layout_version = kLayoutVersion;
-  prefix.generation = kBorn;
+  prefix.generation = born;
   prefix.size = shape.size();
   prefix.kind = static_cast<std::uint64_t>(subject.kind);
   prefix.directory_device = subject.view.directory_device;
@@ -495,6 +512,28 @@ std::uint64_t WritableSegment::last_in_force() const {
 
 Generation WritableSegment::generation_words() {
   return {&header()->prefix.generation, &header()->note};
+}
+
+void WritableSegment::take_over(const Segment &predecessor) {
+  // Of an account, too: each slot begins with its tag, and has as many words.
+  const SegmentShape &shape = predecessor.shape_;
+  const auto *bucket = reinterpret_cast<const Bucket *>(
+      reinterpret_cast<const std::byte *>(predecessor.header_) + kSlotsOffset);
+  for (std::uint64_t i = 0; i < shape.match_buckets + shape.mismatch_buckets;
+       ++i) {
+    const Fact part = i < shape.match_buckets ? Fact::kMatch : Fact::kMismatch;
+    for (const Slot &shared : used(bucket[i])) {
+      const Slot slot = load_slot(shared);
+      store_slot(place_in(writable(buckets(part, slot.tag)), last_in_force(),
+                          slot.tag / 2),
+                 slot);
+    }
+  }
+}
+
+bool WritableSegment::begin_growth(std::uint64_t now) {
+  const std::uint64_t sized = load_relaxed(&header()->sized);
+  return may_be_outgrown(now) && compare_and_swap(&header()->sized, sized, now);
 }
 
 void WritableSegment::set_stamp(const Stamp &stamp) {

@@ -79,7 +79,7 @@ Result<void> set_owner(int id, std::optional<gid_t> group) {
 }
 
 Result<void> fill(int id, const SegmentShape &shape, const Subject &subject,
-                  const SegmentOrigin &origin) {
+                  const SegmentOrigin &origin, const Predecessor *predecessor) {
   auto attached = ShmAttachment::attach(id, Access::kWrite);
   if (!attached) {
     return attached.error();
@@ -87,8 +87,14 @@ Result<void> fill(int id, const SegmentShape &shape, const Subject &subject,
   // Locked in memory where allowed; a host that forbids it has its reasons,
   // and what is swapped out are digests and their key, no secret.
   static_cast<void>(shmctl(id, SHM_LOCK, nullptr));
-  if (!WritableSegment::format(attached->address(), shape, subject, origin)) {
+  if (!WritableSegment::format(attached->address(), shape, subject, origin,
+                               predecessor)) {
     return system_error(kCannotMake, {});
+  }
+  auto segment =
+      WritableSegment::open(attached->address(), attached->size(), subject);
+  if (predecessor != nullptr && segment) {
+    segment->take_over(predecessor->segment);
   }
   return {};
 }
@@ -157,17 +163,24 @@ bool is_newer(const ShmAttachment &attached) {
          trusted_segment(attached.identity().id);
 }
 
-// Returns false if a writer died in it and its debt to upstream's daemons could
-// not be paid: then they find out by themselves, later.
-bool retire(const Store &store, Kind kind, const ShmAttachment &attached) {
+struct Retirement {
+  // False if a writer died in it and its debt to upstream's daemons could not
+  // be paid: then they find out by themselves, later.
+  bool is_paid;
+  std::uint64_t last_generation;
+};
+
+Retirement retire(const Store &store, Kind kind,
+                  const ShmAttachment &attached) {
   auto &prefix = *reinterpret_cast<SegmentPrefix *>(attached.address());
   const bool is_paid =
       !is_writers(load_acquire(&prefix.generation)) ||
       bump_version_word(store.version_cache, version_word_of(kind));
-  __atomic_store_n(&prefix.generation, kRetired, __ATOMIC_SEQ_CST);
+  const std::uint64_t last =
+      __atomic_exchange_n(&prefix.generation, kRetired, __ATOMIC_SEQ_CST);
   // What stays is as good as gone.
   static_cast<void>(shmctl(attached.identity().id, IPC_RMID, nullptr));
-  return is_paid;
+  return {is_paid, last <= kLastGeneration ? last : 0};
 }
 
 }  // namespace
@@ -317,9 +330,10 @@ Result<void> keep_or_retire(const Store &store, const SegmentEntry &entry,
     out_kept->in_use = Writing{std::move(*attached), *segment};
     return {};
   }
-  if (!retire(store, subject.kind, *attached)) {
-    out_kept->owes = true;
-  }
+  const Retirement retired = retire(store, subject.kind, *attached);
+  out_kept->owes = out_kept->owes || !retired.is_paid;
+  out_kept->last_generation =
+      std::max(out_kept->last_generation, retired.last_generation);
   return {};
 }
 
@@ -370,9 +384,18 @@ std::uint32_t slots_to_make(const Store &store, Kind kind) {
   return slots_for(store, snapshot ? tokens_in(kind, *snapshot) : 0);
 }
 
+// A segment that is about to be made.
+struct Plan {
+  const Store &store;
+  const Subject &subject;
+  const FileLock &lock;
+  std::uint32_t slots;
+  const Predecessor *predecessor = nullptr;
+};
+
 // An error with EEXIST if the key is taken.
-Result<int> make_under(key_t key, const Store &store, const Subject &subject,
-                       const FileLock &lock, std::uint32_t slots) {
+Result<int> make_under(key_t key, const Plan &plan) {
+  const auto &[store, subject, lock, slots, predecessor] = plan;
   const auto group = reader_group(store);
   if (!group) {
     return group.error();
@@ -399,7 +422,7 @@ Result<int> make_under(key_t key, const Store &store, const Subject &subject,
   }
   auto ready = set_owner(id, *group);
   if (ready) {
-    ready = fill(id, shape, subject, origin);
+    ready = fill(id, shape, subject, origin, predecessor);
   }
   if (!ready) {
     static_cast<void>(shmctl(id, IPC_RMID, nullptr));
@@ -464,43 +487,78 @@ Result<void> retire_others(Kind kind, const Store &store) {
   });
 }
 
-Result<int> make_segment(const Store &store, const Subject &subject,
-                         const FileLock &lock) {
-  const key_t key = key_of(subject);
-  const std::uint32_t slots = slots_to_make(store, subject.kind);
-  auto made = make_under(key, store, subject, lock, slots);
+bool is_outdated(int id, const Segment &segment, const Store &store) {
+  shmid_ds status{};
+  const auto group = reader_group(store);
+  const bool has_other_readers =
+      group && shmctl(id, IPC_STAT, &status) == 0 &&
+      ((status.shm_perm.mode & kAllRights) != mode_for(*group) ||
+       status.shm_perm.gid != group->value_or(0));
+  const bool has_other_room =
+      store.cache_slots &&
+      segment.slots() != SegmentShape::for_slots(*store.cache_slots).slots();
+  return (has_other_readers || has_other_room) &&
+         shmctl(id, IPC_STAT, &status) == 0 &&
+         changed_at(store) >= status.shm_ctime;
+}
+
+namespace {
+
+// Under the key; where another program has that, the walk finds this segment.
+Result<int> make_anywhere(const Plan &plan) {
+  const key_t key = key_of(plan.subject);
+  auto made = make_under(key, plan);
   if (!made && made.error().saved_errno == EEXIST) {
-    // Where another program has the key, the walk finds this segment.
-    made = make_under(free_key(key) ? key : IPC_PRIVATE, store, subject, lock,
-                      slots);
+    made = make_under(free_key(key) ? key : IPC_PRIVATE, plan);
   }
   return made;
 }
 
-bool is_outdated(int id, const Store &store) {
-  shmid_ds status{};
-  const auto group = reader_group(store);
-  return group && shmctl(id, IPC_STAT, &status) == 0 &&
-         ((status.shm_perm.mode & kAllRights) != mode_for(*group) ||
-          status.shm_perm.gid != group->value_or(0)) &&
-         changed_at(store) >= status.shm_ctime;
+// A spare is made first, so that there is room; it stays where no other can be
+// made.  Only the other can have the slots of `outgrown`: what is in use may
+// still change.
+Result<void> replace(Plan plan, const Segment *outgrown) {
+  const auto spare = make_under(IPC_PRIVATE, plan);
+  if (!spare) {
+    return spare.error();
+  }
+  const auto kept = keep_one_segment(plan.store, plan.subject, plan.lock,
+                                     Keep::kNone, *spare);
+  std::optional<Predecessor> predecessor;
+  if (kept && outgrown != nullptr) {
+    predecessor.emplace(Predecessor{*outgrown, kept->last_generation});
+    plan.predecessor = &*predecessor;
+  }
+  // Under the key it is found sooner.
+  const auto attached = ShmAttachment::attach_untrusted(*spare, Access::kWrite);
+  if (attached && (!kept || make_anywhere(plan))) {
+    static_cast<void>(retire(plan.store, plan.subject.kind, *attached));
+  }
+  return kept ? Result<void>() : kept.error();
+}
+
+}  // namespace
+
+Result<int> make_segment(const Store &store, const Subject &subject,
+                         const FileLock &lock) {
+  return make_anywhere(
+      {store, subject, lock, slots_to_make(store, subject.kind)});
 }
 
 Result<void> replace_segments(const Store &store, const Subject &subject,
                               const FileLock &lock) {
-  const std::uint32_t slots = slots_to_make(store, subject.kind);
-  const auto spare = make_under(IPC_PRIVATE, store, subject, lock, slots);
-  if (!spare) {
-    return spare.error();
+  return replace({store, subject, lock, slots_to_make(store, subject.kind)},
+                 nullptr);
+}
+
+Result<bool> grow_segment(const Store &store, const Subject &subject,
+                          const FileLock &lock, const Segment &outgrown) {
+  const Plan plan = {store, subject, lock, slots_to_make(store, subject.kind)};
+  if (plan.slots <= outgrown.slots()) {
+    return false;
   }
-  const auto kept = keep_one_segment(store, subject, lock, Keep::kNone, *spare);
-  // Under the key it is found sooner.
-  const auto attached = ShmAttachment::attach_untrusted(*spare, Access::kWrite);
-  if (attached &&
-      (!kept || make_under(key_of(subject), store, subject, lock, slots))) {
-    static_cast<void>(retire(store, subject.kind, *attached));
-  }
-  return kept ? Result<void>() : kept.error();
+  const auto done = replace(plan, &outgrown);
+  return done ? Result<bool>(true) : Result<bool>(done.error());
 }
 
 }  // namespace pbstoken

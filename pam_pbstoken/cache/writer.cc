@@ -115,6 +115,20 @@ void renew_stamp(int id, const Subject &subject, const Store &store,
   }
 }
 
+bool is_outgrown(const Segment &segment, Kind kind, const Store &store,
+                 const Snapshot &snapshot) {
+  const std::size_t tokens = tokens_in(kind, snapshot);
+  return !store.cache_slots && tokens > segment.slots() &&
+         slots_for(store, tokens) > segment.slots() &&
+         segment.may_be_outgrown(boottime_now());
+}
+
+bool begin_growth(WritableSegment *segment, Kind kind, const Store &store,
+                  const Snapshot &snapshot) {
+  return is_outgrown(*segment, kind, store, snapshot) &&
+         segment->begin_growth(boottime_now());
+}
+
 // --- for the holder of the lock
 
 Result<std::optional<WriteClaim>> CacheWriter::claim(const FilePlace &place) {
@@ -149,7 +163,8 @@ Result<std::optional<Writing>> CacheWriter::find_or_make(
     const Subject &subject) {
   auto kept = keep_one_segment(store_, subject, lock_, Keep::kInUseOrNewer);
   if (kept && kept->in_use &&
-      is_outdated(kept->in_use->attachment.identity().id, store_) &&
+      is_outdated(kept->in_use->attachment.identity().id, kept->in_use->segment,
+                  store_) &&
       replace_segments(store_, subject, lock_)) {
     kept = keep_one_segment(store_, subject, lock_, Keep::kInUse);
   }
@@ -182,13 +197,43 @@ std::optional<Result<Snapshot>> CacheWriter::renew() {
   auto found = find_or_make(subject);
   if (!found) {
     problem_ = found.error();
-  } else if (!*found) {
+    return std::nullopt;
+  }
+  if (!*found) {
     problem_ = plain_error(Errc::kUnsafe, "cannot use the segment", {},
                            "a newer version has made it");
-  } else if (shares_clock((*found)->segment)) {
-    return reread_for_all(&**found, subject, store_, &lock_);
+    return std::nullopt;
   }
-  return std::nullopt;
+  if (!shares_clock((*found)->segment)) {
+    return std::nullopt;
+  }
+  auto snapshot = reread_for_all(&**found, subject, store_, &lock_);
+  if (snapshot && *snapshot &&
+      begin_growth(&(*found)->segment, kind_, store_, **snapshot)) {
+    if (auto grown = grow(); grown) {
+      return grown;
+    }
+  }
+  return snapshot;
+}
+
+std::optional<Result<Snapshot>> CacheWriter::grow() {
+  const auto view = view_of(path_of(kind_, store_));
+  if (!view) {
+    return std::nullopt;
+  }
+  const Subject subject = {kind_, *view};
+  const auto outgrown = find_or_make(subject);
+  if (!outgrown || !*outgrown || !shares_clock((*outgrown)->segment)) {
+    return std::nullopt;
+  }
+  const auto grown = grow_segment(store_, subject, lock_, (*outgrown)->segment);
+  if (!grown || !*grown) {
+    return std::nullopt;
+  }
+  auto found = find_or_make(subject);
+  return found && *found ? reread_for_all(&**found, subject, store_, &lock_)
+                         : std::nullopt;
 }
 
 Result<void> CacheWriter::prepare() {

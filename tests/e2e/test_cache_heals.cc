@@ -79,6 +79,14 @@ void segment_of_another_mode_is_replaced(void ** /*state*/) {
   assert_member_needs_no_helper();
 }
 
+void segment_with_another_number_of_slots_is_replaced(void ** /*state*/) {
+  make_segment_for("cache_slots = 1024\n");
+  assert_int_equal(status_json()["slots"].GetUint64(), 1024);
+  configure("cache_ttl = 3600\ncache_slots = 4096\n");
+  assert_pam(authenticate("other@pbs!t", kSecret), PAM_USER_UNKNOWN);
+  assert_int_equal(status_json()["slots"].GetUint64(), 4096);
+}
+
 // Two stores of one file, for two groups: neither fights for the segment.
 void segment_of_a_younger_configuration_is_used_as_it_is(void ** /*state*/) {
   configure("cache_ttl = 3600\nverify_group = 4712\n");
@@ -110,6 +118,7 @@ int main() {
       SOCKET_TEST(segment_made_before_the_group_was_there_is_replaced),
       SOCKET_TEST(segment_for_another_group_is_replaced),
       SOCKET_TEST(segment_of_another_mode_is_replaced),
+      SOCKET_TEST(segment_with_another_number_of_slots_is_replaced),
       SOCKET_TEST(segment_of_a_younger_configuration_is_used_as_it_is),
   };
   return cmocka_run_group_tests_name("cache_heals", tests, nullptr, nullptr);

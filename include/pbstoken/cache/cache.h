@@ -35,6 +35,8 @@ struct CacheStatus {
   std::uint64_t slots_used;  // in force
 };
 
+class CacheWriter;
+
 class Cache {
  public:
   // `store` must outlive the object.
@@ -115,6 +117,9 @@ class Cache {
   bool is_good(const Stamp &stamp, std::uint64_t now);
   bool is_good_by_look(const Stamp &stamp, std::uint64_t now);
   Result<Snapshot> read_alone();
+  [[nodiscard]] bool may_take_lock() const;
+  std::optional<Result<Snapshot>> read_under_lock(
+      std::optional<Result<Snapshot>> (CacheWriter::*change)());
 
   const Store &store_;
   Kind kind_;

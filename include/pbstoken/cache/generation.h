@@ -86,6 +86,15 @@ constexpr std::uint64_t next_in_force(std::uint64_t claimed) {
   return claimed - claimed % 4 + 4;
 }
 
+// Of a new segment that takes over the slots of one that is retired, whose last
+// number was this: claimed by its maker, and above all that slots may name.
+constexpr std::uint64_t born_after(std::uint64_t last) {
+  return next_in_force(last) + kBorn;
+}
+
+// The note of a re-reader's number that had its time long ago.
+std::uint64_t spent_note(std::uint64_t number);
+
 // The word, and the note of rule 2 beside it.
 struct Generation {
   std::uint64_t *word;

@@ -100,6 +100,8 @@ class Segment {
   [[nodiscard]] bool has_slot(std::string_view token_id) const;
 
   [[nodiscard]] std::uint64_t slots() const { return shape_.slots(); }
+  // Whether it was made, and a larger one was last tried, over a minute ago.
+  [[nodiscard]] bool may_be_outgrown(std::uint64_t now) const;
   [[nodiscard]] std::uint64_t slots_in_force(std::uint64_t generation) const;
 
  protected:
@@ -136,12 +138,20 @@ class Segment {
   std::uint64_t instance_;
 
  private:
+  friend class WritableSegment;
+
   std::optional<CheckedStamp> verified_stamp_;  // the last one that was whole
 
   [[nodiscard]] std::optional<Fact> find(std::string_view token_id,
                                          std::string_view secret,
                                          const std::uint64_t *generation,
                                          const Binding *binding) const;
+};
+
+// A retired segment that a new one takes the place of, with the same key.
+struct Predecessor {
+  const Segment &segment;
+  std::uint64_t last_generation;  // before it was retired
 };
 
 // A root process's view of a segment that is attached for writing.
@@ -152,12 +162,21 @@ class WritableSegment : public Segment {
                                              const Subject &subject);
 
   // Writes header and key of a segment that is still all zero; its magic is
-  // the last word to be stored, its generation is kBorn.  False without
-  // random bytes from the kernel.
+  // the last word to be stored, its generation is kBorn, or born_after() that
+  // of a predecessor.  False without random bytes from the kernel.
   [[nodiscard]] static bool format(std::byte *address,
                                    const SegmentShape &shape,
                                    const Subject &subject,
-                                   const SegmentOrigin &origin);
+                                   const SegmentOrigin &origin,
+                                   const Predecessor *predecessor = nullptr);
+
+  // Copies the slots of a predecessor.  None of them is in force here: each
+  // names a generation below the one that this segment was born with.
+  void take_over(const Segment &predecessor);
+
+  // Sets out to make a larger one.  False if it may not be outgrown, or another
+  // process was faster.
+  [[nodiscard]] bool begin_growth(std::uint64_t now);
 
   [[nodiscard]] Generation generation_words();
 

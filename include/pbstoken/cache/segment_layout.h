@@ -77,7 +77,10 @@ struct SegmentHeader {
   std::uint64_t mismatch_buckets;
   HmacKeyBytes key;  // random, made with the segment
   SegmentOrigin origin;
-  std::array<std::uint64_t, 5> unused;  // the stamp has a cache line of its own
+  // CLOCK_BOOTTIME in ns when it was made, or when a process last set out to
+  // make a larger one in its place.
+  std::uint64_t sized;
+  std::array<std::uint64_t, 4> unused;  // the stamp has a cache line of its own
   CheckedStamp stamp;
 };
 static_assert(offsetof(SegmentHeader, note) == 64);

@@ -63,6 +63,7 @@ struct Kept {
   std::optional<Writing> in_use;
   bool newer = false;
   bool owes = false;  // a dead writer's debt to upstream could not be paid
+  std::uint64_t last_generation = 0;  // the highest of those that were retired
 };
 
 // For the holder of the file's lock.  Walks the kernel's table and retires
@@ -86,15 +87,21 @@ Result<void> retire_others(Kind kind, const Store &store);
 Result<int> make_segment(const Store &store, const Subject &subject,
                          const FileLock &lock);
 
-// Whether the segment was made for other readers than the store's settings say,
-// and the settings are younger than it is: of two stores of one file the one
-// that was configured last has its way, and neither fights.
-bool is_outdated(int id, const Store &store);
+// Whether the segment was made for other readers, or with another number of
+// slots, than the store's settings say, and the settings are younger than it
+// is: of two stores of one file the one that was configured last has its way,
+// and neither fights.
+bool is_outdated(int id, const Segment &segment, const Store &store);
 
 // Makes a new one with a new key, and retires all others then: where none can
 // be made, they stay.
 Result<void> replace_segments(const Store &store, const Subject &subject,
                               const FileLock &lock);
+
+// Does so with one that is larger than `outgrown`, and has its key and slots;
+// false if the file does not want a larger one.
+Result<bool> grow_segment(const Store &store, const Subject &subject,
+                          const FileLock &lock, const Segment &outgrown);
 
 }  // namespace pbstoken
 

@@ -60,12 +60,16 @@ class CacheWriter {
   Result<std::optional<WriteClaim>> claim(const FilePlace &place);
 
   // Reads the file for all, making a segment if there is none that is in use,
-  // or replacing one that is outdated. Returns nullopt if that cannot be: the
-  // cache stays as it is.
+  // replacing one that is outdated, and making a larger one if the file has
+  // outgrown it.  Returns nullopt if that cannot be: the cache stays as it is.
   std::optional<Result<Snapshot>> renew();
 
   // Why there was no segment for renew().
   [[nodiscard]] const std::optional<Error> &problem() const { return problem_; }
+
+  // Makes a larger segment and reads the file for all, after begin_growth().
+  // Returns nullopt if that cannot be, or is done by now.
+  std::optional<Result<Snapshot>> grow();
 
   // Makes a segment and reads the file for all, if there is none that is in use
   // or it is outdated; an error if there is no room for it.
@@ -84,6 +88,15 @@ class CacheWriter {
   const FileLock &lock_;
   std::optional<Error> problem_;
 };
+
+// Whether a file that was just read has more tokens than its segment has room
+// for, and a larger one may be made or tried again.
+bool is_outgrown(const Segment &segment, Kind kind, const Store &store,
+                 const Snapshot &snapshot);
+
+// The same for the one process a minute that then sets out to make it.
+bool begin_growth(WritableSegment *segment, Kind kind, const Store &store,
+                  const Snapshot &snapshot);
 
 // The re-reader's part of the rules: opens the file through the segment's view,
 // claims, reads and carries over all slots, ends.  lock: null, or that of the
