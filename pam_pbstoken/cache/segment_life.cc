@@ -489,18 +489,20 @@ Result<void> retire_others(Kind kind, const Store &store) {
 
 bool is_outdated(int id, const Segment &segment, const Store &store) {
   shmid_ds status{};
-  const auto group = reader_group(store);
-  if (!group || shmctl(id, IPC_STAT, &status) != 0) {
+  // Settings that are older are not asked for: that takes a look into
+  // /etc/group.
+  if (shmctl(id, IPC_STAT, &status) != 0 ||
+      changed_at(store) < status.shm_ctime) {
     return false;
   }
+  const auto group = reader_group(store);
   const bool has_its_readers =
-      (status.shm_perm.mode & kAllRights) == mode_for(*group) &&
-      status.shm_perm.gid == group->value_or(0);
+      !group || ((status.shm_perm.mode & kAllRights) == mode_for(*group) &&
+                 status.shm_perm.gid == group->value_or(0));
   const bool has_its_room =
       !store.cache_slots ||
       segment.slots() == SegmentShape::for_slots(*store.cache_slots).slots();
-  return !(has_its_readers && has_its_room) &&
-         changed_at(store) >= status.shm_ctime;
+  return !(has_its_readers && has_its_room);
 }
 
 namespace {
