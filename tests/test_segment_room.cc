@@ -218,18 +218,19 @@ void growth_from_garbage_takes_nothing_that_is_found(void ** /*state*/) {
   delete before;
 }
 
-void growth_begins_once_a_minute(void ** /*state*/) {
+void replacement_begins_once_a_minute(void ** /*state*/) {
   constexpr std::uint64_t kMinute = 60'000'000'000;
   auto *segment = new MemorySegment(kSmall);
   const std::uint64_t made = segment->header()->sized;
   assert_true(made != 0);
-  assert_false(segment->open().begin_growth(0));  // no clock
-  assert_false(segment->open().begin_growth(made + kMinute - 1));
-  assert_true(segment->open().begin_growth(made + kMinute));
-  assert_false(segment->open().begin_growth(made + kMinute));
-  assert_false(segment->open().begin_growth(made + 2 * kMinute - 1));
-  assert_true(segment->open().begin_growth(made + 2 * kMinute));
-  assert_true(segment->open().begin_growth(made));  // that was another clock's
+  assert_false(segment->open().begin_replacement(0));  // no clock
+  assert_false(segment->open().begin_replacement(made + kMinute - 1));
+  assert_true(segment->open().begin_replacement(made + kMinute));
+  assert_false(segment->open().begin_replacement(made + kMinute));
+  assert_false(segment->open().begin_replacement(made + 2 * kMinute - 1));
+  assert_true(segment->open().begin_replacement(made + 2 * kMinute));
+  assert_true(
+      segment->open().begin_replacement(made));  // that was another clock's
   delete segment;
 }
 
@@ -246,7 +247,7 @@ int main() {
       cmocka_unit_test(growth_takes_secrets_along_and_puts_none_in_force),
       cmocka_unit_test(growth_takes_accounts_along_and_puts_none_in_force),
       cmocka_unit_test(growth_from_garbage_takes_nothing_that_is_found),
-      cmocka_unit_test(growth_begins_once_a_minute),
+      cmocka_unit_test(replacement_begins_once_a_minute),
   };
   return cmocka_run_group_tests_name("segment, room", tests, nullptr, nullptr);
 }

@@ -307,6 +307,7 @@ std::optional<Result<Snapshot>> Cache::read_under_lock(
 void Cache::heal() {
   const auto is_to_be_replaced = [this] {
     return segment() != nullptr &&
+           found_->segment.may_be_replaced(boottime_now()) &&
            is_outdated(found_->identity.id, found_->segment, store_);
   };
   if (!takes_lock_ || !is_only_root() || !is_to_be_replaced()) {

@@ -428,7 +428,7 @@ bool Segment::has_slot(std::string_view token_id) const {
 }
 
 // A time in the future is another clock's, and holds up nothing.
-bool Segment::may_be_outgrown(std::uint64_t now) const {
+bool Segment::may_be_replaced(std::uint64_t now) const {
   const std::uint64_t sized = load_relaxed(&header_->sized);
   return now != 0 && now - sized >= kMinute;
 }
@@ -531,9 +531,9 @@ void WritableSegment::take_over(const Segment &predecessor) {
   }
 }
 
-bool WritableSegment::begin_growth(std::uint64_t now) {
+bool WritableSegment::begin_replacement(std::uint64_t now) {
   const std::uint64_t sized = load_relaxed(&header()->sized);
-  return may_be_outgrown(now) && compare_and_swap(&header()->sized, sized, now);
+  return may_be_replaced(now) && compare_and_swap(&header()->sized, sized, now);
 }
 
 void WritableSegment::set_stamp(const Stamp &stamp) {

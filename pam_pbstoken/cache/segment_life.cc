@@ -167,7 +167,8 @@ struct Retirement {
   // False if a writer died in it and its debt to upstream's daemons could not
   // be paid: then they find out by themselves, later.
   bool is_paid;
-  std::uint64_t last_generation;
+  // Its number before; nullopt if another process had retired it.
+  std::optional<std::uint64_t> last_generation;
 };
 
 Retirement retire(const Store &store, Kind kind,
@@ -180,7 +181,8 @@ Retirement retire(const Store &store, Kind kind,
       __atomic_exchange_n(&prefix.generation, kRetired, __ATOMIC_SEQ_CST);
   // What stays is as good as gone.
   static_cast<void>(shmctl(attached.identity().id, IPC_RMID, nullptr));
-  return {is_paid, last <= kLastGeneration ? last : 0};
+  return {is_paid,
+          last <= kLastGeneration ? std::optional(last) : std::nullopt};
 }
 
 }  // namespace
@@ -330,10 +332,9 @@ Result<void> keep_or_retire(const Store &store, const SegmentEntry &entry,
     out_kept->in_use = Writing{std::move(*attached), *segment};
     return {};
   }
-  const Retirement retired = retire(store, subject.kind, *attached);
-  out_kept->owes = out_kept->owes || !retired.is_paid;
-  out_kept->last_generation =
-      std::max(out_kept->last_generation, retired.last_generation);
+  if (!retire(store, subject.kind, *attached).is_paid) {
+    out_kept->owes = true;
+  }
   return {};
 }
 
@@ -490,9 +491,11 @@ Result<void> retire_others(Kind kind, const Store &store) {
 bool is_outdated(int id, const Segment &segment, const Store &store) {
   shmid_ds status{};
   // Settings that are older are not asked for: that takes a look into
-  // /etc/group.
+  // /etc/group.  A segment of a time to come was made by a clock that was
+  // wrong.
   if (shmctl(id, IPC_STAT, &status) != 0 ||
-      changed_at(store) < status.shm_ctime) {
+      (changed_at(store) < status.shm_ctime &&
+       status.shm_ctime <= std::time(nullptr))) {
     return false;
   }
   const auto group = reader_group(store);
@@ -519,19 +522,25 @@ Result<int> make_anywhere(const Plan &plan) {
 
 // A spare is made first, so that there is room; it stays where no other can be
 // made.  Only the other can have the slots of `outgrown`: what is in use may
-// still change.
-Result<void> replace(Plan plan, const Segment *outgrown) {
+// still change.  They are copied if this process has retired it itself: from
+// its last number on no slot of it can be in force in the new one.
+Result<void> replace(Plan plan, const Writing *outgrown) {
   const auto spare = make_under(IPC_PRIVATE, plan);
   if (!spare) {
     return spare.error();
   }
+  std::optional<Predecessor> predecessor;
+  if (outgrown != nullptr) {
+    const auto last =
+        retire(plan.store, plan.subject.kind, outgrown->attachment)
+            .last_generation;
+    if (last) {
+      predecessor.emplace(Predecessor{outgrown->segment, *last});
+      plan.predecessor = &*predecessor;
+    }
+  }
   const auto kept = keep_one_segment(plan.store, plan.subject, plan.lock,
                                      Keep::kNone, *spare);
-  std::optional<Predecessor> predecessor;
-  if (kept && outgrown != nullptr) {
-    predecessor.emplace(Predecessor{*outgrown, kept->last_generation});
-    plan.predecessor = &*predecessor;
-  }
   // Under the key it is found sooner.
   const auto attached = ShmAttachment::attach_untrusted(*spare, Access::kWrite);
   if (attached && (!kept || make_anywhere(plan))) {
@@ -555,9 +564,9 @@ Result<void> replace_segments(const Store &store, const Subject &subject,
 }
 
 Result<bool> grow_segment(const Store &store, const Subject &subject,
-                          const FileLock &lock, const Segment &outgrown) {
+                          const FileLock &lock, const Writing &outgrown) {
   const Plan plan = {store, subject, lock, slots_to_make(store, subject.kind)};
-  if (plan.slots <= outgrown.slots()) {
+  if (plan.slots <= outgrown.segment.slots()) {
     return false;
   }
   const auto done = replace(plan, &outgrown);

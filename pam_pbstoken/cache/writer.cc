@@ -120,13 +120,13 @@ bool is_outgrown(const Segment &segment, Kind kind, const Store &store,
   const std::size_t tokens = tokens_in(kind, snapshot);
   return !store.cache_slots && tokens > segment.slots() &&
          slots_for(store, tokens) > segment.slots() &&
-         segment.may_be_outgrown(boottime_now());
+         segment.may_be_replaced(boottime_now());
 }
 
 bool begin_growth(WritableSegment *segment, Kind kind, const Store &store,
                   const Snapshot &snapshot) {
   return is_outgrown(*segment, kind, store, snapshot) &&
-         segment->begin_growth(boottime_now());
+         segment->begin_replacement(boottime_now());
 }
 
 // --- for the holder of the lock
@@ -158,13 +158,21 @@ Result<std::optional<WriteClaim>> CacheWriter::claim(const FilePlace &place) {
   return Claimed(WriteClaim(std::move(kept->in_use->attachment), *claim, owes));
 }
 
+// At most one try a minute, as with growth: where no other can be made, or two
+// stores want it differently, this is not to cost each request a claim.
+bool CacheWriter::begin_replacement(Writing *writing) {
+  return writing->segment.may_be_replaced(boottime_now()) &&
+         is_outdated(writing->attachment.identity().id, writing->segment,
+                     store_) &&
+         pay_debt(&writing->segment, kind_, store_) &&
+         writing->segment.begin_replacement(boottime_now());
+}
+
 // Returns nullopt if the one that is in use is a newer version's.
 Result<std::optional<Writing>> CacheWriter::find_or_make(
     const Subject &subject) {
   auto kept = keep_one_segment(store_, subject, lock_, Keep::kInUseOrNewer);
-  if (kept && kept->in_use &&
-      is_outdated(kept->in_use->attachment.identity().id, kept->in_use->segment,
-                  store_) &&
+  if (kept && kept->in_use && begin_replacement(&*kept->in_use) &&
       replace_segments(store_, subject, lock_)) {
     kept = keep_one_segment(store_, subject, lock_, Keep::kInUse);
   }
@@ -223,11 +231,12 @@ std::optional<Result<Snapshot>> CacheWriter::grow() {
     return std::nullopt;
   }
   const Subject subject = {kind_, *view};
-  const auto outgrown = find_or_make(subject);
-  if (!outgrown || !*outgrown || !shares_clock((*outgrown)->segment)) {
+  auto outgrown = find_or_make(subject);
+  if (!outgrown || !*outgrown || !shares_clock((*outgrown)->segment) ||
+      !pay_debt(&(*outgrown)->segment, kind_, store_)) {
     return std::nullopt;
   }
-  const auto grown = grow_segment(store_, subject, lock_, (*outgrown)->segment);
+  const auto grown = grow_segment(store_, subject, lock_, **outgrown);
   if (!grown || !*grown) {
     return std::nullopt;
   }

@@ -260,6 +260,7 @@ AttachmentUse keep_attachment(key_t key, ShmAttachment attachment) {
   if (use.address() != nullptr || all == nullptr) {
     return use;
   }
+  use = AttachmentUse();  // of one that a third thread has dropped by now
   AttachmentEntry *entry =
       claim_entry(all, chain_of(all, attachment.identity()));
   if (entry == nullptr) {

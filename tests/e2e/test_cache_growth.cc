@@ -176,6 +176,31 @@ void growth_revives_no_secret(void **state) {
 }
 
 // At most one making a minute; then any miss finds that it is too small.
+// Another process may retire the segment just before: one that holds another
+// lock, or retires a store whose file has the same name.  What its last number
+// was is not known then, and a slot could come into force in the new one.
+void growth_takes_nothing_from_what_others_have_retired(void **state) {
+  const Scene &scene = scene_in(state);
+  Verifier verifier(scene.store, load_crypt);
+  warm(&verifier);
+  const Subject subject = {Kind::kSecrets, *view_of(scene.store.token_shadow)};
+  const auto found = find_segment(subject);
+  auto outgrown = attach_for_writing(found->identity.id, subject,
+                                     found->segment.instance());
+  scene.write(tokens_of(kLeast + 1));
+  const auto lock = FileLock::acquire(scene.store, 10);
+  __atomic_store_n(
+      &reinterpret_cast<SegmentPrefix *>(outgrown->attachment.address())
+           ->generation,
+      kRetired, __ATOMIC_SEQ_CST);
+  const auto grown = grow_segment(scene.store, subject, *lock, *outgrown);
+  assert_true(grown && *grown);
+  hashes_computed = 0;
+  Verifier another(scene.store, load_crypt);
+  assert_text_equal(verdict(&another, id_of(0), kSecret), "match");
+  assert_int_equal(hashes_computed, 1);
+}
+
 void outgrown_within_a_minute_grows_later(void **state) {
   const Scene &scene = scene_in(state);
   Verifier verifier(scene.store, load_crypt);
@@ -266,6 +291,7 @@ int main() {
       GROWTH_TEST(outgrown_grows_and_takes_all_along),
       GROWTH_TEST(outgrown_accounts_grow),
       GROWTH_TEST(growth_revives_no_secret),
+      GROWTH_TEST(growth_takes_nothing_from_what_others_have_retired),
       GROWTH_TEST(outgrown_within_a_minute_grows_later),
       GROWTH_TEST(outgrown_grows_with_a_change_of_ours),
       GROWTH_TEST(outgrown_with_a_number_stays),

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The host changes under running services: whatever that does to the cache, it
 // is mended by the next process that may, and nobody has to think of `flush`.
+#include <sys/shm.h>
+
 #include <array>
 #include <functional>
 
 #include "e2e_socket.h"
+#include "exhausted.h"
+#include "pbstoken/cache/segment_layout.h"
 
 namespace pbstoken {
 namespace {
@@ -22,6 +26,15 @@ void assert_member_needs_no_helper() {
   assert_int_equal(start_socket(), 0);
 }
 
+// A segment is replaced at most once a minute, also when it has just been made.
+void let_a_minute_pass() {
+  const auto id = static_cast<int>(status_json()["id"].GetInt());
+  void *address = shmat(id, nullptr, 0);
+  assert_true(reinterpret_cast<std::intptr_t>(address) != -1);
+  static_cast<SegmentHeader *>(address)->sized = 1;
+  assert_int_equal(shmdt(address), 0);
+}
+
 int authenticate_confined() {
   return authenticate_as(become_member_without_new_privileges, kId, kSecret);
 }
@@ -31,6 +44,7 @@ void make_segment_for(const std::string &settings) {
   configure("cache_ttl = 3600\n" + settings);
   write_shadow({{kId, kHash}});
   assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
+  let_a_minute_pass();
 }
 
 // By a request of a member, which the resident helper answers, by one of root's
@@ -87,6 +101,25 @@ void segment_with_another_number_of_slots_is_replaced(void ** /*state*/) {
   assert_int_equal(status_json()["slots"].GetUint64(), 4096);
 }
 
+// Where no other can be made, the one that is there goes on, and is not claimed
+// by each request.
+void segment_that_cannot_be_replaced_is_tried_once_a_minute(void ** /*state*/) {
+  make_segment_for("cache_slots = 1024\n");
+  configure("cache_ttl = 3600\ncache_slots = 4096\n");
+  const NoMoreObjects none(kSegmentLimit);
+  const auto generation = [] {
+    return status_json()["generation"].GetUint64();
+  };
+  assert_pam(authenticate("other@pbs!t", kSecret), PAM_USER_UNKNOWN);
+  const std::uint64_t after = generation();
+  for (int i = 0; i < 5; ++i) {
+    assert_pam(authenticate("other@pbs!t", kSecret), PAM_USER_UNKNOWN);
+    assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
+  }
+  assert_int_equal(generation(), after);
+  assert_int_equal(counter("hashes"), 1);
+}
+
 // Two stores of one file, for two groups: neither fights for the segment.
 void segment_of_a_younger_configuration_is_used_as_it_is(void ** /*state*/) {
   configure("cache_ttl = 3600\nverify_group = 4712\n");
@@ -103,6 +136,7 @@ void segment_of_a_younger_configuration_is_used_as_it_is(void ** /*state*/) {
   const int first = id();
   write_socket_service();
   for (int i = 0; i < 5; ++i) {
+    let_a_minute_pass();
     assert_pam(authenticate("other@pbs!t", kSecret), PAM_USER_UNKNOWN);
     assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
     assert_int_equal(id(), first);
@@ -119,6 +153,7 @@ int main() {
       SOCKET_TEST(segment_for_another_group_is_replaced),
       SOCKET_TEST(segment_of_another_mode_is_replaced),
       SOCKET_TEST(segment_with_another_number_of_slots_is_replaced),
+      SOCKET_TEST(segment_that_cannot_be_replaced_is_tried_once_a_minute),
       SOCKET_TEST(segment_of_a_younger_configuration_is_used_as_it_is),
   };
   return cmocka_run_group_tests_name("cache_heals", tests, nullptr, nullptr);

@@ -101,7 +101,7 @@ class Segment {
 
   [[nodiscard]] std::uint64_t slots() const { return shape_.slots(); }
   // Whether it was made, and a larger one was last tried, over a minute ago.
-  [[nodiscard]] bool may_be_outgrown(std::uint64_t now) const;
+  [[nodiscard]] bool may_be_replaced(std::uint64_t now) const;
   [[nodiscard]] std::uint64_t slots_in_force(std::uint64_t generation) const;
 
  protected:
@@ -176,7 +176,7 @@ class WritableSegment : public Segment {
 
   // Sets out to make a larger one.  False if it may not be outgrown, or another
   // process was faster.
-  [[nodiscard]] bool begin_growth(std::uint64_t now);
+  [[nodiscard]] bool begin_replacement(std::uint64_t now);
 
   [[nodiscard]] Generation generation_words();
 

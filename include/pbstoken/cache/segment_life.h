@@ -63,7 +63,6 @@ struct Kept {
   std::optional<Writing> in_use;
   bool newer = false;
   bool owes = false;  // a dead writer's debt to upstream could not be paid
-  std::uint64_t last_generation = 0;  // the highest of those that were retired
 };
 
 // For the holder of the file's lock.  Walks the kernel's table and retires
@@ -101,7 +100,7 @@ Result<void> replace_segments(const Store &store, const Subject &subject,
 // Does so with one that is larger than `outgrown`, and has its key and slots;
 // false if the file does not want a larger one.
 Result<bool> grow_segment(const Store &store, const Subject &subject,
-                          const FileLock &lock, const Segment &outgrown);
+                          const FileLock &lock, const Writing &outgrown);
 
 }  // namespace pbstoken
 

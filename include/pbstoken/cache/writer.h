@@ -81,6 +81,7 @@ class CacheWriter {
   Result<void> flush();
 
  private:
+  bool begin_replacement(Writing *writing);
   Result<std::optional<Writing>> find_or_make(const Subject &subject);
 
   const Store &store_;
