@@ -80,28 +80,24 @@ struct Room {
 constexpr std::array<Room, 6> kRooms = {
     {{1, 1}, {8, 8}, {16, 16}, {100, 100}, {8192, 4096}, {8192, 8192}}};
 
-void room_secrets_in_turn_are_found_again(void ** /*state*/) {
+template <typename Missed>
+void assert_found_again(const Subject &subject, Missed count_missed) {
   for (const Room &room : kRooms) {
-    auto *segment = new MemorySegment(room.slots);
+    auto *segment = new MemorySegment(room.slots, subject);
     put_in_force(*segment);
-    const unsigned missed = secrets_missed(*segment, room.tokens);
-    print_message("%u secrets of %u: %u missed\n", room.tokens, room.slots,
-                  missed);
+    const unsigned missed = count_missed(*segment, room.tokens);
+    print_message("%u of %u: %u missed\n", room.tokens, room.slots, missed);
     assert_true(missed <= room.tokens / 1000);
     delete segment;
   }
 }
 
+void room_secrets_in_turn_are_found_again(void ** /*state*/) {
+  assert_found_again(testing::kSecretsSubject, secrets_missed);
+}
+
 void room_accounts_in_turn_are_found_again(void ** /*state*/) {
-  for (const Room &room : kRooms) {
-    auto *segment = new MemorySegment(room.slots, testing::kAccountsSubject);
-    put_in_force(*segment);
-    const unsigned missed = accounts_missed(*segment, room.tokens);
-    print_message("%u accounts of %u: %u missed\n", room.tokens, room.slots,
-                  missed);
-    assert_true(missed <= room.tokens / 1000);
-    delete segment;
-  }
+  assert_found_again(testing::kAccountsSubject, accounts_missed);
 }
 
 // What was revoked, or of tokens that are gone, takes nobody's place.

@@ -92,19 +92,27 @@ void assert_warm(Verifier *verifier) {
   assert_text_equal(answer(verifier, id_of(0), kWrong), "mismatch (segment)");
 }
 
-void made_for_20000_tokens_hashes_each_once(void **state) {
+// Known by one reading of the file: 20,000 misses would read it as often.
+void made_for_20000_tokens_finds_each_again(void **state) {
   constexpr unsigned kTokens = 20000;
   const Scene &scene = scene_in(state);
   scene.write(tokens_of(kTokens));
   write_users(scene, kTokens);
+  Cache cache(scene.store, Kind::kSecrets);
+  assert_false(cache.look_up(id_of(0), kSecret).has_value());
+  const auto snapshot = cache.read();
+  assert_true(snapshot && snapshot->permit);
+  for (unsigned i = 0; i < kTokens; ++i) {
+    cache.remember(Fact::kMatch, id_of(i), kSecret, kHash, *snapshot);
+  }
   Verifier verifier(scene.store, load_crypt);
   hashes_computed = 0;
-  for (int round = 0; round < 3; ++round) {
+  for (int round = 0; round < 2; ++round) {
     for (unsigned i = 0; i < kTokens; ++i) {
       assert_text_equal(verdict(&verifier, id_of(i), kSecret), "match");
     }
-    assert_int_equal(hashes_computed, kTokens);
   }
+  assert_int_equal(hashes_computed, 0);
   assert_true(is_allowed(&verifier, 0));
   assert_true(slots(scene) >= std::uint64_t{2} * kTokens);
   assert_true(slots(scene, Kind::kAccounts) >= std::uint64_t{2} * kTokens);
@@ -286,7 +294,7 @@ void outgrown_without_room_for_a_larger_one_stays(void **state) {
 int main() {
   using namespace pbstoken;
   const CMUnitTest tests[] = {
-      GROWTH_TEST(made_for_20000_tokens_hashes_each_once),
+      GROWTH_TEST(made_for_20000_tokens_finds_each_again),
       GROWTH_TEST(made_for_few_tokens_has_room_for_8192),
       GROWTH_TEST(outgrown_grows_and_takes_all_along),
       GROWTH_TEST(outgrown_accounts_grow),

@@ -79,6 +79,18 @@ void wait_until_ended(pid_t process) {
   assert_int_equal(kill(process, 0), -1);
 }
 
+// A rotation whose new secret has been offered and not acknowledged.
+int ask_and_wait_for_offer() {
+  configure("member_rotate = yes\n");
+  write_shadow({{kId, kHash}});
+  HelperRequest rotation = a_request();
+  rotation.command = HelperCommand::kRotate;
+  const int rotates = ask(rotation);
+  std::array<char, 512> offer{};
+  assert_true(recv(rotates, offer.data(), offer.size(), 0) > 8);
+  return rotates;
+}
+
 // --- many at once
 
 void burst_of_one_user_is_served_for_one_hash(void ** /*state*/) {
@@ -427,13 +439,7 @@ void each_request_is_answered_while_the_service_comes_and_goes(
 
 // What a person reads for a minute is not waited for.
 void rotation_that_is_read_holds_up_nobody_after_a_change(void ** /*state*/) {
-  configure("member_rotate = yes\n");
-  write_shadow({{kId, kHash}});
-  HelperRequest rotation = a_request();
-  rotation.command = HelperCommand::kRotate;
-  const int rotates = ask(rotation);
-  std::array<char, 512> offer{};
-  assert_true(recv(rotates, offer.data(), offer.size(), 0) > 8);
+  const int rotates = ask_and_wait_for_offer();
   usleep(1'100'000);
   const pid_t service = resident_process();
   for (int i = 0; i < 20; ++i) {
@@ -446,13 +452,7 @@ void rotation_that_is_read_holds_up_nobody_after_a_change(void ** /*state*/) {
 }
 
 void service_that_is_told_to_end_serves_whom_it_has(void ** /*state*/) {
-  configure("member_rotate = yes\n");
-  write_shadow({{kId, kHash}});
-  HelperRequest rotation = a_request();
-  rotation.command = HelperCommand::kRotate;
-  const int rotates = ask(rotation);
-  std::array<char, 512> offer{};
-  assert_true(recv(rotates, offer.data(), offer.size(), 0) > 8);
+  const int rotates = ask_and_wait_for_offer();
   const pid_t service = resident_process();
   kill(service, SIGTERM);
   usleep(100'000);
