@@ -231,8 +231,8 @@ ExitStatus run_command(const CommandEntry &entry, const CommandLine &line,
   if (client.caller && entry.reach == Reach::kCache && is_split()) {
     context.verifier.take_no_lock();
   }
-  // A member asks here because it may not read the segment.
-  if (client.caller && entry.reach == Reach::kCache) {
+  // Most members who ask may not read the segment.
+  if (entry.reach == Reach::kCache) {
     context.verifier.heal();
   }
   return entry.run(&context);

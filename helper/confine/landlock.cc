@@ -75,7 +75,7 @@ Landlock::Landlock() {
 // about just before.  Not by openat2(2), which RestrictSUIDSGID= of a unit
 // takes away.
 std::optional<int> Landlock::find_beside_last(const PathText &path) {
-  const PathText directory(slice(path.view(), 0, path.view().rfind('/') + 1));
+  const PathText directory = directory_of(path);
   if (!last_ || last_directory_.view() != directory.view()) {
     auto place = find_place(path);
     if (!place) {
@@ -97,8 +97,8 @@ void Landlock::allow(const PathText &path, FileRights rights, bool is_file) {
   }
   UniqueFd file;
   if (is_file) {
-    const std::string_view name = path.view();
-    file = UniqueFd(openat(*place, name.data() + name.rfind('/') + 1,
+    // It ends where the path does, with its NUL.
+    file = UniqueFd(openat(*place, last_component(path).data(),
                            O_PATH | O_NOFOLLOW | O_CLOEXEC));
     if (!file) {
       return;

@@ -15,11 +15,6 @@ namespace pbstoken {
 
 namespace {
 
-PathText directory_of(const PathText &path) {
-  const std::size_t slash = path.view().rfind('/');
-  return PathText(slash == 0 ? "/" : slice(path.view(), 0, slash));
-}
-
 // The empty identity of what is not there, or may not be seen.
 FileIdentity identity_at(const PathText &path, bool by_place) {
   struct stat status = {};

@@ -21,6 +21,15 @@ std::string_view reason(const Error &error) {
 
 }  // namespace
 
+PathText directory_of(const PathText &path) {
+  const std::size_t slash = path.view().rfind('/');
+  return PathText(slash == 0 ? "/" : slice(path.view(), 0, slash));
+}
+
+std::string_view last_component(const PathText &path) {
+  return slice(path.view(), path.view().rfind('/') + 1);
+}
+
 Error system_error(const char *what, std::string_view where) {
   const int saved = errno;
   Error error = plain_error(saved == ENOMEM   ? Errc::kNoMemory

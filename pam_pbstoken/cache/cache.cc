@@ -123,8 +123,7 @@ bool Cache::is_good_by_look(const Stamp &stamp, std::uint64_t now) {
       return false;
     }
     // Nobody else would tell that this process has another file there.
-    const std::string_view file = path().view();
-    if (may_be_mounted_over(slice(file, file.rfind('/') + 1))) {
+    if (may_be_mounted_over(last_component(path()))) {
       return false;
     }
     blind_ = now;
@@ -180,6 +179,9 @@ void Cache::attach() {
   }
   subject_ = {kind_, *view};
   found_ = find_segment(subject_);
+  if (found_) {
+    problem_.reset();  // another process could make one
+  }
   if (!store_.look) {
     static_cast<void>(shares_clock());  // each hit needs it
   }

@@ -53,7 +53,7 @@ unsigned mode_for(std::optional<gid_t> group) {
 // the wall clock, as shm_ctime is.
 std::time_t changed_at(const Store &store) {
   const PathText file = configuration_path(store.name.view());
-  const PathText directory(slice(file.view(), 0, file.view().rfind('/')));
+  const PathText directory = directory_of(file);
   std::time_t latest = 0;
   for (const char *path : {file.c_str(), directory.c_str(), "/etc/group"}) {
     if (struct stat status = {}; stat(path, &status) == 0) {
@@ -464,8 +464,7 @@ Result<void> retire_others(Kind kind, const Store &store) {
   if (!view && view.error().code != Errc::kNotFound) {
     return view.error();
   }
-  const std::string_view all = path.view();
-  const std::uint64_t name = hash_of(slice(all, all.rfind('/') + 1));
+  const std::uint64_t name = hash_of(last_component(path));
   return walk([&](const SegmentEntry &entry) {
     // Read first: a segment of another program is attached no further.
     auto attached = ShmAttachment::attach_untrusted(entry.id, Access::kRead);

@@ -20,14 +20,12 @@ View make_view(const struct stat &directory, std::string_view name) {
 }  // namespace
 
 Result<View> view_of(const PathText &path) {
-  const std::string_view all = path.view();
-  const std::size_t slash = all.rfind('/');
-  const PathText directory(slash == 0 ? "/" : slice(all, 0, slash));
+  const PathText directory = directory_of(path);
   struct stat status = {};
   if (stat(directory.c_str(), &status) != 0) {
     return system_error("cannot stat", directory.view());
   }
-  return make_view(status, slice(all, slash + 1));
+  return make_view(status, last_component(path));
 }
 
 Result<View> view_in(const FilePlace &place) {

@@ -30,6 +30,9 @@ constexpr timeval kConnecting = {.tv_sec = 5, .tv_usec = 0};
 
 constexpr std::size_t kMostReceived = 640;  // an offer has 520 at most
 constexpr const char *kCannotAsk = "cannot ask the helper";
+constexpr const char *kNoNewPrivileges = "no_new_privs is set and";
+constexpr const char *kNotAsked =
+    "the socket is not asked with config= or helper=";
 constexpr const char *kNonsense = "the helper's answer makes no sense";
 
 // --- the two ways
@@ -64,11 +67,11 @@ Result<UniqueFd> connect_to_helper(std::uint64_t deadline) {
                  sizeof(kConnecting)) != 0 ||
       !connect_until(deadline, socket.get(), address) ||
       getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
-    return system_error("cannot use", kHelperSocket);
+    return system_error(kHelperSocket, {});
   }
   // Else a user who can write to /run/pbstoken could let every token in.
   if (peer.uid != 0) {
-    return plain_error(Errc::kUnsafe, "cannot use", kHelperSocket,
+    return plain_error(Errc::kUnsafe, kHelperSocket, {},
                        "its peer is not root");
   }
   return socket;
@@ -132,7 +135,7 @@ Result<HelperAnswer> HelperDialogue::ask(const HelperRequest &request) {
   }
   NoSocket no_socket;
   if (!options_.asks_socket()) {
-    no_socket.append("the socket is not asked with config= or helper=");
+    no_socket.append(kNotAsked);
   } else if (request.is_mounted_over) {
     no_socket.append(
         "the socket is not asked where something may be mounted over the file");
@@ -146,8 +149,7 @@ Result<HelperAnswer> HelperDialogue::ask(const HelperRequest &request) {
     }
   }
   if (!may_gain_privileges()) {
-    return plain_error(Errc::kSystem, "no_new_privs is set and",
-                       no_socket.view());
+    return plain_error(Errc::kSystem, kNoNewPrivileges, no_socket.view());
   }
   auto answer = ask_program(bytes->view());
   if (answer && is_for_want_of_privileges(answer->outcome)) {
@@ -163,10 +165,8 @@ Result<std::optional<HelperAnswer>> HelperDialogue::ask_socket(
     std::string_view request, NoSocket *out_reason) {
   auto socket = connect_to_helper(deadline_);
   if (!socket) {
-    Error error = socket.error();
-    error.what = "";
-    out_reason->append(slice(describe(error).view(), 1));
-    return leaves_to_program(error)
+    out_reason->append(describe(socket.error()).view());
+    return leaves_to_program(socket.error())
                ? Result<std::optional<HelperAnswer>>(std::nullopt)
                : socket.error();
   }
@@ -296,12 +296,14 @@ Result<HelperAnswer> HelperDialogue::judge(bool whole) {
 }
 
 Result<void> look_for_helper(const ModuleOptions &options) {
-  if (may_gain_privileges() &&
+  const bool may_start = may_gain_privileges();
+  if (may_start &&
       faccessat(AT_FDCWD, options.helper.c_str(), X_OK, AT_EACCESS) == 0) {
     return {};
   }
   if (!options.asks_socket()) {
-    return system_error("cannot use", options.helper.view());
+    return may_start ? system_error("cannot use", options.helper.view())
+                     : plain_error(Errc::kSystem, kNoNewPrivileges, kNotAsked);
   }
   const auto socket = connect_to_helper(deadline_in(kSeconds));
   return socket ? Result<void>() : Result<void>(socket.error());

@@ -110,10 +110,7 @@ struct Logged {
 bool was_just_logged(std::string_view text) {
   constexpr std::uint64_t kSeconds = 60;
   static constinit std::array<Logged, 8> all = {};
-  std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
-  for (const char c : text) {
-    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  }
+  const std::uint64_t hash = quick_hash(text);
   auto &[last_hash, last_time] = all[hash % all.size()];
   const std::uint64_t now = boottime_now();
   const std::uint64_t before = last_time.load(std::memory_order_relaxed);
@@ -123,6 +120,15 @@ bool was_just_logged(std::string_view text) {
   }
   last_time.store(now, std::memory_order_relaxed);
   return false;
+}
+
+void log_at_times(const pam_handle_t *pamh, int priority,
+                  const ErrorText &text) {
+  if (was_just_logged(text.view())) {
+    return;
+  }
+  const NoFork meanwhile;
+  pam_syslog(pamh, priority, "%s", text.c_str());
 }
 
 }  // namespace
@@ -153,38 +159,25 @@ void log_broken(const pam_handle_t *pamh, const char *what,
 }
 
 void log_lost_limit(const pam_handle_t *pamh, const Error &error) {
-  const ErrorText text = describe(error);
-  if (was_just_logged(text.view())) {
-    return;
-  }
-  const NoFork meanwhile;
-  pam_syslog(pamh, LOG_ERR,
-             "max_hashes and fail_limit count in this process alone: %s",
-             text.c_str());
+  log_at_times(pamh, LOG_ERR,
+               ErrorText("max_hashes and fail_limit count in this process "
+                         "alone: ")
+                   .append(describe(error).view()));
 }
 
 void log_lost_cache(const pam_handle_t *pamh, const Error &error) {
-  const ErrorText text = describe(error);
-  if (was_just_logged(text.view())) {
-    return;
-  }
-  const NoFork meanwhile;
-  pam_syslog(pamh, LOG_WARNING,
-             "the cache is off, and every request reads the file: %s; see "
-             "'pbstoken check'",
-             text.c_str());
+  log_at_times(pamh, LOG_WARNING,
+               ErrorText("the cache is off, and every request reads the file: ")
+                   .append(describe(error).view())
+                   .append("; see 'pbstoken check'"));
 }
 
 void log_no_segment(const pam_handle_t *pamh) {
-  constexpr const char *kNoSegment =
-      "every request starts the helper: there is no segment of verified "
-      "secrets that this process may use; see 'pbstoken check', and "
-      "'pbstoken prepare', which makes one";
-  if (was_just_logged(kNoSegment)) {
-    return;
-  }
-  const NoFork meanwhile;
-  pam_syslog(pamh, LOG_WARNING, "%s", kNoSegment);
+  log_at_times(pamh, LOG_WARNING,
+               ErrorText("every request starts the helper: there is no segment "
+                         "of verified secrets that this process may use; see "
+                         "'pbstoken check', and 'pbstoken prepare', which "
+                         "makes one"));
 }
 
 void log_success(const pam_handle_t *pamh, std::string_view token_id) {

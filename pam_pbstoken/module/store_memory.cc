@@ -38,17 +38,6 @@ std::atomic<Place *> &chain_of(std::uint64_t hash) {
   return the_places[static_cast<std::size_t>(hash % the_places.size())];
 }
 
-// FNV-1a.  Two stores that have the same are read more often, and no more.
-std::uint64_t hash_of(std::string_view name, const PathText &path) {
-  std::uint64_t hash = 0xcbf2'9ce4'8422'2325;
-  for (const std::string_view text : {name, path.view()}) {
-    for (const char c : text) {
-      hash = (hash ^ static_cast<unsigned char>(c)) * 0x100'0000'01b3;
-    }
-  }
-  return hash;
-}
-
 // Null if there is none.
 Place *find_place(std::uint64_t hash) {
   Place *place = chain_of(hash).load(std::memory_order_acquire);
@@ -137,7 +126,8 @@ Result<void> recall_store(std::string_view name, const PathText &path,
   const std::uint64_t start = boottime_now();
   const std::uint64_t now = realtime_now();
   const auto before = look_at(path);
-  const std::uint64_t hash = hash_of(name, path);
+  // Two stores that have the same are read more often, and no more.
+  const std::uint64_t hash = quick_hash(path.view(), quick_hash(name));
   Place *place = find_place(hash);
   if (place != nullptr && before &&
       find(place, name, path, *before, out_store)) {

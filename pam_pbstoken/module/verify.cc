@@ -30,10 +30,9 @@ std::string_view remote_host(const pam_handle_t *pamh) {
 // As far as this process can tell.
 bool is_mounted_over(const PathText &path) {
   const auto identity = look_at(path);
-  const std::string_view file = path.view();
   return identity ? false
          : is_permission_error(identity.error())
-             ? may_be_mounted_over(slice(file, file.rfind('/') + 1))
+             ? may_be_mounted_over(last_component(path))
              : identity.error().code == Errc::kUnsafe;
 }
 
@@ -65,6 +64,7 @@ Result<Verification> verify(const pam_handle_t *pamh,
     if (const auto named = look_up_names(options, opened); !named) {
       return named.error();
     }
+    verifier.heal();
     auto verification = verifier.verify_beyond_segment(
         id, secret, {.rhost = remote_host(pamh), .caller = {}});
     if (const auto &lost = verifier.lost_limit(); lost) {
@@ -100,6 +100,7 @@ Result<Outcome> ask_account(const pam_handle_t *pamh,
     if (const auto named = look_up_names(options, opened); !named) {
       return named.error();
     }
+    verifier.heal();
     const auto verdict = verifier.judge_beyond_segment(id);
     if (const auto &lost = verifier.lost_cache(); lost) {
       log_lost_cache(pamh, *lost);

@@ -42,7 +42,6 @@ Result<Verification> Verifier::verify(const TokenId &id,
 Result<Verification> Verifier::verify_beyond_segment(const TokenId &id,
                                                      std::string_view secret,
                                                      const Client &client) {
-  cache_.heal();
   Attempt attempt = {.id = id, .secret = secret, .client = client};
   auto snapshot = cache_.read_for_all();
   // Reading a large file costs as much as a hash, and any client can make up
@@ -205,7 +204,6 @@ std::optional<AccountVerdict> Verifier::judge_in_segment(const TokenId &id) {
 }
 
 Result<AccountVerdict> Verifier::judge_beyond_segment(const TokenId &id) {
-  accounts_.heal();
   const auto snapshot = accounts_.read();
   if (!snapshot) {
     return snapshot.error();

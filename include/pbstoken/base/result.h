@@ -32,6 +32,11 @@ enum class Errc : std::uint8_t {
 constexpr std::size_t kMaxPath = 1023;
 using PathText = FixedText<kMaxPath>;
 
+// Of an absolute path: the directory, which is "/" for one that has no other,
+// and the last component.
+PathText directory_of(const PathText &path);
+std::string_view last_component(const PathText &path);
+
 struct Error {
   Errc code = Errc::kSystem;
   int saved_errno = 0;         // 0: none

@@ -83,7 +83,8 @@ class Cache {
   // Reads the file, for all where that is possible.
   Result<Snapshot> read();
 
-  // Whether anything is known about this token id, in force or not.
+  // Whether anything is known about this token id, in force or not.  Of a cache
+  // of secrets.
   [[nodiscard]] bool has_slot(std::string_view token_id);
 
   // The fact about a secret and the stored hash that was just read.

@@ -100,7 +100,7 @@ class Segment {
   [[nodiscard]] bool has_slot(std::string_view token_id) const;
 
   [[nodiscard]] std::uint64_t slots() const { return shape_.slots(); }
-  // Whether it was made, and a larger one was last tried, over a minute ago.
+  // Whether it was made, and another one was last tried, over a minute ago.
   [[nodiscard]] bool may_be_replaced(std::uint64_t now) const;
   [[nodiscard]] std::uint64_t slots_in_force(std::uint64_t generation) const;
 
@@ -174,8 +174,8 @@ class WritableSegment : public Segment {
   // names a generation below the one that this segment was born with.
   void take_over(const Segment &predecessor);
 
-  // Sets out to make a larger one.  False if it may not be outgrown, or another
-  // process was faster.
+  // Sets out to make another one in its place.  False if it may not be replaced
+  // yet, or another process was faster.
   [[nodiscard]] bool begin_replacement(std::uint64_t now);
 
   [[nodiscard]] Generation generation_words();

@@ -78,7 +78,7 @@ struct SegmentHeader {
   HmacKeyBytes key;  // random, made with the segment
   SegmentOrigin origin;
   // CLOCK_BOOTTIME in ns when it was made, or when a process last set out to
-  // make a larger one in its place.
+  // make another one in its place.
   std::uint64_t sized;
   std::array<std::uint64_t, 4> unused;  // the stamp has a cache line of its own
   CheckedStamp stamp;

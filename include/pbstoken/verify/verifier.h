@@ -79,7 +79,7 @@ class Verifier {
   std::optional<AccountVerdict> judge_in_segment(const TokenId &id);
   Result<AccountVerdict> judge_beyond_segment(const TokenId &id);
 
-  // See Cache::heal().
+  // See Cache::heal(); before what the segment does not know is verified.
   void heal() {
     cache_.heal();
     if (!store_.user_cfg.empty()) {
