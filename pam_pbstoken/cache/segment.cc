@@ -277,7 +277,8 @@ std::optional<Segment> Segment::open(const std::byte *address, std::size_t size,
 SegmentOrigin Segment::origin() const {
   return {.lock_device = load_relaxed(&header_->origin.lock_device),
           .lock_inode = load_relaxed(&header_->origin.lock_inode),
-          .time_namespace = load_relaxed(&header_->origin.time_namespace)};
+          .time_namespace = load_relaxed(&header_->origin.time_namespace),
+          .readers = load_relaxed(&header_->origin.readers)};
 }
 
 std::uint64_t Segment::generation() const {

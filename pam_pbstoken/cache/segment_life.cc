@@ -14,7 +14,10 @@
 
 #include "pbstoken/cache/generation.h"
 #include "pbstoken/cache/snapshot.h"
+#include "pbstoken/os/clock.h"
+#include "pbstoken/os/ipc_room.h"
 #include "pbstoken/os/ipc_table.h"
+#include "pbstoken/store/readers.h"
 #include "pbstoken/store/version_word.h"
 
 namespace pbstoken {
@@ -26,41 +29,15 @@ constexpr std::uint64_t kInitialTime = 0xefff'fffa;
 
 constexpr const char *kCannotMake = "cannot make the shared-memory segment";
 
-// The gid that the new segment is readable for; nothing: root alone.
-Result<std::optional<gid_t>> reader_group(const Store &store) {
-  if (store.verify_group.is_nobody()) {
-    return std::optional<gid_t>();
-  }
-  const auto group = group_id(store.verify_group);
-  if (group) {
-    return std::optional<gid_t>(*group);
-  }
-  // The default's name may be missing: then nobody is in it.  Names that the
-  // configuration gives have been looked up by now.
-  if (group.error().code == Errc::kBadConfiguration) {
-    return std::optional<gid_t>();
-  }
-  return group.error();
-}
-
 constexpr unsigned kAllRights = S_IRWXU | S_IRWXG | S_IRWXO;
 
 unsigned mode_for(std::optional<gid_t> group) {
   return S_IRUSR | S_IWUSR | (group ? S_IRGRP : 0U);
 }
 
-// When the settings that decide on the readers were last changed, in seconds of
-// the wall clock, as shm_ctime is.
-std::time_t changed_at(const Store &store) {
-  const PathText file = configuration_path(store.name.view());
-  const PathText directory = directory_of(file);
-  std::time_t latest = 0;
-  for (const char *path : {file.c_str(), directory.c_str(), "/etc/group"}) {
-    if (struct stat status = {}; stat(path, &status) == 0) {
-      latest = std::max(latest, status.st_ctim.tv_sec);
-    }
-  }
-  return latest;
+std::uint64_t readers_word(unsigned mode, gid_t group) {
+  constexpr unsigned kModeAt = 32;
+  return (std::uint64_t{mode & kAllRights} << kModeAt) | group;
 }
 
 Result<void> set_owner(int id, std::optional<gid_t> group) {
@@ -163,6 +140,16 @@ bool is_newer(const ShmAttachment &attached) {
          trusted_segment(attached.identity().id);
 }
 
+// Returns the generation before.  A marked segment that stays is as good as
+// gone.
+std::uint64_t mark_and_remove(const ShmAttachment &attached) {
+  auto &prefix = *reinterpret_cast<SegmentPrefix *>(attached.address());
+  const std::uint64_t last =
+      __atomic_exchange_n(&prefix.generation, kRetired, __ATOMIC_SEQ_CST);
+  static_cast<void>(shmctl(attached.identity().id, IPC_RMID, nullptr));
+  return last;
+}
+
 struct Retirement {
   // False if a writer died in it and its debt to upstream's daemons could not
   // be paid: then they find out by themselves, later.
@@ -177,10 +164,7 @@ Retirement retire(const Store &store, Kind kind,
   const bool is_paid =
       !is_writers(load_acquire(&prefix.generation)) ||
       bump_version_word(store.version_cache, version_word_of(kind));
-  const std::uint64_t last =
-      __atomic_exchange_n(&prefix.generation, kRetired, __ATOMIC_SEQ_CST);
-  // What stays is as good as gone.
-  static_cast<void>(shmctl(attached.identity().id, IPC_RMID, nullptr));
+  const std::uint64_t last = mark_and_remove(attached);
   return {is_paid,
           last <= kLastGeneration ? std::optional(last) : std::nullopt};
 }
@@ -302,6 +286,39 @@ void leave_alone(const SegmentEntry &entry) {
   }
 }
 
+// Whether nobody has used a segment of ours for a day, as that of a directory
+// that was replaced.  To walk is to attach, so the kernel's times tell less
+// than a stamp does.  A dead writer's stays: its successor owes what that had
+// to tell.
+bool is_left_over(const SegmentEntry &entry, const ShmAttachment &attached) {
+  constexpr std::time_t kDay = 86400;
+  const auto &prefix =
+      *reinterpret_cast<const SegmentPrefix *>(attached.address());
+  if (load_acquire(&prefix.magic) != kSegmentMagic ||
+      entry.status.shm_nattch != 0 ||
+      is_writers(load_acquire(&prefix.generation))) {
+    return false;
+  }
+  auto segment =
+      Segment::open(attached.address(), attached.size(), subject_in(prefix));
+  if (segment && shares_clock(*segment)) {
+    if (const auto stamp = segment->stamp(); stamp) {
+      return stamp->time + kDay * kNanosecondsPerSecond <= boottime_now();
+    }
+  }
+  return std::max({entry.status.shm_atime, entry.status.shm_dtime,
+                   entry.status.shm_ctime}) +
+             kDay <=
+         std::time(nullptr);
+}
+
+void remove_left_over(int id) {
+  if (const auto attached = ShmAttachment::attach_untrusted(id, Access::kWrite);
+      attached) {
+    mark_and_remove(*attached);
+  }
+}
+
 // One that the walk has found; the first in use that it meets is kept.
 Result<void> keep_or_retire(const Store &store, const SegmentEntry &entry,
                             const Subject &subject, const FileLock &lock,
@@ -309,6 +326,9 @@ Result<void> keep_or_retire(const Store &store, const SegmentEntry &entry,
   // Read first: a segment of another program is attached no further.
   auto attached = attach_as_owner(entry, Access::kRead);
   if (attached && !is_about(*attached, subject)) {
+    if (is_left_over(entry, *attached)) {
+      remove_left_over(entry.id);
+    }
     leave_alone(entry);
     return {};
   }
@@ -401,15 +421,16 @@ Result<int> make_under(key_t key, const Plan &plan) {
   if (!group) {
     return group.error();
   }
-  // The maker's group may read it, too, for ever, see sysvipc(7).
-  if (*group && getegid() != 0 && getegid() != **group) {
+  if (!may_make_for(*group)) {
     return plain_error(Errc::kUnsafe, kCannotMake, {},
                        "the effective group is neither root's nor the "
                        "verify_group");
   }
-  const SegmentOrigin origin = {.lock_device = lock.identity().device,
-                                .lock_inode = lock.identity().inode,
-                                .time_namespace = namespace_inode("time")};
+  const SegmentOrigin origin = {
+      .lock_device = lock.identity().device,
+      .lock_inode = lock.identity().inode,
+      .time_namespace = namespace_inode("time"),
+      .readers = readers_word(mode_for(*group), group->value_or(0))};
   if (origin.time_namespace == 0) {
     return plain_error(Errc::kUnsafe, kCannotMake, {},
                        "/proc does not tell the time namespace");
@@ -419,7 +440,13 @@ Result<int> make_under(key_t key, const Plan &plan) {
   const int id = shmget(key, static_cast<std::size_t>(shape.size()),
                         IPC_CREAT | IPC_EXCL | S_IRUSR | S_IWUSR);
   if (id < 0) {
-    return system_error(kCannotMake, {});
+    Error error = system_error(kCannotMake, {});
+    if (const auto shortage = shortage_of_segments(shape.size());
+        shortage && error.saved_errno != EEXIST) {
+      error.where.append("(").append(shortage->path).append(": ");
+      error.where.append(shortage->what.view()).append(")");
+    }
+    return error;
   }
   auto ready = set_owner(id, *group);
   if (ready) {
@@ -446,6 +473,8 @@ Result<Kept> keep_one_segment(const Store &store, const Subject &subject,
     }
     return static_cast<bool>(done);
   };
+  // A maker that died with a spare in use has left this.
+  static_cast<void>(free_key(key_of(subject)));
   // By its key first: of two that are in use readers find that one.
   SegmentEntry named;
   named.id = shmget(key_of(subject), 0, 0);
@@ -489,12 +518,18 @@ Result<void> retire_others(Kind kind, const Store &store) {
 
 bool is_outdated(int id, const Segment &segment, const Store &store) {
   shmid_ds status{};
+  if (shmctl(id, IPC_STAT, &status) != 0) {
+    return false;
+  }
+  if (segment.origin().readers !=
+      readers_word(status.shm_perm.mode, status.shm_perm.gid)) {
+    return true;
+  }
   // Settings that are older are not asked for: that takes a look into
   // /etc/group.  A segment of a time to come was made by a clock that was
   // wrong.
-  if (shmctl(id, IPC_STAT, &status) != 0 ||
-      (changed_at(store) < status.shm_ctime &&
-       status.shm_ctime <= std::time(nullptr))) {
+  if (readers_changed_at(store) < status.shm_ctime &&
+      status.shm_ctime <= std::time(nullptr)) {
     return false;
   }
   const auto group = reader_group(store);
@@ -554,6 +589,10 @@ Result<int> make_segment(const Store &store, const Subject &subject,
                          const FileLock &lock) {
   return make_anywhere(
       {store, subject, lock, slots_to_make(store, subject.kind)});
+}
+
+std::uint64_t size_to_make(const Store &store, Kind kind) {
+  return SegmentShape::for_slots(slots_to_make(store, kind), kind).size();
 }
 
 Result<void> replace_segments(const Store &store, const Subject &subject,

@@ -344,6 +344,7 @@ PathText configuration_path(std::string_view name) {
 Result<Store> parse_store(std::string_view name, std::string_view text,
                           const PathText &path, Names names) {
   Store store = defaults(name);
+  store.configuration = path;
   Lines lines{};
   for (std::uint64_t number = 1; !text.empty(); ++number) {
     const std::size_t end = text.find('\n');

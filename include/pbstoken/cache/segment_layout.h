@@ -65,6 +65,7 @@ struct SegmentOrigin {
   std::uint64_t lock_device;
   std::uint64_t lock_inode;
   std::uint64_t time_namespace;  // its inode; CLOCK_BOOTTIME differs in others
+  std::uint64_t readers;         // the gid, and above it the mode
 
   bool operator==(const SegmentOrigin &) const = default;
 };
@@ -80,7 +81,7 @@ struct SegmentHeader {
   // CLOCK_BOOTTIME in ns when it was made, or when a process last set out to
   // make another one in its place.
   std::uint64_t sized;
-  std::array<std::uint64_t, 4> unused;  // the stamp has a cache line of its own
+  std::array<std::uint64_t, 3> unused;  // the stamp has a cache line of its own
   CheckedStamp stamp;
 };
 static_assert(offsetof(SegmentHeader, note) == 64);

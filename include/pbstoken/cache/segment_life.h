@@ -69,7 +69,8 @@ struct Kept {
 // every segment of this subject but the one that is kept, whatever its layout,
 // key, lock, owner or mode, removed ones and those of older modules included:
 // marks it, so that its users stop using it, and removes it.  Raises upstream's
-// word first where a dead writer has not.  `spared` is left alone.  An error,
+// word first where a dead writer has not.  `spared` is left alone.  Segments of
+// ours that nobody has used for a day go, too, of whatever file.  An error,
 // and the file must not be changed, if one could not be told.
 Result<Kept> keep_one_segment(const Store &store, const Subject &subject,
                               const FileLock &lock, Keep keep,
@@ -81,15 +82,18 @@ Result<Kept> keep_one_segment(const Store &store, const Subject &subject,
 // is a miss.
 Result<void> retire_others(Kind kind, const Store &store);
 
+// How large a segment would be that is made now, in bytes.
+std::uint64_t size_to_make(const Store &store, Kind kind);
+
 // Makes a new one with a new random key, 0600 or, with a verify_group, 0640,
 // after keep_one_segment() has kept none; returns its id.
 Result<int> make_segment(const Store &store, const Subject &subject,
                          const FileLock &lock);
 
-// Whether the segment was made for other readers, or with another number of
-// slots, than the store's settings say, and the settings are younger than it
-// is: of two stores of one file the one that was configured last has its way,
-// and neither fights.
+// Whether somebody has changed the segment's mode or group; or it was made for
+// other readers, or with another number of slots, than the store's settings
+// say, and the settings are younger than it is: of two stores of one file the
+// one that was configured last has its way, and neither fights.
 bool is_outdated(int id, const Segment &segment, const Store &store);
 
 // Makes a new one with a new key, and retires all others then: where none can

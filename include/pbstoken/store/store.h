@@ -35,6 +35,7 @@ struct Principal {
 
 struct Store {
   FixedText<32> name;
+  PathText configuration;  // the file that the settings are of
   PathText token_shadow;
   PathText lock_file;    // token_shadow + ".lock"
   PathText user_cfg;     // account data; empty: no account checks

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/store/readers.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace pbstoken {
+
+Result<std::optional<gid_t>> reader_group(const Store &store) {
+  if (store.verify_group.is_nobody()) {
+    return std::optional<gid_t>();
+  }
+  const auto group = group_id(store.verify_group);
+  if (group) {
+    return std::optional<gid_t>(*group);
+  }
+  // The default's name may be missing: then nobody is in it.  Names that the
+  // configuration gives have been looked up by now.
+  if (group.error().code == Errc::kBadConfiguration) {
+    return std::optional<gid_t>();
+  }
+  return group.error();
+}
+
+bool may_make_for(std::optional<gid_t> group) {
+  return !group || getegid() == 0 || getegid() == *group;
+}
+
+std::time_t readers_changed_at(const Store &store) {
+  const PathText directory = directory_of(store.configuration);
+  std::time_t latest = 0;
+  for (const char *path :
+       {store.configuration.c_str(), directory.c_str(), "/etc/group"}) {
+    if (struct stat status = {}; stat(path, &status) == 0) {
+      latest = std::max(latest, status.st_ctim.tv_sec);
+    }
+  }
+  return latest;
+}
+
+}  // namespace pbstoken
