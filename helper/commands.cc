@@ -227,6 +227,8 @@ ExitStatus run_command(const CommandEntry &entry, const CommandLine &line,
       .client = client,
       .input = secret,
       .verifier = Verifier(store, [] { return CryptFunction{crypt_rn}; })};
+  context.verifier.use().count_for(is_for_user(client) ? Party::kMembers
+                                                       : Party::kRoot);
   // A member could freeze this process with the lock in its hands.
   if (client.caller && entry.reach == Reach::kCache && is_split()) {
     context.verifier.take_no_lock();

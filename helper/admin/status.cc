@@ -20,7 +20,7 @@ ExitStatus show_status(Context *context) {
   if (segment && shmctl(segment->id, IPC_STAT, &kernel) != 0) {
     segment = std::nullopt;
   }
-  const Totals totals = context->verifier.counters().totals();
+  const Totals totals = context->verifier.use().totals(Party::kRoot);
   const auto mode = octal(kernel.shm_perm.mode);
   const CacheStatus cache = segment.value_or(CacheStatus{});
   const auto if_segment = [&](std::string_view name, std::uint64_t number) {

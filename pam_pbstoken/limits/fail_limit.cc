@@ -10,6 +10,7 @@
 #include <span>
 #include <utility>
 
+#include "pbstoken/limits/tally.h"
 #include "pbstoken/os/clock.h"
 #include "pbstoken/os/ipc.h"
 #include "pbstoken/os/privilege.h"
@@ -18,32 +19,11 @@ namespace pbstoken {
 
 namespace {
 
-constexpr std::size_t kWays = 4;
-constexpr std::size_t kBuckets = 4096;
-constexpr unsigned kCountBits = 24;
-constexpr std::uint64_t kMostCounted = (1U << kCountBits) - 1;
-
-// Start and count are one word, so that they change together.
-struct Window {
-  std::uint64_t tag;  // of the token id, remote host and caller
-  std::uint64_t
-      state;  // when it began, in seconds, and how many; 0: never used
-};
-using Bucket = std::array<Window, kWays>;
-using Windows = std::array<Bucket, kBuckets>;
+// By when each began, in seconds of CLOCK_BOOTTIME.
+using Windows = std::array<Tally, 16384>;
 
 // Of this process alone.
-constinit std::array<Bucket, 64> own_windows = {};
-
-std::uint64_t start_of(std::uint64_t state) {
-  return state >> kCountBits;
-}
-std::uint64_t count_of(std::uint64_t state) {
-  return state & kMostCounted;
-}
-std::uint64_t first_of(std::uint64_t now) {
-  return (now << kCountBits) | 1;
-}
+constinit std::array<Tally, 256> own_windows = {};
 
 std::uint64_t now_in_seconds() {
   return boottime_now() / kNanosecondsPerSecond;
@@ -52,7 +32,7 @@ std::uint64_t now_in_seconds() {
 // One that lies in the future, of another time namespace's clock, is not: the
 // difference is huge then.
 bool is_open(std::uint64_t state, std::uint64_t now, const Store &store) {
-  return now - start_of(state) < store.fail_window;
+  return now - Tally::time_of(state) < store.fail_window;
 }
 
 void add_field(SHA256_CTX *state, std::string_view field) {
@@ -95,45 +75,20 @@ std::uint64_t tag_of(std::string_view token_id, const Client &client) {
   SHA256_Final(digest.data(), &state);
   std::uint64_t tag = 0;
   std::memcpy(&tag, digest.data(), sizeof(tag));
-  return tag;
+  return tag | 1;
 }
 
-Bucket &bucket(const AttachmentUse &use, std::uint64_t tag) {
+std::span<Tally> windows_in(const AttachmentUse &use) {
   std::byte *content = content_of(use);
-  const std::span<Bucket> windows =
-      content != nullptr
-          ? std::span<Bucket>(*reinterpret_cast<Windows *>(content))
-          : std::span<Bucket>(own_windows);
-  return windows[static_cast<std::size_t>(tag % windows.size())];
-}
-
-Window *find(Bucket *windows, std::uint64_t tag) {
-  for (Window &window : *windows) {
-    if (load_relaxed(&window.tag) == tag) {
-      return &window;
-    }
-  }
-  return nullptr;
-}
-
-// The window that began first gives way.
-Window *make_room(Bucket *windows, std::uint64_t tag) {
-  Window *oldest = windows->data();
-  for (Window &window : *windows) {
-    if (load_relaxed(&window.state) < load_relaxed(&oldest->state)) {
-      oldest = &window;
-    }
-  }
-  // In this order: who finds the new tag must not find the old count.
-  store_relaxed(&oldest->state, 0);
-  store_release(&oldest->tag, tag);
-  return oldest;
+  return content != nullptr
+             ? std::span<Tally>(*reinterpret_cast<Windows *>(content))
+             : std::span<Tally>(own_windows);
 }
 
 }  // namespace
 
 NamedSegment failures_segment(const Store &store) {
-  return {store, "pbstoken failures 2", sizeof(Windows)};
+  return {store, "pbstoken failures 3", sizeof(Windows)};
 }
 
 FailLimit::FailLimit(const Store &store, std::string_view token_id,
@@ -153,33 +108,30 @@ FailLimit::FailLimit(const Store &store, std::string_view token_id,
 }
 
 bool FailLimit::is_reached() const {
-  const Window *window =
-      is_on_ ? find(&bucket(attachment_, tag_), tag_) : nullptr;
+  const Tally *window =
+      is_on_ ? find_tally(windows_in(attachment_), tag_) : nullptr;
   if (window == nullptr) {
     return false;
   }
   const std::uint64_t state = load_acquire(&window->state);
   return is_open(state, now_in_seconds(), store_) &&
-         count_of(state) >= store_.fail_limit;
+         Tally::count_of(state) >= store_.fail_limit;
 }
 
 void FailLimit::count() const {
   if (!is_on_) {
     return;
   }
-  Bucket &windows = bucket(attachment_, tag_);
-  Window *window = find(&windows, tag_);
-  if (window == nullptr) {
-    window = make_room(&windows, tag_);
-  }
+  Tally *window = make_tally(windows_in(attachment_), tag_);
   const std::uint64_t now = now_in_seconds();
   std::uint64_t before = 0;
   std::uint64_t after = 0;
   do {
     before = load_relaxed(&window->state);
-    after = !is_open(before, now, store_)     ? first_of(now)
-            : count_of(before) < kMostCounted ? before + 1
-                                              : before;
+    after = is_open(before, now, store_)
+                ? Tally::make_state(Tally::time_of(before),
+                                    Tally::count_of(before) + 1)
+                : Tally::make_state(now, 1);
   } while (!compare_and_swap(&window->state, before, after));
 }
 

@@ -75,11 +75,12 @@ ShmIdentity identity_in(int id, const shmid_ds &status,
 }
 
 // Of trusted_segment(), once the kernel has told the status.
-Result<void> trust(const ipc_perm &owner) {
+Result<void> trust(const ipc_perm &owner, Writers writers) {
   if (owner.cuid != 0 || owner.uid != 0) {
     return unsafe("it is not root's");
   }
-  if ((owner.mode & (S_IWGRP | S_IWOTH)) != 0) {
+  const unsigned group = writers == Writers::kGroup ? 0U : S_IWGRP;
+  if ((owner.mode & (group | S_IWOTH)) != 0) {
     return unsafe("others than root may write it");
   }
   // IPC permissions give the group's bits to the maker's group as well, which
@@ -96,12 +97,13 @@ Result<void> trust(const ipc_perm &owner) {
 
 }  // namespace
 
-Result<ShmIdentity> trusted_segment(int id, std::uint64_t ipc_namespace) {
+Result<ShmIdentity> trusted_segment(int id, std::uint64_t ipc_namespace,
+                                    Writers writers) {
   shmid_ds status{};
   if (shmctl(id, IPC_STAT, &status) != 0) {
     return system_error(kCannotStat, {});
   }
-  const auto trusted = trust(status.shm_perm);
+  const auto trusted = trust(status.shm_perm, writers);
   return trusted ? Result<ShmIdentity>(identity_in(id, status, ipc_namespace))
                  : Result<ShmIdentity>(trusted.error());
 }
@@ -136,11 +138,12 @@ ShmAttachment::~ShmAttachment() {
   }
 }
 
-Result<ShmAttachment> ShmAttachment::attach(int id, Access access) {
+Result<ShmAttachment> ShmAttachment::attach(int id, Access access,
+                                            Writers writers) {
   ipc_perm owner{};
   auto attachment = attach_and_ask(id, access, &owner);
   if (attachment) {
-    if (const auto trusted = trust(owner); !trusted) {
+    if (const auto trusted = trust(owner, writers); !trusted) {
       return trusted.error();
     }
   }

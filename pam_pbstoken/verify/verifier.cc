@@ -13,6 +13,16 @@ Outcome known_outcome(Fact fact) {
 
 }  // namespace
 
+// What was known of a secret; if_match: what that is called for the right one.
+void Verifier::count_known(const TokenId &id, Fact fact, Event if_match) {
+  const bool matches = fact == Fact::kMatch;
+  use_.count(matches ? if_match : Event::kKnownMismatch,
+             cache_.ipc_namespace());
+  if (matches) {
+    use_.let_in(id.text, cache_.ipc_namespace());
+  }
+}
+
 std::optional<Verification> Verifier::verify_in_segment(
     const TokenId &id, std::string_view secret) {
   // This comes first, so that a client cannot have a megabyte digested once for
@@ -22,11 +32,10 @@ std::optional<Verification> Verifier::verify_in_segment(
   }
   const auto fact = cache_.look_up(id.text, secret);
   if (!fact) {
-    counters_.let_go_if_dropped();
+    use_.let_go_if_dropped();
     return std::nullopt;
   }
-  counters_.count(*fact == Fact::kMatch ? Event::kHit : Event::kKnownMismatch,
-                  cache_.ipc_namespace());
+  count_known(id, *fact, Event::kHit);
   return Verification{known_outcome(*fact), Source::kSegment};
 }
 
@@ -103,7 +112,7 @@ Result<Verification> Verifier::verify_in(const Snapshot &snapshot,
     return Verification{Outcome::kUnknownToken, Source::kFile};
   }
   if (store_.cache && !cache_.is_usable()) {
-    counters_.count(Event::kBypassed);
+    use_.count(Event::kBypassed);
   }
   if (const auto known = recall(snapshot, *attempt, *stored); known) {
     return *known;
@@ -124,8 +133,7 @@ std::optional<Verification> Verifier::recall(const Snapshot &snapshot,
   if (!fact) {
     return std::nullopt;
   }
-  counters_.count(*fact == Fact::kMatch ? Event::kRecheck
-                                        : Event::kKnownMismatch);
+  count_known(attempt.id, *fact, Event::kRecheck);
   if (snapshot.permit) {
     cache_.remember(*fact, id, attempt.secret, stored, snapshot);
   }
@@ -155,18 +163,21 @@ Result<Verification> Verifier::hash_through_gate(const Snapshot &snapshot,
   }
   // Asked after the wait: others may have failed meanwhile.
   if (limit.is_reached()) {
-    counters_.count(Event::kThrottled);
+    use_.count(Event::kThrottled);
     return Verification{Outcome::kThrottled, Source::kFile};
   }
   const auto fact = hash(attempt->secret, stored);
   if (!fact) {
     return fact.error();
   }
+  use_.count(Event::kHash);
   if (!*fact) {
     return Verification{Outcome::kUnusableHash, Source::kFile};
   }
   if (**fact == Fact::kMismatch) {
     limit.count();
+  } else {
+    use_.let_in(attempt->id.text);
   }
   cache_.remember(**fact, attempt->id.text, attempt->secret, stored, snapshot);
   return Verification{
@@ -185,11 +196,7 @@ Result<std::optional<Fact>> Verifier::hash(std::string_view secret,
     return plain_error(Errc::kMalformed, "cannot hash", {},
                        "the secret is too long");
   }
-  auto fact = compare_with_hash(crypt, phrase, stored_hash);
-  if (fact) {
-    counters_.count(Event::kHash);
-  }
-  return fact;
+  return compare_with_hash(crypt, phrase, stored_hash);
 }
 
 // --- the account

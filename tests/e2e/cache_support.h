@@ -22,7 +22,7 @@
 
 #include "pbstoken/cache/segment_life.h"
 #include "pbstoken/cache/writer.h"
-#include "pbstoken/limits/counters.h"
+#include "pbstoken/limits/use.h"
 #include "pbstoken/os/clock.h"
 #include "pbstoken/verify/verifier.h"
 #include "support.h"
@@ -223,7 +223,9 @@ inline std::string answer(Verifier *verifier, const std::string &id,
 }
 
 inline std::uint64_t counted(const Store &store, Event event) {
-  return Counters::open(store).totals()[static_cast<std::size_t>(event)];
+  Use use(store);
+  const auto at = static_cast<std::size_t>(event);
+  return use.totals(Party::kRoot)[at] + use.totals(Party::kMembers)[at];
 }
 
 // --- processes

@@ -24,8 +24,8 @@
 #include "e2e_pam.h"
 #include "helper_support.h"
 #include "pbstoken/cache/segment_life.h"
-#include "pbstoken/limits/counters.h"
 #include "pbstoken/limits/hash_gate.h"
+#include "pbstoken/limits/use.h"
 
 namespace pbstoken {
 namespace {
@@ -377,7 +377,7 @@ key_t segment_key(const Store &store) {
 
 // given_to_root: as far as somebody can who has made it.
 void plant_under(const Store &store, bool given_to_root) {
-  for (const key_t key : {segment_key(store), counters_segment(store).key}) {
+  for (const key_t key : {segment_key(store), use_segment(store).key}) {
     const int id = shmget(key, 1 << 20, IPC_CREAT | IPC_EXCL | 0600);
     shmid_ds status{};
     if (id < 0 || shmctl(id, IPC_STAT, &status) != 0) {
@@ -426,7 +426,7 @@ void strangers_segments_are_not_in_roots_way(void ** /*state*/) {
     assert_int_equal(shmctl(segment->identity.id, IPC_STAT, &status), 0);
     assert_int_equal(status.shm_perm.cuid, 0);
     assert_int_equal(status.shm_perm.mode & 0777, 0640);
-    const int counters = shmget(counters_segment(store).key, 0, 0);
+    const int counters = shmget(use_segment(store).key, 0, 0);
     if (counters >= 0) {
       assert_int_equal(shmctl(counters, IPC_STAT, &status), 0);
       assert_int_equal(status.shm_perm.cuid, 0);

@@ -144,7 +144,7 @@ void retire_prints_the_keys_there_or_not(void ** /*state*/) {
   assert_int_equal(keys["segment"].GetUint(), status["key"].GetUint());
   assert_int_equal(shmget(member(keys, "segment"), 0, 0),
                    status["id"].GetInt());
-  assert_true(shmget(member(keys, "counters"), 0, 0) >= 0);
+  assert_true(shmget(member(keys, "use"), 0, 0) >= 0);
   assert_true(semget(member(keys, "gate"), 0, 0) >= 0);
   assert_int_equal(ipc_objects(), 3);
   assert_text_equal(printed(), before);
@@ -280,7 +280,7 @@ void retire_while_somebody_holds_the_lock_is_exit_4(void ** /*state*/) {
   // The keys all the same, and what needs no lock is gone.
   const auto keys = parse_json(outcome.out);
   assert_true(shmget(member(keys, "segment"), 0, 0) >= 0);
-  assert_true(shmget(member(keys, "counters"), 0, 0) < 0);
+  assert_true(shmget(member(keys, "use"), 0, 0) < 0);
   assert_true(semget(member(keys, "gate"), 0, 0) < 0);
 }
 

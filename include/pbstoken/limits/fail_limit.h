@@ -9,11 +9,9 @@
 // A remote host is an address, which counts as an IPv4 address or as the /64 of
 // an IPv6 one, since any client has as many of those as it likes; or a name.
 //
-// The windows live in a segment of their own that only root attaches.  They are
-// numbers that processes add to without waiting for each other, so nobody's
-// death or stop leaves more behind than a count.  What the segment cannot hold
-// is forgotten, the oldest window of a bucket first: the gate (hash_gate.h)
-// bounds what that costs.
+// The windows are tallies (tally.h) in a segment of their own that only root
+// attaches.  What that cannot hold is forgotten: the gate (hash_gate.h) bounds
+// what that costs.
 //
 // Where the segment cannot be had, each process keeps windows of its own,
 // fewer, of the same limit; and a helper that runs once for a remote host
@@ -28,7 +26,7 @@
 
 #include "pbstoken/base/result.h"
 #include "pbstoken/limits/client.h"
-#include "pbstoken/limits/root_segment.h"
+#include "pbstoken/limits/named_segment.h"
 #include "pbstoken/os/attachments.h"
 #include "pbstoken/store/store.h"
 

@@ -11,8 +11,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
+#include "pbstoken/os/ipc_room.h"
 #include "pbstoken/os/ipc_table.h"
 #include "pbstoken/store/store.h"
 
@@ -50,6 +52,9 @@ class NamedSet {
   [[nodiscard]] bool is_ready(int id) const;
   bool owner_of(int id, ipc_perm *out_owner) const;
   [[nodiscard]] bool remove(int id) const;
+  [[nodiscard]] std::optional<Shortage> shortage() const {
+    return shortage_of_sets(count_ + kNameSize);
+  }
 
   key_t key;
 

@@ -7,10 +7,10 @@
 
 #include <cstddef>
 
-#include "pbstoken/limits/counters.h"
 #include "pbstoken/limits/fail_limit.h"
 #include "pbstoken/limits/hash_gate.h"
 #include "pbstoken/limits/turn.h"
+#include "pbstoken/limits/use.h"
 #include "pbstoken/store/store.h"
 
 namespace pbstoken {
@@ -20,7 +20,7 @@ constexpr std::size_t kObjects = 5;
 // Calls visit(name, object) for each.
 template <typename Visit>
 void for_each_object(const Store &store, Visit visit) {
-  visit("counters", counters_segment(store));
+  visit("use", use_segment(store));
   visit("failures", failures_segment(store));
   visit("gate", gate_set(store, GateShare::kRoots));
   visit("gate_users", gate_set(store, GateShare::kUsers));

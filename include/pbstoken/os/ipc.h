@@ -45,11 +45,18 @@ struct ShmIdentity {
   bool operator==(const ShmIdentity &) const = default;
 };
 
+// Those who may write a segment that is to be trusted.
+enum class Writers : std::uint8_t {
+  kOwner,
+  kGroup  // its group, too: what stands in it may be anything
+};
+
 // Asks for a segment and says whether it is to be trusted: it must have been
 // made by root, belong to root, be writable by nobody else and not be marked
 // for removal; else kUnsafe.  ipc_namespace: this thread's, if the caller has
 // just asked for it; 0: it has not.  Any thread.
-Result<ShmIdentity> trusted_segment(int id, std::uint64_t ipc_namespace = 0);
+Result<ShmIdentity> trusted_segment(int id, std::uint64_t ipc_namespace = 0,
+                                    Writers writers = Writers::kOwner);
 
 // The one owner of an attachment.
 class ShmAttachment {
@@ -68,7 +75,8 @@ class ShmAttachment {
   // Kept out of core dumps and, since a child may give up its privileges, out
   // of children: of all but one that another thread forks in the moment between
   // attaching and saying so.
-  static Result<ShmAttachment> attach(int id, Access access);
+  static Result<ShmAttachment> attach(int id, Access access,
+                                      Writers writers = Writers::kOwner);
 
   // The same whatever it is: for a process of root that is to tell the users of
   // a segment that it is no good.

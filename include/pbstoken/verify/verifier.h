@@ -12,9 +12,9 @@
 
 #include "pbstoken/base/result.h"
 #include "pbstoken/cache/cache.h"
-#include "pbstoken/limits/counters.h"
 #include "pbstoken/limits/fail_limit.h"
 #include "pbstoken/limits/hash_gate.h"
+#include "pbstoken/limits/use.h"
 #include "pbstoken/store/store.h"
 #include "pbstoken/store/stored_hash.h"
 #include "pbstoken/store/token_id.h"
@@ -47,7 +47,7 @@ class Verifier {
         load_crypt_(load_crypt),
         cache_(store, Kind::kSecrets),
         accounts_(store, Kind::kAccounts),
-        counters_(Counters::open(store)) {}
+        use_(store) {}
 
   // secret may be anything.  The answer comes from the segment where it can.
   Result<Verification> verify(const TokenId &id, std::string_view secret,
@@ -81,6 +81,7 @@ class Verifier {
 
   // See Cache::heal(); before what the segment does not know is verified.
   void heal() {
+    use_.heal();
     cache_.heal();
     if (!store_.user_cfg.empty()) {
       accounts_.heal();
@@ -93,8 +94,9 @@ class Verifier {
     accounts_.take_no_lock();
   }
 
-  // That of the secrets.
+  // That of the secrets, and that of the accounts.
   [[nodiscard]] Cache &cache() { return cache_; }
+  [[nodiscard]] Cache &accounts() { return accounts_; }
   // Why a limit was this process's own only, in what it has verified so far.
   [[nodiscard]] const std::optional<Error> &lost_limit() const {
     return lost_limit_;
@@ -106,7 +108,7 @@ class Verifier {
     return cache_.problem() ? cache_.problem() : accounts_.problem();
   }
 
-  [[nodiscard]] Counters &counters() { return counters_; }
+  [[nodiscard]] Use &use() { return use_; }
 
  private:
   // What is verified, and the place in the gate once it is held.
@@ -117,6 +119,7 @@ class Verifier {
     std::optional<GatePass> pass = {};
   };
 
+  void count_known(const TokenId &id, Fact fact, Event if_match);
   Result<void> pass_gate(Attempt *attempt);
   Result<Verification> verify_in(const Snapshot &snapshot, Attempt *attempt);
   std::optional<Verification> recall(const Snapshot &snapshot,
@@ -132,7 +135,7 @@ class Verifier {
   CryptLoader load_crypt_;
   Cache cache_;
   Cache accounts_;
-  Counters counters_;
+  Use use_;
   std::optional<Error> lost_limit_;
 };
 

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "pbstoken/limits/root_segment.h"
+#include "pbstoken/limits/named_segment.h"
 
 #include <sys/shm.h>
+#include <sys/stat.h>
 
+#include <ctime>
 #include <utility>
 
 #include "pbstoken/limits/named_object.h"
 #include "pbstoken/os/ipc.h"
+#include "pbstoken/os/privilege.h"
+#include "pbstoken/store/readers.h"
 
 namespace pbstoken {
 
@@ -22,9 +26,11 @@ std::uint64_t *name_at(std::byte *address) {
 }  // namespace
 
 NamedSegment::NamedSegment(const Store &store, std::string_view purpose,
-                           std::size_t content_size)
-    : name_(derive_number(purpose, store.token_shadow.view()) | 1),
-      size_(kNameSize + content_size) {
+                           std::size_t content_size, Sharing sharing)
+    : store_(store),
+      name_(derive_number(purpose, store.token_shadow.view()) | 1),
+      size_(kNameSize + content_size),
+      sharing_(sharing) {
   key = static_cast<key_t>(name_);
 }
 
@@ -37,6 +43,13 @@ bool NamedSegment::owner_of(int id, ipc_perm *out_owner) const {
   const bool known = shmctl(id, IPC_STAT, &status) == 0;
   *out_owner = status.shm_perm;
   return known;
+}
+
+bool NamedSegment::has_key(int id) const {
+  ipc_perm owner{};
+  const auto identity = trusted_segment(id, 0, writers());
+  return identity && identity->size == size_ && owner_of(id, &owner) &&
+         owner.__key == key;
 }
 
 std::uint64_t NamedSegment::name_in(int id, std::uint64_t or_this) const {
@@ -63,11 +76,42 @@ std::uint64_t NamedSegment::name_in(int id, std::uint64_t or_this) const {
 }
 
 bool NamedSegment::has_name(int id) const {
-  return name_in(id, 0) == name_;
+  return sharing_ == Sharing::kReaders ? has_key(id) : name_in(id, 0) == name_;
 }
 
 bool NamedSegment::is_ready(int id) const {
-  return name_in(id, name_) == name_;
+  if (sharing_ == Sharing::kRoot) {
+    return name_in(id, name_) == name_;
+  }
+  if (!has_key(id)) {
+    return false;
+  }
+  share(id);
+  return true;
+}
+
+// Where it stays root's alone, members are not counted.
+void NamedSegment::share(int id) const {
+  const auto group = reader_group(store_);
+  shmid_ds status{};
+  if (!group || shmctl(id, IPC_STAT, &status) != 0) {
+    return;
+  }
+  const bool is_shared =
+      *group && (status.shm_perm.cgid == 0 || status.shm_perm.cgid == **group);
+  status.shm_perm.gid = is_shared ? **group : 0;
+  status.shm_perm.mode =
+      is_shared ? S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP : S_IRUSR | S_IWUSR;
+  static_cast<void>(shmctl(id, IPC_SET, &status));
+}
+
+void NamedSegment::heal() const {
+  const int id = sharing_ == Sharing::kReaders ? get(key, 0) : -1;
+  shmid_ds status{};
+  if (id >= 0 && has_key(id) && shmctl(id, IPC_STAT, &status) == 0 &&
+      readers_changed_at(store_) >= status.shm_ctime) {
+    share(id);
+  }
 }
 
 bool NamedSegment::remove(int id) const {
@@ -76,7 +120,7 @@ bool NamedSegment::remove(int id) const {
 
 Result<AttachmentUse> NamedSegment::use_ready(
     int id, std::uint64_t ipc_namespace) const {
-  const auto identity = trusted_segment(id, ipc_namespace);
+  const auto identity = trusted_segment(id, ipc_namespace, writers());
   if (!identity) {
     return identity.error();
   }
@@ -85,12 +129,13 @@ Result<AttachmentUse> NamedSegment::use_ready(
   if (use.address() != nullptr) {
     return use;
   }
-  auto attachment = ShmAttachment::attach(id, Access::kWrite);
+  auto attachment = ShmAttachment::attach(id, Access::kWrite, writers());
   if (!attachment) {
     return attachment.error();
   }
   if (attachment->identity() != *identity || identity->size != size_ ||
-      load_relaxed(name_at(attachment->address())) != name_) {
+      (sharing_ == Sharing::kRoot &&
+       load_relaxed(name_at(attachment->address())) != name_)) {
     return plain_error(Errc::kUnsafe, "cannot use", kWhat, "not made yet");
   }
   return keep_attachment(key, std::move(*attachment));
@@ -99,7 +144,7 @@ Result<AttachmentUse> NamedSegment::use_ready(
 Result<AttachmentUse> NamedSegment::use(std::uint64_t ipc_namespace) const {
   // The short way first; open_named() attaches more than once.
   auto use = use_ready(get(key, 0), ipc_namespace);
-  for (int tries = 1; !use && tries <= kTries; ++tries) {
+  for (int tries = 1; !use && is_root() && tries <= kTries; ++tries) {
     const auto id = open_named(*this);
     if (!id) {
       return id.error();

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/limits/use.h"
+
+#include <sched.h>
+
+#include <ctime>
+#include <utility>
+
+#include "pbstoken/limits/tally.h"
+#include "pbstoken/os/ipc.h"
+#include "pbstoken/os/privilege.h"
+
+namespace pbstoken {
+
+namespace {
+
+// One line for each of so many processors: two that add to one line cost each
+// other most of what a hit costs.
+constexpr std::size_t kStripes = 64;
+struct alignas(64) Line {
+  Totals events;
+};
+
+// Of the tokens that were let in last.  The kernel gives memory to the pages
+// alone that are used.
+constexpr std::size_t kTokens = 1U << 18U;
+
+// Whoever is at the same word at the same time is counted instead.
+constexpr int kAttempts = 8;
+
+std::uint64_t tag_of(std::string_view token_id) {
+  return quick_hash(token_id) | 1;
+}
+
+std::uint64_t now_in_seconds() {
+  return static_cast<std::uint64_t>(std::time(nullptr));
+}
+
+}  // namespace
+
+struct UseRecord {
+  alignas(64) std::uint64_t since;
+  std::array<std::array<Line, kParties>, kStripes> lines;
+  std::array<Tally, kTokens> tokens;
+};
+
+NamedSegment use_segment(const Store &store) {
+  return {store, "pbstoken use 1", sizeof(UseRecord), Sharing::kReaders};
+}
+
+Use::Use(const Store &store)
+    : segment_(use_segment(store)),
+      party_(is_root() ? Party::kRoot : Party::kMembers) {}
+
+UseRecord *Use::record(std::uint64_t ipc_namespace) {
+  if (attachment_.address() == nullptr && !is_lost_) {
+    attachment_ = AttachmentUse();
+    if (auto use = segment_.use(ipc_namespace); use) {
+      attachment_ = std::move(*use);
+    } else {
+      is_lost_ = true;
+    }
+  }
+  return reinterpret_cast<UseRecord *>(content_of(attachment_));
+}
+
+void Use::count(Event event, std::uint64_t ipc_namespace) {
+  UseRecord *record = this->record(ipc_namespace);
+  if (record == nullptr) {
+    return;
+  }
+  if (load_relaxed(&record->since) == 0) {
+    static_cast<void>(compare_and_swap(&record->since, 0, now_in_seconds()));
+  }
+  const int cpu = sched_getcpu();  // -1 at worst, which is a stripe, too
+  Line &line = record->lines[static_cast<unsigned>(cpu) % kStripes]
+                            [static_cast<std::size_t>(party_)];
+  __atomic_fetch_add(&line.events[static_cast<std::size_t>(event)], 1,
+                     __ATOMIC_RELAXED);
+}
+
+void Use::let_in(std::string_view token_id, std::uint64_t ipc_namespace) {
+  UseRecord *record = this->record(ipc_namespace);
+  if (record == nullptr) {
+    return;
+  }
+  Tally *tally = make_tally(record->tokens, tag_of(token_id));
+  bool done = false;
+  for (int attempt = 0; !done && attempt < kAttempts; ++attempt) {
+    const std::uint64_t before = load_relaxed(&tally->state);
+    done = compare_and_swap(
+        &tally->state, before,
+        Tally::make_state(now_in_seconds(), Tally::count_of(before) + 1));
+  }
+}
+
+Totals Use::totals(Party party) {
+  Totals totals{};
+  const UseRecord *record = this->record();
+  if (record == nullptr) {
+    return totals;
+  }
+  for (const auto &parties : record->lines) {
+    for (std::size_t i = 0; i < kEvents; ++i) {
+      totals[i] +=
+          load_relaxed(&parties[static_cast<std::size_t>(party)].events[i]);
+    }
+  }
+  return totals;
+}
+
+std::optional<std::uint64_t> Use::since() {
+  const UseRecord *record = this->record();
+  const std::uint64_t since =
+      record != nullptr ? load_relaxed(&record->since) : 0;
+  return since != 0 ? std::optional(since) : std::nullopt;
+}
+
+std::optional<TokenUse> Use::of(std::string_view token_id) {
+  const UseRecord *record = this->record();
+  const Tally *tally = record != nullptr
+                           ? find_tally(record->tokens, tag_of(token_id))
+                           : nullptr;
+  const std::uint64_t state =
+      tally != nullptr ? load_relaxed(&tally->state) : 0;
+  if (state == 0) {
+    return std::nullopt;
+  }
+  return TokenUse{.last = Tally::time_of(state),
+                  .count = Tally::count_of(state)};
+}
+
+void Use::heal() const {
+  if (is_root()) {
+    segment_.heal();
+  }
+}
+
+}  // namespace pbstoken
