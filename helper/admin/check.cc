@@ -10,13 +10,13 @@
 
 #include "admin/admin.h"
 #include "admin/problems.h"
-#include "io/command_line.h"
+#include "admin/verdict.h"
 #include "io/held_signals.h"
-#include "pbstoken/cache/segment.h"
-#include "pbstoken/cache/segment_life.h"
+#include "pbstoken/cache/subject.h"
 #include "pbstoken/os/file.h"
 #include "pbstoken/os/ipc.h"
 #include "pbstoken/store/lock_holder.h"
+#include "pbstoken/store/readers.h"
 #include "pbstoken/store/user_cfg.h"
 #include "pbstoken/store/version_word.h"
 #include "write/replacement_file.h"
@@ -191,87 +191,55 @@ void check_lock(const Store &store, const UniqueFd &lock, Problems *problems) {
   }
 }
 
-// --- the segment that the store's key names
+// --- the cache
 
-// Whether the segment went between two calls: another process has flushed it.
-bool is_gone(int error) {
-  return error == EIDRM || error == EINVAL;
-}
-
-void check_readers(const Store &store, const ipc_perm &owner,
-                   std::string_view name, Problems *problems) {
-  if ((owner.mode & S_IROTH) != 0) {
-    problems->add(name, "others may read it");
-  }
-  if ((owner.mode & S_IRGRP) == 0 || owner.gid == 0) {
-    return;
-  }
-  // A default verify_group that /etc does not know has no members.
-  const auto group = store.verify_group.is_nobody()
-                         ? Result<gid_t>(gid_t{0})
-                         : group_id(store.verify_group);
-  if (!group && group.error().code != Errc::kBadConfiguration) {
-    problems->add_error(name, group.error());
-    return;
-  }
-  if (!group || owner.gid != *group) {
-    ProblemText what("gid ");
-    what.append(std::uint64_t{owner.gid})
-        .append(", which is not verify_group, may read it");
-    problems->add(name, what.view());
-  }
-}
-
-// Returns what is wrong with an attached segment; null if nothing is.
-const char *problem_in(const ShmAttachment &attached, const Subject &subject) {
-  const auto segment =
-      Segment::open(attached.address(), attached.size(), subject);
-  if (segment) {
-    return shares_clock(*segment) ? nullptr : "made in another time namespace";
-  }
-  const auto *prefix =
-      reinterpret_cast<const SegmentPrefix *>(attached.address());
-  const bool ours = attached.size() >= sizeof(SegmentPrefix) &&
-                    load_acquire(&prefix->magic) == kSegmentMagic;
-  if (ours && load_relaxed(&prefix->layout_version) > kLayoutVersion) {
-    return "a newer version's";
-  }
-  return ours && subject_in(*prefix) != subject
-             ? "made for another file"
-             : "not a whole segment of ours: unfinished, damaged or an older "
-               "version's";
-}
-
-// In the problems the segment is named by its key, as shm:0x12345678.  That
-// it is missing is no problem.
-void check_segment(const Store &store, Problems *problems) {
-  const auto view = view_of(store.token_shadow);
-  if (!view) {
-    return;  // whatever keeps the file from being opened has been added
-  }
-  const Subject subject = {Kind::kSecrets, *view};
+// Of the segment that the key of a file names.
+void check_readers(const Store &store, const Subject &subject,
+                   Problems *problems) {
   const auto name = name_of("shm", key_of(subject));
   const int id = shmget(key_of(subject), 0, 0);
   shmid_ds status{};
   if (id < 0 || shmctl(id, IPC_STAT, &status) != 0) {
-    if (errno != ENOENT && !is_gone(errno)) {
+    // Another process may just have removed it.
+    if (errno != ENOENT && errno != EIDRM && errno != EINVAL) {
       problems->add_error(
           name.view(),
           system_error("cannot find the shared-memory segment", {}));
     }
     return;
   }
-  check_readers(store, status.shm_perm, name.view(), problems);
-  const auto attached = ShmAttachment::attach(id, Access::kRead);
-  if (!attached) {
-    if (!is_gone(attached.error().saved_errno)) {
-      problems->add_error(name.view(), attached.error());
-    }
+  const ipc_perm &owner = status.shm_perm;
+  if ((owner.mode & S_IROTH) != 0) {
+    problems->add(name.view(), "others may read it");
+  }
+  if ((owner.mode & S_IRGRP) == 0 || owner.gid == 0) {
     return;
   }
-  if (const char *problem = problem_in(*attached, subject);
-      problem != nullptr) {
-    problems->add(name.view(), problem);
+  const auto group = reader_group(store);
+  if (!group) {
+    problems->add_error(name.view(), group.error());
+  } else if (owner.gid != group->value_or(0)) {
+    ProblemText what("gid ");
+    what.append(std::uint64_t{owner.gid})
+        .append(", which is not verify_group, may read it");
+    problems->add(name.view(), what.view());
+  }
+}
+
+// Whatever keeps the file from being opened has been added.
+void check_cache(const Store &store, Kind kind, Problems *problems) {
+  const PathText &path = path_of(kind, store);
+  const auto view = path.empty() ? Result<View>(no_memory("")) : view_of(path);
+  if (!view || !store.cache) {
+    return;
+  }
+  check_readers(store, {kind, *view}, problems);
+  CacheVerdict verdict = judge_for_root(store, kind);
+  if (verdict.state != CacheState::kOff) {
+    verdict = judge_for_members(store, kind).value_or(CacheVerdict{});
+  }
+  if (verdict.state == CacheState::kOff) {
+    problems->add_once(verdict.where.view(), verdict.text.view());
   }
 }
 
@@ -292,12 +260,14 @@ FixedText<16> name_of(std::string_view kind, key_t key) {
 ExitStatus check_store(Context *context) {
   const Store &store = context->store;
   Problems problems(context->line.format);
-  AccessCheck access(store, configuration_of(context->line), &problems);
+  AccessCheck access(store, &problems);
   check_token_shadow(store, &access, &problems);
   check_lock(store, access.open(store.lock_file, FileKind::kLock), &problems);
   check_user_cfg(store.user_cfg, &access, &problems);
   check_version_cache(store.version_cache, &access, &problems);
-  check_segment(store, &problems);
+  check_cache(store, Kind::kSecrets, &problems);
+  check_cache(store, Kind::kAccounts, &problems);
+  check_twins(store, &problems);
   check_limits(store, &problems);
   return problems.print();
 }

@@ -28,9 +28,7 @@ enum class FileKind : std::uint8_t {
 // file_group.
 class AccessCheck {
  public:
-  // configuration: the path, for what it names and /etc does not know.
-  AccessCheck(const Store &store, const PathText &configuration,
-              Problems *problems);
+  AccessCheck(const Store &store, Problems *problems);
 
   // Opens a file for reading, and adds what is wrong with its access and that
   // of the directories above it.  Returns no descriptor if the file is not
@@ -64,6 +62,10 @@ void check_shadow(const UniqueFd &file, const PathText &path,
 // Checks that the gate and the windows are as the configuration has them, or
 // can be made; and if the host has no room, who fills it.
 void check_limits(const Store &store, Problems *problems);
+
+// Checks that no other store of this host has the same files and other settings
+// of their cache.
+void check_twins(const Store &store, Problems *problems);
 
 // How problems name an object of the kernel: shm:0x12345678.
 FixedText<16> name_of(std::string_view kind, key_t key);

@@ -52,14 +52,13 @@ void check_mode(std::string_view path, mode_t mode, FileKind kind,
 
 }  // namespace
 
-AccessCheck::AccessCheck(const Store &store, const PathText &configuration,
-                         Problems *problems)
+AccessCheck::AccessCheck(const Store &store, Problems *problems)
     : owner_(known(user_id(store.file_owner),
-                   "file_owner: no such user in /etc/passwd", configuration,
-                   problems)),
+                   "file_owner: no such user in /etc/passwd",
+                   store.configuration, problems)),
       group_(known(group_id(store.file_group),
-                   "file_group: no such group in /etc/group", configuration,
-                   problems)),
+                   "file_group: no such group in /etc/group",
+                   store.configuration, problems)),
       problems_(problems) {}
 
 UniqueFd AccessCheck::open(const PathText &path, FileKind kind) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "admin/problems.h"
 
+#include <algorithm>
+
 #include <array>
 
 #include "io/message.h"
@@ -30,6 +32,16 @@ void Problems::add(std::string_view path, std::string_view what,
   if (is_whole_ && count_ <= kMost && !append(path, what, place)) {
     is_whole_ = false;
     add_error(path, no_memory("cannot check"));
+  }
+}
+
+void Problems::add_once(std::string_view path, std::string_view what) {
+  const std::uint64_t hash = quick_hash(what, quick_hash(path));
+  const auto before = once_.items();
+  if (std::find(before.begin(), before.end(), hash) == before.end()) {
+    // If memory runs out it is said twice.
+    static_cast<void>(once_.append(hash));
+    add(path, what);
   }
 }
 

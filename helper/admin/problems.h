@@ -14,6 +14,7 @@
 #include "io/command.h"
 #include "pbstoken/base/buffer.h"
 #include "pbstoken/base/result.h"
+#include "pbstoken/base/vector.h"
 
 namespace pbstoken {
 
@@ -35,6 +36,9 @@ class Problems {
 
   void add(std::string_view path, std::string_view what, TextPlace place = {});
 
+  // The same of what may have been found before; then nothing is added.
+  void add_once(std::string_view path, std::string_view what);
+
   // Adds what an error says of the path, if it is a problem of the file.  If
   // the file could not be looked at, this complains at once.
   void add_error(std::string_view path, const Error &error);
@@ -49,9 +53,10 @@ class Problems {
                             TextPlace place);
 
   OutputFormat format_;
-  Buffer lines_;          // for people
-  JsonArray array_;       // otherwise
-  bool is_whole_ = true;  // else memory ran out, which was said
+  Buffer lines_;              // for people
+  JsonArray array_;           // otherwise
+  bool is_whole_ = true;      // else memory ran out, which was said
+  List<std::uint64_t> once_;  // hashes of what add_once() has added
   std::uint64_t count_ = 0;
   bool failed_ = false;
 };

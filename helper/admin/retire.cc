@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <sys/sem.h>
+#include <sys/shm.h>
+
 #include <array>
 
 #include "admin/admin.h"
@@ -62,6 +65,29 @@ Result<void> remove_segments(const Store &store, Kind kind) {
   return own ? others : own;
 }
 
+// What earlier builds made beside their segment, and knew by keys alone.
+void remove_former_objects(const Store &store) {
+  const FixedText<16> number =
+      FixedText<16>().append(std::uint64_t{static_cast<std::uint32_t>(
+          derive_key("pbstoken", store.token_shadow.view()))});
+  for (const char *purpose : {"pbstoken counters 1", "pbstoken failures 1"}) {
+    const int id = shmget(derive_key(purpose, number.view()), 0, 0);
+    shmid_ds status{};
+    if (id >= 0 && shmctl(id, IPC_STAT, &status) == 0 &&
+        status.shm_perm.cuid == 0) {
+      shmctl(id, IPC_RMID, nullptr);
+    }
+  }
+  const int id = semget(derive_key("pbstoken gate 1", number.view()), 0, 0);
+  semid_ds status{};
+  SemaphoreArgument argument{};
+  argument.status = &status;
+  if (id >= 0 && semctl(id, 0, IPC_STAT, argument) == 0 &&
+      status.sem_perm.cuid == 0) {
+    semctl(id, 0, IPC_RMID);
+  }
+}
+
 }  // namespace
 
 ExitStatus retire_store(Context *context) {
@@ -77,6 +103,7 @@ ExitStatus retire_store(Context *context) {
   for_each_object(store, [&](std::string_view /*name*/, const auto &object) {
     status = note(remove_named(object), status);
   });
+  remove_former_objects(store);
   return status;
 }
 

@@ -1,54 +1,207 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <sys/shm.h>
 
+#include <algorithm>
 #include <array>
+#include <optional>
 
 #include "admin/admin.h"
 #include "admin/report.h"
+#include "admin/verdict.h"
 #include "io/message.h"
 #include "io/output.h"
 #include "pbstoken/cache/segment_life.h"
 
 namespace pbstoken {
 
-ExitStatus show_status(Context *context) {
-  const Store &store = context->store;
-  // An error where the directory of token.shadow cannot be found.
-  const auto view = view_of(path_of(Kind::kSecrets, store));
-  std::optional<CacheStatus> segment = context->verifier.cache().status();
-  shmid_ds kernel{};
-  if (segment && shmctl(segment->id, IPC_STAT, &kernel) != 0) {
-    segment = std::nullopt;
+namespace {
+
+Field key_field(std::optional<key_t> key) {
+  return key ? Field::count("key", static_cast<std::uint32_t>(*key))
+             : Field::unknown("key");
+}
+
+// An object of the kernel; the fields are valid while this stays where it is.
+class KernelObject {
+ public:
+  explicit KernelObject(int id) {
+    is_there_ = id >= 0 && shmctl(id, IPC_STAT, &status_) == 0;
+    id_ = id;
+    mode_ = octal(status_.shm_perm.mode);
   }
-  const Totals totals = context->verifier.use().totals(Party::kRoot);
-  const auto mode = octal(kernel.shm_perm.mode);
-  const CacheStatus cache = segment.value_or(CacheStatus{});
-  const auto if_segment = [&](std::string_view name, std::uint64_t number) {
-    return segment ? Field::count(name, number) : Field::unknown(name);
+  KernelObject(const KernelObject &) = delete;
+  KernelObject &operator=(const KernelObject &) = delete;
+
+  [[nodiscard]] bool is_there() const { return is_there_; }
+  [[nodiscard]] Field id() const {
+    return number("id", static_cast<std::uint64_t>(id_));
+  }
+  [[nodiscard]] Field size() const { return number("size", status_.shm_segsz); }
+  [[nodiscard]] Field mode() const {
+    return is_there_ ? Field::string("mode", mode_.view())
+                     : Field::unknown("mode");
+  }
+  [[nodiscard]] Field number(std::string_view name, std::uint64_t value) const {
+    return is_there_ ? Field::count(name, value) : Field::unknown(name);
+  }
+
+ private:
+  shmid_ds status_{};
+  int id_;
+  bool is_there_;
+  FixedText<8> mode_;
+};
+
+// The verdict is one text for people: "off: where: why; what to do".
+ProblemText text_of(const CacheVerdict &verdict) {
+  ProblemText text(verdict.state == CacheState::kOff ? "off: " : "");
+  text.append(verdict.where.view())
+      .append(verdict.where.empty() ? "" : ": ")
+      .append(verdict.text.view());
+  return text;
+}
+
+// A cache and its segment; as KernelObject.
+class CacheReport {
+ public:
+  CacheReport(const Store &store, Kind kind, Cache *cache)
+      : status_(cache->status().value_or(CacheStatus{.id = -1,
+                                                     .generation = 0,
+                                                     .stamp_age = {},
+                                                     .slots = 0,
+                                                     .slots_used = 0})),
+        segment_(status_.id),
+        root_(text_of(judge_for_root(store, kind))) {
+    // An error where the directory of the file cannot be found.
+    const auto view = view_of(path_of(kind, store));
+    const auto members = judge_for_members(store, kind);
+    members_ = members ? text_of(*members) : ProblemText();
+    fields_ = {
+        Field::string("cache_root", root_.view()),
+        members ? Field::string("cache_members", members_.view())
+                : Field::unknown("cache_members"),
+        key_field(view ? std::optional(key_of({kind, *view})) : std::nullopt),
+        segment_.id(),
+        segment_.size(),
+        segment_.mode(),
+        segment_.number("generation", status_.generation),
+        status_.stamp_age ? Field::count("stamp_age", *status_.stamp_age)
+                          : Field::unknown("stamp_age"),
+        segment_.number("slots", status_.slots),
+        segment_.number("slots_used", status_.slots_used),
+    };
+  }
+
+  static constexpr std::size_t kFields = 10;
+  [[nodiscard]] const std::array<Field, kFields> &fields() const {
+    return fields_;
+  }
+
+ private:
+  CacheStatus status_;
+  KernelObject segment_;
+  ProblemText root_;
+  ProblemText members_;
+  std::array<Field, kFields> fields_;
+};
+
+constexpr std::size_t kCounters = kEvents + 1;
+
+// What the segments alone could answer, in percent of what was answered;
+// rounded down, so that 100 says that nothing was read and nothing hashed.
+Field share_of(const Totals &totals) {
+  const auto at = [&totals](Event event) {
+    return totals[static_cast<std::size_t>(event)];
   };
-  const auto counter = [&](std::string_view name, Event event) {
+  const std::uint64_t known = at(Event::kHit) + at(Event::kKnownMismatch);
+  const std::uint64_t all = known + at(Event::kRecheck) + at(Event::kHash);
+  constexpr std::uint64_t kPercent = 100;
+  return all != 0 && all >= known && known <= UINT64_MAX / kPercent
+             ? Field::count("hit_share", known * kPercent / all)
+             : Field::unknown("hit_share");
+}
+
+std::array<Field, kCounters> counters_of(const Totals &totals) {
+  const auto counter = [&totals](std::string_view name, Event event) {
     return Field::count(name, totals[static_cast<std::size_t>(event)]);
   };
-  const std::array fields = {
-      Field::string("store", store.name.view()),
-      view ? Field::count("key", static_cast<std::uint32_t>(
-                                     key_of({Kind::kSecrets, *view})))
-           : Field::unknown("key"),
-      if_segment("id", static_cast<std::uint64_t>(cache.id)),
-      if_segment("size", kernel.shm_segsz),
-      segment ? Field::string("mode", mode.view()) : Field::unknown("mode"),
-      if_segment("generation", cache.generation),
-      cache.stamp_age ? Field::count("stamp_age", *cache.stamp_age)
-                      : Field::unknown("stamp_age"),
-      if_segment("slots", cache.slots),
-      if_segment("slots_used", cache.slots_used),
-      counter("hits", Event::kHit),
-      counter("rechecks", Event::kRecheck),
-      counter("hashes", Event::kHash),
-      counter("known_mismatches", Event::kKnownMismatch),
-      counter("throttled", Event::kThrottled),
-      counter("bypassed", Event::kBypassed),
-  };
+  return {counter("hits", Event::kHit),
+          counter("rechecks", Event::kRecheck),
+          counter("hashes", Event::kHash),
+          counter("known_mismatches", Event::kKnownMismatch),
+          counter("throttled", Event::kThrottled),
+          counter("bypassed", Event::kBypassed),
+          share_of(totals)};
+}
+
+// The record of use; as KernelObject.
+class UseReport {
+ public:
+  UseReport(const Store &store, Use *use, OutputFormat format)
+      : record_(use_segment(store)),
+        object_(record_.get(record_.key, 0)),
+        since_(use->since().value_or(0)),
+        date_(iso_date(since_)) {
+    const Totals root = use->totals(Party::kRoot);
+    const Totals members = use->totals(Party::kMembers);
+    Totals all = root;
+    for (std::size_t i = 0; i < kEvents; ++i) {
+      all[i] += members[i];
+    }
+    root_ = counters_of(root);
+    members_ = counters_of(members);
+    all_ = counters_of(all);
+    fields_ = {
+        key_field(record_.key),
+        object_.id(),
+        object_.size(),
+        object_.mode(),
+        since_ == 0                     ? Field::unknown("since")
+        : format == OutputFormat::kText ? Field::string("since", date_.view())
+                                        : Field::count("since", since_),
+        Field::object("root", root_),
+        Field::object("members", members_),
+    };
+  }
+
+  using Counters = std::array<Field, kCounters>;
+  [[nodiscard]] const Counters &all() const { return all_; }
+  static constexpr std::size_t kFields = 7;
+  [[nodiscard]] const std::array<Field, kFields> &fields() const {
+    return fields_;
+  }
+
+ private:
+  NamedSegment record_;
+  KernelObject object_;
+  std::uint64_t since_;
+  FixedText<20> date_;
+  Counters root_;
+  Counters members_;
+  Counters all_;
+  std::array<Field, kFields> fields_;
+};
+
+}  // namespace
+
+ExitStatus show_status(Context *context) {
+  const Store &store = context->store;
+  Verifier &verifier = context->verifier;
+  const UseReport use(store, &verifier.use(), context->line.format);
+  const CacheReport secrets(store, Kind::kSecrets, &verifier.cache());
+  std::optional<CacheReport> accounts;
+  if (!store.user_cfg.empty()) {
+    accounts.emplace(store, Kind::kAccounts, &verifier.accounts());
+  }
+  constexpr std::size_t kOthers = 3;
+  std::array<Field, CacheReport::kFields + kCounters + kOthers> fields;
+  auto *next = fields.data();
+  *next++ = Field::string("store", store.name.view());
+  next = std::copy(secrets.fields().begin(), secrets.fields().end(), next);
+  next = std::copy(use.all().begin(), use.all().end(), next);
+  *next++ = accounts ? Field::object("accounts", accounts->fields())
+                     : Field::unknown("accounts");
+  *next = Field::object("use", use.fields());
   if (!print_fields(fields, context->line.format)) {
     complain(system_error("cannot write to", "standard output"));
     return ExitStatus::kUnavailable;

@@ -222,6 +222,8 @@ Result<void> confine_files(Reach reach, const PathText &configuration,
     landlock.allow_file(PathText(path), read);
   }
   if (beside.list) {
+    // The other stores may have the same files.
+    landlock.allow_beside(configuration_path(kDefaultStore), beside);
     landlock.allow_file(PathText("/proc/sys/kernel/shm_rmid_forced"), read);
   }
   if (writes) {

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "io/message.h"
@@ -30,35 +31,59 @@ bool append_value(Buffer *out, const Field &field, bool as_json) {
                  : out->append(field.text);
 }
 
+using Name = FixedText<64>;
+
+// Calls visit(name, field) for each field that has a value, in their order;
+// false as soon as that returns it.
+template <typename Visit>
+bool for_each_value(std::span<const Field> fields, const Name &before,
+                    const Visit &visit) {
+  for (const Field &field : fields) {
+    Name name = before;
+    name.append(field.name);
+    if (!(field.fields.empty()
+              ? visit(name.view(), field)
+              : for_each_value(field.fields, name.append("."), visit))) {
+      return false;
+    }
+  }
+  return true;
+}
+
 bool append_text(Buffer *out, std::span<const Field> fields) {
   std::size_t widest = 0;
-  for (const Field &field : fields) {
-    widest = field.name.size() > widest ? field.name.size() : widest;
-  }
-  bool ok = true;
-  for (const Field &field : fields) {
-    ok = ok && out->append(field.name) && out->append(": ");
-    for (std::size_t i = field.name.size(); ok && i < widest; ++i) {
-      ok = out->append(" ");
-    }
-    ok = ok && append_value(out, field, /*as_json=*/false) && out->append("\n");
-  }
-  return ok;
+  for_each_value(fields, Name(),
+                 [&widest](std::string_view name, const Field & /*field*/) {
+                   widest = std::max(widest, name.size());
+                   return true;
+                 });
+  return for_each_value(
+      fields, Name(), [&](std::string_view name, const Field &field) {
+        bool ok = out->append(name) && out->append(": ");
+        for (std::size_t i = name.size(); ok && i < widest; ++i) {
+          ok = out->append(" ");
+        }
+        return ok && append_value(out, field, /*as_json=*/false) &&
+               out->append("\n");
+      });
 }
 
 }  // namespace
 
 bool append_json_object(Buffer *out, std::span<const Field> fields, bool pretty,
                         std::string_view indent) {
+  FixedText<16> inner(indent);
+  inner.append("  ");
   bool ok = out->append("{");
   for (std::size_t i = 0; ok && i < fields.size(); ++i) {
     const Field &field = fields[i];
     ok = out->append(i == 0 ? "" : ",") &&
-         (!pretty ||
-          (out->append("\n") && out->append(indent) && out->append("  "))) &&
+         (!pretty || (out->append("\n") && out->append(inner.view()))) &&
          append_json_string(out, field.name) &&
          out->append(pretty ? ": " : ":") &&
-         append_value(out, field, /*as_json=*/true);
+         (field.fields.empty()
+              ? append_value(out, field, /*as_json=*/true)
+              : append_json_object(out, field.fields, pretty, inner.view()));
   }
   return ok && (!pretty || (out->append("\n") && out->append(indent))) &&
          out->append("}");

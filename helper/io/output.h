@@ -19,6 +19,7 @@ struct Field {
   std::string_view text;                // for a string
   std::optional<std::uint64_t> number;  // else this
   std::optional<bool> flag = {};        // else this
+  std::span<const Field> fields = {};   // else an object of these
   bool is_null = false;                 // else nothing is known
 
   static Field string(std::string_view name, std::string_view text) {
@@ -29,6 +30,10 @@ struct Field {
   }
   static Field boolean(std::string_view name, bool flag) {
     return {.name = name, .text = {}, .number = {}, .flag = flag};
+  }
+  // In a text its fields stand on lines of their own: name.field.
+  static Field object(std::string_view name, std::span<const Field> fields) {
+    return {.name = name, .text = {}, .number = {}, .fields = fields};
   }
   static Field unknown(std::string_view name) {
     return {.name = name, .text = {}, .number = {}, .is_null = true};

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "wire/surroundings.h"
 
-#include <dirent.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,6 +8,7 @@
 #include <array>
 #include <climits>
 
+#include "io/stores.h"
 #include "pbstoken/store/store.h"
 
 namespace pbstoken {
@@ -62,22 +62,8 @@ void Surroundings::add_store(std::string_view name) {
 
 bool Surroundings::find() {
   add(own_program(), false);
-  add_store(kDefaultStore);
-  const PathText directory = directory_of(configuration_path(kDefaultStore));
-  add(directory, false);
-  DIR *files = opendir(directory.c_str());
-  while (const dirent *file = files != nullptr ? readdir(files) : nullptr) {
-    constexpr std::string_view kEnding = ".conf";
-    const std::string_view name = file->d_name;
-    if (const auto store = slice(name, 0, name.size() - kEnding.size());
-        name.ends_with(kEnding) && is_store_name(store) &&
-        store != kDefaultStore) {
-      add_store(store);
-    }
-  }
-  if (files != nullptr) {
-    closedir(files);
-  }
+  add(directory_of(configuration_path(kDefaultStore)), false);
+  for_each_store([this](std::string_view name) { add_store(name); });
   const bool is_complete = count_ <= all_.size();
   count_ = std::min(count_, all_.size());
   return is_complete;

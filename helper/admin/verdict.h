@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Whether the cache of a file is in use, and if not why, and what to do.
+#ifndef PBSTOKEN_VERDICT_H_
+#define PBSTOKEN_VERDICT_H_
+
+#include <cstdint>
+#include <optional>
+
+#include "admin/problems.h"
+#include "pbstoken/cache/subject.h"
+#include "pbstoken/store/store.h"
+
+namespace pbstoken {
+
+enum class CacheState : std::uint8_t {
+  kInUse,
+  kUnused,  // nothing keeps it from being used, but nobody has lately
+  kOff      // every request reads the file, or starts the helper
+};
+
+struct CacheVerdict {
+  CacheState state = CacheState::kInUse;
+  FixedText<kMaxPath> where = {};  // a path or a kernel object, if it is off
+  ProblemText text = ProblemText("in use");  // else why, and what to do
+};
+
+// Of processes of root that see what this one sees.
+CacheVerdict judge_for_root(const Store &store, Kind kind);
+
+// Of the members of verify_group; nullopt: there are none.
+std::optional<CacheVerdict> judge_for_members(const Store &store, Kind kind);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_VERDICT_H_

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The stores of this host.
+#ifndef PBSTOKEN_STORES_H_
+#define PBSTOKEN_STORES_H_
+
+#include <dirent.h>
+
+#include <memory>
+#include <string_view>
+
+#include "pbstoken/store/store.h"
+
+namespace pbstoken {
+
+// Calls visit(name) for each that has a configuration, and for the default one.
+template <typename Visit>
+void for_each_store(Visit visit) {
+  visit(kDefaultStore);
+  const PathText directory = directory_of(configuration_path(kDefaultStore));
+  const std::unique_ptr<DIR, int (*)(DIR *)> files(opendir(directory.c_str()),
+                                                   closedir);
+  while (const dirent *file = files ? readdir(files.get()) : nullptr) {
+    constexpr std::string_view kEnding = ".conf";
+    const std::string_view name = file->d_name;
+    if (const auto store = slice(name, 0, name.size() - kEnding.size());
+        name.ends_with(kEnding) && is_store_name(store) &&
+        store != kDefaultStore) {
+      visit(store);
+    }
+  }
+}
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_STORES_H_
