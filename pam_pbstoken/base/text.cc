@@ -55,6 +55,29 @@ std::string_view take_escaped(std::string_view *rest, Escape *place) {
 
 }  // namespace text
 
+// Eight bytes at a time; the last eight may lap over those before them.
+std::uint64_t quick_hash(std::string_view text, std::uint64_t before) {
+  const auto mix = [](std::uint64_t hash, std::uint64_t word) {
+    constexpr std::uint64_t kFactor = 0x9e37'79b9'7f4a'7c15;  // odd
+    constexpr unsigned kHalf = 32;
+    hash = (hash ^ word) * kFactor;
+    return hash ^ (hash >> kHalf);
+  };
+  std::uint64_t hash = mix(before, text.size() + 1);
+  std::uint64_t word = 0;
+  if (text.size() < sizeof(word)) {
+    std::memcpy(&word, text.data(), text.size());
+    return mix(hash, word);
+  }
+  for (std::size_t at = 0; at + sizeof(word) < text.size();
+       at += sizeof(word)) {
+    std::memcpy(&word, text.data() + at, sizeof(word));
+    hash = mix(hash, word);
+  }
+  std::memcpy(&word, text.data() + text.size() - sizeof(word), sizeof(word));
+  return mix(hash, word);
+}
+
 std::optional<std::uint64_t> parse_number(std::string_view text, int base) {
   std::uint64_t number = 0;
   const char *end = text.data() + text.size();

@@ -44,6 +44,21 @@ struct UseRecord {
   std::array<Tally, kTokens> tokens;
 };
 
+namespace {
+
+void add_use(UseRecord *record, std::string_view token_id) {
+  Tally *tally = make_tally(record->tokens, tag_of(token_id));
+  bool done = false;
+  for (int attempt = 0; !done && attempt < kAttempts; ++attempt) {
+    const std::uint64_t before = load_relaxed(&tally->state);
+    done = compare_and_swap(
+        &tally->state, before,
+        Tally::make_state(now_in_seconds(), Tally::count_of(before) + 1));
+  }
+}
+
+}  // namespace
+
 NamedSegment use_segment(const Store &store) {
   return {store, "pbstoken use 1", sizeof(UseRecord), Sharing::kReaders};
 }
@@ -53,18 +68,21 @@ Use::Use(const Store &store)
       party_(is_root() ? Party::kRoot : Party::kMembers) {}
 
 UseRecord *Use::record(std::uint64_t ipc_namespace) {
-  if (attachment_.address() == nullptr && !is_lost_) {
+  std::byte *content = content_of(attachment_);
+  if (content == nullptr && !is_lost_) {
     attachment_ = AttachmentUse();
     if (auto use = segment_.use(ipc_namespace); use) {
       attachment_ = std::move(*use);
     } else {
       is_lost_ = true;
     }
+    content = content_of(attachment_);
   }
-  return reinterpret_cast<UseRecord *>(content_of(attachment_));
+  return reinterpret_cast<UseRecord *>(content);
 }
 
-void Use::count(Event event, std::uint64_t ipc_namespace) {
+void Use::count(Event event, std::string_view let_in,
+                std::uint64_t ipc_namespace) {
   UseRecord *record = this->record(ipc_namespace);
   if (record == nullptr) {
     return;
@@ -77,20 +95,8 @@ void Use::count(Event event, std::uint64_t ipc_namespace) {
                             [static_cast<std::size_t>(party_)];
   __atomic_fetch_add(&line.events[static_cast<std::size_t>(event)], 1,
                      __ATOMIC_RELAXED);
-}
-
-void Use::let_in(std::string_view token_id, std::uint64_t ipc_namespace) {
-  UseRecord *record = this->record(ipc_namespace);
-  if (record == nullptr) {
-    return;
-  }
-  Tally *tally = make_tally(record->tokens, tag_of(token_id));
-  bool done = false;
-  for (int attempt = 0; !done && attempt < kAttempts; ++attempt) {
-    const std::uint64_t before = load_relaxed(&tally->state);
-    done = compare_and_swap(
-        &tally->state, before,
-        Tally::make_state(now_in_seconds(), Tally::count_of(before) + 1));
+  if (!let_in.empty()) {
+    add_use(record, let_in);
   }
 }
 

@@ -17,10 +17,7 @@ Outcome known_outcome(Fact fact) {
 void Verifier::count_known(const TokenId &id, Fact fact, Event if_match) {
   const bool matches = fact == Fact::kMatch;
   use_.count(matches ? if_match : Event::kKnownMismatch,
-             cache_.ipc_namespace());
-  if (matches) {
-    use_.let_in(id.text, cache_.ipc_namespace());
-  }
+             matches ? id.text : std::string_view(), cache_.ipc_namespace());
 }
 
 std::optional<Verification> Verifier::verify_in_segment(
@@ -170,14 +167,13 @@ Result<Verification> Verifier::hash_through_gate(const Snapshot &snapshot,
   if (!fact) {
     return fact.error();
   }
-  use_.count(Event::kHash);
+  const bool matches = *fact == Fact::kMatch;
+  use_.count(Event::kHash, matches ? attempt->id.text : std::string_view());
   if (!*fact) {
     return Verification{Outcome::kUnusableHash, Source::kFile};
   }
   if (**fact == Fact::kMismatch) {
     limit.count();
-  } else {
-    use_.let_in(attempt->id.text);
   }
   cache_.remember(**fact, attempt->id.text, attempt->secret, stored, snapshot);
   return Verification{

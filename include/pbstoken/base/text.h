@@ -111,16 +111,9 @@ constexpr bool has_control(std::string_view text) {
   return false;
 }
 
-// FNV-1a, for tables of this process: whoever chooses the texts can make two of
-// them equal.  `before`: the hash of what stands in front.
-constexpr std::uint64_t kNothingHashed = 0xcbf2'9ce4'8422'2325;
-constexpr std::uint64_t quick_hash(std::string_view text,
-                                   std::uint64_t before = kNothingHashed) {
-  for (const char c : text) {
-    before = (before ^ static_cast<unsigned char>(c)) * 0x100'0000'01b3;
-  }
-  return before;
-}
+// For tables: whoever chooses the texts can make two of them equal.  `before`:
+// the hash of what stands in front.
+std::uint64_t quick_hash(std::string_view text, std::uint64_t before = 0);
 
 // Returns nullopt unless text is a number to its last character, which fits.
 std::optional<std::uint64_t> parse_number(std::string_view text, int base = 10);

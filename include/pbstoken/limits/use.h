@@ -54,12 +54,10 @@ class Use {
   // its effective uid.
   void count_for(Party party) { party_ = party; }
 
-  // Relaxed, and on the cache line of this processor.  ipc_namespace: see
-  // trusted_segment().
-  void count(Event event, std::uint64_t ipc_namespace = 0);
-
-  // The secret of this token matched.
-  void let_in(std::string_view token_id, std::uint64_t ipc_namespace = 0);
+  // Relaxed, and on the cache line of this processor.  let_in: the token whose
+  // secret matched; empty: none did.  ipc_namespace: see trusted_segment().
+  void count(Event event, std::string_view let_in = {},
+             std::uint64_t ipc_namespace = 0);
 
   [[nodiscard]] Totals totals(Party party);
   // When counting began: seconds since the epoch; nullopt: it has not.
