@@ -18,7 +18,7 @@ constexpr View kView = {.directory_device = 1, .directory_inode = 2, .name = 3};
 constexpr Subject kSecretsSubject = {Kind::kSecrets, kView};
 constexpr Subject kAccountsSubject = {Kind::kAccounts, kView};
 constexpr SegmentOrigin kOrigin = {
-    .lock_device = 4, .lock_inode = 5, .time_namespace = 6};
+    .lock_device = 4, .lock_inode = 5, .time_namespace = 6, .readers = 7};
 
 // A token whose secret somebody has verified, or has not.
 struct Claimant {
