@@ -4,7 +4,8 @@
  *
  * This models the segments of one kind and view, the key, and the table that
  * SHM_STAT walks.  Root makes a segment, re-reads for all and inserts.  Members
- * stay attached.  Writers walk.  Flush makes a new segment.  An administrator
+ * stay attached.  Writers walk.  Flush makes a new segment.  A table that is too
+ * small is replaced by a larger one that takes its slots.  An administrator
  * removes segments with ipcrm(1).  A local user takes the key and lets it go.
  * With NAMESPACES=2 root and members may move to another IPC namespace, where
  * ids repeat; writers are there.  The holder of the lock may die at any step.
@@ -40,6 +41,12 @@
 #ifndef FLUSHES
 #define FLUSHES 0
 #endif
+#ifndef GROWTHS
+#define GROWTHS 0
+#endif
+#ifndef NEW_HASH
+#define NEW_HASH (1 + i) /* Of the i-th writer; 0: it deletes the token. */
+#endif
 #ifndef REMOVALS
 #define REMOVALS 0 /* By ipcrm(1). */
 #endif
@@ -57,7 +64,7 @@
  * Place n of namespace m is segment PLACES * m + n.  0 is no segment.  The
  * index of a segment is its instance number, and its place is its id.
  */
-#define PLACES (3 + FLUSHES + SQUATS + REMOVALS)
+#define PLACES (3 + FLUSHES + 2 * GROWTHS + SQUATS + REMOVALS)
 #define ID_OF(a_segment) ((a_segment) % PLACES)
 #define PLACE(the_namespace, id) (PLACES * (the_namespace) + (id))
 #define WRITERS_NAMESPACE (NAMESPACES - 1)
@@ -81,7 +88,8 @@ typedef Namespace {
 Namespace ipc[NAMESPACES];
 
 byte lock = NOBODY;
-byte on_disk = 1; /* The stored hash in the file, and the file's identity. */
+byte on_disk = 1; /* The stored hash in the file, and the file's identity; 0:
+                     the token is not there. */
 bit untold;       /* A rename that upstream's word was not raised after. */
 byte kills;
 
@@ -221,10 +229,11 @@ inline make() {
 /* What a re-reader does after its claim, or the maker under number BORN. */
 inline read_for_all() {
   atomic { or_die(); stored = on_disk }
+  /* Slots of a token that the file does not have are not touched. */
   atomic {
     or_die();
     if
-    :: IS_SAME_INSTANCE ->
+    :: IS_SAME_INSTANCE && stored != 0 ->
        segment[TARGET].bound_under = ENDED(claimed);
        segment[TARGET].bound_to = stored
     :: else
@@ -284,7 +293,7 @@ again:
 #endif
   find();
   if
-  :: attached == 0 && ipc[space].ids < PLACES - FLUSHES ->
+  :: attached == 0 && ipc[space].ids < PLACES - FLUSHES - 2 * GROWTHS ->
      make();
      atomic {
        or_die();
@@ -366,7 +375,7 @@ alone:
 #endif
   atomic {
     if
-    :: IS_SAME_INSTANCE ->
+    :: IS_SAME_INSTANCE && stored != 0 ->
        segment[TARGET].bound_under = seen;
        segment[TARGET].bound_to = stored
     :: else
@@ -573,6 +582,99 @@ dead:
 }
 #endif
 
+/* --- growth: a spare first, so that there is room for the larger one */
+
+#if GROWTHS
+/* What a larger segment is born with: above every number that a slot of the one
+ * before it can be bound for. */
+#ifdef MUTANT_GROWN_FROM_THE_START
+#define BORN_AFTER(last) BORN
+#else
+#define BORN_AFTER(last) NEXT_REREADERS(last)
+#endif
+
+proctype Grower(byte me) {
+  byte outgrown, last, spare;
+  LOCALS;
+
+  take_lock();
+  find();
+  if
+  :: attached == 0 -> goto done
+  :: else
+  fi;
+  atomic { outgrown = attached; attached = 0 }
+  atomic {
+    or_die();
+    spare = PLACE(space, ipc[space].ids);
+    ipc[space].ids++;
+    segment[spare].generation = BORN;
+    segment[spare].is_finished = 1
+  }
+  atomic { place = outgrown }
+  pay();
+  atomic {
+    or_die();
+    last = segment[outgrown].generation;
+    upstream_not_told = (IS_A_WRITERS(segment[outgrown].generation) && untold);
+    assert(!upstream_not_told);
+    segment[outgrown].generation = RETIRED;
+    segment[outgrown].is_removed = 1;
+    if
+    :: ipc[space].key == outgrown -> ipc[space].key = 0
+    :: else
+    fi
+  }
+  if
+  :: last == RETIRED -> goto done /* Nobody knows its number: no slots. */
+  :: else
+  fi;
+  atomic {
+    or_die();
+    place = PLACE(space, ipc[space].ids);
+    ipc[space].ids++;
+    if
+    :: ipc[space].key == 0 -> ipc[space].key = place
+    :: else
+    fi
+  }
+  atomic {
+    or_die();
+    stored = segment[outgrown].bound_under;
+    claimed = segment[outgrown].bound_to
+  }
+  atomic {
+    or_die();
+    segment[place].bound_under = stored;
+    segment[place].bound_to = claimed;
+    segment[place].generation = BORN_AFTER(last);
+    segment[place].is_finished = 1;
+    stored = 0;
+    claimed = 0
+  }
+  atomic {
+    or_die();
+    segment[spare].generation = RETIRED;
+    segment[spare].is_removed = 1;
+    attached = place;
+    place = 0;
+    claimed = segment[attached].generation;
+    if
+    :: claimed != BORN_AFTER(last) -> claimed = 0 /* Taken over. */
+    :: else
+    fi
+  }
+  if
+  :: claimed != 0 -> read_for_all()
+  :: else
+  fi;
+done:
+  unlock();
+dead:
+  atomic { FORGET_ALL; outgrown = 0; last = 0; spare = 0 }
+}
+#endif
+
 /* --- the administrator, and a local user */
 
 #if REMOVALS || SQUATS
@@ -637,8 +739,11 @@ init {
       run Member(ROOTS + i)
     }
     for (i : 1 .. WRITERS) {
-      run Writer(ROOTS + MEMBERS + i, 1 + i)
+      run Writer(ROOTS + MEMBERS + i, NEW_HASH)
     }
+#if GROWTHS
+    run Grower(ROOTS + MEMBERS + WRITERS + 1);
+#endif
 #if FLUSHES
     run Flusher(ROOTS + MEMBERS + WRITERS + 1);
 #endif
