@@ -67,11 +67,17 @@ Result<void> remove_segments(const Store &store, Kind kind) {
 
 // What earlier builds made beside their segment, and knew by keys alone.
 void remove_former_objects(const Store &store) {
-  const FixedText<16> number =
-      FixedText<16>().append(std::uint64_t{static_cast<std::uint32_t>(
-          derive_key("pbstoken", store.token_shadow.view()))});
-  for (const char *purpose : {"pbstoken counters 1", "pbstoken failures 1"}) {
-    const int id = shmget(derive_key(purpose, number.view()), 0, 0);
+  const std::string_view path = store.token_shadow.view();
+  const FixedText<16> number = FixedText<16>().append(
+      std::uint64_t{static_cast<std::uint32_t>(derive_key("pbstoken", path))});
+  const auto named = [path](std::string_view purpose) {
+    return static_cast<key_t>(derive_number(purpose, path) | 1);
+  };
+  for (const key_t key :
+       {derive_key("pbstoken counters 1", number.view()),
+        derive_key("pbstoken failures 1", number.view()),
+        named("pbstoken counters 2"), named("pbstoken failures 2")}) {
+    const int id = shmget(key, 0, 0);
     shmid_ds status{};
     if (id >= 0 && shmctl(id, IPC_STAT, &status) == 0 &&
         status.shm_perm.cuid == 0) {

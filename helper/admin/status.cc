@@ -64,17 +64,17 @@ ProblemText text_of(const CacheVerdict &verdict) {
 // A cache and its segment; as KernelObject.
 class CacheReport {
  public:
-  CacheReport(const Store &store, Kind kind, Cache *cache)
+  CacheReport(const Store &store, Kind kind, Cache *cache, Use *use)
       : status_(cache->status().value_or(CacheStatus{.id = -1,
                                                      .generation = 0,
                                                      .stamp_age = {},
                                                      .slots = 0,
                                                      .slots_used = 0})),
         segment_(status_.id),
-        root_(text_of(judge_for_root(store, kind))) {
+        root_(text_of(judge_for_root(store, kind, use))) {
     // An error where the directory of the file cannot be found.
     const auto view = view_of(path_of(kind, store));
-    const auto members = judge_for_members(store, kind);
+    const auto members = judge_for_members(store, kind, use);
     members_ = members ? text_of(*members) : ProblemText();
     fields_ = {
         Field::string("cache_root", root_.view()),
@@ -139,8 +139,8 @@ class UseReport {
  public:
   UseReport(const Store &store, Use *use, OutputFormat format)
       : record_(use_segment(store)),
+        since_(use->since().value_or(0)),  // which makes it
         object_(record_.get(record_.key, 0)),
-        since_(use->since().value_or(0)),
         date_(iso_date(since_)) {
     const Totals root = use->totals(Party::kRoot);
     const Totals members = use->totals(Party::kMembers);
@@ -172,9 +172,9 @@ class UseReport {
   }
 
  private:
-  NamedSegment record_;
-  KernelObject object_;
+  SharedSegment record_;
   std::uint64_t since_;
+  KernelObject object_;
   FixedText<20> date_;
   Counters root_;
   Counters members_;
@@ -188,10 +188,12 @@ ExitStatus show_status(Context *context) {
   const Store &store = context->store;
   Verifier &verifier = context->verifier;
   const UseReport use(store, &verifier.use(), context->line.format);
-  const CacheReport secrets(store, Kind::kSecrets, &verifier.cache());
+  const CacheReport secrets(store, Kind::kSecrets, &verifier.cache(),
+                            &verifier.use());
   std::optional<CacheReport> accounts;
   if (!store.user_cfg.empty()) {
-    accounts.emplace(store, Kind::kAccounts, &verifier.accounts());
+    accounts.emplace(store, Kind::kAccounts, &verifier.accounts(),
+                     &verifier.use());
   }
   constexpr std::size_t kOthers = 3;
   std::array<Field, CacheReport::kFields + kCounters + kOthers> fields;

@@ -14,7 +14,6 @@
 
 #include "pbstoken/cache/generation.h"
 #include "pbstoken/cache/snapshot.h"
-#include "pbstoken/os/clock.h"
 #include "pbstoken/os/ipc_room.h"
 #include "pbstoken/os/ipc_table.h"
 #include "pbstoken/store/readers.h"
@@ -79,10 +78,12 @@ Result<void> fill(int id, const SegmentShape &shape, const Subject &subject,
 // --- walking
 
 // Made by root and large enough to begin like a segment.  Others' are not
-// asked: nobody trusts them, and an attachment would keep them alive.
+// asked: nobody trusts them, and an attachment would keep them alive.  Nor is
+// the record of use, in which members may write what they like.
 bool may_be_ours(const SegmentEntry &entry) {
   return entry.owner().cuid == 0 &&
-         entry.status.shm_segsz >= sizeof(SegmentPrefix);
+         entry.status.shm_segsz >= sizeof(SegmentPrefix) &&
+         entry.status.shm_segsz != kUseRecordSize;
 }
 
 // Calls visit(entry) for each that may be ours, until that returns false.
@@ -232,16 +233,21 @@ std::optional<FoundSegment> find_segment(const Subject &subject) {
   return found;
 }
 
-bool has_segment(Kind kind, const Store &store) {
-  const auto view = view_of(path_of(kind, store));
-  bool found = false;
+std::optional<ShmAttachment> find_any_segment(const Subject &subject) {
+  std::optional<ShmAttachment> found;
   static_cast<void>(walk([&](const SegmentEntry &entry) {
-    const auto attached =
-        ShmAttachment::attach_untrusted(entry.id, Access::kRead);
-    found = view && attached && is_about(*attached, {kind, *view});
+    auto attached = ShmAttachment::attach_untrusted(entry.id, Access::kRead);
+    if (attached && is_about(*attached, subject)) {
+      found = std::move(*attached);
+    }
     return !found;
   }));
   return found;
+}
+
+bool has_segment(Kind kind, const Store &store) {
+  const auto view = view_of(path_of(kind, store));
+  return view && find_any_segment({kind, *view});
 }
 
 std::optional<Writing> attach_for_writing(int id, const Subject &subject,
@@ -286,30 +292,20 @@ void leave_alone(const SegmentEntry &entry) {
   }
 }
 
-// Whether nobody has used a segment of ours for a day, as that of a directory
-// that was replaced.  To walk is to attach, so the kernel's times tell less
-// than a stamp does.  A dead writer's stays: its successor owes what that had
-// to tell.
+// Whether nobody has had a segment of ours attached for a day, as that of a
+// directory that was replaced; a walk is a use, too.  A dead writer's stays:
+// its successor owes what that had to tell.
 bool is_left_over(const SegmentEntry &entry, const ShmAttachment &attached) {
   constexpr std::time_t kDay = 86400;
   const auto &prefix =
       *reinterpret_cast<const SegmentPrefix *>(attached.address());
-  if (load_acquire(&prefix.magic) != kSegmentMagic ||
-      entry.status.shm_nattch != 0 ||
-      is_writers(load_acquire(&prefix.generation))) {
-    return false;
-  }
-  auto segment =
-      Segment::open(attached.address(), attached.size(), subject_in(prefix));
-  if (segment && shares_clock(*segment)) {
-    if (const auto stamp = segment->stamp(); stamp) {
-      return stamp->time + kDay * kNanosecondsPerSecond <= boottime_now();
-    }
-  }
-  return std::max({entry.status.shm_atime, entry.status.shm_dtime,
-                   entry.status.shm_ctime}) +
-             kDay <=
-         std::time(nullptr);
+  const shmid_ds &status = entry.status;
+  return load_acquire(&prefix.magic) == kSegmentMagic &&
+         !is_writers(load_acquire(&prefix.generation)) &&
+         status.shm_nattch == 0 &&
+         std::max({status.shm_atime, status.shm_dtime, status.shm_ctime}) +
+                 kDay <=
+             std::time(nullptr);
 }
 
 void remove_left_over(int id) {
@@ -528,8 +524,9 @@ bool is_outdated(int id, const Segment &segment, const Store &store) {
   // Settings that are older are not asked for: that takes a look into
   // /etc/group.  A segment of a time to come was made by a clock that was
   // wrong.
-  if (readers_changed_at(store) < status.shm_ctime &&
-      status.shm_ctime <= std::time(nullptr)) {
+  if (!knows_its_readers(store) ||
+      (readers_changed_at(store) < status.shm_ctime &&
+       status.shm_ctime <= std::time(nullptr))) {
     return false;
   }
   const auto group = reader_group(store);

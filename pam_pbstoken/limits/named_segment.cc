@@ -2,21 +2,17 @@
 #include "pbstoken/limits/named_segment.h"
 
 #include <sys/shm.h>
-#include <sys/stat.h>
 
-#include <ctime>
 #include <utility>
 
 #include "pbstoken/limits/named_object.h"
 #include "pbstoken/os/ipc.h"
-#include "pbstoken/os/privilege.h"
-#include "pbstoken/store/readers.h"
 
 namespace pbstoken {
 
 namespace {
 
-// The name has a line of its own, which counters are not to share.
+// The name has a line of its own.
 constexpr std::size_t kNameSize = 64;
 
 std::uint64_t *name_at(std::byte *address) {
@@ -26,11 +22,9 @@ std::uint64_t *name_at(std::byte *address) {
 }  // namespace
 
 NamedSegment::NamedSegment(const Store &store, std::string_view purpose,
-                           std::size_t content_size, Sharing sharing)
-    : store_(store),
-      name_(derive_number(purpose, store.token_shadow.view()) | 1),
-      size_(kNameSize + content_size),
-      sharing_(sharing) {
+                           std::size_t content_size)
+    : name_(derive_number(purpose, store.token_shadow.view()) | 1),
+      size_(kNameSize + content_size) {
   key = static_cast<key_t>(name_);
 }
 
@@ -43,13 +37,6 @@ bool NamedSegment::owner_of(int id, ipc_perm *out_owner) const {
   const bool known = shmctl(id, IPC_STAT, &status) == 0;
   *out_owner = status.shm_perm;
   return known;
-}
-
-bool NamedSegment::has_key(int id) const {
-  ipc_perm owner{};
-  const auto identity = trusted_segment(id, 0, writers());
-  return identity && identity->size == size_ && owner_of(id, &owner) &&
-         owner.__key == key;
 }
 
 std::uint64_t NamedSegment::name_in(int id, std::uint64_t or_this) const {
@@ -76,42 +63,11 @@ std::uint64_t NamedSegment::name_in(int id, std::uint64_t or_this) const {
 }
 
 bool NamedSegment::has_name(int id) const {
-  return sharing_ == Sharing::kReaders ? has_key(id) : name_in(id, 0) == name_;
+  return name_in(id, 0) == name_;
 }
 
 bool NamedSegment::is_ready(int id) const {
-  if (sharing_ == Sharing::kRoot) {
-    return name_in(id, name_) == name_;
-  }
-  if (!has_key(id)) {
-    return false;
-  }
-  share(id);
-  return true;
-}
-
-// Where it stays root's alone, members are not counted.
-void NamedSegment::share(int id) const {
-  const auto group = reader_group(store_);
-  shmid_ds status{};
-  if (!group || shmctl(id, IPC_STAT, &status) != 0) {
-    return;
-  }
-  const bool is_shared =
-      *group && (status.shm_perm.cgid == 0 || status.shm_perm.cgid == **group);
-  status.shm_perm.gid = is_shared ? **group : 0;
-  status.shm_perm.mode =
-      is_shared ? S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP : S_IRUSR | S_IWUSR;
-  static_cast<void>(shmctl(id, IPC_SET, &status));
-}
-
-void NamedSegment::heal() const {
-  const int id = sharing_ == Sharing::kReaders ? get(key, 0) : -1;
-  shmid_ds status{};
-  if (id >= 0 && has_key(id) && shmctl(id, IPC_STAT, &status) == 0 &&
-      readers_changed_at(store_) >= status.shm_ctime) {
-    share(id);
-  }
+  return name_in(id, name_) == name_;
 }
 
 bool NamedSegment::remove(int id) const {
@@ -120,7 +76,7 @@ bool NamedSegment::remove(int id) const {
 
 Result<AttachmentUse> NamedSegment::use_ready(
     int id, std::uint64_t ipc_namespace) const {
-  const auto identity = trusted_segment(id, ipc_namespace, writers());
+  const auto identity = trusted_segment(id, ipc_namespace);
   if (!identity) {
     return identity.error();
   }
@@ -129,13 +85,12 @@ Result<AttachmentUse> NamedSegment::use_ready(
   if (use.address() != nullptr) {
     return use;
   }
-  auto attachment = ShmAttachment::attach(id, Access::kWrite, writers());
+  auto attachment = ShmAttachment::attach(id, Access::kWrite);
   if (!attachment) {
     return attachment.error();
   }
   if (attachment->identity() != *identity || identity->size != size_ ||
-      (sharing_ == Sharing::kRoot &&
-       load_relaxed(name_at(attachment->address())) != name_)) {
+      load_relaxed(name_at(attachment->address())) != name_) {
     return plain_error(Errc::kUnsafe, "cannot use", kWhat, "not made yet");
   }
   return keep_attachment(key, std::move(*attachment));
@@ -144,7 +99,7 @@ Result<AttachmentUse> NamedSegment::use_ready(
 Result<AttachmentUse> NamedSegment::use(std::uint64_t ipc_namespace) const {
   // The short way first; open_named() attaches more than once.
   auto use = use_ready(get(key, 0), ipc_namespace);
-  for (int tries = 1; !use && is_root() && tries <= kTries; ++tries) {
+  for (int tries = 1; !use && tries <= kTries; ++tries) {
     const auto id = open_named(*this);
     if (!id) {
       return id.error();

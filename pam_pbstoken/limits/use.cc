@@ -2,12 +2,16 @@
 #include "pbstoken/limits/use.h"
 
 #include <sched.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <ctime>
 #include <utility>
 
+#include "pbstoken/cache/segment_layout.h"
 #include "pbstoken/limits/tally.h"
 #include "pbstoken/os/ipc.h"
+#include "pbstoken/os/lately.h"
 #include "pbstoken/os/privilege.h"
 
 namespace pbstoken {
@@ -59,31 +63,44 @@ void add_use(UseRecord *record, std::string_view token_id) {
 
 }  // namespace
 
-NamedSegment use_segment(const Store &store) {
-  return {store, "pbstoken use 1", sizeof(UseRecord), Sharing::kReaders};
+SharedSegment use_segment(const Store &store) {
+  static_assert(sizeof(UseRecord) == kUseRecordSize);
+  return {store, "pbstoken use 1", sizeof(UseRecord)};
 }
 
-Use::Use(const Store &store)
-    : segment_(use_segment(store)),
-      party_(is_root() ? Party::kRoot : Party::kMembers) {}
+Use::Use(const Store &store) : segment_(use_segment(store)) {}
 
-UseRecord *Use::record(std::uint64_t ipc_namespace) {
-  std::byte *content = content_of(attachment_);
-  if (content == nullptr && !is_lost_) {
-    attachment_ = AttachmentUse();
-    if (auto use = segment_.use(ipc_namespace); use) {
-      attachment_ = std::move(*use);
-    } else {
-      is_lost_ = true;
-    }
-    content = content_of(attachment_);
+// A process that cannot have it does not try for each of its handles.
+void Use::attach(std::uint64_t ipc_namespace) {
+  static constinit Lately was_refused;
+  const std::uint64_t name = (std::uint64_t{geteuid()} << 32U) ^
+                             static_cast<std::uint32_t>(segment_.key);
+  attachment_ = AttachmentUse();
+  party_ = given_.value_or(is_root() ? Party::kRoot : Party::kMembers);
+  if (was_refused.was_met(name)) {
+    return;
   }
-  return reinterpret_cast<UseRecord *>(content);
+  auto use = segment_.use(ipc_namespace);
+  if (use) {
+    attachment_ = std::move(*use);
+  } else {
+    was_refused.meet(name);
+  }
 }
 
-void Use::count(Event event, std::string_view let_in,
-                std::uint64_t ipc_namespace) {
-  UseRecord *record = this->record(ipc_namespace);
+UseRecord *Use::record(const Moment &moment) {
+  std::byte *address = attachment_.address();
+  if (moment.attached != attached_ || (address == nullptr && !is_lost_)) {
+    attached_ = moment.attached;
+    attach(moment.ipc_namespace);
+    address = attachment_.address();
+    is_lost_ = address == nullptr;
+  }
+  return reinterpret_cast<UseRecord *>(address);
+}
+
+void Use::count(Event event, std::string_view let_in, const Moment &moment) {
+  UseRecord *record = this->record(moment);
   if (record == nullptr) {
     return;
   }
@@ -102,7 +119,7 @@ void Use::count(Event event, std::string_view let_in,
 
 Totals Use::totals(Party party) {
   Totals totals{};
-  const UseRecord *record = this->record();
+  const UseRecord *record = this->record({});
   if (record == nullptr) {
     return totals;
   }
@@ -116,14 +133,14 @@ Totals Use::totals(Party party) {
 }
 
 std::optional<std::uint64_t> Use::since() {
-  const UseRecord *record = this->record();
+  const UseRecord *record = this->record({});
   const std::uint64_t since =
       record != nullptr ? load_relaxed(&record->since) : 0;
   return since != 0 ? std::optional(since) : std::nullopt;
 }
 
 std::optional<TokenUse> Use::of(std::string_view token_id) {
-  const UseRecord *record = this->record();
+  const UseRecord *record = this->record({});
   const Tally *tally = record != nullptr
                            ? find_tally(record->tokens, tag_of(token_id))
                            : nullptr;
@@ -136,10 +153,14 @@ std::optional<TokenUse> Use::of(std::string_view token_id) {
                   .count = Tally::count_of(state)};
 }
 
-void Use::heal() const {
-  if (is_root()) {
-    segment_.heal();
+std::uint64_t Use::last() {
+  const UseRecord *record = this->record({});
+  std::uint64_t last = 0;
+  for (std::size_t i = 0; record != nullptr && i < kTokens; ++i) {
+    last =
+        std::max(last, Tally::time_of(load_relaxed(&record->tokens[i].state)));
   }
+  return last;
 }
 
 }  // namespace pbstoken

@@ -5,12 +5,12 @@
 #include <security/pam_ext.h>
 #include <syslog.h>
 
-#include <array>
 #include <atomic>
 #include <ctime>
 
 #include "pbstoken/module/cancel.h"
 #include "pbstoken/os/clock.h"
+#include "pbstoken/os/lately.h"
 
 namespace pbstoken {
 
@@ -99,27 +99,16 @@ class NoFork {
   bool is_held_ = false;
 };
 
-struct Logged {
-  std::atomic<std::uint64_t> hash = 0;
-  std::atomic<std::uint64_t> time = 0;
-};
-
 // A busy service with a bad configuration must not flood the log.  Of two
-// threads that come at the same time both may log, or one that has another
-// error: it will be back.
+// threads that come at the same time both may log.
 bool was_just_logged(std::string_view text) {
-  constexpr std::uint64_t kSeconds = 60;
-  static constinit std::array<Logged, 8> all = {};
+  static constinit Lately logged;
   const std::uint64_t hash = quick_hash(text);
-  auto &[last_hash, last_time] = all[hash % all.size()];
-  const std::uint64_t now = boottime_now();
-  const std::uint64_t before = last_time.load(std::memory_order_relaxed);
-  if (last_hash.exchange(hash, std::memory_order_relaxed) == hash &&
-      now - before < kSeconds * kNanosecondsPerSecond) {
-    return true;
+  const bool was_met = logged.was_met(hash);
+  if (!was_met) {
+    logged.meet(hash);
   }
-  last_time.store(now, std::memory_order_relaxed);
-  return false;
+  return was_met;
 }
 
 void log_at_times(const pam_handle_t *pamh, int priority,

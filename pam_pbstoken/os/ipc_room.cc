@@ -14,36 +14,11 @@ namespace pbstoken {
 
 namespace {
 
-struct Maker {
-  uid_t uid;
-  std::uint64_t objects;
-};
-
-// The user that has made the most; nullopt if that cannot be told.
-template <typename Entry>
-std::optional<Maker> busiest_maker() {
-  List<Maker> makers;
-  const auto walked = walk_table<Entry>([&makers](const Entry &entry) {
-    for (Maker &maker : makers.mutable_items()) {
-      if (maker.uid == entry.owner().cuid) {
-        ++maker.objects;
-        return true;
-      }
-    }
-    return makers.append({.uid = entry.owner().cuid, .objects = 1});
-  });
-  const auto all = makers.items();
-  const auto most = std::max_element(all.begin(), all.end(),
-                                     [](const Maker &left, const Maker &right) {
-                                       return left.objects < right.objects;
-                                     });
-  return walked && most != all.end() ? std::optional(*most) : std::nullopt;
-}
-
 // What the kernel counts, in one table.
 struct Count {
   const char *path;
   const char *what;
+  const char *unit;  // of what a user has made
   std::uint64_t used;
   std::uint64_t wanted;
   std::uint64_t limit;
@@ -53,42 +28,73 @@ struct Count {
   }
 };
 
-template <typename Entry>
-Shortage describe(const Count &count) {
+struct Maker {
+  uid_t uid;
+  std::uint64_t units;
+};
+
+// The user that has made the most; nullopt if that cannot be told.  A unit is
+// what units_of(entry) counts.
+template <typename Entry, typename UnitsOf>
+std::optional<Maker> busiest_maker(UnitsOf units_of) {
+  List<Maker> makers;
+  const auto walked = walk_table<Entry>([&](const Entry &entry) {
+    for (Maker &maker : makers.mutable_items()) {
+      if (maker.uid == entry.owner().cuid) {
+        maker.units += units_of(entry);
+        return true;
+      }
+    }
+    return makers.append({.uid = entry.owner().cuid, .units = units_of(entry)});
+  });
+  const auto all = makers.items();
+  const auto most = std::max_element(all.begin(), all.end(),
+                                     [](const Maker &left, const Maker &right) {
+                                       return left.units < right.units;
+                                     });
+  return walked && most != all.end() ? std::optional(*most) : std::nullopt;
+}
+
+// A limit of all objects together; units_of as above.
+template <typename Entry, typename UnitsOf>
+std::optional<Shortage> shortage_of_all(const Count &count, UnitsOf units_of) {
+  if (!count.is_short()) {
+    return std::nullopt;
+  }
   Shortage shortage{.path = count.path, .what = {}};
+  auto &what = shortage.what;
   if (count.wanted == 1) {
-    shortage.what.append("all ")
-        .append(count.limit)
-        .append(" ")
-        .append(count.what);
-    shortage.what.append(" are taken");
+    what.append("all ").append(count.limit).append(" ").append(count.what);
+    what.append(" are taken");
   } else {
-    shortage.what.append(count.limit).append(" ").append(count.what);
-    shortage.what.append(" are allowed, ").append(count.used);
-    shortage.what.append(" are taken, ").append(count.wanted);
-    shortage.what.append(" are wanted");
+    what.append(count.limit).append(" ").append(count.what);
+    what.append(" are allowed, ").append(count.used).append(" are taken, ");
+    what.append(count.wanted).append(" are wanted");
   }
-  const auto maker =
-      count.used != 0 ? busiest_maker<Entry>() : std::optional<Maker>();
-  if (maker) {
-    shortage.what.append(", ")
-        .append(maker->objects)
-        .append(" objects are of uid ")
-        .append(std::uint64_t{maker->uid});
+  if (const auto maker = busiest_maker<Entry>(units_of); maker) {
+    what.append(", ").append(maker->units).append(" ").append(count.unit);
+    what.append(" are of uid ").append(std::uint64_t{maker->uid});
   }
-  shortage.what.append("; raise it, or remove some with ipcrm(1)");
+  what.append("; raise it, or remove some with ipcrm(1)");
   return shortage;
 }
 
-template <typename Entry>
-std::optional<Shortage> first_short(std::initializer_list<Count> counts) {
-  for (const Count &count : counts) {
-    if (count.is_short()) {
-      return describe<Entry>(count);
-    }
+// A limit of each object.
+std::optional<Shortage> shortage_of_one(const char *path, const char *what,
+                                        std::uint64_t wanted,
+                                        std::uint64_t limit) {
+  if (wanted <= limit) {
+    return std::nullopt;
   }
-  return std::nullopt;
+  Shortage shortage{.path = path, .what = {}};
+  shortage.what.append(limit).append(" ").append(what);
+  shortage.what.append(" are allowed, ").append(wanted);
+  shortage.what.append(" are wanted; raise it");
+  return shortage;
 }
+
+// Of the objects.
+constexpr auto kOne = [](const auto & /*entry*/) { return std::uint64_t{1}; };
 
 }  // namespace
 
@@ -100,13 +106,28 @@ std::optional<Shortage> shortage_of_segments(std::uint64_t size) {
     return std::nullopt;
   }
   const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-  return first_short<SegmentEntry>(
-      {{"/proc/sys/kernel/shmmni", "shared-memory segments",
-        static_cast<std::uint64_t>(used.used_ids), 1, most.shmmni},
-       {"/proc/sys/kernel/shmmax", "bytes of one shared-memory segment", 0,
-        size, most.shmmax},
-       {"/proc/sys/kernel/shmall", "pages of shared memory", used.shm_tot,
-        (size + page - 1) / page, most.shmall}});
+  const auto pages_in = [page](std::uint64_t bytes) {
+    return (bytes + page - 1) / page;
+  };
+  if (auto ids = shortage_of_all<SegmentEntry>(
+          {"/proc/sys/kernel/shmmni", "shared-memory segments", "objects",
+           static_cast<std::uint64_t>(used.used_ids), 1, most.shmmni},
+          kOne);
+      ids) {
+    return ids;
+  }
+  if (auto bytes = shortage_of_one("/proc/sys/kernel/shmmax",
+                                   "bytes of one shared-memory segment", size,
+                                   most.shmmax);
+      bytes) {
+    return bytes;
+  }
+  return shortage_of_all<SegmentEntry>(
+      {"/proc/sys/kernel/shmall", "pages of shared memory", "pages",
+       used.shm_tot, pages_in(size), most.shmall},
+      [&](const SegmentEntry &entry) {
+        return pages_in(entry.status.shm_segsz);
+      });
 }
 
 std::optional<Shortage> shortage_of_sets(std::uint64_t semaphores) {
@@ -122,13 +143,27 @@ std::optional<Shortage> shortage_of_sets(std::uint64_t semaphores) {
   if (semctl(0, 0, IPC_INFO, argument) < 0) {
     return std::nullopt;
   }
-  return first_short<SemaphoreEntry>(
-      {{kPath, "sets of semaphores", static_cast<std::uint64_t>(used.semusz), 1,
-        static_cast<std::uint64_t>(most.semmni)},
-       {kPath, "semaphores of one set", 0, semaphores,
-        static_cast<std::uint64_t>(most.semmsl)},
-       {kPath, "semaphores", static_cast<std::uint64_t>(used.semaem),
-        semaphores, static_cast<std::uint64_t>(most.semmns)}});
+  const auto number = [](int count) {
+    return static_cast<std::uint64_t>(count);
+  };
+  if (auto sets = shortage_of_all<SemaphoreEntry>(
+          {kPath, "sets of semaphores", "objects", number(used.semusz), 1,
+           number(most.semmni)},
+          kOne);
+      sets) {
+    return sets;
+  }
+  if (auto one = shortage_of_one(kPath, "semaphores of one set", semaphores,
+                                 number(most.semmsl));
+      one) {
+    return one;
+  }
+  return shortage_of_all<SemaphoreEntry>(
+      {kPath, "semaphores", "semaphores", number(used.semaem), semaphores,
+       number(most.semmns)},
+      [](const SemaphoreEntry &entry) {
+        return std::uint64_t{entry.status.sem_nsems};
+      });
 }
 
 }  // namespace pbstoken

@@ -28,6 +28,13 @@ bool may_make_for(std::optional<gid_t> group) {
   return !group || getegid() == 0 || getegid() == *group;
 }
 
+bool knows_its_readers(const Store &store) {
+  struct stat status = {};
+  const bool is_there = stat(store.configuration.c_str(), &status) == 0;
+  return (is_there ? identity_of(status) : FileIdentity()) ==
+         store.configuration_identity;
+}
+
 std::time_t readers_changed_at(const Store &store) {
   const PathText directory = directory_of(store.configuration);
   std::time_t latest = 0;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pbstoken/store/store.h"
 
+#include <sys/stat.h>
+
 #include <array>
 
 #include "pbstoken/os/accounts.h"
@@ -377,11 +379,19 @@ Result<Store> load_store(std::string_view name, const PathText &path,
     }
     return as_configuration_error(error);
   }
+  struct stat status = {};
+  if (fstat(file->get(), &status) != 0) {
+    return as_configuration_error(system_error("cannot stat", path.view()));
+  }
   const auto text = read_whole(*file, path, kMaxConfiguration);
   if (!text) {
     return as_configuration_error(text.error());
   }
-  return parse_store(name, text->view(), path, names);
+  auto store = parse_store(name, text->view(), path, names);
+  if (store) {
+    store->configuration_identity = identity_of(status);
+  }
+  return store;
 }
 
 }  // namespace pbstoken

@@ -17,7 +17,7 @@ Outcome known_outcome(Fact fact) {
 void Verifier::count_known(const TokenId &id, Fact fact, Event if_match) {
   const bool matches = fact == Fact::kMatch;
   use_.count(matches ? if_match : Event::kKnownMismatch,
-             matches ? id.text : std::string_view(), cache_.ipc_namespace());
+             matches ? id.text : std::string_view(), moment());
 }
 
 std::optional<Verification> Verifier::verify_in_segment(
@@ -109,7 +109,7 @@ Result<Verification> Verifier::verify_in(const Snapshot &snapshot,
     return Verification{Outcome::kUnknownToken, Source::kFile};
   }
   if (store_.cache && !cache_.is_usable()) {
-    use_.count(Event::kBypassed);
+    use_.count(Event::kBypassed, {}, moment());
   }
   if (const auto known = recall(snapshot, *attempt, *stored); known) {
     return *known;
@@ -160,7 +160,7 @@ Result<Verification> Verifier::hash_through_gate(const Snapshot &snapshot,
   }
   // Asked after the wait: others may have failed meanwhile.
   if (limit.is_reached()) {
-    use_.count(Event::kThrottled);
+    use_.count(Event::kThrottled, {}, moment());
     return Verification{Outcome::kThrottled, Source::kFile};
   }
   const auto fact = hash(attempt->secret, stored);
@@ -168,7 +168,8 @@ Result<Verification> Verifier::hash_through_gate(const Snapshot &snapshot,
     return fact.error();
   }
   const bool matches = *fact == Fact::kMatch;
-  use_.count(Event::kHash, matches ? attempt->id.text : std::string_view());
+  use_.count(Event::kHash, matches ? attempt->id.text : std::string_view(),
+             moment());
   if (!*fact) {
     return Verification{Outcome::kUnusableHash, Source::kFile};
   }

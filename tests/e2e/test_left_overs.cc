@@ -86,28 +86,10 @@ void left_over_goes_after_a_day(void **state) {
   ahead = kDay - 10;
   change(scene);
   assert_true(is_there(id));
-  // The walks have attached it, a moment ago.
   ahead = kDay + 10;
   change(scene);
   assert_false(is_there(id));
   assert_true(segment_id(scene.store).has_value());
-  clean(scene, id);
-}
-
-void left_over_without_a_stamp_goes_after_a_day(void **state) {
-  const Scene &scene = scene_in(state);
-  const int id = leave_one_over(scene);
-  in_child([id] {
-    auto attached = ShmAttachment::attach(id, Access::kWrite);
-    require(static_cast<bool>(attached));
-    auto *header = reinterpret_cast<SegmentHeader *>(attached->address());
-    header->stamp = {};
-  });
-  change(scene);
-  assert_true(is_there(id));
-  ahead = kDay + 10;
-  change(scene);
-  assert_false(is_there(id));
   clean(scene, id);
 }
 
@@ -142,8 +124,8 @@ void segments_of_others_stay(void **state) {
   scene.write({{kId, hash_of(kSecret)}});
   const int foreign = shmget(IPC_PRIVATE, 65536, IPC_CREAT | 0600);
   verify(scene);
-  in_child([&scene] { Use(scene.store).count(Event::kHit); });
-  const NamedSegment record = use_segment(scene.store);
+  in_child([&scene] { Use(scene.store).count(Event::kHit, {}, {}); });
+  const SharedSegment record = use_segment(scene.store);
   ahead = kDay + 10;
   change(scene);
   assert_true(is_there(foreign));
@@ -178,7 +160,6 @@ int main() {
   using namespace pbstoken;
   const CMUnitTest tests[] = {
       with_scene(left_over_goes_after_a_day),
-      with_scene(left_over_without_a_stamp_goes_after_a_day),
       with_scene(segment_that_a_process_has_attached_stays),
       with_scene(segment_that_a_dead_writer_has_claimed_stays),
       with_scene(segments_of_others_stay),

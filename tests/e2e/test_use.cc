@@ -130,7 +130,7 @@ void uses_at_the_same_time_are_counted(void **state) {
 int records_in_kernel(const Store &store) {
   const std::size_t size = [&store] {
     shmid_ds status{};
-    const NamedSegment record = use_segment(store);
+    const SharedSegment record = use_segment(store);
     shmctl(record.get(record.key, 0), IPC_STAT, &status);
     return status.shm_segsz;
   }();
@@ -144,7 +144,7 @@ int records_in_kernel(const Store &store) {
 }
 
 void fill_record(const Store &store, int byte) {
-  const NamedSegment record = use_segment(store);
+  const SharedSegment record = use_segment(store);
   const int id = record.get(record.key, 0);
   shmid_ds status{};
   require(shmctl(id, IPC_STAT, &status) == 0);
@@ -188,7 +188,7 @@ void others_may_neither_read_nor_write_it(void **state) {
   begin(scene);
   in_child([&scene] {
     become(kNobody, kOtherGroup);
-    const NamedSegment record = use_segment(scene.store);
+    const SharedSegment record = use_segment(scene.store);
     const int id = record.get(record.key, 0);
     require(shmat(id, nullptr, 0) == reinterpret_cast<void *>(-1));
     require(shmat(id, nullptr, SHM_RDONLY) == reinterpret_cast<void *>(-1));
@@ -198,28 +198,165 @@ void others_may_neither_read_nor_write_it(void **state) {
 
 ipc_perm owner_of_record(const Store &store) {
   ipc_perm owner{};
-  const NamedSegment record = use_segment(store);
+  const SharedSegment record = use_segment(store);
   record.owner_of(record.get(record.key, 0), &owner);
   return owner;
 }
 
+// The store as a process has it that starts after a change.
+Store changed_store(const Scene &scene, const Principal &group) {
+  Store changed = scene.store;
+  changed.configuration = PathText(scene.directory() + "/changed.conf");
+  sleep(1);
+  std::ofstream(changed.configuration.c_str()) << "\n";
+  struct stat status = {};
+  stat(changed.configuration.c_str(), &status);
+  changed.configuration_identity = identity_of(status);
+  changed.verify_group = group;
+  return changed;
+}
+
+// As the next request does that the segment does not answer.
+void heal(const Store &store) {
+  in_child([&store] {
+    Verifier verifier(store, load_crypt);
+    verifier.heal();
+    static_cast<void>(verifier.use().totals(Party::kRoot));
+  });
+}
+
+// One that members of the former group have mapped goes.
 void record_follows_verify_group(void **state) {
   const Scene &scene = scene_in(state);
   begin(scene);
   assert_int_equal(owner_of_record(scene.store).gid, kVerifyGroup);
   assert_int_equal(owner_of_record(scene.store).mode & 0777, 0660);
-  Store changed = scene.store;
-  changed.configuration = PathText(scene.directory() + "/changed.conf");
-  sleep(1);
-  std::ofstream(changed.configuration.c_str()) << "\n";
-  changed.verify_group.id = kOtherGroup;
-  Verifier(changed, load_crypt).heal();
+  const SharedSegment record = use_segment(scene.store);
+  const int former = record.get(record.key, 0);
+  const Store changed = changed_store(scene, {.name = {}, .id = kOtherGroup});
+  heal(changed);
   assert_int_equal(owner_of_record(scene.store).gid, kOtherGroup);
-  changed.verify_group = {};
-  sleep(1);
-  std::ofstream(changed.configuration.c_str()) << "\n";
-  Verifier(changed, load_crypt).heal();
+  assert_int_not_equal(record.get(record.key, 0), former);
+  const Store alone = changed_store(scene, {});
+  heal(alone);
   assert_int_equal(owner_of_record(scene.store).mode & 0777, 0600);
+}
+
+// It lives on with the settings of its start, and does not force them on
+// others.
+void handle_with_former_settings_changes_nothing(void **state) {
+  const Scene &scene = scene_in(state);
+  begin(scene);
+  Store former = scene.store;
+  Store changed = changed_store(scene, {.name = {}, .id = kOtherGroup});
+  former.configuration = changed.configuration;
+  heal(former);
+  heal(changed);
+  assert_int_equal(owner_of_record(scene.store).gid, kOtherGroup);
+  sleep(1);
+  std::filesystem::last_write_time(
+      changed.configuration.c_str(),
+      std::filesystem::file_time_type::clock::now());
+  heal(changed);  // knows that it is outdated
+  assert_int_equal(owner_of_record(scene.store).gid, kOtherGroup);
+}
+
+void set_mode(const Store &store, unsigned mode) {
+  const SharedSegment record = use_segment(store);
+  const int id = record.get(record.key, 0);
+  shmid_ds status{};
+  assert_int_equal(shmctl(id, IPC_STAT, &status), 0);
+  status.shm_perm.mode = static_cast<decltype(status.shm_perm.mode)>(mode);
+  assert_int_equal(shmctl(id, IPC_SET, &status), 0);
+}
+
+// Others may write it: nobody counts there until it is mended.
+void mode_that_was_changed_by_hand_is_mended(void **state) {
+  const Scene &scene = scene_in(state);
+  for (const unsigned mode : {0666U, 0600U, 0640U, 0U}) {
+    begin(scene);
+    set_mode(scene.store, mode);
+    in_child([&scene] {
+      Verifier verifier(scene.store, load_crypt);
+      verifier.heal();
+      require(verify(&verifier).outcome == Outcome::kMatch);
+    });
+    assert_int_equal(owner_of_record(scene.store).mode & 0777, 0660);
+    assert_int_equal(Use(scene.store).of(kId)->count, 2);
+  }
+}
+
+// Its group could read it for ever.
+void record_is_not_made_under_another_group(void **state) {
+  const Scene &scene = scene_in(state);
+  remove_record(scene.store);
+  scene.write({{kId, hash_of(kSecret)}});
+  in_child([&scene] {
+    require(setegid(kOtherGroup) == 0);
+    Verifier verifier(scene.store, load_crypt);
+    require(verify(&verifier).outcome == Outcome::kMatch);
+  });
+  assert_int_equal(owner_of_record(scene.store).mode, 0);
+  in_child([&scene] {
+    Verifier verifier(scene.store, load_crypt);
+    require(verify(&verifier).outcome == Outcome::kMatch);
+  });
+  assert_int_equal(owner_of_record(scene.store).mode & 0777, 0660);
+}
+
+// What looks like a segment of ours, of any layout and claimed by a writer, is
+// none: it is neither retired nor in the way of a new one.
+void record_that_looks_like_a_segment_is_left_alone(void **state) {
+  const Scene &scene = scene_in(state);
+  for (const std::uint64_t version :
+       {std::uint64_t{1}, kLayoutVersion, kLayoutVersion + 1}) {
+    begin(scene);
+    const SharedSegment record = use_segment(scene.store);
+    const int id = record.get(record.key, 0);
+    in_child([&scene, id, version] {
+      become(kNobody, kVerifyGroup);
+      const Subject subject = subject_of(scene.store);
+      auto *prefix = static_cast<SegmentPrefix *>(shmat(id, nullptr, 0));
+      *prefix = {.magic = kSegmentMagic,
+                 .layout_version = version,
+                 .generation = 5,
+                 .size = kUseRecordSize,
+                 .kind = static_cast<std::uint64_t>(subject.kind),
+                 .directory_device = subject.view.directory_device,
+                 .directory_inode = subject.view.directory_inode,
+                 .name = subject.view.name};
+    });
+    scene.remove_segment();
+    in_child([&scene] {
+      require(scene.set("other@pbs!t", "x", hash_of(kSecret)));
+      Verifier verifier(scene.store, load_crypt);
+      require(verify(&verifier).outcome == Outcome::kMatch);
+    });
+    assert_int_equal(record.get(record.key, 0), id);
+    assert_true(segment_id(scene.store).has_value());
+  }
+}
+
+// A handle that lives on counts in the record that is there now, and for the
+// user that the process has become.
+void handle_follows_the_record_and_its_user(void **state) {
+  const Scene &scene = scene_in(state);
+  begin(scene);
+  Store store = scene.store;
+  store.cache_ttl = 1;
+  in_child([&store] {
+    Verifier verifier(store, load_crypt);
+    require(verify(&verifier).outcome == Outcome::kMatch);
+    remove_record(store);
+    static_cast<void>(Use(store).totals(Party::kRoot));
+    sleep(2);
+    require(verify(&verifier).outcome == Outcome::kMatch);
+    become(kNobody, kVerifyGroup);
+    require(
+        verifier.verify_in_segment(*parse_token_id(kId), kSecret).has_value());
+  });
+  assert_int_equal(Use(store).of(kId)->count, 2);
+  assert_int_equal(total(store, Party::kMembers, Event::kHit), 1);
 }
 
 // Made by a user before root needs it.
@@ -228,7 +365,7 @@ void key_of_a_stranger_is_taken_back(void **state) {
   remove_record(scene.store);
   in_child([&scene] {
     become(kNobody, kOtherGroup);
-    const NamedSegment record = use_segment(scene.store);
+    const SharedSegment record = use_segment(scene.store);
     require(shmget(record.key, 4096, IPC_CREAT | 0666) >= 0);
   });
   scene.write({{kId, hash_of(kSecret)}});
@@ -262,6 +399,11 @@ int main() {
       with_scene(member_that_writes_over_it_changes_no_answer),
       with_scene(others_may_neither_read_nor_write_it),
       with_scene(record_follows_verify_group),
+      with_scene(handle_with_former_settings_changes_nothing),
+      with_scene(mode_that_was_changed_by_hand_is_mended),
+      with_scene(record_is_not_made_under_another_group),
+      with_scene(record_that_looks_like_a_segment_is_left_alone),
+      with_scene(handle_follows_the_record_and_its_user),
       with_scene(key_of_a_stranger_is_taken_back),
       with_scene(without_the_record_every_answer_is_the_same),
   };

@@ -46,6 +46,9 @@ class Cache {
   // make a segment nor to repair one that a dead writer has left.
   void take_no_lock() { takes_lock_ = false; }
 
+  // When it last looked for its segment, by CLOCK_BOOTTIME; 0: never.
+  [[nodiscard]] std::uint64_t attached() const { return checked_; }
+
   // Where its segment was found; 0: nowhere.
   [[nodiscard]] std::uint64_t ipc_namespace() const {
     return found_ ? found_->identity.ipc_namespace : 0;

@@ -135,6 +135,11 @@ constexpr std::uint64_t kRoomDenominator = 2;
 constexpr std::size_t kSlotsOffset = 4096;
 static_assert(sizeof(SegmentHeader) <= kSlotsOffset);
 
+// That of the record of use (limits/use.h), in bytes: no segment of this layout
+// has it, so that what members write there is never taken for one.
+constexpr std::size_t kUseRecordSize = 4202560;
+static_assert((kUseRecordSize - kSlotsOffset) % sizeof(Bucket) != 0);
+
 }  // namespace pbstoken
 
 #endif  // PBSTOKEN_SEGMENT_LAYOUT_H_

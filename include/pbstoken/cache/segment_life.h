@@ -30,8 +30,11 @@ struct FoundSegment {
 // this process may read.
 std::optional<FoundSegment> find_segment(const Subject &subject);
 
-// Whether the kernel's table has one about the file of this kind, in use or
-// not, as far as root can tell.
+// One about this subject in the kernel's table, in use or not; nullopt if there
+// is none that this process may read.
+std::optional<ShmAttachment> find_any_segment(const Subject &subject);
+
+// Whether there is one about the file of this kind.
 bool has_segment(Kind kind, const Store &store);
 
 // Whether its maker and this process share CLOCK_BOOTTIME; false if this

@@ -15,7 +15,7 @@
 #include <optional>
 #include <string_view>
 
-#include "pbstoken/limits/named_segment.h"
+#include "pbstoken/limits/shared_segment.h"
 #include "pbstoken/os/attachments.h"
 #include "pbstoken/store/store.h"
 
@@ -41,32 +41,41 @@ struct TokenUse {
   std::uint64_t count;  // how often; at most Tally::kMostCounted
 };
 
-NamedSegment use_segment(const Store &store);
+SharedSegment use_segment(const Store &store);
 
 // One thread per object.
 class Use {
  public:
+  // When the caller last attached its own segment, in whatever number, and in
+  // which IPC namespace (0: it has not asked): then the record is asked for
+  // anew, too.
+  struct Moment {
+    std::uint64_t attached = 0;
+    std::uint64_t ipc_namespace = 0;
+  };
+
   // `store` must outlive the object.  Nothing fails: a process that cannot have
   // the segment counts nothing.  Root makes it if it is not there.
   explicit Use(const Store &store);
 
-  // For whom this process works from here on.  At first: for root if that is
-  // its effective uid.
-  void count_for(Party party) { party_ = party; }
+  // For whom this process works.  Else for root, if that is its effective uid
+  // when it attaches the record.
+  void count_for(Party party) { given_ = party; }
 
   // Relaxed, and on the cache line of this processor.  let_in: the token whose
-  // secret matched; empty: none did.  ipc_namespace: see trusted_segment().
-  void count(Event event, std::string_view let_in = {},
-             std::uint64_t ipc_namespace = 0);
+  // secret matched; empty: none did.
+  void count(Event event, std::string_view let_in, const Moment &moment);
 
   [[nodiscard]] Totals totals(Party party);
   // When counting began: seconds since the epoch; nullopt: it has not.
   [[nodiscard]] std::optional<std::uint64_t> since();
   // Returns nullopt if the token was not let in, or too many others were since.
   [[nodiscard]] std::optional<TokenUse> of(std::string_view token_id);
+  // When a token was last let in; 0: none was.
+  [[nodiscard]] std::uint64_t last();
 
-  // See NamedSegment::heal().
-  void heal() const;
+  // See SharedSegment::heal().
+  void heal() const { segment_.heal(); }
 
   // Lets go of what this process may not have any more: its effective uid is
   // another.
@@ -77,13 +86,16 @@ class Use {
   }
 
  private:
+  void attach(std::uint64_t ipc_namespace);
   // Null if it cannot be had; attached anew in a child of the process that
   // opened it.
-  [[nodiscard]] struct UseRecord *record(std::uint64_t ipc_namespace = 0);
+  [[nodiscard]] struct UseRecord *record(const Moment &moment);
 
-  NamedSegment segment_;
-  Party party_;
-  bool is_lost_ = false;  // to try again would cost each hit the same
+  SharedSegment segment_;
+  std::optional<Party> given_;
+  Party party_ = Party::kMembers;
+  bool is_lost_ = false;
+  std::uint64_t attached_ = 0;
   AttachmentUse attachment_;
 };
 

@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "pbstoken/base/result.h"
+#include "pbstoken/os/file.h"
 
 namespace pbstoken {
 
@@ -35,7 +36,8 @@ struct Principal {
 
 struct Store {
   FixedText<32> name;
-  PathText configuration;  // the file that the settings are of
+  PathText configuration;               // the file that the settings are of
+  FileIdentity configuration_identity;  // as it was read; empty: not there
   PathText token_shadow;
   PathText lock_file;    // token_shadow + ".lock"
   PathText user_cfg;     // account data; empty: no account checks

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A small shared-memory segment that root makes and the members of verify_group
+// may write, too: the record of use.
+//
+// Any bytes are a valid content, and nothing that matters depends on them.  A
+// name in front, as root's own objects have (named_object.h), members could
+// write over; so it is known by its key, its size and its maker.  Where root
+// cannot have the key there is none.
+#ifndef PBSTOKEN_SHARED_SEGMENT_H_
+#define PBSTOKEN_SHARED_SEGMENT_H_
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "pbstoken/os/attachments.h"
+#include "pbstoken/os/ipc_room.h"
+#include "pbstoken/os/ipc_table.h"
+#include "pbstoken/store/store.h"
+
+namespace pbstoken {
+
+class SharedSegment {
+ public:
+  using Entry = SegmentEntry;
+  static constexpr const char *kWhat = "the shared memory";
+
+  // `store` must outlive the object.
+  SharedSegment(const Store &store, std::string_view purpose, std::size_t size);
+
+  // The segment, in the table of this process; root makes it if it is not
+  // there.  An error if it cannot be had.  ipc_namespace: see
+  // trusted_segment().
+  [[nodiscard]] Result<AttachmentUse> use(
+      std::uint64_t ipc_namespace = 0) const;
+
+  // For root: gives it to the readers that the store has now.  A change of its
+  // mode by hand ends within a minute.
+  void heal() const;
+
+  // See named_object.h.
+  [[nodiscard]] int get(key_t with, int flags) const;
+  [[nodiscard]] bool has_name(int id) const;
+  [[nodiscard]] bool is_ready(int id) const;
+  bool owner_of(int id, ipc_perm *out_owner) const;
+  [[nodiscard]] bool remove(int id) const;
+  [[nodiscard]] std::optional<Shortage> shortage() const {
+    return shortage_of_segments(size_);
+  }
+
+  key_t key;
+
+ private:
+  [[nodiscard]] int make() const;
+  [[nodiscard]] bool share(int id) const;
+  [[nodiscard]] Result<AttachmentUse> use_ready(
+      int id, std::uint64_t ipc_namespace) const;
+
+  const Store &store_;
+  std::size_t size_;
+};
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_SHARED_SEGMENT_H_

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/limits/shared_segment.h"
+
+#include <sys/shm.h>
+#include <sys/stat.h>
+
+#include <utility>
+
+#include "pbstoken/os/ipc.h"
+#include "pbstoken/os/lately.h"
+#include "pbstoken/os/privilege.h"
+#include "pbstoken/store/readers.h"
+
+namespace pbstoken {
+
+namespace {
+
+constexpr unsigned kAlone = S_IRUSR | S_IWUSR;
+constexpr unsigned kShared = kAlone | S_IRGRP | S_IWGRP;
+
+constinit Lately looked_at;  // by heal(), with a mode that is not kShared
+
+// For all but the members of the group; what they have mapped they keep.
+bool is_shared(const ipc_perm &owner) {
+  return (owner.mode & kShared) == kShared;
+}
+
+}  // namespace
+
+SharedSegment::SharedSegment(const Store &store, std::string_view purpose,
+                             std::size_t size)
+    : key(derive_key(purpose, store.token_shadow.view())),
+      store_(store),
+      size_(size) {}
+
+int SharedSegment::get(key_t with, int flags) const {
+  if ((flags & IPC_CREAT) == 0) {
+    return shmget(with, 0, flags);
+  }
+  const auto group = reader_group(store_);
+  if (with == IPC_PRIVATE || !group || !may_make_for(*group)) {
+    errno = EPERM;
+    return -1;
+  }
+  return shmget(with, size_, flags);
+}
+
+bool SharedSegment::owner_of(int id, ipc_perm *out_owner) const {
+  shmid_ds status{};
+  const bool known = shmctl(id, IPC_STAT, &status) == 0;
+  *out_owner = status.shm_perm;
+  return known;
+}
+
+// Whatever its mode is.
+bool SharedSegment::has_name(int id) const {
+  shmid_ds status{};
+  return shmctl(id, IPC_STAT, &status) == 0 && status.shm_perm.cuid == 0 &&
+         status.shm_perm.__key == key && status.shm_segsz == size_;
+}
+
+bool SharedSegment::is_ready(int id) const {
+  return has_name(id) && share(id);
+}
+
+bool SharedSegment::remove(int id) const {
+  return shmctl(id, IPC_RMID, nullptr) == 0;
+}
+
+// False if it cannot be had as it is to be: then it is gone, where another one
+// may be made.  One that members of another group have mapped goes, too, or
+// they would go on writing.
+bool SharedSegment::share(int id) const {
+  const auto group = reader_group(store_);
+  shmid_ds status{};
+  if (!group || shmctl(id, IPC_STAT, &status) != 0) {
+    return false;
+  }
+  ipc_perm &owner = status.shm_perm;
+  const gid_t wanted_group = group->value_or(0);
+  const unsigned wanted_mode = *group ? kShared : kAlone;
+  const bool was_made_for_it =
+      !*group || owner.cgid == 0 || owner.cgid == **group;
+  const bool is_others = is_shared(owner) && owner.gid != wanted_group;
+  if (!was_made_for_it || is_others) {
+    if (may_make_for(*group)) {
+      static_cast<void>(remove(id));
+    }
+    return false;
+  }
+  constexpr unsigned kAllRights = S_IRWXU | S_IRWXG | S_IRWXO;
+  if (owner.uid == 0 && owner.gid == wanted_group &&
+      (owner.mode & kAllRights) == wanted_mode) {
+    return true;
+  }
+  owner.uid = 0;
+  owner.gid = wanted_group;
+  owner.mode = static_cast<decltype(owner.mode)>(wanted_mode);
+  return shmctl(id, IPC_SET, &status) == 0;
+}
+
+void SharedSegment::heal() const {
+  const int id = is_root() && knows_its_readers(store_) ? get(key, 0) : -1;
+  shmid_ds status{};
+  if (id < 0 || shmctl(id, IPC_STAT, &status) != 0 || !has_name(id)) {
+    return;
+  }
+  const auto name = static_cast<std::uint64_t>(key);
+  if (is_shared(status.shm_perm) ? readers_changed_at(store_) < status.shm_ctime
+                                 : looked_at.was_met(name)) {
+    return;
+  }
+  looked_at.meet(name);
+  static_cast<void>(share(id));
+}
+
+// A stranger's under its key goes.
+int SharedSegment::make() const {
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    const int id = get(key, IPC_CREAT | S_IRUSR | S_IWUSR);
+    if (id >= 0 && is_ready(id)) {
+      return id;
+    }
+    ipc_perm owner{};
+    const int taken = get(key, 0);
+    if (taken >= 0 && (!owner_of(taken, &owner) || owner.cuid != 0)) {
+      static_cast<void>(remove(taken));
+    }
+  }
+  return -1;
+}
+
+Result<AttachmentUse> SharedSegment::use_ready(
+    int id, std::uint64_t ipc_namespace) const {
+  const auto identity = trusted_segment(id, ipc_namespace, Writers::kGroup);
+  if (!identity) {
+    return identity.error();
+  }
+  AttachmentUse use = use_attachment(*identity);
+  if (use.address() != nullptr) {
+    return use;
+  }
+  auto attachment = ShmAttachment::attach(id, Access::kWrite, Writers::kGroup);
+  if (!attachment) {
+    return attachment.error();
+  }
+  if (attachment->identity() != *identity || identity->size != size_) {
+    return plain_error(Errc::kUnsafe, "cannot use", kWhat,
+                       "another program has its key");
+  }
+  return keep_attachment(key, std::move(*attachment));
+}
+
+Result<AttachmentUse> SharedSegment::use(std::uint64_t ipc_namespace) const {
+  auto use = use_ready(get(key, 0), ipc_namespace);
+  if (!use && is_root()) {
+    use = use_ready(make(), ipc_namespace);
+  }
+  return use;
+}
+
+}  // namespace pbstoken
