@@ -227,18 +227,21 @@ void check_readers(const Store &store, const Subject &subject,
 }
 
 // Whatever keeps the file from being opened has been added.
-void check_cache(const Store &store, Kind kind, Problems *problems) {
+void check_cache(const Store &store, Kind kind, Use *use, Problems *problems) {
   const PathText &path = path_of(kind, store);
   const auto view = path.empty() ? Result<View>(no_memory("")) : view_of(path);
   if (!view || !store.cache) {
     return;
   }
   check_readers(store, {kind, *view}, problems);
-  CacheVerdict verdict = judge_for_root(store, kind);
+  CacheVerdict verdict = judge_for_root(store, kind, use);
   if (verdict.state != CacheState::kOff) {
-    verdict = judge_for_members(store, kind).value_or(CacheVerdict{});
+    verdict = judge_for_members(store, kind, use).value_or(CacheVerdict{});
   }
-  if (verdict.state == CacheState::kOff) {
+  // What keeps the lock from being opened has been added.
+  const PathText &lock = lock_path_of(kind, store);
+  if (verdict.state == CacheState::kOff &&
+      (verdict.where.view() != lock.view() || !problems->has(lock.view()))) {
     problems->add_once(verdict.where.view(), verdict.text.view());
   }
 }
@@ -265,8 +268,8 @@ ExitStatus check_store(Context *context) {
   check_lock(store, access.open(store.lock_file, FileKind::kLock), &problems);
   check_user_cfg(store.user_cfg, &access, &problems);
   check_version_cache(store.version_cache, &access, &problems);
-  check_cache(store, Kind::kSecrets, &problems);
-  check_cache(store, Kind::kAccounts, &problems);
+  check_cache(store, Kind::kSecrets, &context->verifier.use(), &problems);
+  check_cache(store, Kind::kAccounts, &context->verifier.use(), &problems);
   check_twins(store, &problems);
   check_limits(store, &problems);
   return problems.print();

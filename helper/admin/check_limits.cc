@@ -61,6 +61,8 @@ void check_object(const Object &object, std::string_view kind,
   } else if (shortage) {
     what.append(" is not there and cannot be made");
     check_shortage(shortage, problems);
+  } else if (id >= 0) {
+    what.append(": another program of root has made its key's");
   } else {
     return;
   }

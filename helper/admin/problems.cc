@@ -14,6 +14,15 @@ namespace pbstoken {
 
 namespace {
 
+bool contains(const List<std::uint64_t> &hashes, std::uint64_t hash) {
+  const auto all = hashes.items();
+  return std::find(all.begin(), all.end(), hash) != all.end();
+}
+
+}  // namespace
+
+namespace {
+
 // Whether such an error is a problem of the file itself.
 bool is_finding(Errc code) {
   return code == Errc::kMalformed || code == Errc::kUnsafe ||
@@ -28,6 +37,7 @@ Field number_or_null(std::string_view name, std::uint64_t number) {
 
 void Problems::add(std::string_view path, std::string_view what,
                    TextPlace place) {
+  static_cast<void>(paths_.append(quick_hash(path)));
   ++count_;
   if (is_whole_ && count_ <= kMost && !append(path, what, place)) {
     is_whole_ = false;
@@ -37,12 +47,15 @@ void Problems::add(std::string_view path, std::string_view what,
 
 void Problems::add_once(std::string_view path, std::string_view what) {
   const std::uint64_t hash = quick_hash(what, quick_hash(path));
-  const auto before = once_.items();
-  if (std::find(before.begin(), before.end(), hash) == before.end()) {
+  if (!contains(once_, hash)) {
     // If memory runs out it is said twice.
     static_cast<void>(once_.append(hash));
     add(path, what);
   }
+}
+
+bool Problems::has(std::string_view path) const {
+  return contains(paths_, quick_hash(path));
 }
 
 bool Problems::append(std::string_view path, std::string_view what,

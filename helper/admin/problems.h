@@ -18,7 +18,7 @@
 
 namespace pbstoken {
 
-using ProblemText = FixedText<511>;
+using ProblemText = FixedText<kMaxPath + 512>;
 
 // 0: none; both count from 1, columns in bytes.
 struct TextPlace {
@@ -39,6 +39,9 @@ class Problems {
   // The same of what may have been found before; then nothing is added.
   void add_once(std::string_view path, std::string_view what);
 
+  // Whether something was added about this path.
+  [[nodiscard]] bool has(std::string_view path) const;
+
   // Adds what an error says of the path, if it is a problem of the file.  If
   // the file could not be looked at, this complains at once.
   void add_error(std::string_view path, const Error &error);
@@ -56,7 +59,8 @@ class Problems {
   Buffer lines_;              // for people
   JsonArray array_;           // otherwise
   bool is_whole_ = true;      // else memory ran out, which was said
-  List<std::uint64_t> once_;  // hashes of what add_once() has added
+  List<std::uint64_t> paths_;  // hashes, of what was added
+  List<std::uint64_t> once_;   // the same with what add_once() has added
   std::uint64_t count_ = 0;
   bool failed_ = false;
 };

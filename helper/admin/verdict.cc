@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "admin/verdict.h"
 
+#include <sys/file.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+
+#include <algorithm>
 
 #include "admin/check.h"
 #include "admin/report.h"
@@ -12,6 +15,7 @@
 #include "pbstoken/os/clock.h"
 #include "pbstoken/os/file.h"
 #include "pbstoken/os/ipc_room.h"
+#include "pbstoken/store/lock_holder.h"
 #include "pbstoken/store/readers.h"
 
 namespace pbstoken {
@@ -50,41 +54,57 @@ const char *problem_in(const ShmAttachment &attached, const Subject &subject) {
                "version's";
 }
 
-// What stands under the key of a subject that has no segment to be used.
-std::optional<CacheVerdict> judge_key(const Subject &subject) {
+CacheVerdict judge_unusable(const Subject &subject,
+                            const ShmAttachment &attached) {
+  const char *problem = problem_in(attached, subject);
+  return off(name_of("shm", key_of(subject)).view(), problem,
+             problem == kNewer
+                 ? "end what is left of that version; the next change of a "
+                   "token removes it, as 'pbstoken flush' does"
+                 : kReplaced);
+}
+
+// What stands under the key of a subject that has no segment to be used, or is
+// about it elsewhere in the kernel's table.
+std::optional<CacheVerdict> judge_leftover(const Subject &subject) {
   const auto name = name_of("shm", key_of(subject));
   const int id = shmget(key_of(subject), 0, 0);
   if (id < 0) {
-    return std::nullopt;
+    // A removed one is on its way out.
+    const auto keyless = find_any_segment(subject);
+    return keyless && trusted_segment(keyless->identity().id)
+               ? std::optional(judge_unusable(subject, *keyless))
+               : std::nullopt;
   }
   const auto attached = ShmAttachment::attach(id, Access::kRead);
-  if (!attached) {
-    const int reason = attached.error().saved_errno;
-    return reason == EIDRM || reason == EINVAL
-               ? std::nullopt  // another process has just removed it
-               : std::optional(off(name.view(),
-                                   describe(attached.error()).view(),
-                                   kReplaced));
+  if (attached) {
+    return judge_unusable(subject, *attached);
   }
-  const char *problem = problem_in(*attached, subject);
-  return off(name.view(), problem,
-             problem == kNewer ? "end what is left of that version; the next "
-                                 "change of a token removes it"
-                               : kReplaced);
+  const int reason = attached.error().saved_errno;
+  if (reason == EIDRM || reason == EINVAL) {
+    return std::nullopt;  // another process has just removed it
+  }
+  return off(name.view(), describe(attached.error()).view(), kReplaced);
 }
 
-// Why no segment could be made.
-std::optional<CacheVerdict> judge_making(const Store &store, Kind kind) {
-  if (const auto shortage = shortage_of_segments(size_to_make(store, kind));
-      shortage) {
-    return off(shortage->path, shortage->what.view());
+// Why the lock cannot be had that making a segment takes.
+std::optional<CacheVerdict> judge_lock(const PathText &lock) {
+  constexpr std::string_view kToDo =
+      "making the segment takes this lock: make it, or name another one";
+  const auto place = find_place(lock);
+  if (!place) {
+    return off(lock.view(), describe(place.error()).view(), kToDo);
+  }
+  const auto file = open_regular(lock);
+  if (file) {
+    return std::nullopt;
+  }
+  if (file.error().code != Errc::kNotFound) {
+    return off(lock.view(), describe(file.error()).view(), kToDo);
   }
   // This process may have other rights than those that verify.
-  const PathText &lock = lock_path_of(kind, store);
-  const auto place = find_place(lock);
   struct statvfs mount = {};
-  if (place && access(lock.c_str(), F_OK) != 0 &&
-      fstatvfs(place->directory.get(), &mount) == 0 &&
+  if (fstatvfs(place->directory.get(), &mount) == 0 &&
       (mount.f_flag & ST_RDONLY) != 0) {
     return off(lock.view(),
                "is not there, and its directory is mounted read-only",
@@ -94,24 +114,76 @@ std::optional<CacheVerdict> judge_making(const Store &store, Kind kind) {
   return std::nullopt;
 }
 
-// When a stamp was last renewed, which every use does that is later than
-// cache_ttl.
-CacheVerdict judge_stamp(const Store &store, Segment *segment) {
+// Why no segment could be made.
+std::optional<CacheVerdict> judge_making(const Store &store, Kind kind) {
+  if (const auto shortage = shortage_of_segments(size_to_make(store, kind));
+      shortage) {
+    return off(shortage->path, shortage->what.view());
+  }
+  return judge_lock(lock_path_of(kind, store));
+}
+
+// A segment whose bindings are not in force: while a process changes the file,
+// or until the next one of root mends what that has left.
+CacheVerdict judge_claim(const PathText &lock) {
+  const auto file = open_regular(lock);
+  if (file && flock(file->get(), LOCK_SH | LOCK_NB) != 0 &&
+      errno == EWOULDBLOCK) {
+    ProblemText why("held by ");
+    if (const auto holder = lock_holder(*file); holder) {
+      why.append("process ").append(*holder);
+    } else {
+      why.append("another process");
+    }
+    return off(lock.view(), why.append(", which changes the file").view(),
+               "let it go on, or end it");
+  }
+  return {.state = CacheState::kUnused,
+          .text = ProblemText("being renewed: the next process of root that "
+                              "verifies ends it")};
+}
+
+// When it was last used: a stamp is renewed, and a token let in.
+CacheVerdict judge_use(const Store &store, Segment *segment, Use *use) {
   constexpr std::uint64_t kLately = 60;
   const auto stamp = segment->stamp();
   const std::uint64_t now = boottime_now();
-  if (!stamp || stamp->time > now || store.cache_ttl == 0) {
+  const std::uint64_t wall_clock = realtime_now() / kNanosecondsPerSecond;
+  if (!stamp || stamp->time > now) {
     return {};
   }
   const std::uint64_t age = (now - stamp->time) / kNanosecondsPerSecond;
-  if (age <= kLately + store.cache_ttl) {
+  const std::uint64_t last = std::max(wall_clock - age, use->last());
+  if (last + kLately + store.cache_ttl >= wall_clock) {
     return {};
   }
   CacheVerdict unused{.state = CacheState::kUnused,
                       .text = ProblemText("unused since ")};
-  unused.text.append(
-      iso_date(realtime_now() / kNanosecondsPerSecond - age).view());
+  unused.text.append(iso_date(last).view());
   return unused;
+}
+
+CacheVerdict judge_segment(const Store &store, Kind kind, Segment *segment,
+                           Use *use) {
+  if (!shares_clock(*segment) && !store.look) {
+    return off(path_of(kind, store).view(),
+               "its segment was made in another time namespace",
+               "'pbstoken flush' makes another");
+  }
+  const std::uint64_t generation = segment->generation();
+  const auto stamp = segment->stamp();
+  return is_in_force(generation) && stamp && stamp->generation == generation
+             ? judge_use(store, segment, use)
+             : judge_claim(lock_path_of(kind, store));
+}
+
+// Whether a member may search a directory, as far as that can be told: it may
+// be in other groups, too.
+bool may_search(const struct stat &status, gid_t group) {
+  const mode_t search = status.st_gid == group ? S_IXGRP
+                        : status.st_gid == 0   ? S_IXOTH
+                                               : S_IXGRP | S_IXOTH;
+  return (status.st_mode & search) != 0;
 }
 
 // The first directory on the way to that of the file that the group may not
@@ -125,8 +197,7 @@ std::optional<CacheVerdict> judge_way(const PathText &path, gid_t group) {
     if (stat(parent.c_str(), &status) != 0) {
       return std::nullopt;
     }
-    const mode_t search = status.st_gid == group ? S_IXGRP : S_IXOTH;
-    if ((status.st_mode & search) == 0) {
+    if (!may_search(status, group)) {
       ProblemText why("members of verify_group cannot search it (mode ");
       why.append(octal(status.st_mode).view()).append(")");
       return off(parent.view(), why.view(),
@@ -137,9 +208,26 @@ std::optional<CacheVerdict> judge_way(const PathText &path, gid_t group) {
   return std::nullopt;
 }
 
+// The verdict about members, where that about root is known.
+CacheVerdict judge_readers(const Subject &subject, gid_t group,
+                           const CacheVerdict &roots) {
+  const auto found = find_segment(subject);
+  shmid_ds status{};
+  if (!found || shmctl(found->identity.id, IPC_STAT, &status) != 0 ||
+      ((status.shm_perm.mode & S_IRGRP) != 0 && status.shm_perm.gid == group)) {
+    return roots;
+  }
+  ProblemText why("made for other readers (mode ");
+  why.append(octal(status.shm_perm.mode).view()).append(", gid ");
+  why.append(std::uint64_t{status.shm_perm.gid}).append(")");
+  return off(name_of("shm", key_of(subject)).view(), why.view(),
+             "'pbstoken flush' makes another, as the next request does that "
+             "it cannot answer");
+}
+
 }  // namespace
 
-CacheVerdict judge_for_root(const Store &store, Kind kind) {
+CacheVerdict judge_for_root(const Store &store, Kind kind, Use *use) {
   const PathText &path = path_of(kind, store);
   if (!store.cache) {
     return off(store.configuration.view(), "cache = no", "remove that line");
@@ -149,52 +237,41 @@ CacheVerdict judge_for_root(const Store &store, Kind kind) {
     return off(path.view(), describe(view.error()).view(),
                "make the directory, or name another file");
   }
-  if (look_at(path).error().code == Errc::kUnsafe) {
-    return off(path.view(), describe(look_at(path).error()).view(),
+  if (const auto look = look_at(path);
+      !look && look.error().code == Errc::kUnsafe) {
+    return off(path.view(), describe(look.error()).view(),
                "what is cached is not of this file");
   }
   const Subject subject = {kind, *view};
   if (auto found = find_segment(subject); found) {
-    return shares_clock(found->segment)
-               ? judge_stamp(store, &found->segment)
-               : off(name_of("shm", key_of(subject)).view(),
-                     "made in another time namespace", kReplaced);
+    return judge_segment(store, kind, &found->segment, use);
   }
-  if (const auto key = judge_key(subject); key) {
-    return *key;
+  if (const auto leftover = judge_leftover(subject); leftover) {
+    return *leftover;
   }
   if (const auto making = judge_making(store, kind); making) {
     return *making;
   }
   return {.state = CacheState::kUnused,
           .text = ProblemText("not used yet: the first process of root that "
-                              "verifies makes it")};
+                              "verifies makes it, as 'pbstoken prepare' does")};
 }
 
-std::optional<CacheVerdict> judge_for_members(const Store &store, Kind kind) {
+std::optional<CacheVerdict> judge_for_members(const Store &store, Kind kind,
+                                              Use *use) {
   const auto group = reader_group(store);
   if (!group || !*group) {
     return std::nullopt;
   }
-  CacheVerdict roots = judge_for_root(store, kind);
+  const CacheVerdict roots = judge_for_root(store, kind, use);
   if (roots.state == CacheState::kOff) {
     return roots;
   }
   if (const auto way = judge_way(path_of(kind, store), **group); way) {
     return way;
   }
-  const Subject subject = {kind, *view_of(path_of(kind, store))};
-  const auto found = find_segment(subject);
-  shmid_ds status{};
-  if (found && shmctl(found->identity.id, IPC_STAT, &status) == 0 &&
-      ((status.shm_perm.mode & S_IRGRP) == 0 ||
-       status.shm_perm.gid != **group)) {
-    ProblemText why("made for other readers (mode ");
-    why.append(octal(status.shm_perm.mode).view()).append(", gid ");
-    why.append(std::uint64_t{status.shm_perm.gid}).append(")");
-    return off(name_of("shm", key_of(subject)).view(), why.view(), kReplaced);
-  }
-  return roots;
+  const auto view = view_of(path_of(kind, store));
+  return view ? judge_readers({kind, *view}, **group, roots) : roots;
 }
 
 }  // namespace pbstoken

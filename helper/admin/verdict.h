@@ -8,6 +8,7 @@
 
 #include "admin/problems.h"
 #include "pbstoken/cache/subject.h"
+#include "pbstoken/limits/use.h"
 #include "pbstoken/store/store.h"
 
 namespace pbstoken {
@@ -24,11 +25,12 @@ struct CacheVerdict {
   ProblemText text = ProblemText("in use");  // else why, and what to do
 };
 
-// Of processes of root that see what this one sees.
-CacheVerdict judge_for_root(const Store &store, Kind kind);
+// Of processes of root that see what this one sees.  `use` is the store's.
+CacheVerdict judge_for_root(const Store &store, Kind kind, Use *use);
 
 // Of the members of verify_group; nullopt: there are none.
-std::optional<CacheVerdict> judge_for_members(const Store &store, Kind kind);
+std::optional<CacheVerdict> judge_for_members(const Store &store, Kind kind,
+                                              Use *use);
 
 }  // namespace pbstoken
 

@@ -616,7 +616,7 @@ void check_segment_of_a_newer_version_is_named(void ** /*state*/) {
   prefix->layout_version = kLayoutVersion + 1;
   assert_segment_problems(
       {"a newer version's; end what is left of that version; the next change "
-       "of a token removes it"});
+       "of a token removes it, as 'pbstoken flush' does"});
   prefix->layout_version = kLayoutVersion;
   assert_segment_problems({});
   prefix->size += 1;

@@ -2,11 +2,15 @@
 // Whatever keeps root or the members from the cache, `status` begins with it
 // and `check` names it, with what to do.
 #include <sched.h>
+#include <sys/file.h>
 #include <sys/mount.h>
+
+#include <tuple>
 
 #include "e2e_member.h"
 #include "exhausted.h"
-#include "pbstoken/cache/segment_layout.h"
+#include "pbstoken/cache/segment.h"
+#include "pbstoken/os/clock.h"
 
 namespace pbstoken {
 namespace {
@@ -14,7 +18,8 @@ namespace {
 using namespace testing;
 
 const std::string kUnusedYet =
-    "not used yet: the first process of root that verifies makes it";
+    "not used yet: the first process of root that verifies makes it, as "
+    "'pbstoken prepare' does";
 
 // A value of the first lines of status, in both formats.
 void assert_status(const char *name, const std::string &expected) {
@@ -137,7 +142,7 @@ void assert_shortage(const Said &said, const std::string &limit,
     assert_true(begin != std::string::npos);
     const std::string line = text.substr(begin, text.find('\n', begin) - begin);
     assert_true(line.find(wanted) != std::string::npos);
-    assert_true(line.ends_with("; raise it, or remove some with ipcrm(1)"));
+    assert_true(line.find("; raise it") != std::string::npos);
   }
 }
 
@@ -199,14 +204,19 @@ void segment_for_other_readers(void ** /*state*/) {
   set_up();
   shmid_ds status{};
   const int id = status_json()["id"].GetInt();
-  assert_int_equal(shmctl(id, IPC_STAT, &status), 0);
-  status.shm_perm.mode = 0600;
-  assert_int_equal(shmctl(id, IPC_SET, &status), 0);
-  assert_status("cache_root", "in use");
-  assert_off("cache_members",
-             key_name() +
-                 ": made for other readers (mode 0600, gid 4711); the "
-                 "next process of root that verifies makes another");
+  for (const auto &[mode, gid, text] :
+       {std::tuple(0600U, kMembers, "(mode 0600, gid 4711)"),
+        std::tuple(0640U, kMembers + 1, "(mode 0640, gid 4712)")}) {
+    assert_int_equal(shmctl(id, IPC_STAT, &status), 0);
+    status.shm_perm.mode = static_cast<decltype(status.shm_perm.mode)>(mode);
+    status.shm_perm.gid = gid;
+    assert_int_equal(shmctl(id, IPC_SET, &status), 0);
+    assert_status("cache_root", "in use");
+    assert_off("cache_members",
+               key_name() + ": made for other readers " + text +
+                   "; 'pbstoken flush' makes another, as the next request does "
+                   "that it cannot answer");
+  }
 }
 
 void segment_of_a_newer_version(void ** /*state*/) {
@@ -216,7 +226,7 @@ void segment_of_a_newer_version(void ** /*state*/) {
   const std::string why =
       key_name() +
       ": a newer version's; end what is left of that version; the "
-      "next change of a token removes it";
+      "next change of a token removes it, as 'pbstoken flush' does";
   assert_off("cache_root", why);
   assert_status("cache_members", "off: " + why);
   header->prefix.layout_version = kLayoutVersion;
@@ -238,13 +248,101 @@ void segment_that_is_damaged(void ** /*state*/) {
   shmdt(header);
 }
 
+// Whoever looks at the file at each hit needs no clock.
 void segment_of_another_time_namespace(void ** /*state*/) {
   set_up();
   SegmentHeader *header = attach_header();
   header->origin.time_namespace += 1;
-  assert_off("cache_root", key_name() +
-                               ": made in another time namespace; the next "
-                               "process of root that verifies makes another");
+  assert_status("cache_root", "in use");
+  configure("look = no\n");
+  assert_off("cache_root",
+             std::string(kShadow) +
+                 ": its segment was made in another time namespace; 'pbstoken "
+                 "flush' makes another");
+  shmdt(header);
+}
+
+// Without a key nobody finds it by that.
+void keyless_segment_of_a_newer_version(void ** /*state*/) {
+  tool_output({"retire"});
+  const auto key = static_cast<key_t>(status_json()["key"].GetUint());
+  const int others = shmget(key, 100, IPC_CREAT | 0600);
+  set_up();
+  shmctl(others, IPC_RMID, nullptr);
+  SegmentHeader *header = attach_header();
+  header->prefix.layout_version = kLayoutVersion + 1;
+  const std::string verdict = status_json()["cache_root"].GetString();
+  shmctl(status_json()["id"].IsNull() ? -1 : status_json()["id"].GetInt(),
+         IPC_RMID, nullptr);
+  if (verdict.find(": a newer version's; ") == std::string::npos) {
+    fail_msg("%s", verdict.c_str());
+  }
+  header->prefix.layout_version = kLayoutVersion;
+  shmdt(header);
+}
+
+// As long as it changes the file no binding is in force.
+void writer_that_has_stopped(void ** /*state*/) {
+  set_up();
+  SegmentHeader *header = attach_header();
+  const std::uint64_t generation = header->prefix.generation;
+  header->prefix.generation = generation + 1;
+  assert_status("cache_root",
+                "being renewed: the next process of root that verifies ends "
+                "it");
+  const int lock = open(kLock, O_RDWR | O_CLOEXEC);
+  assert_int_equal(flock(lock, LOCK_EX), 0);
+  const std::string verdict = status_json()["cache_root"].GetString();
+  close(lock);
+  assert_text_equal(verdict, std::string("off: ") + kLock +
+                                 ": held by process " +
+                                 std::to_string(getpid()) +
+                                 ", which changes the file; let it go on, or "
+                                 "end it");
+  header->prefix.generation = generation;
+  shmdt(header);
+}
+
+void lock_that_is_no_file(void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  tool_output({"retire"});
+  std::filesystem::remove(kLock);
+  std::filesystem::create_directory(kLock);
+  const std::string verdict = status_json()["cache_root"].GetString();
+  std::filesystem::remove(kLock);
+  assert_true(verdict.starts_with(std::string("off: ") + kLock + ": "));
+  configure("lock_file = /etc/not-there/lock\n");
+  remove_segments();
+  assert_off("cache_root",
+             "/etc/not-there/lock: " +
+                 std::string("cannot open /etc/not-there/lock: No such file or "
+                             "directory; making the segment takes this lock: "
+                             "make it, or name another one"));
+}
+
+// Neither root nor a member has verified for a while.
+void cache_that_nobody_uses_any_more(void ** /*state*/) {
+  configure("cache_ttl = 1\n");
+  set_up();
+  sleep(2);
+  assert_pam(authenticate("other@pbs!t", kSecret), PAM_USER_UNKNOWN);
+  SegmentHeader *header = attach_header();
+  const Subject subject = {Kind::kSecrets, *view_of(PathText(kShadow))};
+  auto segment =
+      *WritableSegment::open(reinterpret_cast<std::byte *>(header),
+                             status_json()["size"].GetUint64(), subject);
+  Stamp stamp = *segment.stamp();
+  constexpr std::uint64_t kTwoMinutes = 120 * kNanosecondsPerSecond;
+  stamp.time -= kTwoMinutes;
+  segment.set_stamp(stamp);
+  // A token was let in a moment ago.
+  assert_status("cache_root", "in use");
+  tool_output({"prepare"});
+  const auto record = static_cast<key_t>(status_json()["use"]["key"].GetUint());
+  shmctl(shmget(record, 0, 0), IPC_RMID, nullptr);
+  assert_true(std::string_view(status_json()["cache_root"].GetString())
+                  .starts_with("unused since 20"));
+  assert_no_problem();
   shmdt(header);
 }
 
@@ -321,6 +419,10 @@ int main() {
       MEMBER_TEST(segment_of_a_newer_version),
       MEMBER_TEST(segment_that_is_damaged),
       MEMBER_TEST(segment_of_another_time_namespace),
+      MEMBER_TEST(keyless_segment_of_a_newer_version),
+      MEMBER_TEST(writer_that_has_stopped),
+      MEMBER_TEST(lock_that_is_no_file),
+      MEMBER_TEST(cache_that_nobody_uses_any_more),
       MEMBER_TEST(twin_with_another_lock),
       MEMBER_TEST(twin_with_other_readers),
       MEMBER_TEST(shares_are_of_root_and_of_members),
