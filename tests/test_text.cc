@@ -108,6 +108,22 @@ void append_escaped_every_byte_stays_on_one_line(void ** /*state*/) {
   }
 }
 
+// They would show another text than what stands there.
+void append_escaped_hidden_characters_are_seen(void ** /*state*/) {
+  for (const auto &[text, expected] :
+       std::vector<std::pair<std::string, std::string>>{
+           {"a\u202eb", "a\\xe2\\x80\\xaeb"},  // right-to-left override
+           {"a\u200bb", "a\\xe2\\x80\\x8bb"},  // zero width space
+           {"\u2066", "\\xe2\\x81\\xa6"},      // left-to-right isolate
+           {"\ufeff", "\\xef\\xbb\\xbf"},      // byte order mark
+           {"\u061c", "\\xd8\\x9c"},           // Arabic letter mark
+           {"\u2010\u2030\u2070\ufefe", "\u2010\u2030\u2070\ufefe"},
+           {"\u65e5\u672c", "\u65e5\u672c"},
+           {"\xe2\x80", "\xe2\x80"}}) {
+    assert_text_equal(FixedText<64>().append_escaped(text).view(), expected);
+  }
+}
+
 void append_escaped_texts_cannot_be_taken_for_each_other(void ** /*state*/) {
   const FixedText<40> real = FixedText<40>().append_escaped("a\nb");
   const FixedText<40> written = FixedText<40>().append_escaped("a\\x0ab");
@@ -449,6 +465,7 @@ int main() {
       cmocka_unit_test(append_nul_is_a_byte_like_others),
       cmocka_unit_test(append_number_is_decimal),
       cmocka_unit_test(append_escaped_every_byte_stays_on_one_line),
+      cmocka_unit_test(append_escaped_hidden_characters_are_seen),
       cmocka_unit_test(append_escaped_texts_cannot_be_taken_for_each_other),
       cmocka_unit_test(append_escaped_too_long_is_truncated),
       cmocka_unit_test(slice_stays_within_the_text),

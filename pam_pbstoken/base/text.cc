@@ -28,28 +28,54 @@ std::string_view digits_of(std::uint64_t number, Digits *place) {
   return {place->data() + at, place->size() - at};
 }
 
+namespace {
+
+// Characters of three bytes: U+200B to U+200F, U+202A to U+202E and U+2060 to
+// U+206F are of no width, or set a direction; so is U+FEFF.
+bool is_hidden(unsigned first, unsigned second, unsigned third) {
+  if (first == 0xef) {
+    return second == 0xbb && third == 0xbf;
+  }
+  return first == 0xe2 &&
+         ((second == 0x80 && ((third >= 0x8b && third <= 0x8f) ||
+                              (third >= 0xaa && third <= 0xae))) ||
+          (second == 0x81 && third >= 0xa0 && third <= 0xaf));
+}
+
+// How many bytes at the beginning are to be escaped; 0: none.
+std::size_t escaped_size(std::string_view text) {
+  const auto at = [text](std::size_t i) -> unsigned {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
+  };
+  if (at(0) < 0x20 || at(0) == 0x7f || at(0) == '\\') {
+    return 1;
+  }
+  constexpr unsigned kTwo = 2;
+  constexpr unsigned kThree = 3;
+  const bool is_c1 = at(0) == 0xc2 && at(1) >= 0x80 && at(1) <= 0x9f;
+  const bool is_letter_mark = at(0) == 0xd8 && at(1) == 0x9c;  // U+061C
+  return is_c1 || is_letter_mark             ? kTwo
+         : is_hidden(at(0), at(1), at(kTwo)) ? kThree
+                                             : 0;
+}
+
+}  // namespace
+
 std::string_view take_escaped(std::string_view *rest, Escape *place) {
   constexpr std::string_view kHex = "0123456789abcdef";
-  const auto at = [rest](std::size_t i) {
-    return static_cast<unsigned char>((*rest)[i]);
-  };
-  const bool is_c1 =
-      rest->size() > 1 && at(0) == 0xc2 && at(1) >= 0x80 && at(1) <= 0x9f;
-  const std::size_t taken = is_c1 ? 2 : 1;
-  const bool is_plain =
-      !is_c1 && at(0) >= 0x20 && at(0) != 0x7f && at(0) != '\\';
+  const std::size_t escaped = escaped_size(*rest);
   std::size_t size = 0;
-  for (std::size_t i = 0; i < taken; ++i) {
-    if (is_plain) {
-      (*place)[size++] = (*rest)[i];
-      continue;
-    }
+  for (std::size_t i = 0; i < escaped; ++i) {
+    const auto byte = static_cast<unsigned char>((*rest)[i]);
     (*place)[size++] = '\\';
     (*place)[size++] = 'x';
-    (*place)[size++] = kHex[at(i) >> 4U];
-    (*place)[size++] = kHex[at(i) & 0xfU];
+    (*place)[size++] = kHex[byte >> 4U];
+    (*place)[size++] = kHex[byte & 0xfU];
   }
-  rest->remove_prefix(taken);
+  if (escaped == 0) {
+    (*place)[size++] = rest->front();
+  }
+  rest->remove_prefix(escaped != 0 ? escaped : 1);
   return {place->data(), size};
 }
 

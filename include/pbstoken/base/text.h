@@ -27,7 +27,7 @@ using Digits = std::array<char, 20>;
 std::string_view digits_of(std::uint64_t number, Digits *place);
 
 // Takes a character off *rest and returns it, escaped if it needs to be.
-using Escape = std::array<char, 8>;
+using Escape = std::array<char, 12>;
 std::string_view take_escaped(std::string_view *rest, Escape *place);
 
 }  // namespace text
@@ -62,8 +62,10 @@ class FixedText {
   }
 
   // For text that someone else chose: control characters (those of ASCII, DEL,
-  // and U+0080 to U+009F in UTF-8) and the backslash become \xHH, so that one
-  // message stays one line and no terminal takes it for a command.
+  // and U+0080 to U+009F in UTF-8), characters that cannot be seen or turn the
+  // direction of others (see is_hidden() in text.cc), and the backslash become
+  // \xHH: one message stays one line, no terminal takes it for a command, and
+  // what a person reads is what stands there.
   FixedText &append_escaped(std::string_view text) {
     while (!text.empty()) {
       text::Escape escape;
