@@ -39,7 +39,8 @@ std::string found(const ModuleOptions &options, const std::string &user,
     return "user unknown";
   }
   assert_false(info_of(*refused).reason.empty());
-  assert_false(credentials.id.text.empty());
+  assert_true(credentials.id.text.empty() ==
+              (refused == Outcome::kNoTokenInHeader));
   return pam_code(*refused) == PAM_AUTH_ERR ? "auth err" : "?";
 }
 
@@ -92,26 +93,44 @@ void combined_password_without_token_id_is_unknown(void ** /*state*/) {
                  {"alice", "alice:alice@pam!laptop:s", "user unknown"},
                  {"alice", " alice@pam!laptop:s", "user unknown"},
                  {"alice", "PBSAPIToken", "user unknown"},
-                 {"alice", "PBSAPIToken=", "user unknown"},
-                 {"alice", "PBSAPIToken=:s", "user unknown"},
-                 {"alice", "PBSAPIToken=alice@pam:s", "user unknown"},
+                 {"alice", "PBSAPITokens=alice@pam!t:s", "user unknown"},
              });
 }
 
-void combined_password_of_somebody_else_is_refused(void ** /*state*/) {
-  assert_all(combined("pam"), {
-                                  {"alice", "bob@pam!laptop:s", "auth err"},
-                                  {"alice", "alice@pbs!laptop:s", "auth err"},
-                                  {"alice", "Alice@pam!laptop:s", "auth err"},
-                                  {"alice", "alice@@pam!laptop:s", "auth err"},
-                                  {"alice", "alic@pam!laptop:s", "auth err"},
-                                  {"", "alice@pam!laptop:s", "auth err"},
-                                  {"root", "toor@pam!x:s", "auth err"},
-                              });
-  assert_all(combined("pbs"), {
-                                  {"alice", "alice@pbs!t:s", "alice@pbs!t / s"},
-                                  {"alice", "alice@pam!t:s", "auth err"},
-                              });
+// What has the header was meant as a token.
+void header_without_token_id_is_refused(void ** /*state*/) {
+  assert_all(combined("pam"),
+             {
+                 {"alice", "PBSAPIToken=", "auth err"},
+                 {"alice", "PBSAPIToken=:s", "auth err"},
+                 {"alice", "PBSAPIToken=alice@pam:s", "auth err"},
+                 {"alice", "PBSAPIToken=alice@pam!t=s", "auth err"},
+                 {"alice", "PDMAPIToken alice", "auth err"},
+             });
+}
+
+// It may be a person's own password: only with the header it is a token's.
+void combined_password_of_somebody_else_is_no_token(void ** /*state*/) {
+  for (const auto &[user, password] :
+       std::vector<std::pair<const char *, std::string>>{
+           {"alice", "bob@pam!laptop:s"},
+           {"alice", "alice@pbs!laptop:s"},
+           {"alice", "Alice@pam!laptop:s"},
+           {"alice", "alice@@pam!laptop:s"},
+           {"alice", "alic@pam!laptop:s"},
+           {"", "alice@pam!laptop:s"},
+           {"root", "toor@pam!x:s"},
+           {"alice", "me@home!correct:horse"}}) {
+    assert_text_equal(found(combined("pam"), user, password), "user unknown");
+    assert_text_equal(found(combined("pam"), user, "PBSAPIToken=" + password),
+                      "auth err");
+  }
+  assert_all(combined("pbs"),
+             {
+                 {"alice", "alice@pbs!t:s", "alice@pbs!t / s"},
+                 {"alice", "alice@pam!t:s", "user unknown"},
+                 {"alice", "PBSAPIToken=alice@pam!t:s", "auth err"},
+             });
 }
 
 void header_form_is_percent_decoded_and_only_that(void ** /*state*/) {
@@ -127,12 +146,12 @@ void header_form_is_percent_decoded_and_only_that(void ** /*state*/) {
           {"alice", "PBSAPIToken=alice@pam!t:%%41", "alice@pam!t / %A"},
           {"alice", "PBSAPIToken=alice@pam!t:%2541", "alice@pam!t / %41"},
           // The id is not: this is a user's, and no token's.
-          {"alice", "PBSAPIToken=alice@pam%21t:s", "user unknown"},
-          {"alice", "pbsapitoken=alice@pam!t:s", "auth err"},
+          {"alice", "PBSAPIToken=alice@pam%21t:s", "auth err"},
+          {"alice", "pbsapitoken=alice@pam!t:s", "user unknown"},
           {"alice", "PBSAPIToken:alice@pam!t:s", "user unknown"},
           {"alice", "PBSAPIToken==alice@pam!t:s", "auth err"},
-          {"alice", "PBSAPIToken  alice@pam!t:s", "user unknown"},
-          {"alice", "PVEAPIToken=alice@pam!t:s", "auth err"},
+          {"alice", "PBSAPIToken  alice@pam!t:s", "auth err"},
+          {"alice", "PVEAPIToken=alice@pam!t:s", "user unknown"},
       });
   Credentials credentials;
   assert_false(find_credentials(combined("pam"), "alice",
@@ -181,7 +200,8 @@ int main() {
       cmocka_unit_test(plain_user_is_the_id_and_password_the_secret),
       cmocka_unit_test(combined_password_holds_both),
       cmocka_unit_test(combined_password_without_token_id_is_unknown),
-      cmocka_unit_test(combined_password_of_somebody_else_is_refused),
+      cmocka_unit_test(header_without_token_id_is_refused),
+      cmocka_unit_test(combined_password_of_somebody_else_is_no_token),
       cmocka_unit_test(header_form_is_percent_decoded_and_only_that),
       cmocka_unit_test(map_user_takes_names_of_local_users_only),
   };

@@ -52,12 +52,20 @@ bool percent_decode(std::string_view text, Buffer *out) {
   return true;
 }
 
-std::optional<Outcome> split_combined(std::string_view password,
+// A token of another user or realm may be a person's own password: without the
+// header it is none of ours.
+std::optional<Outcome> split_combined(const ModuleOptions &options,
+                                      std::string_view user,
+                                      std::string_view password,
                                       Credentials *out) {
   const bool header = take_header(&password);
   const std::size_t colon = password.find(':');
   const auto id = parse_token_id(slice(password, 0, colon));
   if (colon == std::string_view::npos || !id) {
+    return header ? Outcome::kNoTokenInHeader : Outcome::kNoTokenId;
+  }
+  const bool is_others = id->user != user || id->realm != options.realm.view();
+  if (is_others && !header) {
     return Outcome::kNoTokenId;
   }
   out->id = *id;
@@ -75,7 +83,7 @@ std::optional<Outcome> split(const ModuleOptions &options,
                              std::string_view user, std::string_view password,
                              Credentials *out) {
   if (options.combined) {
-    return split_combined(password, out);
+    return split_combined(options, user, password, out);
   }
   const auto id = parse_token_id(user);
   if (!id) {

@@ -29,6 +29,8 @@ constexpr std::array<OutcomeInfo, kOutcomes> kTable = {{
      "throttled", "too many wrong secrets, wait a while"},
 
     {O::kNoTokenId, T::kVerification, R::kUnknownUser, E::kRefused, {}, {}},
+    {O::kNoTokenInHeader, T::kVerification, R::kRefuse, E::kRefused,
+     "no token id in the header", {}},
     {O::kOtherRealm, T::kVerification, R::kRefuse, E::kRefused,
      "another realm's token", {}},
     {O::kOtherUser, T::kVerification, R::kRefuse, E::kRefused,

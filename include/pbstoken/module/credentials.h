@@ -30,8 +30,9 @@ struct Credentials {
 };
 
 // Sets *out and returns nullopt.  Otherwise returns why not: kNoTokenId, so
-// that a stack can go on with the same password; kOtherRealm, kOtherUser or
-// kNotMappable, with out->id; kNoMemory.
+// that a stack can go on with the same password, which may be a person's own;
+// kNoTokenInHeader; kOtherRealm, kOtherUser or kNotMappable, with out->id;
+// kNoMemory.
 std::optional<Outcome> find_credentials(const ModuleOptions &options,
                                         std::string_view user,
                                         std::string_view password,

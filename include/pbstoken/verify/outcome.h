@@ -26,6 +26,7 @@ enum class Outcome : std::uint8_t {
   kThrottled,           // too many mismatches: nothing was computed
   // of the options combined, realm= and map_user=
   kNoTokenId,
+  kNoTokenInHeader,
   kOtherRealm,
   kOtherUser,
   kNotMappable,
@@ -55,7 +56,7 @@ enum class Outcome : std::uint8_t {
   kOtherView,     // the helper sees another directory of token.shadow
   kConfined,      // the helper was started where it cannot work
 };
-constexpr std::size_t kOutcomes = 33;
+constexpr std::size_t kOutcomes = 34;
 
 // The exit status of the two programs, which scripts rely on.
 enum class ExitStatus : std::uint8_t {
