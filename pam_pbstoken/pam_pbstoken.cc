@@ -8,6 +8,7 @@
 #include "pbstoken/module/account.h"
 #include "pbstoken/module/auth.h"
 #include "pbstoken/module/password.h"
+#include "pbstoken/module/verified.h"
 
 namespace {
 
@@ -31,11 +32,12 @@ extern "C" {
   return pbstoken::change_secret(pamh, flags, arguments(argc, argv));
 }
 
-// A token gives no credentials beyond PBSTOKEN_ID, which is set already.
-[[gnu::visibility("default")]] int pam_sm_setcred(pam_handle_t * /*pamh*/,
+// A token gives no credentials beyond PBSTOKEN_ID, which is set already; those
+// of another user are for the modules behind this one.
+[[gnu::visibility("default")]] int pam_sm_setcred(pam_handle_t *pamh,
                                                   int /*flags*/, int /*argc*/,
                                                   const char ** /*argv*/) {
-  return PAM_SUCCESS;
+  return pbstoken::verified_token(pamh) ? PAM_SUCCESS : PAM_IGNORE;
 }
 
 [[gnu::visibility("default")]] int pam_sm_acct_mgmt(pam_handle_t *pamh,

@@ -14,9 +14,10 @@ namespace pbstoken {
 namespace {
 
 // The id that auth has verified, else the user name if it is one.
-std::optional<TokenId> token_of(pam_handle_t *pamh) {
-  if (const char *verified = verified_token_id(pamh); verified != nullptr) {
-    return parse_token_id(verified);
+std::optional<TokenId> token_of(pam_handle_t *pamh,
+                                const std::optional<VerifiedToken> &verified) {
+  if (verified) {
+    return parse_token_id(verified->id);
   }
   const void *user = nullptr;
   if (pam_get_item(pamh, PAM_USER, &user) != PAM_SUCCESS || user == nullptr) {
@@ -42,7 +43,8 @@ int manage_account(pam_handle_t *pamh, std::span<const char *const> argv) {
   if (!get_options(pamh, argv, kCannotVerify, &options)) {
     return PAM_SERVICE_ERR;
   }
-  const auto id = token_of(pamh);
+  const auto verified = verified_token(pamh);
+  const auto id = token_of(pamh, verified);
   if (!id) {
     return PAM_IGNORE;
   }
@@ -50,7 +52,16 @@ int manage_account(pam_handle_t *pamh, std::span<const char *const> argv) {
   if (!opened) {
     return pam_code(fail(pamh, opened.error()));
   }
+  // Another store may have the same id, with rules of its own.
+  if (verified &&
+      verified->configuration != (*opened)->store.configuration.view()) {
+    return PAM_IGNORE;
+  }
   const Outcome outcome = judge_account(pamh, options, *opened, *id);
+  // A stack of which every line is ignored refuses.
+  if (outcome == Outcome::kNoUserCfg && verified) {
+    return PAM_SUCCESS;
+  }
   log_refusal(pamh, id->text, outcome);
   return pam_code(outcome);
 }

@@ -73,13 +73,13 @@ Verification decide(const pam_handle_t *pamh, const ModuleOptions &options,
 
 // Hands the answer on, and the user name as it is to be.  The id may be a view
 // into that name: it is the last thing to change.
-int accept(pam_handle_t *pamh, const ModuleOptions &options, const TokenId &id,
-           Source source, VerifiedTokenId *verified) {
-  if (!verified->set(id.text)) {
+int accept(pam_handle_t *pamh, const ModuleOptions &options, const Store &store,
+           const TokenId &id, Source source, VerifiedTokenId *verified) {
+  if (!verified->set({store.configuration.view(), id.text})) {
     return pam_code(fail(pamh, no_memory("cannot hand on the token id")));
   }
   // A hit makes no system call, and a busy web server no line for each request.
-  if (!options.quiet && (options.debug || source != Source::kSegment)) {
+  if (!options.quiet && (options.logs_hits() || source != Source::kSegment)) {
     log_success(pamh, id.text);
   }
   if (!map_user(pamh, options, id)) {
@@ -126,7 +126,8 @@ int authenticate(pam_handle_t *pamh, std::span<const char *const> argv) {
     log_refusal(pamh, credentials.id.text, decision.outcome);
     return pam_code(decision.outcome);
   }
-  return accept(pamh, options, credentials.id, decision.source, &verified);
+  return accept(pamh, options, (*opened)->store, credentials.id,
+                decision.source, &verified);
 }
 
 }  // namespace pbstoken

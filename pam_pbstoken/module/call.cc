@@ -38,8 +38,11 @@ int get_user(pam_handle_t *pamh, const ModuleOptions &options,
   if (const int status = current_user(pamh, out_user); status != PAM_SUCCESS) {
     return status;
   }
-  return options.combined || parse_token_id(*out_user) ? PAM_SUCCESS
-                                                       : PAM_USER_UNKNOWN;
+  if (options.combined || parse_token_id(*out_user)) {
+    return PAM_SUCCESS;
+  }
+  log_missed_form(pamh, *out_user);
+  return PAM_USER_UNKNOWN;
 }
 
 int pam_code(Outcome outcome) {

@@ -11,32 +11,41 @@
 #include "pbstoken/module/cancel.h"
 #include "pbstoken/os/clock.h"
 #include "pbstoken/os/lately.h"
+#include "pbstoken/store/token_id.h"
 
 namespace pbstoken {
 
 namespace {
 
 // Longer than any host name: one that was cut would be another host's.
-using Field = FixedText<255>;
+using Host = FixedText<255>;
+// Of what else a client has chosen.
+using Field = FixedText<128>;
 
 Field escaped(std::string_view text) {
   return Field().append_escaped(text);
 }
 
-Field item(const pam_handle_t *pamh, int type) {
+template <typename Text = Field>
+Text item(const pam_handle_t *pamh, int type) {
   const void *value = nullptr;
   if (pam_get_item(pamh, type, &value) != PAM_SUCCESS || value == nullptr) {
     return {};
   }
   // Fields end at a blank, so a client's own words must have none.
-  Field field;
+  Text field;
   std::string_view rest = static_cast<const char *>(value);
   for (std::size_t end = rest.find(' '); end != std::string_view::npos;
        end = rest.find(' ')) {
     field.append_escaped(slice(rest, 0, end)).append("\\x20");
     rest.remove_prefix(end + 1);
   }
-  return field.append_escaped(rest);
+  field.append_escaped(rest);
+  return field;
+}
+
+Host host(const pam_handle_t *pamh) {
+  return item<Host>(pamh, PAM_RHOST);
 }
 
 // syslog(3) has a lock, and fork(2) copies it as it is: a child that was forked
@@ -132,9 +141,16 @@ void log_refusal(const pam_handle_t *pamh, std::string_view token_id,
   pam_syslog(pamh, LOG_NOTICE,
              "authentication failure; tokenid=%s rhost=%s tty=%s ruser=%s "
              "reason=%s",
-             escaped(token_id).c_str(), item(pamh, PAM_RHOST).c_str(),
+             escaped(token_id).c_str(), host(pamh).c_str(),
              item(pamh, PAM_TTY).c_str(), item(pamh, PAM_RUSER).c_str(),
              Field(reason).c_str());
+}
+
+void log_missed_form(const pam_handle_t *pamh, std::string_view user) {
+  if (const char *missed = missed_form(user); missed != nullptr) {
+    log_at_times(pamh, LOG_NOTICE,
+                 ErrorText("the user name is no token id: ").append(missed));
+  }
 }
 
 void log_broken(const pam_handle_t *pamh, const char *what,
@@ -172,13 +188,13 @@ void log_no_segment(const pam_handle_t *pamh) {
 void log_success(const pam_handle_t *pamh, std::string_view token_id) {
   const NoFork meanwhile;
   pam_syslog(pamh, LOG_INFO, "authenticated; tokenid=%s rhost=%s",
-             escaped(token_id).c_str(), item(pamh, PAM_RHOST).c_str());
+             escaped(token_id).c_str(), host(pamh).c_str());
 }
 
 void log_change(const pam_handle_t *pamh, std::string_view token_id) {
   const NoFork meanwhile;
   pam_syslog(pamh, LOG_INFO, "secret changed; tokenid=%s rhost=%s",
-             escaped(token_id).c_str(), item(pamh, PAM_RHOST).c_str());
+             escaped(token_id).c_str(), host(pamh).c_str());
 }
 
 void log_debug(const pam_handle_t *pamh, std::string_view text,

@@ -76,6 +76,7 @@ constexpr auto kFlags = std::to_array<Flag>({
     {"check_account", &ModuleOptions::check_account},
     {"quiet", &ModuleOptions::quiet},
     {"debug", &ModuleOptions::debug},
+    {"log_hits", &ModuleOptions::log_hits},
 });
 
 Problem apply(ModuleOptions *options, std::string_view option) {

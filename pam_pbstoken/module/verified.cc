@@ -31,11 +31,17 @@ bool set_variable(pam_handle_t *pamh, std::string_view token_id) {
          pam_putenv(pamh, variable.data()) == PAM_SUCCESS;
 }
 
-bool set_datum(pam_handle_t *pamh, std::string_view token_id) {
-  char *copy = strndup(token_id.data(), token_id.size());
+// Both texts, each with its NUL.
+bool set_datum(pam_handle_t *pamh, const VerifiedToken &token) {
+  const std::size_t size = token.configuration.size() + 1;
+  auto *copy = static_cast<char *>(std::malloc(size + token.id.size() + 1));
   if (copy == nullptr) {
     return false;
   }
+  std::memcpy(copy, token.configuration.data(), token.configuration.size());
+  copy[size - 1] = '\0';
+  std::memcpy(copy + size, token.id.data(), token.id.size());
+  copy[size + token.id.size()] = '\0';
   if (pam_set_data(pamh, kDatum, copy, free_text) != PAM_SUCCESS) {
     std::free(copy);
     return false;
@@ -45,12 +51,11 @@ bool set_datum(pam_handle_t *pamh, std::string_view token_id) {
 
 }  // namespace
 
-bool VerifiedTokenId::set(std::string_view token_id) {
+bool VerifiedTokenId::set(const VerifiedToken &token) {
   // A handle that is used again is mostly used for the same token.
-  is_set_ =
-      (is(pam_getenv(pamh_, kVariable), token_id) ||
-       set_variable(pamh_, token_id)) &&
-      (is(verified_token_id(pamh_), token_id) || set_datum(pamh_, token_id));
+  is_set_ = (is(pam_getenv(pamh_, kVariable), token.id) ||
+             set_variable(pamh_, token.id)) &&
+            (verified_token(pamh_) == token || set_datum(pamh_, token));
   return is_set_;
 }
 
@@ -59,17 +64,20 @@ void VerifiedTokenId::forget() {
   if (pam_getenv(pamh_, kVariable) != nullptr) {
     static_cast<void>(pam_putenv(pamh_, kVariable));
   }
-  if (verified_token_id(pamh_) != nullptr) {
+  if (verified_token(pamh_)) {
     // Replacing what is there needs no memory.
     static_cast<void>(pam_set_data(pamh_, kDatum, nullptr, nullptr));
   }
 }
 
-const char *verified_token_id(const pam_handle_t *pamh) {
+std::optional<VerifiedToken> verified_token(const pam_handle_t *pamh) {
   const void *datum = nullptr;
-  return pam_get_data(pamh, kDatum, &datum) == PAM_SUCCESS
-             ? static_cast<const char *>(datum)
-             : nullptr;
+  if (pam_get_data(pamh, kDatum, &datum) != PAM_SUCCESS || datum == nullptr) {
+    return std::nullopt;
+  }
+  const std::string_view configuration = static_cast<const char *>(datum);
+  return VerifiedToken{configuration,
+                       configuration.data() + configuration.size() + 1};
 }
 
 }  // namespace pbstoken

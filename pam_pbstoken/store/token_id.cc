@@ -73,6 +73,30 @@ std::optional<TokenId> parse_token_id(std::string_view text) {
   return id;
 }
 
+const char *missed_form(std::string_view text) {
+  const std::size_t mark = text.find('!');
+  if (mark == std::string_view::npos || parse_token_id(text)) {
+    return nullptr;
+  }
+  const std::string_view before = slice(text, 0, mark);
+  const std::string_view behind = slice(text, mark + 1);
+  if (before.ends_with('\\')) {
+    return "a backslash before its '!', as a shell wants it where no quotes "
+           "are";
+  }
+  if (before.find('@') == std::string_view::npos) {
+    return "no realm: USER@REALM!TOKEN";
+  }
+  if (behind.find('!') != std::string_view::npos) {
+    return "more than one '!'";
+  }
+  if (behind.find('=') != std::string_view::npos ||
+      behind.find(':') != std::string_view::npos) {
+    return "a secret behind it: that belongs into the password";
+  }
+  return "a character or a length that no token id has";
+}
+
 bool is_user_id(std::string_view text) {
   const std::size_t at = text.rfind('@');
   return at != std::string_view::npos && is_user_name(slice(text, 0, at)) &&

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The account rules, in account and in auth, and who the user is afterwards.
 #include <ctime>
+#include <tuple>
 
 #include "e2e_accounts.h"
 #include "e2e_pam.h"
@@ -175,23 +176,89 @@ void combined_takes_the_users_own_token(void ** /*state*/) {
              PAM_SUCCESS);
 }
 
-void combined_refuses_what_is_not_the_users(void ** /*state*/) {
+// What may be a password of another kind is left to the modules behind; with
+// the header in front it was meant as a token.
+void combined_leaves_what_is_not_the_users(void ** /*state*/) {
   write_alice("");
   write_both("combined");
-  assert_pam(authenticate("alice", kAlice + std::string(":") + kOldSecret),
-             PAM_AUTH_ERR);
-  assert_pam(authenticate("bob", kAlice + std::string(":") + kSecret),
-             PAM_AUTH_ERR);
-  assert_pam(authenticate("alice", std::string("alice@pbs!x:") + kSecret),
-             PAM_AUTH_ERR);
-  assert_pam(authenticate("alice", std::string("root@pam!x:") + kSecret),
-             PAM_AUTH_ERR);
-  assert_pam(authenticate("alice", kAlice + ":"), PAM_AUTH_ERR);
-  assert_pam(authenticate("alice", kAlice + std::string(":") + kSecret + ":"),
-             PAM_AUTH_ERR);
-  assert_pam(authenticate("alice", kSecret), PAM_USER_UNKNOWN);
-  assert_pam(authenticate("alice", ""), PAM_USER_UNKNOWN);
-  assert_pam(authenticate("alice", kAlice), PAM_USER_UNKNOWN);
+  const std::string secret = std::string(":") + kSecret;
+  for (const std::string &password :
+       {kAlice + std::string(":") + kOldSecret, kAlice + std::string(":"),
+        kAlice + secret + ":", "PBSAPIToken=bob@pam!x" + secret}) {
+    assert_pam(authenticate("alice", password), PAM_AUTH_ERR);
+  }
+  for (const std::string &password :
+       {"alice@pbs!x" + secret, "root@pam!x" + secret, std::string(kSecret),
+        std::string(), std::string(kAlice),
+        std::string("me@home!correct:horse")}) {
+    assert_pam(authenticate("alice", password), PAM_USER_UNKNOWN);
+  }
+  assert_pam(authenticate("bob", kAlice + secret), PAM_USER_UNKNOWN);
+}
+
+// Two-line stacks of two stores: what one has verified the other leaves alone.
+void account_of_another_store_is_left_to_that(void ** /*state*/) {
+  const std::string directory = scratch("other-store");
+  std::filesystem::create_directories(directory);
+  write_file(directory + "/token.shadow", shadow_of({{kId, kHash}}), 0600);
+  write_file("/etc/pbstoken/other.conf",
+             "token_shadow = " + directory + "/token.shadow\nuser_cfg = " +
+                 directory + "/user.cfg\nversion_cache =\n");
+  write_file(directory + "/user.cfg",
+             std::string("user: john@pbs\n\tenable 0\n\ntoken: ") + kId + "\n");
+  write_users(std::string("user: john@pbs\n\ntoken: ") + kId + "\n");
+  const std::string module = " " + module_path();
+  for (const auto &[first, second, code] :
+       std::vector<std::tuple<std::string, std::string, int>>{
+           // verified by `other`, where the user is disabled
+           {"other", "pbs", PAM_PERM_DENIED},
+           {"pbs", "other", PAM_SUCCESS}}) {
+    write_stack(kService, {"auth required" + module + " store=" + first,
+                           "account required" + module + " store=" + second,
+                           "account required" + module + " store=" + first});
+    Conversation conversation = {.answer = kSecret};
+    PamHandle handle(kService, kId, &conversation);
+    assert_pam(handle.authenticate(), PAM_SUCCESS);
+    assert_pam(handle.manage_account(), code);
+  }
+  std::filesystem::remove_all(directory);
+}
+
+// A store without account rules: the two-line stack lets in what it verified,
+// and nobody else.
+void account_without_user_cfg_lets_in_what_was_verified(void ** /*state*/) {
+  write_file("/etc/pbstoken/pbs.conf", "cache_ttl = 0\nuser_cfg =\n");
+  write_both("");
+  Conversation conversation = {.answer = kSecret};
+  PamHandle handle(kService, kId, &conversation);
+  assert_pam(handle.authenticate(), PAM_SUCCESS);
+  assert_pam(handle.manage_account(), PAM_SUCCESS);
+  conversation.answer = kOldSecret;
+  assert_pam(handle.authenticate(), PAM_AUTH_ERR);
+  assert_pam(handle.manage_account(), PAM_PERM_DENIED);  // libpam's
+  assert_pam(manage(kId), PAM_PERM_DENIED);
+}
+
+// In a handle of its own no module before the others ends the stack.
+void setcred_is_of_who_was_verified(void ** /*state*/) {
+  const std::string module = " " + module_path() + " ";
+  write_stack(
+      kService,
+      {"auth [success=1 user_unknown=ignore ignore=ignore default=die]" +
+           module,
+       "auth requisite pam_deny.so", "auth required pam_permit.so"});
+  Conversation conversation = {.answer = kSecret};
+  PamHandle handle(kService, kId, &conversation);
+  assert_pam(handle.authenticate(), PAM_SUCCESS);
+  assert_pam(handle.set_credentials(), PAM_SUCCESS);
+  write_stack(kService,
+              {"auth [success=done ignore=ignore default=die]" + module,
+               "auth required pam_permit.so"});
+  PamHandle fresh(kService, "alice", &conversation);
+  assert_pam(fresh.set_credentials(), PAM_SUCCESS);
+  write_stack(kService, {"auth required" + module});
+  PamHandle alone(kService, "alice", &conversation);
+  assert_pam(alone.set_credentials(), PAM_PERM_DENIED);  // all ignored
 }
 
 void combined_applies_the_account_rules_everywhere(void ** /*state*/) {
@@ -374,7 +441,10 @@ int main() {
       with_users(no_user_cfg_means_no_account_checks),
       with_users(user_cfg_that_cannot_be_read_is_unavailable),
       with_users(combined_takes_the_users_own_token),
-      with_users(combined_refuses_what_is_not_the_users),
+      with_users(combined_leaves_what_is_not_the_users),
+      with_users(account_of_another_store_is_left_to_that),
+      with_users(account_without_user_cfg_lets_in_what_was_verified),
+      with_users(setcred_is_of_who_was_verified),
       with_users(combined_applies_the_account_rules_everywhere),
       with_users(combined_falls_through_with_the_same_password),
       with_users(map_user_makes_a_local_user_of_a_token),

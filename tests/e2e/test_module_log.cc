@@ -54,6 +54,118 @@ void log_items_of_the_service_are_escaped(void ** /*state*/) {
   }
   assert_true(lines.front().ends_with("reason=wrong secret"));
   assert_true(lines.front().size() < 1000);
+  const std::string terminal(128, 't');
+  assert_true(lines.front().find(" tty=" + terminal + " ") !=
+              std::string::npos);
+}
+
+// A host's name is whole: one that is cut is another host's.
+void log_host_of_the_longest_name_is_whole(void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  std::string name;
+  while (name.size() < 250) {
+    name += "label.";
+  }
+  const auto lines = module_lines_of([&name] {
+    Conversation conversation = {.answer = kWrongSecret};
+    PamHandle handle(kService, kId, &conversation);
+    pam_set_item(handle.get(), PAM_RHOST, name.c_str());
+    handle.authenticate();
+  });
+  assert_int_equal(lines.size(), 1);
+  assert_true(lines.front().find(" rhost=" + name + " ") != std::string::npos);
+}
+
+// Which form is missed, once a minute, and nothing of the name; of a person's
+// name there is no word.
+void log_name_that_was_meant_as_a_token_id_says_what_is_missed(
+    void ** /*state*/) {
+  const auto missed = [](const std::string &user) {
+    std::string text;
+    in_child([&] {
+      const auto lines =
+          module_lines_of([&] { authenticate(user, "hunter2"); });
+      text = lines.empty() ? "" : lines[0].substr(lines[0].find(": ") + 2);
+      write_file(scratch("missed"), text);
+      return 0;
+    });
+    return read_file(scratch("missed"));
+  };
+  const std::string start = "the user name is no token id: ";
+  for (const auto &[user, text] :
+       std::vector<std::pair<std::string, std::string>>{
+           {"john!hunter2", "no realm: USER@REALM!TOKEN"},
+           {"john@pbs\\!hunter2",
+            "a backslash before its '!', as a shell wants it where no quotes "
+            "are"},
+           {"john@pbs!client1=hunter2",
+            "a secret behind it: that belongs into the password"},
+           {"john@pbs!client1:hunter2",
+            "a secret behind it: that belongs into the password"},
+           {"john@pbs!client1!hunter2", "more than one '!'"},
+           {"john@pbs!hunter 2",
+            "a character or a length that no token id "
+            "has"}}) {
+    assert_text_equal(missed(user), start + text);
+  }
+  for (const char *user : {"john", "john@pbs", "hunter2"}) {
+    assert_text_equal(missed(user), "");
+  }
+  const auto lines = module_lines_of([] {
+    authenticate("john!a", "hunter2");
+    authenticate("john!b", "hunter2");
+  });
+  assert_int_equal(lines.size(), 1);
+}
+
+// It may be a person's own password.
+void log_combined_password_that_is_none_of_ours_is_not_there(
+    void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  write_service("combined");
+  const std::string secret = std::string(":") + kSecret;
+  for (const std::string &password :
+       {kId + secret, "root@pam!x" + secret, std::string("me@home!a:b"),
+        std::string("a!b"), secret}) {
+    const auto lines = module_lines_of(
+        [&] { assert_pam(authenticate("alice", password), PAM_USER_UNKNOWN); });
+    assert_true(lines.empty());
+  }
+  const auto lines = module_lines_of([&] {
+    assert_pam(authenticate("alice", "PBSAPIToken=root@pam!x" + secret),
+               PAM_AUTH_ERR);
+    assert_pam(authenticate("alice", "PBSAPIToken=root@pam!x=hunter2"),
+               PAM_AUTH_ERR);
+  });
+  assert_int_equal(lines.size(), 2);
+  assert_true(lines[0].find("tokenid=root@pam!x ") != std::string::npos);
+  assert_true(lines[0].ends_with("reason=another realm's token") ||
+              lines[0].ends_with("reason=another user's token"));
+  assert_true(lines[1].find("tokenid= ") != std::string::npos);
+  assert_true(lines[1].ends_with("reason=no token id in the header"));
+}
+
+// Where the service's own lines have a local user's name, and with log_hits.
+void log_hits_are_logged_where_they_are_wanted(void ** /*state*/) {
+  const std::string id = "john@pam!client1";
+  write_shadow({{id, kHash}});
+  write_file(kUserCfg, "user: john@pam\n\ntoken: " + id + "\n");
+  const std::string password = id + ":" + kSecret;
+  for (const auto &[options, user, secret] :
+       std::vector<std::array<std::string, 3>>{
+           {"log_hits", id, kSecret},
+           {"combined", "john", password},
+           {"realm=pam map_user=user", id, kSecret}}) {
+    write_service(options);
+    assert_pam(authenticate(user, secret), PAM_SUCCESS);
+    const auto lines = module_lines_of(
+        [&] { assert_pam(authenticate(user, secret), PAM_SUCCESS); });
+    assert_int_equal(lines.size(), 1);
+    assert_true(lines[0].find("authenticated; tokenid=" + id) !=
+                std::string::npos);
+    write_service(options + " quiet");
+    assert_true(module_lines_of([&] { authenticate(user, secret); }).empty());
+  }
 }
 
 void log_user_name_that_is_no_token_id_is_not_there(void ** /*state*/) {
@@ -251,6 +363,10 @@ int main() {
       PAM_TEST(log_success_is_one_line_but_for_hits),
       PAM_TEST(log_refusals_are_one_line_with_the_reason),
       PAM_TEST(log_items_of_the_service_are_escaped),
+      PAM_TEST(log_host_of_the_longest_name_is_whole),
+      PAM_TEST(log_name_that_was_meant_as_a_token_id_says_what_is_missed),
+      PAM_TEST(log_combined_password_that_is_none_of_ours_is_not_there),
+      PAM_TEST(log_hits_are_logged_where_they_are_wanted),
       PAM_TEST(log_user_name_that_is_no_token_id_is_not_there),
       PAM_TEST(log_never_holds_a_secret_or_a_hash),
       PAM_TEST(log_what_is_broken_names_its_place),

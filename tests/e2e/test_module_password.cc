@@ -469,7 +469,10 @@ void change_with_combined_is_of_the_users_own_token(void ** /*state*/) {
   const std::string current = std::string(kId) + ":";
   for (const char *user : {"mary", "root"}) {
     assert_pam(change_as(become_member, user, current + kSecret).code,
-               PAM_AUTH_ERR);
+               PAM_USER_UNKNOWN);
+    assert_pam(
+        change_as(become_member, user, "PBSAPIToken=" + current + kSecret).code,
+        PAM_AUTH_ERR);
   }
   assert_pam(change_as(become_member, "john", current + kWrongSecret).code,
              PAM_AUTH_ERR);

@@ -23,6 +23,10 @@ namespace pbstoken {
 void log_refusal(const pam_handle_t *pamh, std::string_view token_id,
                  Outcome outcome);
 
+// LOG_NOTICE, at most once a minute in a process: a user name was meant as a
+// token id and misses the form; which, and nothing of the name.
+void log_missed_form(const pam_handle_t *pamh, std::string_view user);
+
 // LOG_ERR, for what is broken: `what` and why.  The same process does not log a
 // bad configuration again for a minute.
 void log_broken(const pam_handle_t *pamh, const char *what, const Error &error);
@@ -40,7 +44,7 @@ void log_lost_cache(const pam_handle_t *pamh, const Error &error);
 // run of the helper.
 void log_no_segment(const pam_handle_t *pamh);
 
-// LOG_INFO, for a token that was accepted; not called for hits.
+// LOG_INFO, for a token that was accepted.
 void log_success(const pam_handle_t *pamh, std::string_view token_id);
 
 // LOG_INFO, for a token that has a new secret from now on.

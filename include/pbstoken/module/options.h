@@ -29,11 +29,18 @@ struct ModuleOptions {
   bool check_account = false;    // auth applies the account rules, too
   bool debug = false;            // more log lines
   bool quiet = false;            // fewer
+  bool log_hits = false;         // acceptances out of the segment, too
 
   // The helper behind the socket is the host's own, and so are its
   // configurations.
   [[nodiscard]] bool asks_socket() const {
     return !helper_is_named && config.empty();
+  }
+
+  // Where the service itself logs a local user's name, only this module's line
+  // tells which token it was.
+  [[nodiscard]] bool logs_hits() const {
+    return log_hits || debug || combined || !map_user.empty();
   }
 
   // After success PAM_USER becomes the user part of the token id.

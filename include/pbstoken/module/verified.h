@@ -7,12 +7,22 @@
 
 #include <security/pam_modules.h>
 
+#include <optional>
 #include <string_view>
 
 namespace pbstoken {
 
+// A token, and the store that has verified it: another one may have the same
+// id.  Views into what the handle keeps.
+struct VerifiedToken {
+  std::string_view configuration;  // the path of the store's
+  std::string_view id;
+
+  bool operator==(const VerifiedToken &) const = default;
+};
+
 // An attempt must not live on an earlier one: when it returns, whatever it
-// returns, nothing is left but the id that it has verified itself.
+// returns, nothing is left but the token that it has verified itself.
 class VerifiedTokenId {
  public:
   explicit VerifiedTokenId(pam_handle_t *pamh) : pamh_(pamh) {}
@@ -25,7 +35,7 @@ class VerifiedTokenId {
   }
 
   // False without memory.
-  [[nodiscard]] bool set(std::string_view token_id);
+  [[nodiscard]] bool set(const VerifiedToken &token);
   void forget();
 
  private:
@@ -33,8 +43,8 @@ class VerifiedTokenId {
   bool is_set_ = false;
 };
 
-// Returns null if this handle has verified no token.
-const char *verified_token_id(const pam_handle_t *pamh);
+// Returns nullopt if this handle has verified no token.
+std::optional<VerifiedToken> verified_token(const pam_handle_t *pamh);
 
 }  // namespace pbstoken
 

@@ -31,6 +31,10 @@ struct TokenId {
 // Returns nullopt if text is not a token id; a user id is not one.
 std::optional<TokenId> parse_token_id(std::string_view text);
 
+// Of a text that is no token id but was meant as one, since it has a '!': which
+// form it misses, for people.  Null of any other text.
+const char *missed_form(std::string_view text);
+
 // True if text is the id of a user, `user@realm`, and so not of a token.
 bool is_user_id(std::string_view text);
 
