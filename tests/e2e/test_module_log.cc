@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the module tells the system log, and what it never does.
+#include <sched.h>
 #include <sys/mount.h>
 
 #include <regex>
@@ -315,6 +316,12 @@ void log_cache_that_is_off_says_why_once_a_minute(void ** /*state*/) {
          twice();
        },
        make + ": the effective group is neither root's nor the verify_group"},
+      {[&] {
+         assert_int_equal(unshare(CLONE_NEWNS), 0);
+         assert_int_equal(mount("tmpfs", "/proc", "tmpfs", 0, nullptr), 0);
+         twice();
+       },
+       make + ": /proc does not tell the time namespace"},
       {[&] {
          std::filesystem::remove(kLock);
          assert_int_equal(
