@@ -6,6 +6,7 @@
 #include <array>
 
 #include "confine/split.h"
+#include "io/audit.h"
 #include "io/message.h"
 #include "io/output.h"
 #include "pbstoken/base/secret.h"
@@ -26,6 +27,14 @@ constexpr std::size_t kStrongSecret = 32;
 // Tells the caller how the command ended, which is the last act: the module by
 // the word of the outcome, a person by a message.  Returns the exit status.
 ExitStatus conclude(const Context &context, const Result<Outcome> &outcome) {
+  if (outcome && info_of(*outcome).topic == Topic::kChange) {
+    const std::size_t command = static_cast<std::size_t>(context.line.command);
+    audit({.command = kCommandNames[command],
+           .token_id = context.line.token_id.text,
+           .store = context.store.name.view(),
+           .caller = context.client.caller.value_or(0)},
+          *outcome);
+  }
   if (context.line.replies) {
     return outcome ? send_answer(*outcome) : send_answer(outcome.error());
   }

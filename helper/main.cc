@@ -12,6 +12,7 @@
 #include "confine/inherited.h"
 #include "confine/privileges.h"
 #include "confine/split.h"
+#include "io/audit.h"
 #include "io/command_line.h"
 #include "io/message.h"
 #include "pbstoken/cache/subject.h"
@@ -286,6 +287,10 @@ ExitStatus run(int argc, char **argv) {
   // more than the command needs; 5. run it.
   if (const auto refused = judge(&job); refused) {
     return *refused;
+  }
+  // The service may not connect; of what it changes the module has a line.
+  if (job.entry->reach == Reach::kTokenShadow) {
+    open_audit_log();
   }
   return act(job);
 }

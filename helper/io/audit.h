@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The trail of changes: which token was changed, by whom, in the system log.
+//
+// A line goes to /dev/log as syslog(3) sends it, which would load more into the
+// program; one that cannot be sent at once is lost, and keeps no change from
+// being done.  One thread.
+#ifndef PBSTOKEN_AUDIT_H_
+#define PBSTOKEN_AUDIT_H_
+
+#include <sys/types.h>
+
+#include <string_view>
+
+#include "pbstoken/verify/outcome.h"
+
+namespace pbstoken {
+
+// Connects to the log, while the process still may.
+void open_audit_log();
+
+// LOG_AUTHPRIV, LOG_NOTICE, for a change that counts:
+//   pbstoken-helper[PID]: delete; tokenid=... store=... uid=... loginuid=...
+// uid is the caller's; loginuid, of the session that it works in, is left out
+// where the kernel does not know one.
+struct AuditedChange {
+  std::string_view command;
+  std::string_view token_id;
+  std::string_view store;
+  uid_t caller;
+};
+void audit(const AuditedChange &change, Outcome outcome);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_AUDIT_H_

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The trail of changes in the system log: who changed which token; and that no
+// log, or one that takes nothing, keeps no change from being done.
+#include <regex>
+
+#include "e2e_log.h"
+#include "e2e_member.h"
+
+namespace pbstoken {
+namespace {
+
+using namespace testing;
+
+// The helper's lines of `act`, without its pid and the session's loginuid.
+template <typename Act>
+std::vector<std::string> trail_of(Act act) {
+  log_lines();
+  act();
+  std::vector<std::string> lines;
+  for (const std::string &line : log_lines()) {
+    if (line.find("pbstoken-helper[") != std::string::npos) {
+      lines.push_back(std::regex_replace(
+          line, std::regex(R"(\[[0-9]+\]| loginuid=[0-9]+)"), ""));
+    }
+  }
+  return lines;
+}
+
+const std::string kStart =
+    "<" + std::to_string(LOG_AUTHPRIV | LOG_NOTICE) + ">pbstoken-helper: ";
+
+template <typename Act>
+void assert_trail(Act act, const std::string &command, uid_t uid) {
+  const auto lines = trail_of(act);
+  assert_int_equal(lines.size(), 1);
+  assert_text_equal(lines[0], kStart + command + "; tokenid=" + kId +
+                                  " store=pbs uid=" + std::to_string(uid));
+}
+
+void each_change_has_a_line(void ** /*state*/) {
+  std::string secret;
+  assert_trail([&] { secret = generate(kId); }, "generate", 0);
+  assert_trail([&] { helper_output({"set", "--", kId}, std::string(36, 's')); },
+               "set", 0);
+  assert_trail(
+      [&] { helper_output({"rotate", "--", kId}, std::string(36, 's')); },
+      "rotate", 0);
+  assert_trail([&] { helper_output({"delete", "--", kId}); }, "delete", 0);
+}
+
+void line_names_the_caller(void ** /*state*/) {
+  configure("member_rotate = yes\n");
+  write_shadow({{kId, kHash}});
+  assert_trail(
+      [] {
+        const RunResult outcome = run({.path = setuid_helper(),
+                                       .arguments = {"rotate", "--", kId},
+                                       .input = kSecret,
+                                       .prepare = become_member});
+        assert_int_equal(outcome.status, 0);
+      },
+      "rotate", kMember);
+}
+
+void what_was_not_changed_has_no_line(void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  const auto lines = trail_of([] {
+    run_helper({"delete", "--", "other@pbs!t"});
+    run_helper({"rotate", "--", kId}, kWrongSecret);
+    run_helper({"verify", "--", kId}, kSecret);
+    run({.path = setuid_helper(),
+         .arguments = {"delete", "--", kId},
+         .prepare = become_member});
+  });
+  assert_true(lines.empty());
+}
+
+void trail_holds_no_secret(void ** /*state*/) {
+  std::string secret;
+  log_lines();
+  secret = generate(kId);
+  for (const std::string &line : log_lines()) {
+    assert_true(line.find(secret) == std::string::npos);
+  }
+}
+
+// Ten lines fill the queue of a daemon that has stopped.
+void log_that_takes_nothing_stops_no_change(void ** /*state*/) {
+  for (int i = 0; i < 30; ++i) {
+    generate("john@pbs!t" + std::to_string(i));
+  }
+  log_lines();
+  std::filesystem::rename("/dev/log", "/dev/other");
+  generate(kId);
+  std::filesystem::rename("/dev/other", "/dev/log");
+}
+
+}  // namespace
+}  // namespace pbstoken
+
+int main() {
+  using namespace pbstoken;
+  using namespace pbstoken::testing;
+  const CMUnitTest tests[] = {
+      MEMBER_TEST(each_change_has_a_line),
+      MEMBER_TEST(line_names_the_caller),
+      MEMBER_TEST(what_was_not_changed_has_no_line),
+      MEMBER_TEST(trail_holds_no_secret),
+      MEMBER_TEST(log_that_takes_nothing_stops_no_change),
+  };
+  return cmocka_run_group_tests_name("audit", tests, replace_dev, restore_dev);
+}
