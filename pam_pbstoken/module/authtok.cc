@@ -66,7 +66,9 @@ int get_secret(pam_handle_t *pamh, const ModuleOptions &options,
   return stored(pamh, wanted, out_secret);
 }
 
-constexpr SecretItem kSecret = {PAM_AUTHTOK, "Token secret: ", PAM_AUTH_ERR};
+// Callers know the question by its first word, as OpenVPN does.
+constexpr SecretItem kSecret = {PAM_AUTHTOK,
+                                "Password (token secret): ", PAM_AUTH_ERR};
 // Which may be a password for the modules after us, so nothing that would
 // surprise its owner.
 constexpr SecretItem kCombined = {PAM_AUTHTOK, "Password: ", PAM_AUTH_ERR};

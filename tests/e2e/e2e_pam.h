@@ -120,6 +120,7 @@ struct Conversation {
   std::function<void()> at_question = {};
   int questions = 0;
   int style = 0;                        // of the last question
+  std::string question = {};            // the last one
   std::vector<std::string> shown = {};  // what was only told
 };
 
@@ -128,6 +129,7 @@ inline int converse(int count, const pam_message **messages,
   auto *conversation = static_cast<Conversation *>(data);
   conversation->questions += count;
   conversation->style = messages[0]->msg_style;
+  conversation->question = messages[0]->msg;
   if (conversation->style == PAM_TEXT_INFO ||
       conversation->style == PAM_ERROR_MSG) {
     conversation->shown.emplace_back(messages[0]->msg);

@@ -25,6 +25,20 @@ void authenticate_right_secret_succeeds(void ** /*state*/) {
   assert_pam(authenticate(kOldId, kOldSecret), PAM_SUCCESS);
 }
 
+// A service that knows questions by their first word, as OpenVPN can, takes
+// this one for a password's.
+void authenticate_question_begins_with_password(void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  for (const char *options : {"", "combined"}) {
+    write_service(options);
+    Conversation conversation = {.answer = kSecret};
+    PamHandle handle(kService, kId, &conversation);
+    static_cast<void>(handle.authenticate());
+    assert_int_equal(conversation.questions, 1);
+    assert_true(conversation.question.starts_with("Password"));
+  }
+}
+
 void authenticate_unknown_token_is_unknown_user(void ** /*state*/) {
   write_shadow({{kId, kHash}});
   for (const char *id : {"john@pbs!client2", "John@pbs!client1",
@@ -306,6 +320,7 @@ int main() {
   using namespace pbstoken;
   const CMUnitTest tests[] = {
       PAM_TEST(authenticate_right_secret_succeeds),
+      PAM_TEST(authenticate_question_begins_with_password),
       PAM_TEST(authenticate_unknown_token_is_unknown_user),
       PAM_TEST(authenticate_name_that_is_no_token_id_asks_nothing),
       PAM_TEST(authenticate_wrong_secret_is_refused),
