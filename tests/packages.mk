@@ -19,8 +19,8 @@ TEST_PACKAGES = $(UNIT_TEST_PACKAGES) bash-completion clang $(CLANG_FORMAT) \
   $(CLANG_TIDY) cppcheck fail2ban libclang-rt-dev mandoc shellcheck strace \
   systemd valgrind
 SERVICE_PACKAGES = apache2 curl dovecot-imapd iproute2 libapache2-mod-authnz-pam \
-  libnginx-mod-http-auth-pam nginx openssh-client openssh-server postgresql \
-  pamtester sasl2-bin sudo systemd util-linux
+  libnginx-mod-http-auth-pam nginx openssh-client openssh-server openssl openvpn \
+  pamtester postgresql sasl2-bin squid sudo systemd util-linux
 MODEL_PACKAGES = gcc spin
 COVERAGE_PACKAGES = clang libclang-rt-dev llvm
 DEB_PACKAGES = build-essential debhelper lintian $(UNIT_TEST_PACKAGES)
