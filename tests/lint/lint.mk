@@ -28,6 +28,7 @@ lint: test-packages
 	  --suppress=normalCheckLevelMaxBranches pam_pbstoken helper
 	tests/lint/include_order
 	tests/lint/plain_words
+	tests/lint/diagnostics
 	shellcheck $(SCRIPTS)
 	tests/check-readme
 	mandoc -T lint -W warning $(MANUALS)
