@@ -4,7 +4,9 @@
 // A window begins with the first finished mismatch for a token id, a remote
 // host and a calling user, and ends fail_window seconds later; once it holds
 // fail_limit of them, further secrets of that client are refused unhashed until
-// it ends.  Hashes that are under way by then are finished, and counted.
+// it ends.  Hashes that are under way by then are finished, and counted.  The
+// next window begins with the next mismatch, so that across the end of one up
+// to twice fail_limit are hashed, and those that were under way.
 //
 // A remote host is an address, which counts as an IPv4 address or as the /64 of
 // an IPv6 one, since any client has as many of those as it likes; or a name.
