@@ -2,12 +2,14 @@
 #
 # make            the module and the two programs, under build/
 # make install    DESTDIR= PREFIX= SYSCONFDIR= PAMDIR= UNITDIR=
+# make uninstall  with the same, removes what that has installed
+# make clean      removes build/
 # make demo       what they do, on real input, in a scratch namespace
 # make check      builds with both compilers, runs every test
 # make deb        the Debian package, under build/deb, and lintian's word on it
 # make help       all the other targets: services, benchmarks, fuzzers, ...
 #
-# Each of them but make and make install installs the packages that it needs.
+# Each of those that test or package installs the packages that it needs.
 
 # --- what an administrator may choose
 
@@ -160,10 +162,29 @@ install: all
 	  $(COMPLETIONDIR)/pbstoken)
 	$(call put,pam_pbstoken/pdm.conf.example $(EXAMPLES),$(EXAMPLESDIR))
 
+# Where it has put them.
+placed = $(addprefix $(DESTDIR)$(strip $(2))/,$(notdir $(1)))
+
+# No more than that: a configuration that somebody has changed stays, and so does
+# a directory with anything else in it.
+uninstall:
+	rm -f $(call placed,pam_pbstoken.so,$(PAMDIR)) \
+	  $(call placed,pbstoken-helper pbstoken,$(SBINDIR)) \
+	  $(call placed,pbstoken.conf,$(SYSCONFDIR)/fail2ban/filter.d) \
+	  $(call placed,pbstoken-helper.socket pbstoken-helper.service,$(UNITDIR)) \
+	  $(call placed,$(wildcard pam_pbstoken/*.5),$(MANDIR)/man5) \
+	  $(call placed,$(wildcard pam_pbstoken/*.8 helper/*.8),$(MANDIR)/man8) \
+	  $(call placed,pbstoken-helper pbstoken,$(COMPLETIONDIR)) \
+	  $(call placed,pdm.conf.example $(EXAMPLES),$(EXAMPLESDIR))
+	! cmp -s pam_pbstoken/pbs.conf $(DESTDIR)$(SYSCONFDIR)/pbstoken/pbs.conf || \
+	  rm -f $(DESTDIR)$(SYSCONFDIR)/pbstoken/pbs.conf
+	rmdir $(DESTDIR)$(SYSCONFDIR)/pbstoken $(DESTDIR)$(EXAMPLESDIR) \
+	  $(DESTDIR)$(dir $(EXAMPLESDIR)) 2>/dev/null || true
+
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all install clean
+.PHONY: all install uninstall clean
 .SECONDARY:
 
 include tests/tests.mk

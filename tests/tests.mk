@@ -3,7 +3,9 @@
 # Part of the Makefile: everything but building and installing.  Each subject of
 # tests/ has a part of its own.
 #
-# make check-other   the same on the other release, RELEASE=trixie on Debian 12,
+# make check-units   the unit tests alone; one of them by hand after make tests,
+#                 an end-to-end test after make e2e-tests
+# make check-other   the same as check on the other release, RELEASE=trixie on Debian 12,
 #                 in a root below build/roots that is made once
 # make cross      builds for ARCH=arm64, and runs the unit tests by qemu-user
 # make soak       the tests that go on at random, each for SOAK_SECONDS=60 (a
@@ -26,7 +28,7 @@
 #                 upgraded, removed and purged in a Debian of its own
 
 help:
-	@sed -n 's/^# \(make [a-z]\|  \)/\1/p' Makefile tests/tests.mk
+	@sed -n 's/^# \(make \|  \)/\1/p' Makefile tests/tests.mk
 
 include tests/packages.mk
 
@@ -81,7 +83,7 @@ check: test-packages host-packages
 	  -p '$(VALGRIND)' $(UNIT_TESTS) \
 	  -p '$(SUDO) tests/scratch' $(E2E_TESTS) \
 	  $(patsubst $(BUILD)/%,$(SANITIZED)/%,$(REPLAYS_AS_ROOT)) \
-	  -p 'env BUILD=$(BUILD)' $(HOST_TESTS_UNPRIVILEGED) \
+	  -p 'env BUILD=$(BUILD)' tests/installation $(HOST_TESTS_UNPRIVILEGED) \
 	  -p '$(SUDO) env BUILD=$(BUILD) WIPES=$(BUILD)/clang tests/scratch' \
 	  $(HOST_TESTS)
 
