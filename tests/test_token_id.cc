@@ -334,6 +334,21 @@ void is_user_id_tells_users_from_tokens_and_others(void ** /*state*/) {
   }
 }
 
+// By upstream's pattern, which leaves the length of a realm open.
+void has_form_takes_a_realm_of_any_length(void ** /*state*/) {
+  for (const std::string &user :
+       {std::string("x@y"), "john@" + repeat("r", 33), std::string("a@pbs")}) {
+    assert_true(has_user_form(user));
+    assert_false(has_token_form(user));
+    assert_true(has_token_form(user + "!t"));
+    assert_false(has_user_form(user + "!t"));
+  }
+  for (const char *other : {"", "@", "@y", "x@", "x@-y", "a b@y", "x@y!"}) {
+    assert_false(has_user_form(other));
+    assert_false(has_token_form(std::string(other) + "!t"));
+  }
+}
+
 void user_id_of_ends_before_the_last_mark(void ** /*state*/) {
   for (const char *user : {"john@pbs", "a!b@pam", "john@example.com@ad"}) {
     const std::string text = std::string(user) + "!t1";
@@ -364,6 +379,7 @@ int main() {
       cmocka_unit_test(parse_very_long_ids_are_read),
       cmocka_unit_test(is_writable_counts_characters_and_not_bytes),
       cmocka_unit_test(is_user_id_tells_users_from_tokens_and_others),
+      cmocka_unit_test(has_form_takes_a_realm_of_any_length),
       cmocka_unit_test(user_id_of_ends_before_the_last_mark),
   };
   return cmocka_run_group_tests_name("token_id", tests, nullptr, nullptr);

@@ -179,6 +179,7 @@ void parse_white_space_is_where_upstream_takes_it(void ** /*state*/) {
            "user: a@pbs\n\tcomment x y\n \t \n",
            "user: a@pbs\n\u00a0comment\u3000x y\u2003\n\u00a0\n",
            "user: a@pbs\u0085\n\tcomment x y\r",
+           "user: a@pbs\r\n\tcomment x y\n\tenable 1\r",
        }) {
     const UserCfg cfg = parsed(text);
     assert_int_equal(cfg.users().size(), 1);
@@ -190,7 +191,7 @@ void parse_white_space_is_where_upstream_takes_it(void ** /*state*/) {
 void parse_every_property_is_taken(void ** /*state*/) {
   const UserCfg cfg = parsed(
       "user: a@pbs\n\tcomment k\u00fcrz: #1\n\tenable 1\n\texpire 12\n"
-      "\tfirstname Jo\n\tlastname " +
+      "\tfirstname J\n\tlastname " +
       std::string(64, 'x') + "\n\temail a@b.example\n\n" +
       "token: a@pbs!t\n\texpire 13\n\tenable off\n\tcomment \n");
   const UserCfg::Section *user = cfg.find_user("a@pbs");
@@ -208,6 +209,62 @@ void parse_every_property_is_taken(void ** /*state*/) {
   assert_false(token->enabled);
   assert_null(cfg.find_token("a@pbs"));
   assert_null(cfg.find_user("a@pbs!t"));
+}
+
+// Upstream asks the length of an id and the pattern of its parts.  The length
+// of a realm it asks where it looks a user up, and so of nobody else.
+void parse_realm_of_another_length_spares_the_others(void ** /*state*/) {
+  const std::string long_realm(33, 'r');
+  const UserCfg cfg = parsed("user: x@y\n\ntoken: x@y!t\n\nuser: a@" +
+                             long_realm + "\n\ntoken: a@" + long_realm +
+                             "!t\n\nuser: a@pbs\n\ntoken: a@pbs!t\n");
+  assert_text_equal(judged(cfg, "a@pbs!t"), "allowed");
+  assert_int_equal(cfg.users().size(), 1);
+  assert_int_equal(cfg.tokens().size(), 1);
+  const auto remarks = cfg.remarks();
+  assert_int_equal(remarks.size(), 4);
+  assert_text_equal(remarks[0].id, "x@y");
+  assert_int_equal(remarks[0].line, 1);
+  assert_text_equal(remarks[3].id, "a@" + long_realm + "!t");
+  for (const UserCfg::Remark &remark : remarks) {
+    assert_true(remark.kind == UserCfg::Remark::kOddRealm);
+  }
+}
+
+// A comment that is as long as one may be, and one that is longer: counted in
+// characters.
+void parse_long_comment_is_taken_and_remarked(void ** /*state*/) {
+  std::string longest;
+  for (int i = 0; i < 128; ++i) {
+    longest += "\u00fc";
+  }
+  const std::string section = "user: a@pbs\n\tcomment ";
+  assert_true(parsed(section + longest + "\n").remarks().empty());
+  const UserCfg cfg =
+      parsed(section + longest + "x\n\nuser: a@pbs\n\ntoken: a@pbs!t\n");
+  assert_text_equal(judged(cfg, "a@pbs!t"), "allowed");
+  // Also of a section that another one has replaced.
+  assert_int_equal(cfg.remarks().size(), 1);
+  assert_true(cfg.remarks()[0].kind == UserCfg::Remark::kLongComment);
+  assert_text_equal(cfg.remarks()[0].id, "a@pbs");
+  assert_int_equal(cfg.remarks()[0].line, 2);
+}
+
+// The name of what the header has said, which upstream reads over.
+void parse_id_as_a_property_does_not_matter(void ** /*state*/) {
+  const UserCfg cfg = parsed(
+      "user: a@pbs\n\tuserid b@pbs\n\ntoken: a@pbs!t\n\ttokenid b@pbs!u\n");
+  assert_text_equal(judged(cfg, "a@pbs!t"), "allowed");
+  assert_null(cfg.find_user("b@pbs"));
+  assert_null(cfg.find_token("b@pbs!u"));
+}
+
+// Rust's lines() leaves a carriage return at the end of the file where it is,
+// and there it is the white space behind a key.
+void parse_last_line_ends_in_a_carriage_return(void ** /*state*/) {
+  const UserCfg cfg = parsed("user: a@pbs\n\n\ntoken: a@pbs!t\n\tcomment\r");
+  assert_text_equal(judged(cfg, "a@pbs!t"), "allowed");
+  assert_text_equal(cfg.tokens()[0].comment, "");
 }
 
 void parse_enable_words_are_upstreams(void ** /*state*/) {
@@ -335,7 +392,7 @@ void parse_bad_headers_are_refused(void ** /*state*/) {
       {"user:\ta b@pbs\n", "1:7: " + no_user},
       {"user: john\n", "1:7: " + no_user},
       {"user: a:b@pbs\n", "1:7: " + no_user},
-      {"user: a@p\n", "1:7: " + no_user},
+      {"user: a@-p\n", "1:7: " + no_user},
       {std::string("user: a\0@pbs\n", 13), "1:7: " + no_user},
       {"token: a@pbs\n", "1:8: " + no_token},
       {"token: a@pbs!\n", "1:8: " + no_token},
@@ -361,7 +418,14 @@ void parse_bad_properties_are_refused(void ** /*state*/) {
       {user + "\tpassword x\n", "2:2: a@pbs: unknown property"},
       {user + "  Enable 1\n", "2:3: a@pbs: unknown property"},
       {user + "\tenable: 1\n", "2:2: a@pbs: unknown property"},
-      {user + "\tuserid a@pbs\n", "2:2: a@pbs: unknown property"},
+      {user + "\ttokenid a@pbs!t\n", "2:2: a@pbs: unknown property"},
+      {user + "\tuserid a@pbs!t\n", "2:9: a@pbs: not a user id"},
+      {user + "\tuserid a@pbs\n\tuserid a@pbs\n",
+       "3:2: a@pbs: a property given twice"},
+      {token + "\tuserid a@pbs\n", "2:2: a@pbs!t: unknown property"},
+      {token + "\ttokenid a@pbs\n", "2:10: a@pbs!t: not an API token ID"},
+      {token + "\ttokenid @\n",
+       "2:10: a@pbs!t: an id must have 3 to 64 characters"},
       {token + "\temail a@b.example\n", "2:2: a@pbs!t: unknown property"},
       {token + "\tfirstname Jo\n", "2:2: a@pbs!t: unknown property"},
       {token + "\tlastname Jo\n", "2:2: a@pbs!t: unknown property"},
@@ -381,12 +445,12 @@ void parse_bad_properties_are_refused(void ** /*state*/) {
        "2:10: a@pbs: a control character in a value"},
       {user + std::string("\tcomment a\0b\n", 13),
        "2:10: a@pbs: a control character in a value"},
-      {user + "\tfirstname J\n",
-       "2:12: a@pbs: a name or address must have 2 to 64 characters"},
+      {user + "\tfirstname \n",
+       "2:12: a@pbs: a name must have 1 to 64 characters"},
       {user + "\tlastname " + std::string(65, 'x') + "\n",
-       "2:11: a@pbs: a name or address must have 2 to 64 characters"},
-      {user + "\temail \n",
-       "2:8: a@pbs: a name or address must have 2 to 64 characters"},
+       "2:11: a@pbs: a name must have 1 to 64 characters"},
+      {user + "\temail x\n",
+       "2:8: a@pbs: an address must have 2 to 64 characters"},
   });
 }
 
@@ -502,6 +566,10 @@ int main() {
       cmocka_unit_test(parse_empty_texts_have_no_sections),
       cmocka_unit_test(parse_white_space_is_where_upstream_takes_it),
       cmocka_unit_test(parse_every_property_is_taken),
+      cmocka_unit_test(parse_realm_of_another_length_spares_the_others),
+      cmocka_unit_test(parse_long_comment_is_taken_and_remarked),
+      cmocka_unit_test(parse_id_as_a_property_does_not_matter),
+      cmocka_unit_test(parse_last_line_ends_in_a_carriage_return),
       cmocka_unit_test(parse_enable_words_are_upstreams),
       cmocka_unit_test(parse_expire_numbers_are_upstreams),
       cmocka_unit_test(parse_ids_have_three_to_sixty_four_characters),

@@ -46,14 +46,12 @@ bool is_safe_id(std::string_view text) {
   return true;
 }
 
-bool is_realm(std::string_view text) {
-  return text.size() >= kMinRealm && text.size() <= kMaxRealm &&
-         is_safe_id(text);
+bool has_realm_size(std::string_view realm) {
+  return realm.size() >= kMinRealm && realm.size() <= kMaxRealm;
 }
 
-}  // namespace
-
-std::optional<TokenId> parse_token_id(std::string_view text) {
+// The parts of what has the form of a token id.
+std::optional<TokenId> split(std::string_view text) {
   const std::size_t at = text.rfind('@');
   if (at == std::string_view::npos) {
     return std::nullopt;
@@ -67,10 +65,17 @@ std::optional<TokenId> parse_token_id(std::string_view text) {
                       .user = slice(text, 0, at),
                       .realm = slice(rest, 0, mark),
                       .name = slice(rest, mark + 1)};
-  if (!is_user_name(id.user) || !is_realm(id.realm) || !is_safe_id(id.name)) {
+  if (!is_user_name(id.user) || !is_safe_id(id.realm) || !is_safe_id(id.name)) {
     return std::nullopt;
   }
   return id;
+}
+
+}  // namespace
+
+std::optional<TokenId> parse_token_id(std::string_view text) {
+  const auto id = split(text);
+  return id && has_realm_size(id->realm) ? id : std::nullopt;
 }
 
 const char *missed_form(std::string_view text) {
@@ -98,9 +103,18 @@ const char *missed_form(std::string_view text) {
 }
 
 bool is_user_id(std::string_view text) {
+  return has_user_form(text) &&
+         has_realm_size(slice(text, text.rfind('@') + 1));
+}
+
+bool has_user_form(std::string_view text) {
   const std::size_t at = text.rfind('@');
   return at != std::string_view::npos && is_user_name(slice(text, 0, at)) &&
-         is_realm(slice(text, at + 1));
+         is_safe_id(slice(text, at + 1));
+}
+
+bool has_token_form(std::string_view text) {
+  return split(text).has_value();
 }
 
 std::string_view user_id_of(const TokenId &id) {

@@ -14,11 +14,14 @@ namespace pbstoken {
 namespace {
 
 using Section = UserCfg::Section;
+using Remark = UserCfg::Remark;
 
 // Of an id and, in characters, of upstream's texts that have a length.
 constexpr std::size_t kMinId = 3;
-constexpr std::size_t kMinText = 2;
+constexpr std::size_t kMinName = 1;  // 2 in versions of upstream before 2026
+constexpr std::size_t kMinAddress = 2;
 constexpr std::size_t kMaxText = 64;
+constexpr std::size_t kMaxComment = 128;
 // Upstream's seconds are signed.
 constexpr std::uint64_t kLastSecond = INT64_MAX;
 
@@ -108,7 +111,7 @@ Problem check_text(std::string_view value) {
   return has_control(value) ? "a control character in a value" : nullptr;
 }
 
-// No limit to its length: Proxmox Backup Server has none.
+// Whatever its length: see Remark.
 Problem set_comment(Section *section, std::string_view value) {
   section->comment = value;
   return check_text(value);
@@ -116,55 +119,71 @@ Problem set_comment(Section *section, std::string_view value) {
 
 Problem check_name(Section * /*section*/, std::string_view value) {
   const std::size_t size = count_characters(value);
-  return size < kMinText || size > kMaxText
-             ? "a name or address must have 2 to 64 characters"
+  return size < kMinName || size > kMaxText
+             ? "a name must have 1 to 64 characters"
              : check_text(value);
+}
+
+Problem check_address(Section * /*section*/, std::string_view value) {
+  const std::size_t size = count_characters(value);
+  return size < kMinAddress || size > kMaxText
+             ? "an address must have 2 to 64 characters"
+             : check_text(value);
+}
+
+// By the pattern and the length of the whole alone, as upstream: how long the
+// realm is it asks where it looks an id up.
+Problem check_id(std::string_view id, bool is_token) {
+  const std::size_t size = count_characters(id);
+  if (size < kMinId || size > kMaxWrittenId) {
+    return "an id must have 3 to 64 characters";
+  }
+  if (is_token) {
+    return has_token_form(id) ? nullptr : "not an API token ID";
+  }
+  return has_user_form(id) ? nullptr : "not a user id";
+}
+
+// Upstream never writes it, and puts the header's id in its place.
+Problem check_own_id(Section *section, std::string_view value) {
+  return check_id(value, section->is_token);
 }
 
 struct Property {
   std::string_view key;
+  bool of_users;
   bool of_tokens;
   Problem (*set)(Section *section, std::string_view value);
 };
 
-// Upstream would take a userid or a tokenid here, too, and then ignore it; it
-// never writes one, so we do not.
-constexpr std::array<Property, 6> kProperties = {{
-    {"comment", true, set_comment},
-    {"enable", true, set_enable},
-    {"expire", true, set_expire},
-    {"firstname", false, check_name},
-    {"lastname", false, check_name},
-    {"email", false, check_name},
+constexpr std::array<Property, 8> kProperties = {{
+    {"comment", true, true, set_comment},
+    {"enable", true, true, set_enable},
+    {"expire", true, true, set_expire},
+    {"firstname", true, false, check_name},
+    {"lastname", true, false, check_name},
+    {"email", true, false, check_address},
+    {"userid", true, false, check_own_id},
+    {"tokenid", false, true, check_own_id},
 }};
-
-Problem check_id(const Section &section) {
-  const std::size_t size = count_characters(section.id);
-  if (size < kMinId || size > kMaxWrittenId) {
-    return "an id must have 3 to 64 characters";
-  }
-  if (section.is_token) {
-    return parse_token_id(section.id) ? nullptr : "not an API token ID";
-  }
-  return is_user_id(section.id) ? nullptr : "not a user id";
-}
 
 // --- lines
 
 // Takes the file line by line.
 class Parser {
  public:
-  Parser(const PathText &path, List<Section> *sections)
-      : path_(path), sections_(sections) {}
+  Parser(const PathText &path, List<Section> *sections, List<Remark> *remarks)
+      : path_(path), sections_(sections), remarks_(remarks) {}
 
   Result<void> parse(std::string_view content) {
     while (!content.empty()) {
       ++number_;
       const std::size_t end = content.find('\n');
       line_ = slice(content, 0, end);
-      content.remove_prefix(end == std::string_view::npos ? content.size()
-                                                          : end + 1);
-      if (line_.ends_with('\r')) {
+      const bool is_ended = end != std::string_view::npos;
+      content.remove_prefix(is_ended ? end + 1 : content.size());
+      // At the end of the file it ends no line, and is white space.
+      if (is_ended && line_.ends_with('\r')) {
         line_.remove_suffix(1);
       }
       if (const auto taken = take_line(); !taken) {
@@ -201,7 +220,8 @@ class Parser {
     section.line = number_;
     section.is_token = type == "token";
     // Not named: what is no id may be anything.
-    if (const Problem problem = check_id(section); problem != nullptr) {
+    if (const Problem problem = check_id(section.id, section.is_token);
+        problem != nullptr) {
       return refuse(problem, section.id);
     }
     section_ = section;
@@ -224,25 +244,44 @@ class Parser {
     const std::string_view value = trim(slice(text, key_size));
     for (std::size_t i = 0; i < kProperties.size(); ++i) {
       const Property &property = kProperties[i];
-      if (property.key != key || (section_->is_token && !property.of_tokens)) {
+      if (property.key != key ||
+          !(section_->is_token ? property.of_tokens : property.of_users)) {
         continue;
       }
       if (std::exchange(seen_[i], true)) {
         return refuse("a property given twice", key);
       }
       const Problem problem = property.set(&*section_, value);
-      return problem == nullptr ? Result<void>() : refuse(problem, value);
+      if (problem != nullptr) {
+        return refuse(problem, value);
+      }
+      return property.set == set_comment &&
+                     count_characters(value) > kMaxComment
+                 ? remark({Remark::kLongComment, section_->id, number_})
+                 : Result<void>();
     }
     return refuse("unknown property", key);
   }
 
   // At a blank line, and at the end of the file.
   Result<void> finish_section() {
-    if (section_ && !sections_->append(*section_)) {
-      return no_memory("cannot read", path_.view());
+    const auto section = std::exchange(section_, std::nullopt);
+    if (!section) {
+      return {};
     }
-    section_.reset();
-    return {};
+    if (!(section->is_token ? parse_token_id(section->id).has_value()
+                            : is_user_id(section->id))) {
+      return remark({Remark::kOddRealm, section->id, section->line});
+    }
+    return sections_->append(*section) ? Result<void>() : out_of_memory();
+  }
+
+  Result<void> remark(const Remark &remark) {
+    return remarks_->append(remark) ? Result<void>() : out_of_memory();
+  }
+
+  [[nodiscard]] Error out_of_memory() const {
+    return no_memory("cannot read", path_.view());
   }
 
   // at: a part of the line.
@@ -258,6 +297,7 @@ class Parser {
 
   const PathText &path_;
   List<Section> *sections_;
+  List<Remark> *remarks_;
   std::uint64_t number_ = 0;
   std::string_view line_;
   std::optional<Section> section_;  // the one that the line belongs to
@@ -278,7 +318,8 @@ const Section *find(std::span<const Section> sections, std::string_view id) {
 Result<UserCfg> UserCfg::parse(Buffer content, const PathText &path) {
   UserCfg cfg;
   cfg.content_ = std::move(content);
-  const auto parsed = Parser(path, &cfg.sections_).parse(cfg.content_.view());
+  const auto parsed =
+      Parser(path, &cfg.sections_, &cfg.remarks_).parse(cfg.content_.view());
   if (!parsed) {
     return parsed.error();
   }

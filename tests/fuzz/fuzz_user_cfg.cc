@@ -159,8 +159,11 @@ void test_accepted(std::string_view text, const UserCfg &cfg) {
   require_same(cfg, written(cfg), "what is written anew means the same");
   const std::string whole(text);
   require_every_property_counts(whole);
-  require_same(cfg, whole + "\n\n" + whole, "twice is as once");
-  require_same(cfg, "\n \n" + whole + "\n\n", "blank lines do not matter");
+  // Behind which a line feed would make it the end of a line.
+  if (!whole.ends_with('\r')) {
+    require_same(cfg, whole + "\n\n" + whole, "twice is as once");
+    require_same(cfg, "\n \n" + whole + "\n\n", "blank lines do not matter");
+  }
   if (text.find('\r') == std::string_view::npos) {
     require_same(cfg, with_line_ends(text, "\r\n"), "CRLF is as LF");
   }
@@ -181,7 +184,7 @@ void test_refused(std::string_view text, const Error &error) {
           "the column is in the line");
   require(static_cast<bool>(parse(text.substr(0, start))),
           "the first bad line is named");
-  require(!parse(text.substr(0, end)), "that line is bad");
+  require(!parse(text.substr(0, end + 1)), "that line is bad");
 }
 
 }  // namespace

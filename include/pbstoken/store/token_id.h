@@ -38,6 +38,11 @@ const char *missed_form(std::string_view text);
 // True if text is the id of a user, `user@realm`, and so not of a token.
 bool is_user_id(std::string_view text);
 
+// The same with a realm of any length, as upstream's pattern of an id has it:
+// true also of an id that nobody can have.
+bool has_user_form(std::string_view text);
+bool has_token_form(std::string_view text);
+
 // The id of the token's user: `user@realm`.
 std::string_view user_id_of(const TokenId &id);
 

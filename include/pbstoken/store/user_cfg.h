@@ -6,14 +6,17 @@
 //     Property lines start with white space; white space separates key and
 //     value; a blank line ends the section.  No comments.  Lines end in LF or
 //     CRLF.
-//   - user: comment, enable, expire, firstname, lastname, email.
-//     token: comment, enable, expire.
+//   - user: comment, enable, expire, firstname, lastname, email, and userid.
+//     token: comment, enable, expire, and tokenid.  What userid and tokenid say
+//     does not matter.
 //   - A repeated section replaces the earlier one.  root@pam exists without
 //     one, enabled and without expiry.
 //
+// Whatever upstream takes is taken, lest one odd value keep everybody out.
 // Where upstream refuses the whole file, so do we, with line, column and
-// reason, but never content, apart from the id of a section.  Follows no
-// symbolic link.  One thread per object, which owns the content.
+// reason, but never content, apart from the id of a section; but a comment may
+// be of any length.  Follows no symbolic link.  One thread per object, which
+// owns the content.
 #ifndef PBSTOKEN_USER_CFG_H_
 #define PBSTOKEN_USER_CFG_H_
 
@@ -42,6 +45,17 @@ class UserCfg {
     std::uint64_t line = 0;     // of its header
     bool is_token = false;
     bool enabled = true;
+  };
+
+  // What stands in the file and is not as it should be, though the file counts.
+  struct Remark {
+    enum Kind : std::uint8_t {
+      kOddRealm,     // of fewer than 2 or more than 32 characters: no section
+      kLongComment,  // of more than 128 characters: upstream refuses the file
+    };
+    Kind kind = kOddRealm;
+    std::string_view id;     // of the section
+    std::uint64_t line = 0;  // of the id, or of the comment
   };
 
   // Opens, identifies, reads and parses what the path names.  A file that is
@@ -73,6 +87,11 @@ class UserCfg {
   [[nodiscard]] const Section *find_user(std::string_view id) const;
   [[nodiscard]] const Section *find_token(std::string_view id) const;
 
+  // In the order of the file, also of sections that were replaced.
+  [[nodiscard]] std::span<const Remark> remarks() const {
+    return remarks_.items();
+  }
+
   // Of the descriptor that was read, taken before it was.
   [[nodiscard]] const Sighting &sighting() const { return sighting_; }
 
@@ -81,6 +100,7 @@ class UserCfg {
 
   Buffer content_;          // what the sections view
   List<Section> sections_;  // the users, the tokens, then what was replaced
+  List<Remark> remarks_;
   std::size_t user_count_ = 0;
   std::size_t token_count_ = 0;
   Sighting sighting_;
