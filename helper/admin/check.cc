@@ -54,6 +54,21 @@ void check_users(const UserCfg &cfg, const PathText &path, Problems *problems) {
   }
 }
 
+// Adds what keeps upstream, or a section, from counting though we take it.
+void check_remarks(const UserCfg &cfg, const PathText &path,
+                   Problems *problems) {
+  for (const UserCfg::Remark &remark : cfg.remarks()) {
+    ProblemText what;
+    append_id(&what, remark.id);
+    what.append(remark.kind == UserCfg::Remark::kLongComment
+                    ? ": a comment of more than 128 characters: the Proxmox "
+                      "daemons refuse the file; shorten it"
+                    : ": a realm must have 2 to 32 characters: the section "
+                      "never counts; remove it");
+    problems->add(path.view(), what.view(), {.line = remark.line});
+  }
+}
+
 // That it is missing is no problem: then only root@pam is known.
 void check_user_cfg(const PathText &path, AccessCheck *access,
                     Problems *problems) {
@@ -74,6 +89,7 @@ void check_user_cfg(const PathText &path, AccessCheck *access,
     problems->add_error(path.view(), cfg.error());
     return;
   }
+  check_remarks(*cfg, path, problems);
   check_users(*cfg, path, problems);
 }
 

@@ -265,6 +265,21 @@ void check_token_without_its_user_is_named(void ** /*state*/) {
                    ":2: ghost@pbs!t1: there is no section of its user"});
 }
 
+// The file counts here, but not, or not all of it, for the daemons.
+void check_user_cfg_that_counts_in_part_is_named(void ** /*state*/) {
+  write_good_store();
+  write_file(kUserCfg,
+             std::string(kAccounts) + "\nuser: x@y\n\nuser: a@pbs\n\tcomment " +
+                 std::string(129, 'x') + "\n\nuser: b@pbs\n\tfirstname J\n",
+             0640);
+  const std::string path(kUserCfg);
+  assert_problems(
+      {path + ":7: x@y: a realm must have 2 to 32 characters: the section "
+              "never counts; remove it",
+       path + ":10: a@pbs: a comment of more than 128 characters: the Proxmox "
+              "daemons refuse the file; shorten it"});
+}
+
 // --- access
 
 void check_modes_that_let_others_in_are_named(void ** /*state*/) {
@@ -860,6 +875,7 @@ int main() {
       E2E_TEST(check_many_problems_are_shown_in_part),
       E2E_TEST(check_bad_user_cfg_is_named_with_its_place),
       E2E_TEST(check_token_without_its_user_is_named),
+      E2E_TEST(check_user_cfg_that_counts_in_part_is_named),
       E2E_TEST(check_modes_that_let_others_in_are_named),
       E2E_TEST(check_owners_that_are_others_are_named),
       E2E_TEST(check_directories_that_others_may_change_are_named_once),
