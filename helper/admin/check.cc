@@ -114,16 +114,6 @@ void check_version_cache(const PathText &path, AccessCheck *access,
 constexpr int kAttempts = 100;
 constexpr timespec kPause = {.tv_sec = 0, .tv_nsec = 10'000'000};
 
-// The name of a file of FileLock::acquire(), in a process that died before it
-// had linked it into place.
-bool is_new_lock_name(std::string_view lock_name, std::string_view name) {
-  FixedText<NAME_MAX> prefix(lock_name);
-  prefix.append(".tmp_");
-  return name.starts_with(prefix.view()) &&
-         slice(name, prefix.view().size()).find_first_not_of("0123456789") ==
-             std::string_view::npos;
-}
-
 using IsLitter = bool (*)(std::string_view file_name, std::string_view name);
 
 // Adds the files beside this one that look like unfinished copies of it.
@@ -148,7 +138,8 @@ void check_litter(const PathText &path, IsLitter is_litter,
       PathText litter(parent);
       litter.append(entry->d_name);
       problems->add(litter.view(),
-                    "a temporary file that a dead writer has left");
+                    "a temporary file that a dead writer has left: the next "
+                    "writer removes it");
     }
   }
   if (errno != 0) {

@@ -15,11 +15,25 @@ constexpr std::string_view kLetters =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 constexpr std::size_t kRandomLetters = 6;
 
-// token.shadow -> token.tmp_XXXXXX, as upstream names them; without the X.
-FixedText<NAME_MAX> replacement_prefix(std::string_view file_name) {
-  FixedText<NAME_MAX> prefix(slice(file_name, 0, file_name.rfind('.')));
+// token.shadow -> token.shadow.tmp_XXXXXX, as upstream names them; without the
+// X.
+FixedText<NAME_MAX> temporary_prefix(std::string_view file_name) {
+  FixedText<NAME_MAX> prefix(file_name);
   prefix.append(".tmp_");
   return prefix;
+}
+
+// What stands behind the prefix of temporary files; empty if it is none.
+std::string_view temporary_suffix(std::string_view file_name,
+                                  std::string_view name) {
+  const auto prefix = temporary_prefix(file_name);
+  return name.starts_with(prefix.view()) ? slice(name, prefix.view().size())
+                                         : std::string_view();
+}
+
+bool is_random(std::string_view suffix) {
+  return suffix.size() == kRandomLetters &&
+         suffix.find_first_not_of(kLetters) == std::string_view::npos;
 }
 
 // Gives the new file the old one's extended attribute, or none.
@@ -66,10 +80,15 @@ Result<Place> open_place(const PathText &path) {
 }
 
 bool is_replacement_name(std::string_view file_name, std::string_view name) {
-  const auto prefix = replacement_prefix(file_name);
-  const std::string_view letters = slice(name, prefix.view().size());
-  return name.starts_with(prefix.view()) && letters.size() == kRandomLetters &&
-         letters.find_first_not_of(kLetters) == std::string_view::npos;
+  // token.tmp_XXXXXX, of earlier versions.
+  const std::string_view stem = slice(file_name, 0, file_name.rfind('.'));
+  return is_random(temporary_suffix(file_name, name)) ||
+         is_random(temporary_suffix(stem, name));
+}
+
+bool is_new_lock_name(std::string_view lock_name, std::string_view name) {
+  const std::string_view suffix = temporary_suffix(lock_name, name);
+  return is_random(suffix) || parse_number(suffix);
 }
 
 DirectoryStream read_directory(const Place &place) {
@@ -82,13 +101,17 @@ DirectoryStream read_directory(const Place &place) {
   return stream;
 }
 
-void remove_litter(const Place &place) {
+void remove_litter(const Place &place, const PathText &lock_file) {
   const DirectoryStream stream = read_directory(place);
   if (!stream) {
     return;
   }
+  const bool has_lock =
+      directory_of(place.path).view() == directory_of(lock_file).view();
   while (const dirent *entry = readdir(stream.get())) {
-    if (is_replacement_name(place.at.name.view(), entry->d_name)) {
+    if (is_replacement_name(place.at.name.view(), entry->d_name) ||
+        (has_lock &&
+         is_new_lock_name(last_component(lock_file), entry->d_name))) {
       unlinkat(place.directory(), entry->d_name, 0);
     }
   }
@@ -102,7 +125,7 @@ Result<ReplacementFile> ReplacementFile::create(const Place &place) {
         static_cast<ssize_t>(random.size())) {
       return system_error("cannot get random bytes", {});
     }
-    auto name = replacement_prefix(place.at.name.view());
+    auto name = temporary_prefix(place.at.name.view());
     for (const unsigned char byte : random) {
       name.append(slice(kLetters, byte % kLetters.size(), 1));
     }

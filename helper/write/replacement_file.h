@@ -33,8 +33,13 @@ struct Place {
 Result<Place> open_place(const PathText &path);
 
 // Whether a file of this name was made beside one called file_name to take its
-// place, by ReplacementFile or by upstream.
+// place: by ReplacementFile or by upstream, whose names were others
+// before 4.2.3.
 bool is_replacement_name(std::string_view file_name, std::string_view name);
+
+// Whether a file of this name was made to become the lock called lock_name: by
+// FileLock or by upstream.
+bool is_new_lock_name(std::string_view lock_name, std::string_view name);
 
 struct DirectoryCloser {
   void operator()(DIR *directory) const {
@@ -46,9 +51,9 @@ using DirectoryStream = std::unique_ptr<DIR, DirectoryCloser>;
 // The names in the directory; nullptr, with errno, if it cannot be read.
 DirectoryStream read_directory(const Place &place);
 
-// For the holder of the lock: removes what writers that died have left beside
-// the file.
-void remove_litter(const Place &place);
+// For the holder of the lock, which is lock_file: removes what writers that
+// died have left beside the file.
+void remove_litter(const Place &place, const PathText &lock_file);
 
 // A new file that is removed again unless it takes token.shadow's place.
 class ReplacementFile {
@@ -70,6 +75,15 @@ class ReplacementFile {
   }
 
   [[nodiscard]] int fd() const { return file_.get(); }
+
+  // Some file systems say only now that they have not written all of it.
+  Result<void> close() {
+    if (::close(file_.take()) != 0) {
+      return system_error("cannot write a temporary file beside",
+                          place_.path.view());
+    }
+    return {};
+  }
 
   Result<void> rename_into_place() {
     if (renameat(place_.directory(), name_.c_str(), place_.directory(),

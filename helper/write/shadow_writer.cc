@@ -84,6 +84,10 @@ Result<ReplacementFile> write_temporary(const Store &store, const Place &place,
     return system_error("cannot write a temporary file beside",
                         place.path.view());
   }
+  // Before the rename, as upstream: some file systems want it that way.
+  if (const auto closed = temporary->close(); !closed) {
+    return closed.error();
+  }
   return temporary;
 }
 
@@ -221,7 +225,7 @@ Result<Outcome> write_token(const Store &store, Cache *cache,
   if (!place) {
     return place.error();
   }
-  remove_litter(*place);
+  remove_litter(*place, store.lock_file);
   Writer writer(store, change, *place, *lock);
   for (int round = 0; round < kMaxRounds; ++round) {
     const auto done = writer.run();

@@ -126,7 +126,7 @@ void death_is_made_up_for_by_a_writer_who_fails(void **state) {
   std::function<void()> take_temporary_away = [&scene] {
     for (const auto &entry :
          std::filesystem::directory_iterator(scene.directory())) {
-      if (entry.path().filename().string().starts_with("token.tmp_")) {
+      if (entry.path().filename().string().starts_with("token.shadow.tmp_")) {
         std::filesystem::remove(entry.path());
       }
     }

@@ -53,10 +53,10 @@ constexpr const char *kUnderTheLock = "flock";
 
 // What a message has to name: the file that the call was about.
 std::string object_of(const Call &call) {
-  for (const char *file : {"token.shadow.lock", "token.shadow", "token.tmp_",
+  for (const char *file : {"token.shadow.lock", "token.shadow",
                            "config-versions", "pbs.conf", "uuid"}) {
     if (call.text.find(file) != std::string::npos) {
-      return std::string_view(file) == "token.tmp_" ? "token.shadow" : file;
+      return file;
     }
   }
   return {};
@@ -126,8 +126,8 @@ std::string check_done(const Call &call, const Before &before) {
     wrong += "success, and upstream was not told; ";
   }
   const bool is_of_new_file =
-      call.text.find("token.tmp_") != std::string::npos &&
-      call.name != "close" && call.name != "write";  // which is done again
+      call.text.find("token.shadow.tmp_") != std::string::npos &&
+      call.name != "write";  // which is done again
   if (is_of_new_file || call.name == "fgetxattr") {
     wrong += "success, and the new file is not what it should be; ";
   }

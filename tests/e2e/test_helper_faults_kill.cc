@@ -9,9 +9,9 @@ namespace {
 
 using namespace testing;
 
-// A token.tmp_XXXXXX, or the lock on its way to its name.
+// A token.shadow.tmp_XXXXXX, or the lock on its way to its name.
 bool is_litter(const std::string &name) {
-  return name.starts_with("token.tmp_") ||
+  return name.starts_with("token.shadow.tmp_") ||
          name.starts_with("token.shadow.lock.tmp_");
 }
 

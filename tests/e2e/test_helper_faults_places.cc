@@ -36,7 +36,7 @@ void assert_refused(const RunResult &outcome, const std::string &text,
   }
   assert_true(read_file(kShadow) == text);
   for (const std::string &name : names_in(kDirectory)) {
-    assert_false(name.starts_with("token.tmp_"));
+    assert_false(name.starts_with("token.shadow.tmp_"));
   }
 }
 
@@ -184,7 +184,7 @@ void change_under_a_foreign_lock_names_its_holder(void ** /*state*/) {
 RunResult run_while_edited(const Work &work, const std::string &edited) {
   const pid_t editor = start_child([&] {
     const auto is_temporary = [](const std::string &name) {
-      return name.starts_with("token.tmp_");
+      return name.starts_with("token.shadow.tmp_");
     };
     while (true) {
       const auto names = names_in(kDirectory);
@@ -399,11 +399,11 @@ void change_beside_other_planted_files_works(void ** /*state*/) {
     unlink(path.c_str());
     static_cast<void>(symlink(victim.c_str(), path.c_str()));
   };
-  std::string used = std::string(kDirectory) + "/token.tmp_";
+  std::string used = std::string(kDirectory) + "/token.shadow.tmp_";
   while (true) {
     for (const char *path : {kShadow, kLock}) {
       for (const std::string &name : names_in(kDirectory)) {
-        if (name.starts_with("token.tmp_")) {
+        if (name.starts_with("token.shadow.tmp_")) {
           used = std::string(kDirectory) + "/" + name;
         }
       }

@@ -670,7 +670,7 @@ class StoppedGeneration : public StoppedWriter {
 
 void assert_no_temporary_file() {
   for (const std::string &name : names_in(kDirectory)) {
-    assert_false(name.starts_with("token.tmp_"));
+    assert_false(name.starts_with("token.shadow.tmp_"));
   }
 }
 

@@ -205,7 +205,7 @@ void assert_harmless(const Job &job, const Ran &good, const Ran &ran) {
     assert_true(done == (read_file(kShadow) != shadow_before()));
     assert_true(!done || !job.varies || !ran.out.empty());
     for (const std::string &name : names_in(kDirectory)) {
-      assert_false(name.starts_with("token.tmp_"));
+      assert_false(name.starts_with("token.shadow.tmp_"));
     }
     return;
   }

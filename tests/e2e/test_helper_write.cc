@@ -8,6 +8,7 @@
 #include <array>
 
 #include "e2e_pam.h"
+#include "trace_support.h"
 
 namespace pbstoken {
 namespace {
@@ -329,15 +330,46 @@ int unmount_small(void ** /*state*/) {
 
 void set_removes_what_dead_writers_left(void ** /*state*/) {
   const std::string start = std::string(kDirectory) + "/";
-  for (const char *name : {"token.tmp_abcdE1", "token.tmp_ABCDEF",
-                           "token.tmp_abcde", "token.tmp_abcdE1.old"}) {
+  // Ours and upstream's of today, upstream's of before 4.2.3, and locks of
+  // both.
+  for (const char *name :
+       {"token.shadow.tmp_abcdE1", "token.shadow.tmp_ABCDEF",
+        "token.tmp_abcdE1", "token.tmp_ABCDEF", "token.shadow.lock.tmp_1234",
+        "token.shadow.lock.tmp_abcdE1"}) {
+    write_file(start + name, kHash);
+  }
+  const std::set<std::string> others = {
+      "token.shadow.tmp_abcde", "token.tmp_abcdE1.old",
+      "token.shadow.lock.tmp_abc", "user.tmp_abcdE1"};
+  for (const std::string &name : others) {
     write_file(start + name, kHash);
   }
   helper_output({"set", kId}, kSecret);
-  assert_true(
-      names_in(kDirectory) ==
-      std::set<std::string>({"token.shadow", "token.shadow.lock",
-                             "token.tmp_abcde", "token.tmp_abcdE1.old"}));
+  std::set<std::string> left = others;
+  left.insert({"token.shadow", "token.shadow.lock"});
+  assert_true(names_in(kDirectory) == left);
+}
+
+// As upstream from 4.2.3 on: some file systems, such as those that make a file
+// immutable, take no rename of one that is open for writing.
+void set_closes_the_new_file_before_the_rename(void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  const pid_t writer = start_child([&] {
+    be_traced();
+    execl(helper_path().c_str(), "pbstoken-helper", "delete", kId, nullptr);
+    return 126;
+  });
+  const pid_t renamer = stop_at(writer, SYS_renameat);
+  bool is_open = false;
+  for (const auto &file : std::filesystem::directory_iterator(
+           "/proc/" + std::to_string(renamer) + "/fd")) {
+    is_open = is_open || std::filesystem::read_symlink(file) == kShadow;
+  }
+  kill(renamer, SIGCONT);
+  kill(writer, SIGCONT);
+  assert_int_equal(wait_for(writer), 0);
+  assert_false(is_open);
+  assert_text_equal(read_file(kShadow), "{}");
 }
 
 void set_full_disk_changes_nothing(void ** /*state*/) {
@@ -429,6 +461,7 @@ int main() {
       PAM_TEST(change_malformed_file_is_exit_4_and_untouched),
       PAM_TEST(set_keeps_owner_and_mode),
       PAM_TEST(set_removes_what_dead_writers_left),
+      PAM_TEST(set_closes_the_new_file_before_the_rename),
       PAM_TEST(set_keeps_the_access_control_list),
       PAM_TEST(set_takes_no_access_control_list_from_the_directory),
       PAM_TEST(set_missing_file_is_made_for_upstream),

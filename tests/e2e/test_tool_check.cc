@@ -96,7 +96,7 @@ void check_after_the_helpers_own_writes_finds_nothing(void ** /*state*/) {
 void check_changes_nothing(void ** /*state*/) {
   write_good_store();
   write_file(kShadow, "{\"x\":7,", 0666);
-  write_file(std::string(kDirectory) + "/token.tmp_abcDE1", "");
+  write_file(std::string(kDirectory) + "/token.shadow.tmp_abcDE1", "");
   const auto before = status_of(kShadow);
   const auto names = names_in(kDirectory);
   assert_int_equal(run_tool({"check"}).status, 1);
@@ -511,17 +511,22 @@ void check_stale_temporary_files_are_named(void ** /*state*/) {
   const std::string start = std::string(kDirectory) + "/";
   for (const char *name :
        {"token.tmp_abcdE", "token.tmp_abcdE12", "token.tmp_abcd-1",
-        "token.shadow.tmp_abcdE1", "user.tmp_abcdE1", "xtoken.tmp_abcdE1",
-        "token.shadow.lock.tmp_12x", "token.tmp"}) {
+        "token.shadow.tmp_abcdE", "user.tmp_abcdE1", "xtoken.tmp_abcdE1",
+        "token.shadow.lock.tmp_12x", "token.tmp", "token.shadow.lock.tmp_"}) {
     write_file(start + name, "");
   }
   assert_problems({});
-  const std::string litter = ": a temporary file that a dead writer has left";
-  write_file(start + "token.tmp_abcdE1", "");
-  assert_problems({start + "token.tmp_abcdE1" + litter});
-  std::filesystem::remove(start + "token.tmp_abcdE1");
-  write_file(start + "token.shadow.lock.tmp_12", "");
-  assert_problems({start + "token.shadow.lock.tmp_12" + litter});
+  // Ours and upstream's of today, upstream's of before 4.2.3, and locks of
+  // both.
+  for (const char *name :
+       {"token.shadow.tmp_abcdE1", "token.tmp_abcdE1",
+        "token.shadow.lock.tmp_12", "token.shadow.lock.tmp_abcdE1"}) {
+    write_file(start + name, "");
+    assert_problems({start + name +
+                     ": a temporary file that a dead writer has left: the next "
+                     "writer removes it"});
+    std::filesystem::remove(start + name);
+  }
 }
 
 // Of a writer that was really killed, before the rename.
@@ -535,13 +540,15 @@ void check_names_what_a_killed_writer_left(void ** /*state*/) {
   wait_for(writer);
   const RunResult outcome = run_tool({"check"});
   assert_int_equal(outcome.status, 1);
-  assert_true(outcome.out.starts_with(std::string(kDirectory) + "/token.tmp_"));
+  assert_true(
+      outcome.out.starts_with(std::string(kDirectory) + "/token.shadow.tmp_"));
   assert_true(outcome.out.ends_with(
-      ": a temporary file that a dead writer has left\n"));
+      ": a temporary file that a dead writer has left: the next writer removes "
+      "it\n"));
 }
 
 void check_temporary_file_of_the_holder_is_none(void ** /*state*/) {
-  write_file(std::string(kDirectory) + "/token.tmp_abcdE1", "");
+  write_file(std::string(kDirectory) + "/token.shadow.tmp_abcdE1", "");
   const pid_t holder = hold_lock(LOCK_EX);
   const RunResult outcome = run_tool({"check"});
   end(holder);

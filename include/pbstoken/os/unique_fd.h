@@ -32,6 +32,9 @@ class UniqueFd {
   [[nodiscard]] int get() const { return fd_; }
   explicit operator bool() const { return fd_ >= 0; }
 
+  // For a caller that closes it itself, and wants to know whether that failed.
+  [[nodiscard]] int take() { return std::exchange(fd_, -1); }
+
  private:
   int fd_ = -1;
 };
