@@ -22,7 +22,19 @@ namespace {
 // somebody may replace it.
 std::function<void()> *before_flock = nullptr;
 
+// The same between the making of a new lock file and its linkat(2).
+std::function<void()> *before_link = nullptr;
+
 }  // namespace
+
+extern "C" int linkat(int from_directory, const char *from, int to_directory,
+                      const char *to, int flags) noexcept {
+  if (before_link != nullptr) {
+    (*std::exchange(before_link, nullptr))();
+  }
+  return static_cast<int>(
+      syscall(SYS_linkat, from_directory, from, to_directory, to, flags));
+}
 
 extern "C" int flock(int fd, int operation) noexcept {
   if (before_flock != nullptr) {
@@ -58,6 +70,7 @@ int make_place_with_lock_file(void **state) {
 
 int remove_place(void **state) {
   before_flock = nullptr;
+  before_link = nullptr;
   delete static_cast<Place *>(*state);
   return 0;
 }
@@ -252,6 +265,23 @@ void acquire_missing_file_is_made_with_its_mode(void **state) {
   assert_held_by_somebody(place.store);
 }
 
+// Somebody else makes the lock first, holds it, and sweeps up what looks like
+// the lock of a process that has died.
+void acquire_new_lock_swept_up_by_a_holder_is_no_error(void **state) {
+  Place *place = place_of(state);
+  std::function<void()> sweep = [place] {
+    for (const auto &entry :
+         std::filesystem::directory_iterator(place->dir.path(""))) {
+      std::filesystem::remove(entry.path());
+    }
+    place->dir.write("lock", "");
+  };
+  before_link = &sweep;
+  const auto lock = FileLock::acquire(place->store, 0);
+  assert_null(before_link);
+  assert_true(static_cast<bool>(lock));
+}
+
 void acquire_missing_file_with_unknown_owner_makes_none(void **state) {
   const Place &place = *place_of(state);
   for (Principal Store::*who : {&Store::file_owner, &Store::file_group}) {
@@ -336,6 +366,7 @@ int main() {
       with_lock_file(acquire_replaced_before_it_is_locked_does_not_count),
       with_lock_file(acquire_removed_before_it_is_locked_does_not_count),
       without_lock_file(acquire_missing_file_is_made_with_its_mode),
+      without_lock_file(acquire_new_lock_swept_up_by_a_holder_is_no_error),
       without_lock_file(acquire_missing_file_with_unknown_owner_makes_none),
       without_lock_file(acquire_missing_directory_is_an_error_at_once),
       without_lock_file(acquire_what_is_no_regular_file_is_refused_at_once),

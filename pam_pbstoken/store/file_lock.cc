@@ -42,11 +42,12 @@ Result<void> create(const Store &store, const PathText &path,
   if (!file) {
     return system_error("cannot create", path.view());
   }
+  // ENOENT: the holder of a lock that is there by now took it for litter.
   const bool made =
       fchown(file.get(), *owner, *group) == 0 &&
       fchmod(file.get(), kLockMode) == 0 &&
       (linkat(directory, name.c_str(), directory, place.name.c_str(), 0) == 0 ||
-       errno == EEXIST);
+       errno == EEXIST || errno == ENOENT);
   const Error error = system_error("cannot create", path.view());
   unlinkat(directory, name.c_str(), 0);
   return made ? Result<void>() : Result<void>(error);
