@@ -125,10 +125,11 @@ void parse_malformed_is_refused_with_its_place(void ** /*state*/) {
 
 void parse_deep_nesting_is_refused(void ** /*state*/) {
   const std::string open = R"({"a":)";
-  for (const std::size_t depth : {127U, 128U, 1000000U}) {
+  // Within the object; upstream's reader, serde_json, refuses the 128th level.
+  for (const std::size_t depth : {126U, 127U, 128U, 1000000U}) {
     const std::string text = open + std::string(depth, '[') +
                              std::string(depth, ']') + R"(,"b@pam!t":"y"})";
-    assert_true(static_cast<bool>(parse(text)) == (depth == 127));
+    assert_true(static_cast<bool>(parse(text)) == (depth == 126));
   }
 }
 

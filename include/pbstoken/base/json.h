@@ -15,8 +15,9 @@
 
 namespace pbstoken {
 
-// About where serde_json, which upstream reads with, stops, too.
-constexpr std::size_t kMaxJsonDepth = 128;
+// The outermost object counts.  serde_json, which upstream reads with, refuses
+// the 128th level, too.
+constexpr std::size_t kMaxJsonDepth = 127;
 
 // A stretch of the text, as offsets.
 struct JsonRange {
