@@ -49,14 +49,28 @@ void find_bad_neighbours_are_ignored(void ** /*state*/) {
   for (const char *neighbour :
        {R"("not an id":"z")", R"("x@pam!t":7)", R"("x@pam!t":{"a":[1,{}]})",
         R"("x@pam!t":null)", R"("x@pam!t":-1.5e3)", R"("":"")",
-        R"("a@pam!t\u0000":"z")", R"("a@pam!t":["z"])"}) {
+        R"("a@pam!t\u0000":"z")", R"("a@pam!t\u0000":7)"}) {
     const std::string first =
         std::string("{") + neighbour + R"(,"a@pam!t":"y"})";
     const std::string last =
         std::string(R"({"a@pam!t":"y",)") + neighbour + "}";
     assert_text_equal(stored(first, "a@pam!t"), "y");
     assert_text_equal(stored(last, "a@pam!t"), "y");
-    assert_text_equal(stored(last, "x@pam!t"), "(none)");
+    assert_text_equal(stored(last, "y@pam!t"), "(none)");
+  }
+}
+
+// Not an earlier one, which upstream would not take either: it refuses the
+// file.
+void find_last_value_that_is_no_string_is_no_hash(void ** /*state*/) {
+  for (const char *value :
+       {"null", "7", "-1.5e3", "true", "{}", R"({"a":[1,{}]})", R"(["z"])"}) {
+    const std::string member = std::string(R"("a@pam!t":)") + value;
+    assert_text_equal(stored("{" + member + "}", "a@pam!t"), "");
+    assert_text_equal(stored(R"({"a@pam!t":"x",)" + member + "}", "a@pam!t"),
+                      "");
+    assert_text_equal(
+        stored("{" + member + R"(,"\u0061@pam!t":"x"})", "a@pam!t"), "x");
   }
 }
 
@@ -201,6 +215,7 @@ int main() {
       cmocka_unit_test(find_escaped_and_unescaped_names_are_one),
       cmocka_unit_test(find_duplicate_id_last_one_counts),
       cmocka_unit_test(find_bad_neighbours_are_ignored),
+      cmocka_unit_test(find_last_value_that_is_no_string_is_no_hash),
       cmocka_unit_test(find_similar_names_are_others),
       cmocka_unit_test(parse_no_tokens_is_no_error),
       cmocka_unit_test(parse_malformed_is_refused_with_its_place),

@@ -32,9 +32,6 @@ struct Rewriter {
 
   bool leave_out(const JsonMember &member) {
     ++out->old_members;
-    if (!member.is_string) {
-      return true;
-    }
     out->old_hash.clear();
     return out->old_hash.append(member.value);
   }

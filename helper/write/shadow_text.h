@@ -14,8 +14,8 @@ namespace pbstoken {
 
 struct ChangedText {
   Buffer text;
-  // What the token had: its last member with a string value, as readers see
-  // it; empty if none.
+  // What the token had by its last member, as readers see it; empty if it had
+  // none, or one that is no string.
   Buffer old_hash;
   std::size_t old_members = 0;  // of the token's name, with any value
 };

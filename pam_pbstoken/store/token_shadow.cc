@@ -11,7 +11,7 @@ namespace {
 
 bool append_entry(void *context, const JsonMember &member) {
   // A reader of C strings would take a name with a NUL for another name.
-  if (!member.is_string || member.name.find('\0') != std::string_view::npos) {
+  if (member.name.find('\0') != std::string_view::npos) {
     return true;
   }
   auto *entries = static_cast<List<TokenShadow::Entry> *>(context);

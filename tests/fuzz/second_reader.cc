@@ -86,8 +86,8 @@ std::optional<std::string> find_again(const SecondReading &reading,
                                       std::string_view token_id) {
   std::optional<std::string> found;
   for (const SecondMember &member : reading.members) {
-    if (member.value && member.name == token_id) {
-      found = member.value;
+    if (member.name == token_id) {
+      found = member.value.value_or("");
     }
   }
   return found;

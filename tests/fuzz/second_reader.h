@@ -34,7 +34,7 @@ struct SecondReading {
 SecondReading read_again(std::string_view text);
 
 // The stored hash of a token id, as upstream finds it in a file where every
-// value is a string: the last one; values that are none are left out.
+// value is a string: the last one; empty for a value that is none.
 std::optional<std::string> find_again(const SecondReading &reading,
                                       std::string_view token_id);
 

@@ -25,7 +25,7 @@ class TokenShadow {
  public:
   struct Entry {
     std::string_view token_id;
-    std::string_view stored_hash;
+    std::string_view stored_hash;  // empty, and so no hash, if it is no string
   };
 
   // Opens, identifies, reads and parses what the path names.  A file that is
@@ -43,12 +43,13 @@ class TokenShadow {
   static Result<TokenShadow> parse(Buffer content, const PathText &path);
 
   // The stored hash of an id; of several members with that name the last one
-  // counts, as upstream has it.  Members whose value is no string, or whose
-  // name holds a NUL, are as if they were not there.
+  // counts, as upstream has it, also if its value is no string: then the hash
+  // is empty, which matches nothing.  Members whose name holds a NUL are as if
+  // they were not there.
   [[nodiscard]] std::optional<std::string_view> find(
       std::string_view token_id) const;
 
-  // Every member with a string value, in the order of the file.
+  // Every member, in the order of the file.
   [[nodiscard]] std::span<const Entry> entries() const {
     return entries_.items();
   }
