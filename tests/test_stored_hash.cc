@@ -420,6 +420,93 @@ void check_what_is_no_hash_is_unusable(void ** /*state*/) {
   }
 }
 
+constexpr std::string_view kAlphabet =
+    "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+bool can_compute(const std::string &setting) {
+  const auto data = std::make_unique<crypt_data>();
+  return crypt_rn(kRight, setting.c_str(), data.get(), sizeof(crypt_data)) !=
+         nullptr;
+}
+
+// What libcrypt refuses costs no memory, and so is no lack of it.  The salt's
+// last character has bits to spare, which must be 0.
+void hash_method_setting_is_as_libcrypt_takes_it(void **state) {
+  for (const Made &made : hashes(state)) {
+    const std::string_view method = made.method->name;
+    if (!method.ends_with("yescrypt") && method != "scrypt") {
+      continue;
+    }
+    std::vector<std::string> all;
+    for (std::size_t at = 3; at + 1 < made.tail; ++at) {
+      for (const char c : std::string_view("$#-+=,_%@{}~")) {
+        all.push_back(made.stored);
+        all.back()[at] = c;
+      }
+    }
+    for (const char c : kAlphabet) {
+      all.push_back(made.stored);
+      all.back()[made.tail - 2] = c;
+      // A salt of one character less, and of one more.
+      all.push_back(made.stored);
+      all.back().erase(made.tail - 2, 1)[made.tail - 3] = c;
+      all.push_back(made.stored);
+      all.back().insert(made.tail - 1, 1, c);
+    }
+    for (const std::string &stored : all) {
+      if (hash_method(stored).empty() == can_compute(stored)) {
+        fail_msg("%s: %s", stored.c_str(),
+                 can_compute(stored) ? "refused" : "taken");
+      }
+    }
+  }
+}
+
+// Numbers of more than one character, and those that a hash may have behind
+// the usual three.
+void hash_method_yescrypt_parameters_are_as_libcrypt_takes_them(
+    void ** /*state*/) {
+  const std::string tail = "$saltsalt$" + std::string(43, '.');
+  for (const char *parameters :
+       {"",      "j",      "j7",      "j75",  "j75.", "j75./", "j75/.", "j75..",
+        "j752.", "j751..", "j751...", "j758", "./5",  "/75",   "075",   "z75",
+        "zzz75", "jz5",    "jzz5",    "j7z",  "j7zz", "j7r.",  "j7",    "r.75",
+        "y.75",  "y..75",  "j7555",   "j75n", "j75s."}) {
+    const std::string stored = "$y$" + (parameters + tail);
+    const bool taken = !hash_method(stored).empty();
+    if (can_compute(stored) && !taken) {
+      fail_msg("refused: %s", parameters);
+    }
+  }
+  for (const char *parameters :
+       {"", "j", "j7", "j75.", "jz5", "j7z", "zzz75"}) {
+    assert_text_equal(hash_method("$y$" + (parameters + tail)), "");
+  }
+}
+
+void is_old_hash_names_what_upstream_makes_no_more(void **state) {
+  for (const char *today : {kSalt00, kSalt20, kSalt40, kSalt60}) {
+    assert_false(is_old_hash(today));
+  }
+  assert_true(is_old_hash(kOld));
+  const std::string tail = "$saltsalt$" + std::string(43, '.');
+  // N and r; the default is 2^12 blocks of 32.
+  for (const char *parameters : {"j8T", "j75", "j9S", "j/T"}) {
+    assert_true(is_old_hash("$y$" + (parameters + tail)));
+  }
+  for (const char *parameters : {"j9T", "jAT", "jBG", "jzT"}) {
+    assert_false(is_old_hash("$y$" + (parameters + tail)));
+  }
+  for (const Made &made : hashes(state)) {
+    const std::string_view name = made.method->name;
+    assert_true(is_old_hash(made.stored) ==
+                (name == "yescrypt" || name == "sha256crypt"));
+  }
+  for (const std::string &stored : no_hashes()) {
+    assert_false(is_old_hash(stored));
+  }
+}
+
 void hash_method_bigcrypt_has_at_most_sixteen_blocks(void ** /*state*/) {
   // Its first 13 characters are a complete hash of descrypt, so a truncated
   // one cannot always be told.
@@ -556,6 +643,14 @@ int main() {
           check_what_stands_around_a_hash_makes_it_unusable, make_hashes,
           free_hashes),
       cmocka_unit_test(check_what_is_no_hash_is_unusable),
+      cmocka_unit_test_setup_teardown(
+          hash_method_setting_is_as_libcrypt_takes_it, make_hashes,
+          free_hashes),
+      cmocka_unit_test(
+          hash_method_yescrypt_parameters_are_as_libcrypt_takes_them),
+      cmocka_unit_test_setup_teardown(
+          is_old_hash_names_what_upstream_makes_no_more, make_hashes,
+          free_hashes),
       cmocka_unit_test(hash_method_bigcrypt_has_at_most_sixteen_blocks),
       cmocka_unit_test(check_bigcrypt_counts_beyond_eight_characters),
       cmocka_unit_test(check_computation_that_fails_is_no_mismatch),

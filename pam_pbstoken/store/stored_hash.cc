@@ -12,6 +12,7 @@
 
 #include "pbstoken/base/text.h"
 #include "pbstoken/base/wipe.h"
+#include "pbstoken/store/yescrypt_setting.h"
 
 namespace pbstoken {
 
@@ -87,6 +88,21 @@ bool needs_memory(std::string_view method) {
   return method.ends_with("yescrypt") || method == "scrypt";
 }
 
+// What stands between the prefix of the method and the hash proper.
+std::string_view setting_of(std::string_view stored, std::string_view prefix) {
+  return slice(stored, prefix.size(), stored.rfind('$') - prefix.size());
+}
+
+// Of a hash that has all its parts: whether libcrypt would compute one by its
+// setting, as far as its text tells.
+bool has_possible_setting(std::string_view stored, const Method &method) {
+  const std::string_view setting = setting_of(stored, method.prefix);
+  if (method.name.ends_with("yescrypt")) {
+    return parse_yescrypt_setting(setting).has_value();
+  }
+  return method.name != "scrypt" || is_scrypt_setting(setting);
+}
+
 // crypt_data is 32 KiB: too much for a guest's stack.
 struct CryptDataDeleter {
   void operator()(crypt_data *data) const {
@@ -138,10 +154,20 @@ std::string_view hash_method(std::string_view stored) {
     const std::size_t tail = rest.rfind('$') + 1;
     const bool complete =
         std::count(rest.begin(), rest.end(), '$') >= method.separators &&
-        rest.size() - tail == method.tail && is_hash_text(slice(rest, tail));
+        rest.size() - tail == method.tail && is_hash_text(slice(rest, tail)) &&
+        has_possible_setting(stored, method);
     return complete ? method.name : std::string_view();
   }
   return {};
+}
+
+bool is_old_hash(std::string_view stored) {
+  const std::string_view method = hash_method(stored);
+  if (method != "yescrypt") {
+    return method == "sha256crypt";
+  }
+  const auto cost = parse_yescrypt_setting(setting_of(stored, "$y$"));
+  return cost && cost->is_below_default();
 }
 
 Result<Buffer> compute_hash(CryptFunction crypt, const Secret &secret,

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Stored hashes: what crypt(3) made of a secret, as crypt(5) describes them.
 //
-// A stored hash is judged by its shape before anything is computed: one that
-// is cut off or of no known method can match nothing, so it costs nothing, and
-// a computation that fails all the same has run out of memory.
+// A stored hash is judged by its text before anything is computed: one that is
+// cut off, of no known method or with an impossible setting can match nothing,
+// so it costs nothing, and a computation that fails all the same has run out of
+// memory.
 #ifndef PBSTOKEN_STORED_HASH_H_
 #define PBSTOKEN_STORED_HASH_H_
 
@@ -20,6 +21,11 @@ namespace pbstoken {
 // The name of the method ("yescrypt") if stored is a complete hash of one
 // that libxcrypt knows; empty if it is not.
 std::string_view hash_method(std::string_view stored);
+
+// Whether stored is a complete hash of a kind that upstream makes no more, and
+// that is cheaper to guess: sha256crypt, which it made until March 2024, or
+// yescrypt below the default cost.
+bool is_old_hash(std::string_view stored);
 
 // libxcrypt's crypt_rn(3).  The module finds it when it first needs it, the
 // helper is linked with it.
