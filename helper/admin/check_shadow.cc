@@ -21,6 +21,9 @@ constexpr std::array<std::string_view, 8> kWeakMethods = {
     "descrypt", "bigcrypt",  "bsdicrypt", "md5crypt",
     "sunmd5",   "sha1crypt", "nt",        "bcrypt-x"};
 
+constexpr std::string_view kReplace =
+    ": replace the secret with pbstoken-helper rotate or generate";
+
 bool is_weak(std::string_view method) {
   return std::find(kWeakMethods.begin(), kWeakMethods.end(), method) !=
          kWeakMethods.end();
@@ -126,11 +129,17 @@ class ShadowCheck {
                   TextPlace place) {
     const std::string_view method = hash_method(stored_hash);
     if (method.empty()) {
-      add(id.text, "the stored hash is incomplete or of no known method",
+      add(id.text,
+          "the stored hash is damaged or of no known method, and matches "
+          "nothing: make a new secret with pbstoken-helper generate",
           place);
     } else if (is_weak(method)) {
-      FixedText<63> what("hashed by a weak method: ");
-      add(id.text, what.append(method).view(), place);
+      ProblemText what("hashed by a weak method, ");
+      add(id.text, what.append(method).append(kReplace).view(), place);
+    } else if (is_old_hash(stored_hash)) {
+      ProblemText what(
+          "an old hash, cheaper to guess than what Proxmox makes today");
+      add(id.text, what.append(kReplace).view(), place);
     }
   }
 

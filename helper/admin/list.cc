@@ -70,6 +70,14 @@ std::string_view method_of(const Row &row) {
                                : std::string_view();
 }
 
+bool is_bad_hash(const Row &row) {
+  return row.secret != nullptr && method_of(row).empty();
+}
+
+bool is_old(const Row &row) {
+  return row.secret != nullptr && is_old_hash(row.secret->stored_hash);
+}
+
 class Listing {
  public:
   // cfg: null without account data.
@@ -80,13 +88,28 @@ class Listing {
     return format == OutputFormat::kText ? print_table() : print_json(format);
   }
 
+  // Says what to do about hashes that the table has marked.
+  void advise() const {
+    if (std::any_of(rows_.begin(), rows_.end(), is_bad_hash)) {
+      complain(
+          "a damaged hash, bad-hash, matches nothing: make a new secret with "
+          "pbstoken-helper generate");
+    }
+    if (std::any_of(rows_.begin(), rows_.end(), is_old)) {
+      complain(
+          "an old hash, marked (old), is cheaper to guess than what Proxmox "
+          "makes today: replace the secret with pbstoken-helper rotate or "
+          "generate");
+    }
+  }
+
  private:
   // Says that the token counts, or names the first thing to mend.
   [[nodiscard]] std::string_view state_of(const Row &row) const {
     if (row.secret == nullptr) {
       return "no-secret";
     }
-    if (method_of(row).empty()) {
+    if (is_bad_hash(row)) {
       return "bad-hash";
     }
     if (cfg_ == nullptr) {
@@ -121,7 +144,8 @@ class Listing {
       ok = ok && table.add(title);
     }
     for (const Row &row : rows_) {
-      ok = ok && table.add(row.token_id) && table.add(method_cell(row)) &&
+      ok = ok && table.add(row.token_id) &&
+           table.add(method_cell(row).view()) &&
            (cfg_ == nullptr || add_account(&table, row));
     }
     Buffer out;
@@ -132,12 +156,12 @@ class Listing {
     return pbstoken::print(out.view());
   }
 
-  static std::string_view method_cell(const Row &row) {
-    if (row.secret == nullptr) {
-      return "-";
-    }
-    const std::string_view method = method_of(row);
-    return method.empty() ? "unknown" : method;
+  static FixedText<31> method_cell(const Row &row) {
+    FixedText<31> cell(row.secret == nullptr ? "-"
+                       : is_bad_hash(row)    ? "unknown"
+                                             : method_of(row));
+    cell.append(is_old(row) ? "(old)" : "");
+    return cell;
   }
 
   [[nodiscard]] bool add_account(Table *table, const Row &row) const {
@@ -163,13 +187,15 @@ class Listing {
     return array.print();
   }
 
-  [[nodiscard]] std::array<Field, 8> fields_of(const Row &row) const {
+  [[nodiscard]] std::array<Field, 9> fields_of(const Row &row) const {
     const Section *section = row.section;
     const std::string_view method = method_of(row);
     return {
         Field::string("tokenid", row.token_id),
         method.empty() ? Field::unknown("method")
                        : Field::string("method", method),
+        method.empty() ? Field::unknown("old_hash")
+                       : Field::boolean("old_hash", is_old(row)),
         section != nullptr ? Field::boolean("enabled", section->enabled)
                            : Field::unknown("enabled"),
         section != nullptr && section->expires != 0
@@ -216,9 +242,13 @@ Result<void> list(const Store &store, OutputFormat format) {
     return rows.error();
   }
   const Listing listing(rows->items(), *cfg ? &**cfg : nullptr);
-  return listing.print(format)
-             ? Result<void>()
-             : system_error("cannot write to", "standard output");
+  if (!listing.print(format)) {
+    return system_error("cannot write to", "standard output");
+  }
+  if (format == OutputFormat::kText) {
+    listing.advise();
+  }
+  return {};
 }
 
 }  // namespace

@@ -19,6 +19,14 @@ namespace {
 
 using namespace testing;
 
+// What is said of a hash that matches nothing, and of one that is old.
+constexpr const char *kUnusable =
+    ": the stored hash is damaged or of no known method, and matches nothing: "
+    "make a new secret with pbstoken-helper generate";
+constexpr const char *kOld =
+    ": an old hash, cheaper to guess than what Proxmox makes today: replace "
+    "the secret with pbstoken-helper rotate or generate";
+
 constexpr const char *kAccounts =
     "user: john@pbs\n\ntoken: john@pbs!client1\n\ntoken: root@pam!old\n";
 
@@ -60,7 +68,7 @@ void give(const std::string &path, uid_t user, gid_t group) {
 
 // As Proxmox Backup Server has it.
 void write_good_store() {
-  write_shadow({{kId, kHash}, {kOldId, kOldHash}});
+  write_shadow({{kId, kHash}, {kOldId, kHash}});
   write_file(kUserCfg, kAccounts, 0640);
   write_file(kLock, "", 0660);
   give(kShadow, kBackup, kBackup);
@@ -144,14 +152,14 @@ void check_places_are_those_of_the_original(void ** /*state*/) {
   assert_shadow_problems(
       "{\"\\n\\n\\u0041\":\"\\n\\n\\n\",\n \"\\u0061@pbs!t\":\"*\"}",
       {":1:2: a name that is no token id: upstream refuses the file",
-       ":2:17: a@pbs!t: the stored hash is incomplete or of no known method"});
+       std::string(":2:17: a@pbs!t") + kUnusable});
 }
 
 void check_duplicates_name_the_earlier_one(void ** /*state*/) {
   const std::string entry = member(kId, kHash);
   assert_shadow_problems(
-      "{" + entry + ",\n" + member("john\\u0040pbs!client1", kOldHash) +
-          ",\n\n" + entry + "," + member(kOldId, kOldHash) + "}",
+      "{" + entry + ",\n" + member("john\\u0040pbs!client1", kHash) + ",\n\n" +
+          entry + "," + member(kOldId, kHash) + "}",
       {":2:1: john@pbs!client1: also given in line 1: the last one counts",
        ":4:1: john@pbs!client1: also given in line 2: the last one counts"});
 }
@@ -161,14 +169,18 @@ void check_hashes_are_judged_by_method(void ** /*state*/) {
                            const std::vector<std::string> &expected) {
     assert_shadow_problems("{" + member("a@pbs!t", hash) + "}", expected);
   };
-  const std::string unknown =
-      ":1:12: a@pbs!t: the stored hash is incomplete or of no known method";
+  const std::string unknown = std::string(":1:12: a@pbs!t") + kUnusable;
+  const std::string old = std::string(":1:12: a@pbs!t") + kOld;
   const auto weak = [](const std::string &method) {
     return std::vector<std::string>{
-        ":1:12: a@pbs!t: hashed by a weak method: " + method};
+        ":1:12: a@pbs!t: hashed by a weak method, " + method +
+        ": replace the secret with pbstoken-helper rotate or generate"};
   };
   problems(kHash, {});
-  problems(kOldHash, {});
+  problems(kOldHash, {old});
+  problems("$y$j75$salt$" + std::string(43, 'x'), {old});
+  problems("$y$jAT$salt$" + std::string(43, 'x'), {});
+  problems("$y$j9T$sal#$" + std::string(43, 'x'), {unknown});
   problems("$6$salt$" + std::string(86, 'x'), {});
   problems("$2b$05$" + std::string(53, 'x'), {});
   problems("", {unknown});
@@ -199,8 +211,7 @@ void check_ids_that_cannot_be_written_are_named_in_part(void ** /*state*/) {
 void check_ids_are_escaped(void ** /*state*/) {
   assert_shadow_problems(
       "{" + member("a" + utf8(0x9b) + "\\\\@pbs!t", "*") + "}",
-      {":1:16: a\\xc2\\x9b\\x5c@pbs!t: the stored hash is incomplete or of no "
-       "known method"});
+      {std::string(":1:16: a\\xc2\\x9b\\x5c@pbs!t") + kUnusable});
 }
 
 // A secret in the place of an id, a hash in the wrong place, a member too much.

@@ -56,6 +56,14 @@ void write_every_kind() {
                 {"john@pbs!broken", "$y$j9T$abc"}});
 }
 
+// What is said on standard error behind the table.
+constexpr const char *kOldAdvice =
+    "an old hash, marked (old), is cheaper to guess than what Proxmox makes "
+    "today: replace the secret with pbstoken-helper rotate or generate\n";
+constexpr const char *kBadAdvice =
+    "a damaged hash, bad-hash, matches nothing: make a new secret with "
+    "pbstoken-helper generate\n";
+
 rapidjson::Document list_json(const char *format = "json") {
   rapidjson::Document document;
   document.Parse(tool_output({"--output-format", format, "list"}).c_str());
@@ -69,25 +77,25 @@ void list_table_shows_every_kind(void ** /*state*/) {
   write_every_kind();
   assert_text_equal(
       tool_output({"list"}),
-      "TOKENID               METHOD       ENABLED  EXPIRES               "
+      "TOKENID               METHOD            ENABLED  EXPIRES               "
       "STATE          COMMENT\n"
-      "ghost@pbs!t1          yescrypt     yes      never                 "
+      "ghost@pbs!t1          yescrypt          yes      never                 "
       "no-user\n"
-      "john@pbs!broken       unknown      -        -                     "
+      "john@pbs!broken       unknown           -        -                     "
       "bad-hash\n"
-      "john@pbs!client1      yescrypt     yes      never                 "
+      "john@pbs!client1      yescrypt          yes      never                 "
       "active         Büro im 1. Stock\n"
-      "john@pbs!gone         yescrypt     yes      2023-11-14T22:13:20Z  "
+      "john@pbs!gone         yescrypt          yes      2023-11-14T22:13:20Z  "
       "expired\n"
-      "john@pbs!later        yescrypt     yes      2100-01-01T00:00:00Z  "
+      "john@pbs!later        yescrypt          yes      2100-01-01T00:00:00Z  "
       "active\n"
-      "john@pbs!off          yescrypt     no       never                 "
+      "john@pbs!off          yescrypt          no       never                 "
       "disabled\n"
-      "jürgen@pbs!nosection  yescrypt     -        -                     "
+      "jürgen@pbs!nosection  yescrypt          -        -                     "
       "no-section\n"
-      "locked@pbs!t1         yescrypt     yes      never                 "
+      "locked@pbs!t1         yescrypt          yes      never                 "
       "user-disabled\n"
-      "root@pam!old          sha256crypt  yes      never                 "
+      "root@pam!old          sha256crypt(old)  yes      never                 "
       "active\n");
 }
 
@@ -116,17 +124,16 @@ void list_section_without_a_secret_is_marked(void ** /*state*/) {
 void list_merges_secrets_and_sections_by_id(void ** /*state*/) {
   write_accounts(
       "token: root@pam!a\n\ntoken: root@pam!c\n\ntoken: root@pam!d\n");
-  write_shadow({{"root@pam!e", kOldHash},
-                {"root@pam!d", kOldHash},
-                {"root@pam!b", kOldHash}});
+  write_shadow(
+      {{"root@pam!e", kHash}, {"root@pam!d", kHash}, {"root@pam!b", kHash}});
   assert_text_equal(
       tool_output({"list"}),
-      "TOKENID     METHOD       ENABLED  EXPIRES  STATE       COMMENT\n"
-      "root@pam!a  -            yes      never    no-secret\n"
-      "root@pam!b  sha256crypt  -        -        no-section\n"
-      "root@pam!c  -            yes      never    no-secret\n"
-      "root@pam!d  sha256crypt  yes      never    active\n"
-      "root@pam!e  sha256crypt  -        -        no-section\n");
+      "TOKENID     METHOD    ENABLED  EXPIRES  STATE       COMMENT\n"
+      "root@pam!a  -         yes      never    no-secret\n"
+      "root@pam!b  yescrypt  -        -        no-section\n"
+      "root@pam!c  -         yes      never    no-secret\n"
+      "root@pam!d  yescrypt  yes      never    active\n"
+      "root@pam!e  yescrypt  -        -        no-section\n");
 }
 
 void list_of_nothing_is_a_title(void ** /*state*/) {
@@ -145,7 +152,7 @@ void list_without_user_cfg_has_token_shadow_alone(void ** /*state*/) {
   assert_text_equal(tool_output({"list"}),
                     "TOKENID           METHOD\n"
                     "john@pbs!client1  unknown\n"
-                    "root@pam!old      sha256crypt\n");
+                    "root@pam!old      sha256crypt(old)\n");
   const auto array = list_json();
   assert_int_equal(array.Size(), 2);
   for (const char *member : {"enabled", "expires", "comment", "section"}) {
@@ -160,13 +167,46 @@ void list_without_user_cfg_has_token_shadow_alone(void ** /*state*/) {
 void list_leaves_out_what_is_no_token(void ** /*state*/) {
   write_file(kShadow,
              std::string(R"({"john@pbs":"x","top secret":"x","a@pbs!t":7,)") +
-                 R"("root@pam!old":"x","root@pam!old":")" + kOldHash + "\"}",
+                 R"("root@pam!old":"x","root@pam!old":")" + kHash + "\"}",
              0640);
   assert_text_equal(
       tool_output({"list"}),
-      "TOKENID       METHOD       ENABLED  EXPIRES  STATE       "
-      "COMMENT\n"
-      "root@pam!old  sha256crypt  -        -        no-section\n");
+      "TOKENID       METHOD    ENABLED  EXPIRES  STATE       COMMENT\n"
+      "a@pbs!t       unknown   -        -        bad-hash\n"
+      "root@pam!old  yescrypt  -        -        no-section\n");
+}
+
+// Which upstream makes no more; and what no secret matches.
+void list_old_and_damaged_hashes_come_with_advice(void ** /*state*/) {
+  const auto advice_for = [](const Tokens &tokens) {
+    write_shadow(tokens);
+    const RunResult outcome = run_tool({"list"});
+    assert_int_equal(outcome.status, 0);
+    // Programs read the members in place of it.
+    assert_text_equal(run_tool({"--output-format", "json", "list"}).err, "");
+    return outcome.err;
+  };
+  const std::string start = "pbstoken: ";
+  assert_text_equal(advice_for({{kId, kHash}}), "");
+  assert_text_equal(advice_for({{kId, kHash}, {kOldId, kOldHash}}),
+                    start + kOldAdvice);
+  assert_text_equal(advice_for({{kId, "*"}, {"a@pbs!t", "*"}}),
+                    start + kBadAdvice);
+  assert_text_equal(advice_for({{kId, "*"}, {kOldId, kOldHash}}),
+                    start + kBadAdvice + start + kOldAdvice);
+  const auto array = list_json();
+  assert_true(array[0]["old_hash"].IsNull());
+  assert_true(array[1]["old_hash"].GetBool());
+  write_shadow({{kId, kHash}});
+  assert_false(list_json()[0]["old_hash"].GetBool());
+}
+
+// A section that can never count has no row.
+void list_leaves_out_what_nobody_can_look_up(void ** /*state*/) {
+  write_accounts("token: x@y!t\n\ntoken: root@pam!a\n");
+  assert_text_equal(tool_output({"list"}),
+                    "TOKENID     METHOD  ENABLED  EXPIRES  STATE      COMMENT\n"
+                    "root@pam!a  -       yes      never    no-secret\n");
 }
 
 void list_duplicate_id_is_listed_once_and_last(void ** /*state*/) {
@@ -219,7 +259,7 @@ void list_json_has_every_member(void ** /*state*/) {
     const auto array = list_json(format);
     assert_int_equal(array.Size(), 9);
     for (const auto &token : array.GetArray()) {
-      assert_int_equal(token.MemberCount(), 8);
+      assert_int_equal(token.MemberCount(), 9);
       assert_true(token["section"].IsBool());
       assert_true(token["secret"].GetBool());
     }
@@ -330,6 +370,8 @@ int main() {
       E2E_TEST(list_of_nothing_is_a_title),
       E2E_TEST(list_without_user_cfg_has_token_shadow_alone),
       E2E_TEST(list_leaves_out_what_is_no_token),
+      E2E_TEST(list_old_and_damaged_hashes_come_with_advice),
+      E2E_TEST(list_leaves_out_what_nobody_can_look_up),
       E2E_TEST(list_duplicate_id_is_listed_once_and_last),
       E2E_TEST(list_prints_no_hash),
       E2E_TEST(list_control_characters_are_escaped),
