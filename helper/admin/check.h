@@ -22,10 +22,12 @@ enum class FileKind : std::uint8_t {
   kCounters  // others do not write
 };
 
-// Finds users who may read or write the files of a store and should not.  Every
-// file, and every directory above it, must belong to root or to the store's
-// file_owner, and what a group may do with it is for root's or the store's
-// file_group.
+// Finds users who may read or write the files of a store and should not, and
+// whether upstream's daemons may not and should.  Every file, and every
+// directory above it, must belong to root or to the store's file_owner, and
+// what a group may do with it is for root's or the store's file_group.  The
+// daemons run as file_owner and file_group: they enter the directories, read
+// the files, and write the lock and the counters.
 class AccessCheck {
  public:
   AccessCheck(const Store &store, Problems *problems);
@@ -46,10 +48,25 @@ class AccessCheck {
   void check_owner(std::string_view path, const struct stat &status);
   void check_group(std::string_view path, const struct stat &status,
                    const char *may);
+  // file: of that status, to ask for its access control list.
+  void check_daemons(std::string_view path, const struct stat &status,
+                     const UniqueFd &file, FileKind kind);
+  void check_daemons_enter(std::string_view path, const struct stat &status,
+                           const UniqueFd &directory);
+  // What file_owner needs of it and cannot do; a list that the file has may
+  // give what its mode does not.
+  struct Need {
+    mode_t bits;       // of the three of one class
+    const char *what;  // "read it"
+    const char *mode;  // for chmod(1), behind the class
+  };
+  void check_need(std::string_view path, const struct stat &status,
+                  const UniqueFd &file, const Need &need);
   [[nodiscard]] bool is_first_visit(const struct stat &status);
 
   std::optional<uid_t> owner_;  // nullopt: /etc does not know it
   std::optional<gid_t> group_;
+  std::string_view group_name_;  // of file_group, or its number
   Problems *problems_;
   List<Directory> visited_;  // to be named once each
 };

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "admin/check.h"
 
+#include <fcntl.h>
+#include <sys/xattr.h>
+
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -59,6 +62,7 @@ AccessCheck::AccessCheck(const Store &store, Problems *problems)
       group_(known(group_id(store.file_group),
                    "file_group: no such group in /etc/group",
                    store.configuration, problems)),
+      group_name_(store.file_group.name.view()),
       problems_(problems) {}
 
 UniqueFd AccessCheck::open(const PathText &path, FileKind kind) {
@@ -80,6 +84,7 @@ UniqueFd AccessCheck::open(const PathText &path, FileKind kind) {
   if ((status.st_mode & S_IRWXG) != 0) {
     check_group(path.view(), status, "open it");
   }
+  check_daemons(path.view(), status, *file, kind);
   return std::move(*file);
 }
 
@@ -97,7 +102,9 @@ void AccessCheck::check_directories(const PathText &path) {
       return;
     }
     if (is_first_visit(status)) {
-      check_directory(directory.empty() ? "/" : directory, status);
+      const std::string_view name = directory.empty() ? "/" : directory;
+      check_directory(name, status);
+      check_daemons_enter(name, status, place->directory);
     }
   }
 }
@@ -137,6 +144,47 @@ void AccessCheck::check_group(std::string_view path, const struct stat &status,
         .append(may);
     problems_->add(path, what.view());
   }
+}
+
+void AccessCheck::check_daemons(std::string_view path,
+                                const struct stat &status, const UniqueFd &file,
+                                FileKind kind) {
+  const Need need = kind == FileKind::kData
+                        ? Need{.bits = 4, .what = "read it", .mode = "+r"}
+                        : Need{.bits = 6, .what = "write it", .mode = "+rw"};
+  check_need(path, status, file, need);
+}
+
+void AccessCheck::check_daemons_enter(std::string_view path,
+                                      const struct stat &status,
+                                      const UniqueFd &directory) {
+  // Of an O_PATH descriptor nothing tells the list.
+  const UniqueFd readable(
+      openat(directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  check_need(path, status, readable,
+             {.bits = 1, .what = "enter it", .mode = "+x"});
+}
+
+void AccessCheck::check_need(std::string_view path, const struct stat &status,
+                             const UniqueFd &file, const Need &need) {
+  if (!owner_ || !group_ || *owner_ == 0) {
+    return;
+  }
+  const bool is_owner = status.st_uid == *owner_;
+  const unsigned shift = is_owner ? 6 : status.st_gid == *group_ ? 3 : 0;
+  if ((status.st_mode >> shift & need.bits) == need.bits ||
+      fgetxattr(file.get(), "system.posix_acl_access", nullptr, 0) > 0) {
+    return;
+  }
+  ProblemText what("file_owner, as whom the Proxmox daemons run, cannot ");
+  what.append(need.what).append(" (uid ").append(std::uint64_t{status.st_uid});
+  what.append(", gid ").append(std::uint64_t{status.st_gid});
+  what.append(", mode ").append(octal(status.st_mode).view()).append("): ");
+  if (!is_owner) {
+    what.append("chgrp ").append(group_name_).append(" and ");
+  }
+  what.append(is_owner ? "chmod u" : "chmod g").append(need.mode);
+  problems_->add(path, what.view());
 }
 
 bool AccessCheck::is_first_visit(const struct stat &status) {

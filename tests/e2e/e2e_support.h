@@ -130,8 +130,12 @@ inline std::string shadow_of(const Tokens &tokens) {
   return text + "}";
 }
 
+// As upstream has it: the daemons', which read it.
 inline void write_shadow(const Tokens &tokens) {
   write_file(kShadow, shadow_of(tokens), 0640);
+  if (chown(kShadow, kBackup, kBackup) != 0) {
+    fail_msg("cannot give %s away", kShadow);
+  }
 }
 
 inline void configure(std::string_view text) {

@@ -3,6 +3,7 @@
 // none.
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/xattr.h>
 
 #include <algorithm>
 
@@ -30,6 +31,12 @@ constexpr const char *kOld =
 constexpr const char *kAccounts =
     "user: john@pbs\n\ntoken: john@pbs!client1\n\ntoken: root@pam!old\n";
 
+void give(const std::string &path, uid_t user, gid_t group) {
+  if (chown(path.c_str(), user, group) != 0) {
+    fail_msg("cannot chown %s", path.c_str());
+  }
+}
+
 // What is wrong, a line each; exit status 1, or 0 if nothing is.
 void assert_problems(const std::vector<std::string> &expected,
                      const std::vector<std::string> &options = {}) {
@@ -49,6 +56,7 @@ void assert_problems(const std::vector<std::string> &expected,
 void assert_shadow_problems(const std::string &text,
                             const std::vector<std::string> &expected) {
   write_file(kShadow, text, 0640);
+  give(kShadow, kBackup, kBackup);
   std::vector<std::string> lines;
   for (const std::string &problem : expected) {
     lines.push_back(std::string(kShadow) + problem);
@@ -58,12 +66,6 @@ void assert_shadow_problems(const std::string &text,
 
 std::string member(const std::string &name, const std::string &hash) {
   return "\"" + name + "\":\"" + hash + "\"";
-}
-
-void give(const std::string &path, uid_t user, gid_t group) {
-  if (chown(path.c_str(), user, group) != 0) {
-    fail_msg("cannot chown %s", path.c_str());
-  }
 }
 
 // As Proxmox Backup Server has it.
@@ -238,6 +240,7 @@ void check_many_problems_are_shown_in_part(void ** /*state*/) {
     text += ",\"\":\"\"";
   }
   write_file(kShadow, text + "}", 0640);
+  give(kShadow, kBackup, kBackup);
   // More than a pipe takes.
   const std::string file = scratch("problems");
   const RunResult outcome =
@@ -331,17 +334,23 @@ void check_owners_that_are_others_are_named(void ** /*state*/) {
     write_good_store();
     give(path, kNobody, kNobody);
     const std::string start = std::string(path) + ": ";
+    const bool is_lock = path == kLock;
     assert_problems(
         {start + "belongs to uid 65534, neither root nor file_owner",
-         start + "gid 65534, neither root's nor file_group, may open it"});
+         start + "gid 65534, neither root's nor file_group, may open it",
+         start + "file_owner, as whom the Proxmox daemons run, cannot " +
+             (is_lock ? "write it (uid 65534, gid 65534, mode 0660): chgrp "
+                        "backup and chmod g+rw"
+                      : "read it (uid 65534, gid 65534, mode 0640): chgrp "
+                        "backup and chmod g+r")});
     // A group that may do nothing does not matter.
-    give(path, 0, kNobody);
+    give(path, kBackup, kNobody);
     chmod(path, 0600);
     assert_problems({});
     // The store says who they are.
     give(path, kNobody, kNobody);
     chmod(path, 0640);
-    give(kDirectory, 0, 0);
+    give(kDirectory, kNobody, kNobody);
     give(kShadow, kNobody, kNobody);
     give(kLock, kNobody, kNobody);
     give(kUserCfg, 0, kNobody);
@@ -350,6 +359,79 @@ void check_owners_that_are_others_are_named(void ** /*state*/) {
     configure("");
     give(kDirectory, kBackup, kBackup);
   }
+}
+
+// What an edit as root, or a restore, leaves behind.
+void check_files_that_the_daemons_cannot_use_are_named(void ** /*state*/) {
+  const std::string who =
+      ": file_owner, as whom the Proxmox daemons run, cannot ";
+  struct Case {
+    const char *path;
+    uid_t user;
+    gid_t group;
+    mode_t mode;
+    const char *problem;
+  };
+  const std::vector<Case> all = {
+      {kShadow, 0, 0, 0600,
+       "read it (uid 0, gid 0, mode 0600): chgrp backup and chmod g+r"},
+      {kShadow, 0, kBackup, 0600,
+       "read it (uid 0, gid 34, mode 0600): chgrp backup and chmod g+r"},
+      {kShadow, kBackup, kBackup, 0040,
+       "read it (uid 34, gid 34, mode 0040): chmod u+r"},
+      {kShadow, 0, kBackup, 0640, nullptr},
+      {kUserCfg, 0, 0, 0640,
+       "read it (uid 0, gid 0, mode 0640): chgrp backup and chmod g+r"},
+      {kLock, 0, 0, 0660,
+       "write it (uid 0, gid 0, mode 0660): chgrp backup and chmod g+rw"},
+      {kLock, 0, kBackup, 0640,
+       "write it (uid 0, gid 34, mode 0640): chgrp backup and chmod g+rw"},
+      {kLock, 0, kBackup, 0660, nullptr},
+      {kDirectory, 0, 0, 0700,
+       "enter it (uid 0, gid 0, mode 0700): chgrp backup and chmod g+x"},
+      {kDirectory, 0, kBackup, 0750, nullptr},
+      {kDirectory, 0, 0, 0711, nullptr},
+  };
+  for (const Case &c : all) {
+    write_good_store();
+    give(kDirectory, kBackup, kBackup);
+    give(c.path, c.user, c.group);
+    chmod(c.path, c.mode);
+    assert_problems(c.problem == nullptr
+                        ? std::vector<std::string>()
+                        : std::vector{c.path + who + c.problem});
+  }
+  // A store whose files are root's has nobody else who must read them.
+  configure("file_owner = root\nfile_group = root\n");
+  for (const char *path : {kDirectory, kShadow, kUserCfg, kLock}) {
+    give(path, 0, 0);
+    chmod(path, path == kDirectory ? 0700 : 0600);
+  }
+  assert_problems({});
+}
+
+// user::rw- user:34:r-- group::--- mask::r-- other::---, as acl(5) is stored.
+void check_access_control_list_may_let_the_daemons_in(void ** /*state*/) {
+  write_good_store();
+  give(kShadow, 0, 0);
+  chmod(kShadow, 0600);
+  constexpr std::array<std::uint32_t, 11> kDaemonReads = {
+      2,
+      6U << 16U | 1U,
+      0xffffffff,  // the owner
+      4U << 16U | 2U,
+      kBackup,  // the user
+      0U << 16U | 4U,
+      0xffffffff,  // the group
+      4U << 16U | 16U,
+      0xffffffff,  // the mask
+      0U << 16U | 32U,
+      0xffffffff,  // others
+  };
+  assert_int_equal(setxattr(kShadow, "system.posix_acl_access",
+                            kDaemonReads.data(), sizeof(kDaemonReads), 0),
+                   0);
+  assert_problems({});
 }
 
 void check_directories_that_others_may_change_are_named_once(
@@ -369,7 +451,9 @@ void check_directories_that_others_may_change_are_named_once(
   chmod(kDirectory, 0700);
   give(kDirectory, kNobody, 0);
   assert_problems(
-      {start + "belongs to uid 65534, neither root nor file_owner"});
+      {start + "belongs to uid 65534, neither root nor file_owner",
+       start + "file_owner, as whom the Proxmox daemons run, cannot enter it "
+               "(uid 65534, gid 0, mode 0700): chgrp backup and chmod g+x"});
 }
 
 void check_directories_further_up_are_seen(void ** /*state*/) {
@@ -451,6 +535,7 @@ void check_defaults_that_etc_does_not_know_are_named(void ** /*state*/) {
 
 pid_t hold_lock(int operation) {
   write_file(kLock, "", 0660);
+  give(kLock, kBackup, kBackup);
   Pipe ready;
   const pid_t child = start_child([&] {
     const int fd = open(kLock, O_RDONLY | O_CLOEXEC);
@@ -847,6 +932,7 @@ void check_that_cannot_look_is_exit_4(void ** /*state*/) {
   const std::string path = "/etc/" + std::string(256, 'x') + "/user.cfg";
   configure("user_cfg = " + path + "\n");
   write_file(kShadow, "{\"a@pbs!t\":7}", 0640);
+  give(kShadow, kBackup, kBackup);
   const RunResult outcome = run_tool({"check"});
   assert_int_equal(outcome.status, 4);
   assert_text_equal(outcome.out,
@@ -896,6 +982,8 @@ int main() {
       E2E_TEST(check_user_cfg_that_counts_in_part_is_named),
       E2E_TEST(check_modes_that_let_others_in_are_named),
       E2E_TEST(check_owners_that_are_others_are_named),
+      E2E_TEST(check_files_that_the_daemons_cannot_use_are_named),
+      E2E_TEST(check_access_control_list_may_let_the_daemons_in),
       E2E_TEST(check_directories_that_others_may_change_are_named_once),
       E2E_TEST(check_directories_further_up_are_seen),
       E2E_TEST(check_missing_directory_is_named),
