@@ -157,6 +157,17 @@ Result<void> copy_access(const UniqueFd &from, const struct stat &status,
   return {};
 }
 
+bool is_to_be_given_back(const Store &store, const struct stat &status) {
+  if (status.st_uid != 0) {
+    return false;
+  }
+  const auto owner = user_id(store.file_owner);
+  const auto group = group_id(store.file_group);
+  return owner && group &&
+         (*owner != 0 || *group != status.st_gid ||
+          store.file_mode != (status.st_mode & ALLPERMS));
+}
+
 Result<void> set_access(const Store &store, int to, const Place &place) {
   const auto owner = user_id(store.file_owner);
   if (!owner) {

@@ -63,16 +63,28 @@ bool is_unchanged(const Place &place, const Current &current) {
   return current.file && identity_of(now) == identity_of(current.status);
 }
 
+// The old file's, or what the store gives one that is made or given back.  The
+// list of one that is given back stays, within its new mode.
+Result<void> give_access(const Store &store, const Place &place,
+                         const Current &current, bool gives_back, int to) {
+  if (current.file) {
+    const auto copied = copy_access(current.file, current.status, to, place);
+    if (!copied || !gives_back) {
+      return copied;
+    }
+  }
+  return set_access(store, to, place);
+}
+
 Result<ReplacementFile> write_temporary(const Store &store, const Place &place,
-                                        const Current &current,
+                                        const Current &current, bool gives_back,
                                         std::string_view text) {
   auto temporary = ReplacementFile::create(place);
   if (!temporary) {
     return temporary.error();
   }
-  const auto access = current.file ? copy_access(current.file, current.status,
-                                                 temporary->fd(), place)
-                                   : set_access(store, temporary->fd(), place);
+  const auto access =
+      give_access(store, place, current, gives_back, temporary->fd());
   if (!access) {
     return access.error();
   }
@@ -121,8 +133,9 @@ class Writer {
                                 *change_.expected_hash)) {
       return Round::kOtherHash;
     }
-    auto temporary =
-        write_temporary(store_, place_, *current, changed->text.view());
+    gives_back_ = current->file && is_to_be_given_back(store_, current->status);
+    auto temporary = write_temporary(store_, place_, *current, gives_back_,
+                                     changed->text.view());
     if (!temporary) {
       return temporary.error();
     }
@@ -131,6 +144,9 @@ class Writer {
     }
     return rename_into_place(&*temporary);
   }
+
+  // Whether the file was root's, and is the store's again.
+  [[nodiscard]] bool gives_back() const { return gives_back_; }
 
   // What is to be said of a change that was renamed into place.
   [[nodiscard]] Outcome outcome(bool durable) const {
@@ -194,6 +210,7 @@ class Writer {
   const Change &change_;
   const Place &place_;
   const FileLock &lock_;
+  bool gives_back_ = false;
   bool announced_ = false;   // upstream's daemons have been told
   bool taken_over_ = false;  // the generation was not ours any more
 };
@@ -207,6 +224,15 @@ void renew_cache(const Store &store, Cache *cache, const Change &change,
     cache->remember(Fact::kMatch, change.token_id.text, change.secret,
                     *change.stored_hash, **snapshot);
   }
+}
+
+void complain_of_root(const PathText &path) {
+  ErrorText text;
+  text.append_escaped(path.view());
+  text.append(
+      " was root's: it has owner, group and mode by file_owner, file_group and "
+      "file_mode again");
+  complain(text.view());
 }
 
 }  // namespace
@@ -244,6 +270,9 @@ Result<Outcome> write_token(const Store &store, Cache *cache,
     }
     const bool durable = fsync(place->directory()) == 0;
     renew_cache(store, cache, change, *lock);
+    if (writer.gives_back()) {
+      complain_of_root(place->path);
+    }
     return writer.outcome(durable);
   }
   return plain_error(Errc::kTimedOut, "cannot replace", place->path.view(),

@@ -6,7 +6,8 @@
 //  3. Write a temporary file beside it: every member of the token's decoded
 //     name changed (one remains, or none), every other one byte for byte as it
 //     was.  Owner, permission bits, POSIX ACL and SELinux label of the old
-//     file; of the store's settings where there was none.  fsync and close.
+//     file; of the store's settings where there was none, or one of root's, as
+//     an edit leaves it and the daemons cannot read it.  fsync and close.
 //  4. Look once more: if the file is no longer the one that was read, start
 //     over at 2.
 //  5. Claim the generation (generation.h), rename, raise upstream's word, end

@@ -182,9 +182,8 @@ struct Access {
 
 void set_keeps_owner_and_mode(void ** /*state*/) {
   for (const Access &access :
-       {Access{0, 0, 0600}, Access{kBackup, kBackup, 0640},
-        Access{1234, 5678, 0664}, Access{kBackup, 0, 0400},
-        Access{0, kBackup, 0}}) {
+       {Access{kBackup, kBackup, 0640}, Access{1234, 5678, 0664},
+        Access{kBackup, 0, 0400}, Access{1234, kBackup, 0}}) {
     std::filesystem::remove(kShadow);
     write_file(kShadow, shadow_of({{kOldId, kOldHash}}));
     assert_int_equal(chown(kShadow, access.owner, access.group), 0);
@@ -199,6 +198,64 @@ void set_keeps_owner_and_mode(void ** /*state*/) {
     }
     assert_int_not_equal(status_of(kShadow).st_ino, old);
   }
+}
+
+constexpr const char *kGivenBack =
+    "pbstoken-helper: /etc/proxmox-backup/token.shadow was root's: it has "
+    "owner, "
+    "group and mode by file_owner, file_group and file_mode again\n";
+
+void assert_access(const Access &wanted) {
+  const struct stat now = status_of(kShadow);
+  assert_int_equal(now.st_uid, wanted.owner);
+  assert_int_equal(now.st_gid, wanted.group);
+  assert_int_equal(now.st_mode, S_IFREG | wanted.mode);
+}
+
+// As an edit or a restore leaves it, and the daemons cannot read it.  What is
+// not changed is not given back.
+void set_gives_a_file_of_roots_back(void ** /*state*/) {
+  for (const Access &access :
+       {Access{0, 0, 0600}, Access{0, 0, 0644}, Access{0, kBackup, 0640}}) {
+    std::filesystem::remove(kShadow);
+    write_file(kShadow, shadow_of({{kOldId, kOldHash}}));
+    assert_int_equal(chown(kShadow, access.owner, access.group), 0);
+    assert_int_equal(chmod(kShadow, access.mode), 0);
+    assert_int_equal(run_helper({"delete", kId}).status, 5);
+    assert_access(access);
+    const RunResult outcome = run_helper({"set", kId}, kSecret);
+    assert_int_equal(outcome.status, 0);
+    assert_text_equal(outcome.err, kGivenBack);
+    assert_access({kBackup, kBackup, 0640});
+    assert_text_equal(run_helper({"set", kId}, kSecret).err, "");
+  }
+}
+
+void set_gives_back_by_the_settings(void ** /*state*/) {
+  configure("file_owner = 1234\nfile_group = 5678\nfile_mode = 0600\n");
+  write_file(kShadow, "{}", 0640);
+  assert_text_equal(run_helper({"set", kId}, kSecret).err, kGivenBack);
+  assert_access({1234, 5678, 0600});
+  // A store of root's own, whose files may be so.
+  configure("file_owner = root\nfile_group = root\nfile_mode = 0600\n");
+  assert_int_equal(chown(kShadow, 0, 0), 0);
+  assert_text_equal(run_helper({"set", kId}, kSecret).err, "");
+  assert_access({0, 0, 0600});
+}
+
+// Nobody knows then to whom.
+void set_keeps_roots_file_where_etc_does_not_know_the_owner(void ** /*state*/) {
+  write_file(kShadow, "{}", 0600);
+  write_file(kLock, "", 0660);
+  const std::string users = read_file("/etc/passwd");
+  std::string without = users;
+  without.replace(without.find("\nbackup:"), 8, "\nnobackup:");
+  write_file("/etc/passwd", without);
+  const RunResult outcome = run_helper({"set", kId}, kSecret);
+  write_file("/etc/passwd", users);
+  assert_int_equal(outcome.status, 0);
+  assert_text_equal(outcome.err, "");
+  assert_access({0, 0, 0600});
 }
 
 // As acl(5) is stored: version 2, then tag, permissions and id of each entry.
@@ -238,6 +295,19 @@ void set_keeps_the_access_control_list(void ** /*state*/) {
   helper_output({"set", kId}, kSecret);
   assert_true(acl_of(kShadow) == before);
   assert_int_equal(status_of(kShadow).st_mode, S_IFREG | 0640);
+}
+
+// Within the mode that it gets.
+void set_keeps_the_access_control_list_of_what_it_gives_back(
+    void ** /*state*/) {
+  write_file(kShadow, "{}", 0600);
+  assert_int_equal(setxattr(kShadow, kAccessAcl, &kWebServerReads,
+                            sizeof(kWebServerReads), 0),
+                   0);
+  const std::string before = acl_of(kShadow);
+  helper_output({"set", kId}, kSecret);
+  assert_true(acl_of(kShadow) == before);
+  assert_access({kBackup, kBackup, 0640});
 }
 
 // A default list of the directory must not open the new file.
@@ -460,9 +530,13 @@ int main() {
       PAM_TEST(set_one_of_20000_keeps_the_others),
       PAM_TEST(change_malformed_file_is_exit_4_and_untouched),
       PAM_TEST(set_keeps_owner_and_mode),
+      PAM_TEST(set_gives_a_file_of_roots_back),
+      PAM_TEST(set_gives_back_by_the_settings),
+      PAM_TEST(set_keeps_roots_file_where_etc_does_not_know_the_owner),
       PAM_TEST(set_removes_what_dead_writers_left),
       PAM_TEST(set_closes_the_new_file_before_the_rename),
       PAM_TEST(set_keeps_the_access_control_list),
+      PAM_TEST(set_keeps_the_access_control_list_of_what_it_gives_back),
       PAM_TEST(set_takes_no_access_control_list_from_the_directory),
       PAM_TEST(set_missing_file_is_made_for_upstream),
       PAM_TEST(set_missing_directory_is_exit_4),

@@ -42,7 +42,7 @@ struct Store {
   PathText lock_file;    // token_shadow + ".lock"
   PathText user_cfg;     // account data; empty: no account checks
   PathText user_lock;    // user_cfg's ".user.lck"; empty without user_cfg
-  Principal file_owner;  // for a token.shadow that is not there yet
+  Principal file_owner;  // for a token.shadow that is not there yet, or root's
   Principal file_group;
   mode_t file_mode = 0640;
   bool cache = true;
