@@ -5,6 +5,7 @@
 
 #include <array>
 
+#include "account_warning.h"
 #include "confine/split.h"
 #include "io/audit.h"
 #include "io/message.h"
@@ -112,8 +113,16 @@ ExitStatus concluded(Context *context) {
   return conclude(*context, kRun(context));
 }
 
+// An administrator's change: the module has none of these.
+Result<Outcome> with_warning(const Context &context, Result<Outcome> outcome) {
+  if (outcome && is_success(*outcome)) {
+    warn_if_kept_out(context.store, context.line.token_id);
+  }
+  return outcome;
+}
+
 Result<Outcome> generate(Context *context) {
-  return generate_expecting(context, std::nullopt);
+  return with_warning(*context, generate_expecting(context, std::nullopt));
 }
 
 ExitStatus set(Context *context) {
@@ -128,7 +137,9 @@ ExitStatus set(Context *context) {
     complain("warning: a secret of less than 32 bytes may be guessed");
   }
   return conclude(
-      *context, write_secret(context, secret, /*is_new=*/false, std::nullopt));
+      *context,
+      with_warning(*context, write_secret(context, secret, /*is_new=*/false,
+                                          std::nullopt)));
 }
 
 Result<Outcome> remove(Context *context) {

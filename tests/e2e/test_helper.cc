@@ -185,6 +185,7 @@ void set_then_verify_accepts_that_secret_alone(void ** /*state*/) {
 }
 
 void set_short_secret_warns(void ** /*state*/) {
+  configure("user_cfg =\n");  // else it also warns that there is no section
   const RunResult weak = run_helper({"set", kId}, std::string(31, 'x'));
   assert_int_equal(weak.status, 0);
   assert_true(weak.err.starts_with("pbstoken-helper: warning: "));

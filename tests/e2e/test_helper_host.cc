@@ -95,6 +95,7 @@ void program_without_proc_runs_for_root_alone(void ** /*state*/) {
 void set_on_a_file_system_without_attributes_works(void ** /*state*/) {
   assert_int_equal(mount("ramfs", kDirectory, "ramfs", 0, nullptr), 0);
   write_shadow({{kId, kHash}});
+  write_user_cfg();
   assert_int_equal(chown(kShadow, 1234, 5678), 0);
   const RunResult outcome = run_helper({"set", kId}, kWrongSecret);
   const struct stat status = status_of(kShadow);

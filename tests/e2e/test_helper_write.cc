@@ -215,6 +215,7 @@ void assert_access(const Access &wanted) {
 // As an edit or a restore leaves it, and the daemons cannot read it.  What is
 // not changed is not given back.
 void set_gives_a_file_of_roots_back(void ** /*state*/) {
+  write_user_cfg();
   for (const Access &access :
        {Access{0, 0, 0600}, Access{0, 0, 0644}, Access{0, kBackup, 0640}}) {
     std::filesystem::remove(kShadow);
@@ -232,6 +233,7 @@ void set_gives_a_file_of_roots_back(void ** /*state*/) {
 }
 
 void set_gives_back_by_the_settings(void ** /*state*/) {
+  write_user_cfg();
   configure("file_owner = 1234\nfile_group = 5678\nfile_mode = 0600\n");
   write_file(kShadow, "{}", 0640);
   assert_text_equal(run_helper({"set", kId}, kSecret).err, kGivenBack);
@@ -245,6 +247,7 @@ void set_gives_back_by_the_settings(void ** /*state*/) {
 
 // Nobody knows then to whom.
 void set_keeps_roots_file_where_etc_does_not_know_the_owner(void ** /*state*/) {
+  write_user_cfg();
   write_file(kShadow, "{}", 0600);
   write_file(kLock, "", 0660);
   const std::string users = read_file("/etc/passwd");
