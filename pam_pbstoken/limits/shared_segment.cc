@@ -145,8 +145,8 @@ Result<AttachmentUse> SharedSegment::use_ready(
     return attachment.error();
   }
   if (attachment->identity() != *identity || identity->size != size_) {
-    return plain_error(Errc::kUnsafe, "cannot use", kWhat,
-                       "another program has its key");
+    errno = EEXIST;  // another program has the key
+    return system_error("cannot use", kWhat);
   }
   return keep_attachment(key, std::move(*attachment));
 }
