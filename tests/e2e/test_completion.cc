@@ -132,6 +132,15 @@ void completion_of_commands_and_options(void ** /*state*/) {
                     "--config=/etc/pbstoken/No Store.conf\ncheck\n");
 }
 
+void completion_of_rhost_is_for_client_secrets(void ** /*state*/) {
+  assert_text_equal(typed("pbstoken-helper verify --rh\t192.0.2.1 ja\t"),
+                    "verify\n--rhost\n192.0.2.1\njane@ad!x\n");
+  assert_text_equal(typed("pbstoken-helper --rh\t192.0.2.1 rot\tja\t"),
+                    "--rhost\n192.0.2.1\nrotate\njane@ad!x\n");
+  assert_text_equal(typed("pbstoken-helper delete --rh\t"), "delete\n--rh\n");
+  assert_text_equal(typed("pbstoken --rh\t"), "--rh\n");
+}
+
 // However far the id has been typed, and in what quotes.
 void completion_of_a_token_id(void ** /*state*/) {
   for (const char *word :
@@ -237,6 +246,7 @@ int main() {
   using namespace pbstoken;
   const CMUnitTest tests[] = {
       COMPLETION_TEST(completion_of_commands_and_options),
+      COMPLETION_TEST(completion_of_rhost_is_for_client_secrets),
       COMPLETION_TEST(completion_of_a_token_id),
       COMPLETION_TEST(completion_in_double_quotes_needs_no_history),
       COMPLETION_TEST(completion_of_odd_ids_runs_nothing),
