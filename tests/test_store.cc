@@ -338,7 +338,7 @@ void parse_store_line_without_equals_is_bad(void ** /*state*/) {
   assert_bad("cache: yes", 1, "cache: yes");
   assert_bad("cache=yes\n\n\ncache_ttl", 4, "cache_ttl");
   assert_bad("; cache", 1, "; cache");
-  assert_bad("\xef\xbb\xbf", 1, "\xef\xbb\xbf");
+  assert_bad("\xef\xbb\xbf", 1, "\\xef\\xbb\\xbf");
 }
 
 void parse_store_first_bad_line_is_named(void ** /*state*/) {

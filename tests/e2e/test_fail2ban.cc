@@ -130,9 +130,12 @@ void fail2ban_account_refusals_are_found(void ** /*state*/) {
 void fail2ban_refusals_of_combined_are_found(void ** /*state*/) {
   write_service("combined");
   assert_found(
-      {logged("bob", "john@pam!t:s", {.rhost = "192.0.2.1"}),
-       logged("john", std::string(kId) + ":s", {.rhost = "192.0.2.2"})},
-      {"192.0.2.1", "192.0.2.2"});
+      {logged("bob", "PBSAPIToken=john@pam!t:s", {.rhost = "192.0.2.1"}),
+       logged("john", "PBSAPIToken=" + std::string(kId) + ":s",
+              {.rhost = "192.0.2.2"}),
+       logged("john", "PBSAPIToken=hunter2", {.rhost = "192.0.2.3"}),
+       logged("john", "john@pam!t:s", {.rhost = "192.0.2.4"})},
+      {"192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"});
 }
 
 void fail2ban_throttled_clients_are_found(void ** /*state*/) {

@@ -133,8 +133,8 @@ void test_id(std::string_view text) {
 
 struct Expected {
   int code = PAM_USER_UNKNOWN;
-  std::string id;
-  std::string secret;
+  std::string id = {};
+  std::string secret = {};
 };
 
 std::string percent_decoded(std::string text) {
@@ -162,9 +162,9 @@ Expected expect(const ModuleOptions &options, std::string_view user,
   Expected expected;
   expected.id = user;
   expected.secret = password;
+  bool header = false;
   if (options.combined) {
     std::string rest(password);
-    bool header = false;
     for (const char *scheme :
          {"PBSAPIToken=", "PBSAPIToken ", "PDMAPIToken=", "PDMAPIToken "}) {
       if (!header && rest.rfind(scheme, 0) == 0) {
@@ -174,7 +174,7 @@ Expected expect(const ModuleOptions &options, std::string_view user,
     }
     const std::size_t colon = rest.find(':');
     if (colon == std::string::npos) {
-      return expected;
+      return header ? Expected{.code = PAM_AUTH_ERR} : expected;
     }
     expected.id = rest.substr(0, colon);
     expected.secret = rest.substr(colon + 1);
@@ -184,6 +184,11 @@ Expected expect(const ModuleOptions &options, std::string_view user,
   }
   const auto parts = parts_of(expected.id);
   if (!parts) {
+    return header ? Expected{.code = PAM_AUTH_ERR} : expected;
+  }
+  // Without the header it may be a person's own password.
+  if (options.combined && !header &&
+      (parts->realm != options.realm.view() || parts->user != user)) {
     return expected;
   }
   const bool fits =
