@@ -437,7 +437,8 @@ void rotation_of_what_is_changed_meanwhile_is_refused(void ** /*state*/) {
 void rotation_that_cannot_be_announced_says_so(void ** /*state*/) {
   const std::string directory = scratch("versions");
   std::filesystem::create_directories(directory);
-  configure("member_rotate = yes\nversion_cache = " + directory + "/page\n");
+  configure("member_rotate = yes\nuser_cfg =\nversion_cache = " + directory +
+            "/page\n");
   write_shadow({{kId, kHash}});
   std::string page = "\x19\xc6\xa8\xe6\x9a\x84\x8f\x83";
   page.resize(4096);
