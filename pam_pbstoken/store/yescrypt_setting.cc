@@ -66,7 +66,7 @@ std::optional<std::uint32_t> take_number(std::string_view *text,
   return number;
 }
 
-// Numbers that are seldom there: a mask says which.  A ROM nobody has here.
+// Numbers that are seldom there: a mask says which.  There is no ROM here.
 bool are_optional_parameters(std::string_view text) {
   const auto mask = take_number(&text, 1);
   if (!mask || *mask >= kHasRom) {

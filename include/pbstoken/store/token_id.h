@@ -39,7 +39,7 @@ const char *missed_form(std::string_view text);
 bool is_user_id(std::string_view text);
 
 // The same with a realm of any length, as upstream's pattern of an id has it:
-// true also of an id that nobody can have.
+// true also of an id that no user can have.
 bool has_user_form(std::string_view text);
 bool has_token_form(std::string_view text);
 

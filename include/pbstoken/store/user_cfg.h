@@ -12,7 +12,7 @@
 //   - A repeated section replaces the earlier one.  root@pam exists without
 //     one, enabled and without expiry.
 //
-// Whatever upstream takes is taken, lest one odd value keep everybody out.
+// Whatever upstream takes is taken, lest one odd value lock the host out.
 // Where upstream refuses the whole file, so do we, with line, column and
 // reason, but never content, apart from the id of a section; but a comment may
 // be of any length.  Follows no symbolic link.  One thread per object, which

@@ -26,7 +26,7 @@ struct YescryptCost {
 // nullopt if libxcrypt would compute nothing.
 std::optional<YescryptCost> parse_yescrypt_setting(std::string_view setting);
 
-// The same of what stands behind `$7$`, whose cost nobody asks for.
+// Whether the same is so of what stands behind `$7$`.
 bool is_scrypt_setting(std::string_view setting);
 
 }  // namespace pbstoken
