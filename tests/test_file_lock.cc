@@ -25,6 +25,10 @@ std::function<void()> *before_flock = nullptr;
 // The same between the making of a new lock file and its linkat(2).
 std::function<void()> *before_link = nullptr;
 
+// As NFS, where flock(2) is a lock of bytes: an exclusive one takes a
+// descriptor that is open for writing.
+bool wants_writers = false;
+
 }  // namespace
 
 extern "C" int linkat(int from_directory, const char *from, int to_directory,
@@ -37,6 +41,11 @@ extern "C" int linkat(int from_directory, const char *from, int to_directory,
 }
 
 extern "C" int flock(int fd, int operation) noexcept {
+  if (wants_writers && (operation & LOCK_EX) != 0 &&
+      (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY) {
+    errno = EBADF;
+    return -1;
+  }
   if (before_flock != nullptr) {
     (*std::exchange(before_flock, nullptr))();
   }
@@ -71,6 +80,7 @@ int make_place_with_lock_file(void **state) {
 int remove_place(void **state) {
   before_flock = nullptr;
   before_link = nullptr;
+  wants_writers = false;
   delete static_cast<Place *>(*state);
   return 0;
 }
@@ -265,6 +275,17 @@ void acquire_missing_file_is_made_with_its_mode(void **state) {
   assert_held_by_somebody(place.store);
 }
 
+void acquire_where_only_writers_lock_opens_for_writing(void **state) {
+  const Store &store = place_of(state)->store;
+  wants_writers = true;
+  {
+    const auto lock = FileLock::acquire(store, 0);
+    assert_true(static_cast<bool>(lock));
+    assert_held_by_somebody(store);
+  }
+  assert_true(can_lock(store));
+}
+
 // Somebody else makes the lock first, holds it, and sweeps up what looks like
 // the lock of a process that has died.
 void acquire_new_lock_swept_up_by_a_holder_is_no_error(void **state) {
@@ -366,6 +387,7 @@ int main() {
       with_lock_file(acquire_replaced_before_it_is_locked_does_not_count),
       with_lock_file(acquire_removed_before_it_is_locked_does_not_count),
       without_lock_file(acquire_missing_file_is_made_with_its_mode),
+      with_lock_file(acquire_where_only_writers_lock_opens_for_writing),
       without_lock_file(acquire_new_lock_swept_up_by_a_holder_is_no_error),
       without_lock_file(acquire_missing_file_with_unknown_owner_makes_none),
       without_lock_file(acquire_missing_directory_is_an_error_at_once),

@@ -68,6 +68,51 @@ Result<UniqueFd> open_or_create(const Store &store, const PathText &path) {
   return open_regular_at(*place, path);
 }
 
+// Opens the lock file once more: on NFS flock(2) locks bytes, and an exclusive
+// lock takes a descriptor that is open for writing.
+Result<UniqueFd> open_for_writing(const PathText &path) {
+  const auto place = find_place(path);
+  if (!place) {
+    return place.error();
+  }
+  constexpr int kFlags =
+      O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK;
+  UniqueFd file(openat(place->directory.get(), place->name.c_str(), kFlags));
+  struct stat status = {};
+  if (!file || fstat(file.get(), &status) != 0) {
+    return system_error("cannot lock", path.view());
+  }
+  if (!S_ISREG(status.st_mode)) {
+    return plain_error(Errc::kUnsafe, "cannot use", path.view(),
+                       "not a regular file");
+  }
+  return file;
+}
+
+// 0, or the errno of what keeps the lock from this process.
+int lock_at_once(const UniqueFd &file) {
+  return flock(file.get(), LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+}
+
+// False if another process has the lock.  *file may become another descriptor
+// of what the path names.
+Result<bool> try_to_lock(const PathText &path, UniqueFd *file) {
+  int problem = lock_at_once(*file);
+  if (problem == EBADF) {
+    auto writable = open_for_writing(path);
+    if (!writable) {
+      return writable.error();
+    }
+    *file = std::move(*writable);
+    problem = lock_at_once(*file);
+  }
+  if (problem == 0 || problem == EWOULDBLOCK || problem == EINTR) {
+    return problem == 0;
+  }
+  errno = problem;
+  return system_error("cannot lock", path.view());
+}
+
 Error timed_out(const PathText &path, std::optional<std::uint64_t> holder) {
   Error error = plain_error(Errc::kTimedOut, "cannot lock", path.view(),
                             "somebody else holds it");
@@ -99,11 +144,11 @@ Result<FileLock> FileLock::acquire(const Store &store, const PathText &path,
     if (!file) {
       return file.error();
     }
-    const bool locked = flock(file->get(), LOCK_EX | LOCK_NB) == 0;
-    if (!locked && errno != EWOULDBLOCK && errno != EINTR) {
-      return system_error("cannot lock", path.view());
+    const auto locked = try_to_lock(path, &*file);
+    if (!locked) {
+      return locked.error();
     }
-    if (locked) {
+    if (*locked) {
       struct stat status = {};
       if (fstat(file->get(), &status) != 0) {
         return system_error("cannot stat", path.view());
