@@ -81,6 +81,9 @@ Result<Buffer> hash_in_turn(const Context &context, const Secret &secret) {
 Result<Outcome> write_secret(Context *context, const Secret &secret,
                              bool is_new,
                              std::optional<std::string_view> expected_hash) {
+  if (const auto permitted = permit_file_system(context->store); !permitted) {
+    return permitted.error();
+  }
   const auto hash = hash_in_turn(*context, secret);
   if (!hash) {
     return hash.error();

@@ -86,7 +86,7 @@ std::string text_of(const Store &store) {
          principal(store.verify_group) + number(store.member_rotate ? 1 : 0) +
          principal(store.admin_group) + number(store.fail_limit) +
          number(store.fail_window) + number(store.max_hashes.value_or(99999)) +
-         path(store.version_cache);
+         number(store.shared_fs ? 1 : 0) + path(store.version_cache);
 }
 
 void pbs_conf_changes_nothing(void ** /*state*/) {

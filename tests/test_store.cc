@@ -71,6 +71,7 @@ void parse_store_nothing_given_is_the_default(void ** /*state*/) {
     assert_false(store.cache_slots.has_value());
     assert_false(store.has_shm_key);
     assert_true(store.look);
+    assert_false(store.shared_fs);
     assert_text_equal(store.user_lock.view(), "/etc/proxmox-backup/.user.lck");
     assert_text_equal(store.verify_group.name.view(), "pbstoken");
     assert_false(store.verify_group.is_nobody());
@@ -87,6 +88,7 @@ void parse_store_every_key_is_taken(void ** /*state*/) {
       "cache = no\n"
       "cache_ttl = 60\n"
       "look = no\n"
+      "shared_fs = yes\n"
       "cache_slots = 16\n"
       "user_lock = /c/the.lck\n"
       "shm_key = 0x1234\n"
@@ -98,6 +100,7 @@ void parse_store_every_key_is_taken(void ** /*state*/) {
   assert_int_equal(*user_id(store.file_owner), 0);
   assert_int_equal(*group_id(store.file_group), 0);
   assert_int_equal(store.file_mode, 0600);
+  assert_true(store.shared_fs);
   assert_false(store.cache);
   assert_int_equal(store.cache_ttl, 60);
   assert_true(store.cache_slots == 16U);

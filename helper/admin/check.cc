@@ -15,6 +15,7 @@
 #include "pbstoken/cache/subject.h"
 #include "pbstoken/os/file.h"
 #include "pbstoken/os/ipc.h"
+#include "pbstoken/os/shared_fs.h"
 #include "pbstoken/store/lock_holder.h"
 #include "pbstoken/store/readers.h"
 #include "pbstoken/store/user_cfg.h"
@@ -104,6 +105,35 @@ void check_version_cache(const PathText &path, AccessCheck *access,
   if (file && !is_version_page(file)) {
     problems->add(path.view(),
                   "no page of counters: too short, or without its magic");
+  }
+}
+
+// Adds that other hosts may write beside the file.
+void check_file_system(const PathText &path, bool is_refused,
+                       Problems *problems) {
+  const auto system = path.empty() ? std::nullopt : shared_fs_of(path);
+  if (!system) {
+    return;
+  }
+  ProblemText what("on ");
+  what.append(system->name).append(", where other hosts may write: ");
+  what.append("look does not apply");
+  what.append(system->caveat.empty() ? "" : "; ").append(system->caveat);
+  if (is_refused) {
+    what.append(
+        "; nothing is written: move it to a file system of this host, or set "
+        "shared_fs = yes");
+  }
+  problems->add(directory_of(path).view(), what.view());
+}
+
+// user.cfg is only read.
+void check_file_systems(const Store &store, Problems *problems) {
+  check_file_system(store.token_shadow, /*is_refused=*/!store.shared_fs,
+                    problems);
+  if (directory_of(store.user_cfg).view() !=
+      directory_of(store.token_shadow).view()) {
+    check_file_system(store.user_cfg, /*is_refused=*/false, problems);
   }
 }
 
@@ -272,6 +302,7 @@ ExitStatus check_store(Context *context) {
   Problems problems(context->line.format);
   AccessCheck access(store, &problems);
   check_token_shadow(store, &access, &problems);
+  check_file_systems(store, &problems);
   check_lock(store, access.open(store.lock_file, FileKind::kLock), &problems);
   check_user_cfg(store.user_cfg, &access, &problems);
   check_version_cache(store.version_cache, &access, &problems);

@@ -13,6 +13,7 @@
 #include "pbstoken/base/wipe.h"
 #include "pbstoken/cache/writer.h"
 #include "pbstoken/os/file.h"
+#include "pbstoken/os/shared_fs.h"
 #include "pbstoken/store/file_lock.h"
 #include "pbstoken/store/token_shadow.h"
 #include "pbstoken/store/version_word.h"
@@ -237,8 +238,20 @@ void complain_of_root(const PathText &path) {
 
 }  // namespace
 
+Result<void> permit_file_system(const Store &store) {
+  if (store.shared_fs || !shared_fs_of(store.token_shadow)) {
+    return {};
+  }
+  return plain_error(Errc::kUnsafe, "cannot write", store.token_shadow.view(),
+                     "its file system is one of several hosts: set shared_fs = "
+                     "yes if every writer takes the same lock there");
+}
+
 Result<Outcome> write_token(const Store &store, Cache *cache,
                             const Change &change) {
+  if (const auto permitted = permit_file_system(store); !permitted) {
+    return permitted.error();
+  }
   const auto lock = FileLock::acquire(store, store.lock_file, kWriterSeconds,
                                       has_lost_caller);
   if (!lock) {

@@ -43,6 +43,10 @@ struct Change {
   std::optional<std::string_view> expected_hash;
 };
 
+// kUnsafe if other hosts may write there and the store does not say that they
+// may; write_token() asks, too, but a new secret is not to be shown before.
+Result<void> permit_file_system(const Store &store);
+
 // Returns kDone, kNotDurable, kNotAnnounced or kTakenOver if the change stands;
 // kUnknownToken if there was nothing to remove, kChangedMeanwhile if the entry
 // is no longer expected_hash: nothing was changed.  An error is a failure up to

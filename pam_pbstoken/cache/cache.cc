@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pbstoken/cache/cache.h"
 
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <utility>
@@ -10,6 +11,7 @@
 #include "pbstoken/os/clock.h"
 #include "pbstoken/os/mounts.h"
 #include "pbstoken/os/privilege.h"
+#include "pbstoken/os/shared_fs.h"
 #include "pbstoken/store/file_lock.h"
 
 namespace pbstoken {
@@ -110,8 +112,7 @@ bool Cache::is_trusted(const Stamp &stamp, std::uint64_t now) {
 }
 
 bool Cache::is_good(const Stamp &stamp, std::uint64_t now) {
-  const bool looks =
-      store_.look && (blind_ == 0 || !is_within(ttl(), blind_, now));
+  const bool looks = looks_ && (blind_ == 0 || !is_within(ttl(), blind_, now));
   return (!looks && is_trusted(stamp, now)) || is_good_by_look(stamp, now);
 }
 
@@ -173,8 +174,9 @@ void Cache::attach() {
   if (!view) {
     return;
   }
+  looks_ = store_.look && can_look(*view);
   // Without a look at each hit nothing else would tell what is mounted over.
-  if (!store_.look && look_at(path()).error().code == Errc::kUnsafe) {
+  if (!looks_ && look_at(path()).error().code == Errc::kUnsafe) {
     return;
   }
   subject_ = {kind_, *view};
@@ -182,9 +184,15 @@ void Cache::attach() {
   if (found_) {
     problem_.reset();  // another process could make one
   }
-  if (!store_.look) {
+  if (!looks_) {
     static_cast<void>(shares_clock());  // each hit needs it
   }
+}
+
+// A file system of several hosts is on no block device of this one, so most
+// processes need not ask.
+bool Cache::can_look(const View &view) const {
+  return major(view.directory_device) != 0 || !shared_fs_of(path());
 }
 
 bool Cache::is_attached() const {

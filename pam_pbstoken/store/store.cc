@@ -180,6 +180,7 @@ constexpr auto kKeys = std::to_array<Key>({
        return set_number(&store->max_hashes, value, 0, 1024,
                          "must be from 0 to 1024");
      }},
+    {"shared_fs", set<&Store::shared_fs, set_yes_no>},
     {"version_cache", set<&Store::version_cache, set_optional_path>},
     {"user_cfg", set<&Store::user_cfg, set_user_cfg>},
     {"user_lock", set<&Store::user_lock, set_path>},

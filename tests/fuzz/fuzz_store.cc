@@ -99,6 +99,7 @@ std::string written(const Store &store) {
   if (!store.user_lock.empty()) {
     lines["user_lock"] = store.user_lock.view();
   }
+  lines["shared_fs"] = store.shared_fs ? "yes" : "no";
   lines["member_rotate"] = store.member_rotate ? "yes" : "no";
   lines["fail_limit"] = std::to_string(store.fail_limit);
   lines["fail_window"] = std::to_string(store.fail_window);
@@ -143,6 +144,7 @@ void require_same(const Store &store, const std::string &text,
               store.look == other->look &&
               store.user_lock.view() == other->user_lock.view() &&
               store.member_rotate == other->member_rotate &&
+              store.shared_fs == other->shared_fs &&
               store.fail_limit == other->fail_limit &&
               store.fail_window == other->fail_window &&
               store.max_hashes == other->max_hashes &&

@@ -70,7 +70,9 @@ class Cache {
 
   // The hit path: what the segment alone says, under a generation and a stamp
   // that are good.  A process that may see the file looks at it (the store's
-  // `look`), or does so when the stamp has expired.  Of a cache of secrets.
+  // `look`), or does so when the stamp has expired, as it does where other
+  // hosts may write: a look there tells what an attribute cache knows.  Of a
+  // cache of secrets.
   std::optional<Fact> look_up(std::string_view token_id,
                               std::string_view secret);
 
@@ -111,6 +113,7 @@ class Cache {
     return store_.cache_ttl * kNanosecondsPerSecond;
   }
   void attach();
+  [[nodiscard]] bool can_look(const View &view) const;
   [[nodiscard]] bool is_attached() const;
   [[nodiscard]] Segment *segment();
   [[nodiscard]] Segment *current_segment();
@@ -134,6 +137,7 @@ class Cache {
   uid_t uid_ = 0;                     // effective, when it was attached
   std::uint64_t checked_ = 0;         // when it was, or last tried; 0: never
   std::uint64_t blind_ = 0;  // when a look was last forbidden; 0: never
+  bool looks_ = true;        // at each hit, where that tells anything
   bool takes_lock_ = true;
   bool stale_ = false;  // the look_up found that bindings need renewal
 };

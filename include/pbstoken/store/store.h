@@ -60,6 +60,7 @@ struct Store {
   std::uint64_t fail_window = 60;
   // Password hashes at once; 0: no limit; nothing: as many as processors.
   std::optional<std::uint32_t> max_hashes;
+  bool shared_fs = false;  // write where other hosts may write, too
   PathText version_cache;  // upstream's generation words; empty: not used
 };
 

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pbstoken/os/shared_fs.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/vfs.h>
+
+#include <array>
+#include <cstdint>
+
+#include "pbstoken/os/unique_fd.h"
+
+namespace pbstoken {
+
+namespace {
+
+struct Known {
+  std::uint32_t magic;
+  SharedFs system;
+};
+
+// See statfs(2).
+constexpr std::array<Known, 8> kKnown = {{
+    {NFS_SUPER_MAGIC,
+     {"NFS", "its attribute cache adds up to 60 s to cache_ttl"}},
+    {FUSE_SUPER_MAGIC,
+     {"FUSE",
+      "its attribute cache adds up to 20 s to cache_ttl with sshfs, and 1 s "
+      "with "
+      "GlusterFS; "
+      "with sshfs, bindfs and pmxcfs a lock counts on this host alone"}},
+    {SMB_SUPER_MAGIC, {"SMB", ""}},
+    {CIFS_SUPER_MAGIC, {"CIFS", ""}},
+    {SMB2_SUPER_MAGIC, {"CIFS", ""}},
+    {CEPH_SUPER_MAGIC, {"Ceph", ""}},
+    {V9FS_MAGIC, {"9p", ""}},
+    {AFS_SUPER_MAGIC, {"AFS", ""}},
+}};
+
+}  // namespace
+
+std::optional<SharedFs> shared_fs_of(int directory) {
+  struct statfs status = {};
+  if (fstatfs(directory, &status) != 0) {
+    return std::nullopt;
+  }
+  const auto magic = static_cast<std::uint32_t>(status.f_type);
+  for (const Known &known : kKnown) {
+    if (known.magic == magic) {
+      return known.system;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<SharedFs> shared_fs_of(const PathText &path) {
+  const PathText directory = directory_of(path);
+  const UniqueFd file(
+      open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  return file ? shared_fs_of(file.get()) : std::nullopt;
+}
+
+}  // namespace pbstoken
