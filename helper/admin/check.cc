@@ -308,6 +308,7 @@ ExitStatus check_store(Context *context) {
   check_version_cache(store.version_cache, &access, &problems);
   check_cache(store, Kind::kSecrets, &context->verifier.use(), &problems);
   check_cache(store, Kind::kAccounts, &context->verifier.use(), &problems);
+  check_host(store, &problems);
   check_twins(store, &problems);
   check_limits(store, &problems);
   return problems.print();

@@ -80,6 +80,10 @@ void check_shadow(const UniqueFd &file, const PathText &path,
 // can be made; and if the host has no room, who fills it.
 void check_limits(const Store &store, Problems *problems);
 
+// Checks that neither token.shadow nor user.cfg is gone alone, that services
+// can reach the helper, and the stacks in /etc/pam.d.
+void check_host(const Store &store, Problems *problems);
+
 // Checks that no other store of this host has the same files and other settings
 // of their cache.
 void check_twins(const Store &store, Problems *problems);

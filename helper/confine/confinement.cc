@@ -224,6 +224,7 @@ Result<void> confine_files(Reach reach, const PathText &configuration,
   if (beside.list) {
     // The other stores may have the same files.
     landlock.allow_beside(configuration_path(kDefaultStore), beside);
+    landlock.allow_beside(PathText("/etc/pam.d/other"), beside);
     landlock.allow_file(PathText("/proc/sys/kernel/shm_rmid_forced"), read);
   }
   if (writes) {

@@ -101,6 +101,36 @@ Result<void> apply_token_id(const CommandEntry &entry, const char *operand,
   return {};
 }
 
+// What people try, and what does it.
+struct OtherWord {
+  std::string_view word;
+  std::string_view hint;
+};
+constexpr auto kOtherWords = std::to_array<OtherWord>({
+    {"revoke", "'delete' revokes a token"},
+    {"remove", "'delete' removes a token"},
+    {"rm", "'delete' removes a token"},
+    {"create", "'generate' makes a token's secret"},
+    {"add", "'generate' makes a token's secret"},
+    {"new", "'generate' makes a token's secret"},
+    {"show", "'pbstoken list' shows the tokens"},
+    {"ls", "'pbstoken list' shows the tokens"},
+    {"enable", "'enable 1' in user.cfg, or Proxmox's own interface"},
+    {"disable", "'enable 0' in user.cfg, or Proxmox's own interface"},
+    {"help", "see --help"},
+});
+
+Error unknown_command(std::string_view name) {
+  for (const OtherWord &other : kOtherWords) {
+    if (other.word == name) {
+      Error error = usage_error("unknown command", name);
+      error.where.append("(").append(other.hint).append(")");
+      return error;
+    }
+  }
+  return usage_error("unknown command", name);
+}
+
 Result<void> apply_operands(const Program &program, char *const *operands,
                             CommandLine *out) {
   if (operands[0] == nullptr) {
@@ -131,7 +161,7 @@ Result<void> apply_operands(const Program &program, char *const *operands,
                                  .view());
     }
   }
-  return usage_error("unknown command", name);
+  return unknown_command(name);
 }
 
 }  // namespace

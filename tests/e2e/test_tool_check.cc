@@ -957,60 +957,71 @@ void check_by_nobody_is_exit_3(void ** /*state*/) {
   assert_text_equal(outcome.out, "");
 }
 
+// A user.cfg without sections: without the file no token would be let in.
+int make_host(void **state) {
+  if (clean_host(state) != 0) {
+    return -1;
+  }
+  write_file(kUserCfg, "", 0640);
+  return chown(kUserCfg, kBackup, kBackup);
+}
+
 }  // namespace
 }  // namespace pbstoken
+
+#define CHECK_TEST(name) cmocka_unit_test_setup(name, pbstoken::make_host)
 
 int main() {
   using namespace pbstoken;
   const CMUnitTest tests[] = {
-      E2E_TEST(check_good_store_finds_nothing),
+      CHECK_TEST(check_good_store_finds_nothing),
       E2E_TEST(check_store_without_files_finds_nothing),
-      E2E_TEST(check_after_the_helpers_own_writes_finds_nothing),
-      E2E_TEST(check_changes_nothing),
-      E2E_TEST(check_no_tokens_is_no_problem),
-      E2E_TEST(check_malformed_shadow_is_named_with_its_place),
-      E2E_TEST(check_foreign_members_are_named_with_their_place),
-      E2E_TEST(check_places_are_those_of_the_original),
-      E2E_TEST(check_duplicates_name_the_earlier_one),
-      E2E_TEST(check_hashes_are_judged_by_method),
-      E2E_TEST(check_ids_that_cannot_be_written_are_named_in_part),
-      E2E_TEST(check_ids_are_escaped),
-      E2E_TEST(check_prints_no_content),
-      E2E_TEST(check_many_problems_are_shown_in_part),
-      E2E_TEST(check_bad_user_cfg_is_named_with_its_place),
-      E2E_TEST(check_token_without_its_user_is_named),
-      E2E_TEST(check_user_cfg_that_counts_in_part_is_named),
-      E2E_TEST(check_modes_that_let_others_in_are_named),
-      E2E_TEST(check_owners_that_are_others_are_named),
-      E2E_TEST(check_files_that_the_daemons_cannot_use_are_named),
-      E2E_TEST(check_access_control_list_may_let_the_daemons_in),
-      E2E_TEST(check_directories_that_others_may_change_are_named_once),
-      E2E_TEST(check_directories_further_up_are_seen),
-      E2E_TEST(check_missing_directory_is_named),
+      CHECK_TEST(check_after_the_helpers_own_writes_finds_nothing),
+      CHECK_TEST(check_changes_nothing),
+      CHECK_TEST(check_no_tokens_is_no_problem),
+      CHECK_TEST(check_malformed_shadow_is_named_with_its_place),
+      CHECK_TEST(check_foreign_members_are_named_with_their_place),
+      CHECK_TEST(check_places_are_those_of_the_original),
+      CHECK_TEST(check_duplicates_name_the_earlier_one),
+      CHECK_TEST(check_hashes_are_judged_by_method),
+      CHECK_TEST(check_ids_that_cannot_be_written_are_named_in_part),
+      CHECK_TEST(check_ids_are_escaped),
+      CHECK_TEST(check_prints_no_content),
+      CHECK_TEST(check_many_problems_are_shown_in_part),
+      CHECK_TEST(check_bad_user_cfg_is_named_with_its_place),
+      CHECK_TEST(check_token_without_its_user_is_named),
+      CHECK_TEST(check_user_cfg_that_counts_in_part_is_named),
+      CHECK_TEST(check_modes_that_let_others_in_are_named),
+      CHECK_TEST(check_owners_that_are_others_are_named),
+      CHECK_TEST(check_files_that_the_daemons_cannot_use_are_named),
+      CHECK_TEST(check_access_control_list_may_let_the_daemons_in),
+      CHECK_TEST(check_directories_that_others_may_change_are_named_once),
+      CHECK_TEST(check_directories_further_up_are_seen),
+      CHECK_TEST(check_missing_directory_is_named),
       E2E_TEST(check_what_is_no_file_is_named),
-      E2E_TEST(check_bad_configuration_is_exit_4),
-      E2E_TEST(check_defaults_that_etc_does_not_know_are_named),
-      E2E_TEST(check_held_lock_names_the_holder),
-      E2E_TEST(check_held_lock_of_an_unseen_holder_is_named),
-      E2E_TEST(check_lock_of_a_reader_is_no_problem),
-      E2E_TEST(check_lock_that_comes_free_is_no_problem),
-      E2E_TEST(check_stale_temporary_files_are_named),
-      E2E_TEST(check_names_what_a_killed_writer_left),
-      E2E_TEST(check_temporary_file_of_the_holder_is_none),
-      E2E_TEST(check_segment_access_is_judged),
-      E2E_TEST(check_segment_that_is_somebody_elses_is_named),
-      E2E_TEST(check_segment_of_a_newer_version_is_named),
-      E2E_TEST(check_segment_of_another_file_is_named),
-      E2E_TEST(check_segment_of_another_directory_is_no_problem),
-      E2E_TEST(check_segment_without_the_directory_is_no_other_problem),
-      E2E_TEST(check_version_cache_without_magic_is_named),
-      E2E_TEST(check_gate_of_another_size_is_named),
-      E2E_TEST(check_gate_that_others_made_is_named),
-      E2E_TEST(check_names_a_kernel_that_removes_segments),
-      E2E_TEST(check_full_host_names_who_fills_it),
-      E2E_TEST(check_json_has_every_member),
-      E2E_TEST(check_that_cannot_look_is_exit_4),
-      E2E_TEST(check_by_nobody_is_exit_3),
+      CHECK_TEST(check_bad_configuration_is_exit_4),
+      CHECK_TEST(check_defaults_that_etc_does_not_know_are_named),
+      CHECK_TEST(check_held_lock_names_the_holder),
+      CHECK_TEST(check_held_lock_of_an_unseen_holder_is_named),
+      CHECK_TEST(check_lock_of_a_reader_is_no_problem),
+      CHECK_TEST(check_lock_that_comes_free_is_no_problem),
+      CHECK_TEST(check_stale_temporary_files_are_named),
+      CHECK_TEST(check_names_what_a_killed_writer_left),
+      CHECK_TEST(check_temporary_file_of_the_holder_is_none),
+      CHECK_TEST(check_segment_access_is_judged),
+      CHECK_TEST(check_segment_that_is_somebody_elses_is_named),
+      CHECK_TEST(check_segment_of_a_newer_version_is_named),
+      CHECK_TEST(check_segment_of_another_file_is_named),
+      CHECK_TEST(check_segment_of_another_directory_is_no_problem),
+      CHECK_TEST(check_segment_without_the_directory_is_no_other_problem),
+      CHECK_TEST(check_version_cache_without_magic_is_named),
+      CHECK_TEST(check_gate_of_another_size_is_named),
+      CHECK_TEST(check_gate_that_others_made_is_named),
+      CHECK_TEST(check_names_a_kernel_that_removes_segments),
+      CHECK_TEST(check_full_host_names_who_fills_it),
+      CHECK_TEST(check_json_has_every_member),
+      CHECK_TEST(check_that_cannot_look_is_exit_4),
+      CHECK_TEST(check_by_nobody_is_exit_3),
   };
   return cmocka_run_group_tests_name("tool_check", tests, nullptr, nullptr);
 }

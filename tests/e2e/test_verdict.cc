@@ -56,6 +56,11 @@ std::string key_name() {
 
 void set_up() {
   write_shadow({{kId, kHash}});
+  write_file(kUserCfg, "user: john@pbs\n\ntoken: " + std::string(kId) + "\n",
+             0640);
+  for (const char *file : {kShadow, kUserCfg}) {
+    assert_int_equal(chown(file, kBackup, kBackup), 0);
+  }
   assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
 }
 

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What check says of the host around the store's files: one of a pair that is
+// gone, a helper that nobody can reach, and the stacks in /etc/pam.d.
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <memory>
+#include <utility>
+
+#include "admin/check.h"
+#include "pbstoken/os/file.h"
+#include "pbstoken/store/readers.h"
+#include "pbstoken/store/token_shadow.h"
+#include "pbstoken/store/user_cfg.h"
+#include "pbstoken/verify/helper_protocol.h"
+
+namespace pbstoken {
+
+namespace {
+
+constexpr const char *kStacks = "/etc/pam.d";
+
+bool is_missing(const PathText &path) {
+  struct stat status = {};
+  return stat(path.c_str(), &status) != 0 && errno == ENOENT;
+}
+
+// --- a pair of files, of which one is gone
+
+bool has_tokens(const Store &store) {
+  const auto tokens = TokenShadow::read(store.token_shadow);
+  return tokens && !tokens->entries().empty();
+}
+
+bool has_sections(const Store &store) {
+  const auto file = open_regular(store.user_cfg);
+  auto content = file ? read_whole(*file, store.user_cfg, kMaxUserCfgSize)
+                      : Result<Buffer>(file.error());
+  if (!content) {
+    return false;
+  }
+  const auto cfg = UserCfg::parse(std::move(*content), store.user_cfg);
+  return cfg && !cfg->tokens().empty();
+}
+
+void check_pair(const Store &store, Problems *problems) {
+  if (store.user_cfg.empty()) {
+    return;
+  }
+  if (is_missing(store.user_cfg) && has_tokens(store)) {
+    problems->add(store.user_cfg.view(),
+                  "is not there, and there are tokens: the account rules let "
+                  "none of them in; restore it, or set user_cfg to nothing");
+  }
+  if (is_missing(store.token_shadow) && has_sections(store)) {
+    problems->add(store.token_shadow.view(),
+                  "is not there, and user.cfg has tokens: none of them has a "
+                  "secret; restore it, or make new ones");
+  }
+}
+
+// --- the ways to the helper, for those who are not root
+
+void check_ways(const Store &store, Problems *problems) {
+  struct stat program = {};
+  const bool is_installed = stat(PBSTOKEN_HELPER, &program) == 0;
+  const bool is_setuid =
+      is_installed && program.st_uid == 0 && (program.st_mode & S_ISUID) != 0;
+  struct stat socket = {};
+  const bool has_socket =
+      stat(kHelperSocket, &socket) == 0 && S_ISSOCK(socket.st_mode);
+  if (is_installed && !is_setuid && !has_socket) {
+    problems->add(PBSTOKEN_HELPER,
+                  "is not setuid root, and there is no socket: no service that "
+                  "is not root can verify; 'systemctl enable --now "
+                  "pbstoken-helper.socket', or 'chmod u+s'");
+  }
+  const auto group = reader_group(store);
+  if (is_installed && group && !*group && !store.verify_group.is_nobody()) {
+    problems->add(store.configuration.view(),
+                  "verify_group: no such group in /etc/group: no service that "
+                  "is not root can verify; 'addgroup --system' makes it");
+  }
+}
+
+// --- the stacks
+
+// The value of an option in a line of a stack; empty: it is not there.
+std::string_view option_in(std::string_view line, std::string_view name) {
+  const std::size_t at = line.find(name);
+  if (at == std::string_view::npos) {
+    return {};
+  }
+  const std::string_view value = slice(line, at + name.size());
+  return slice(value, 0, value.find_first_of(" \t]"));
+}
+
+void check_line(std::string_view path, std::string_view line,
+                std::uint64_t number, Problems *problems) {
+  const TextPlace place = {.line = number};
+  const std::string_view store = option_in(line, " store=");
+  if (!store.empty() && is_store_name(store) && store != kDefaultStore &&
+      is_missing(configuration_path(store))) {
+    ProblemText what("store=");
+    what.append(store).append(": there is no ");
+    problems->add(path, what.append(configuration_path(store).view()).view(),
+                  place);
+  }
+  const bool dies = line.find("default=die") != std::string_view::npos ||
+                    line.find("default=bad") != std::string_view::npos;
+  if (dies && line.find("module_unknown=") == std::string_view::npos &&
+      line.find("user_unknown=ignore") != std::string_view::npos) {
+    problems->add(path,
+                  "has default=die without module_unknown=ignore: nobody gets "
+                  "in once the package is removed, with a password neither",
+                  place);
+  }
+}
+
+void check_stack(const PathText &path, Problems *problems) {
+  constexpr std::size_t kMost = 1 << 20;
+  const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  const auto text = read_whole(file, path, kMost);
+  if (!text) {
+    return;  // libpam says so, too
+  }
+  std::string_view rest = text->view();
+  for (std::uint64_t number = 1; !rest.empty(); ++number) {
+    const std::size_t end = rest.find('\n');
+    const std::string_view line = slice(rest, 0, end);
+    if (line.find("pam_pbstoken.so") != std::string_view::npos &&
+        !line.starts_with('#')) {
+      check_line(path.view(), line, number, problems);
+    }
+    rest = end == std::string_view::npos ? std::string_view()
+                                         : slice(rest, end + 1);
+  }
+}
+
+void check_stacks(Problems *problems) {
+  const std::unique_ptr<DIR, int (*)(DIR *)> files(opendir(kStacks), closedir);
+  while (const dirent *entry = files ? readdir(files.get()) : nullptr) {
+    PathText path(kStacks);
+    path.append("/").append(entry->d_name);
+    struct stat status = {};
+    if (stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode)) {
+      check_stack(path, problems);
+    }
+  }
+}
+
+}  // namespace
+
+void check_host(const Store &store, Problems *problems) {
+  check_pair(store, problems);
+  check_ways(store, problems);
+  check_stacks(problems);
+}
+
+}  // namespace pbstoken

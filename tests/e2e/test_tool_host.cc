@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What `pbstoken check` says of the host around a store: outages that none of
+// its files shows alone.
+#include <sys/mount.h>
+#include <sys/socket.h>
+
+#include "e2e_socket.h"
+
+namespace pbstoken {
+namespace {
+
+using namespace testing;
+
+constexpr const char *kInstalled = "/usr/sbin/pbstoken-helper";
+
+void write_good_store() {
+  write_shadow({{kId, kHash}});
+  assert_int_equal(chown(kShadow, kBackup, kBackup), 0);
+  write_file(kUserCfg, "user: john@pbs\n\ntoken: " + std::string(kId) + "\n",
+             0640);
+  assert_int_equal(chown(kUserCfg, kBackup, kBackup), 0);
+}
+
+void assert_problems(const std::string &expected) {
+  const RunResult outcome = run_tool({"check"});
+  assert_text_equal(outcome.out, expected);
+  assert_int_equal(outcome.status, expected.empty() ? 0 : 1);
+}
+
+void good_store_finds_nothing(void ** /*state*/) {
+  write_good_store();
+  assert_problems("");
+}
+
+void user_cfg_that_is_gone(void ** /*state*/) {
+  write_good_store();
+  std::filesystem::remove(kUserCfg);
+  assert_problems(std::string(kUserCfg) +
+                  ": is not there, and there are tokens: the account rules let "
+                  "none of them in; restore it, or set user_cfg to nothing\n");
+  configure("user_cfg =\n");
+  assert_problems("");
+}
+
+void token_shadow_that_is_gone(void ** /*state*/) {
+  write_good_store();
+  std::filesystem::remove(kShadow);
+  assert_problems(std::string(kShadow) +
+                  ": is not there, and user.cfg has tokens: none of them has a "
+                  "secret; restore it, or make new ones\n");
+}
+
+// A /usr/sbin that has the helper alone.
+int install_helper(void **state) {
+  if (clean_host_with_members(state) != 0 ||
+      mount("tmpfs", "/usr/sbin", "tmpfs", 0, "mode=0755") != 0) {
+    return -1;
+  }
+  std::filesystem::copy_file(setuid_helper(), kInstalled);
+  return chmod(kInstalled, 04755);
+}
+
+int uninstall_helper(void ** /*state*/) {
+  std::filesystem::remove_all("/run/pbstoken");
+  return umount("/usr/sbin");
+}
+
+void helper_that_nobody_can_reach(void ** /*state*/) {
+  write_good_store();
+  assert_problems("");
+  chmod(kInstalled, 0755);
+  assert_problems(
+      std::string(kInstalled) +
+      ": is not setuid root, and there is no socket: no service that is not "
+      "root can verify; 'systemctl enable --now pbstoken-helper.socket', or "
+      "'chmod u+s'\n");
+  assert_int_equal(start_socket(), 0);
+  const RunResult outcome = run_tool({"check"});
+  stop_socket(nullptr);
+  assert_text_equal(outcome.out, "");
+}
+
+void group_that_is_gone(void ** /*state*/) {
+  write_good_store();
+  const std::string groups = read_file("/etc/group");
+  write_file("/etc/group", groups.substr(0, groups.find("pbstoken:")));
+  tool_output({"flush"});
+  assert_problems(std::string(kConfiguration) +
+                  ": verify_group: no such group in /etc/group: no service "
+                  "that is not root can verify; 'addgroup --system' makes "
+                  "it\n");
+  configure("verify_group =\n");
+  assert_problems("");
+}
+
+void stacks_that_lock_out_are_named(void ** /*state*/) {
+  write_good_store();
+  const std::string stack = "/etc/pam.d/test-of-pbstoken";
+  write_file(
+      stack,
+      "# auth [default=die] pam_pbstoken.so store=nowhere\n"
+      "auth required pam_pbstoken.so store=nowhere\n"
+      "auth [success=2 user_unknown=ignore default=die] pam_pbstoken.so\n"
+      "auth [success=2 user_unknown=ignore module_unknown=ignore "
+      "default=die] pam_pbstoken.so combined store=pbs\n");
+  const RunResult outcome = run_tool({"check"});
+  std::filesystem::remove(stack);
+  assert_text_equal(
+      outcome.out,
+      stack + ":2: store=nowhere: there is no /etc/pbstoken/nowhere.conf\n" +
+          stack +
+          ":3: has default=die without module_unknown=ignore: nobody gets in "
+          "once the package is removed, with a password neither\n");
+  assert_int_equal(outcome.status, 1);
+}
+
+}  // namespace
+}  // namespace pbstoken
+
+int main() {
+  using namespace pbstoken;
+  const CMUnitTest tests[] = {
+      E2E_TEST(good_store_finds_nothing),
+      E2E_TEST(user_cfg_that_is_gone),
+      E2E_TEST(token_shadow_that_is_gone),
+      cmocka_unit_test_setup_teardown(helper_that_nobody_can_reach,
+                                      install_helper, uninstall_helper),
+      cmocka_unit_test_setup_teardown(group_that_is_gone, install_helper,
+                                      uninstall_helper),
+      E2E_TEST(stacks_that_lock_out_are_named),
+  };
+  return cmocka_run_group_tests_name("tool_host", tests, nullptr, nullptr);
+}
