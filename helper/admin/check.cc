@@ -108,17 +108,29 @@ void check_version_cache(const PathText &path, AccessCheck *access,
   }
 }
 
+// How far what a host sees may lag behind, and where a lock does not count.
+std::string_view caveat_of(std::string_view file_system) {
+  if (file_system == "NFS") {
+    return "; its attribute cache adds up to 60 s to cache_ttl";
+  }
+  if (file_system == "FUSE") {
+    return "; its attribute cache adds up to 20 s to cache_ttl with sshfs, and "
+           "1 s with GlusterFS; with sshfs, bindfs and pmxcfs a lock counts on "
+           "this host alone";
+  }
+  return {};
+}
+
 // Adds that other hosts may write beside the file.
 void check_file_system(const PathText &path, bool is_refused,
                        Problems *problems) {
-  const auto system = path.empty() ? std::nullopt : shared_fs_of(path);
-  if (!system) {
+  const auto name = path.empty() ? std::nullopt : shared_fs_of(path);
+  if (!name) {
     return;
   }
   ProblemText what("on ");
-  what.append(system->name).append(", where other hosts may write: ");
-  what.append("look does not apply");
-  what.append(system->caveat.empty() ? "" : "; ").append(system->caveat);
+  what.append(*name).append(", where other hosts may write: ");
+  what.append("look does not apply").append(caveat_of(*name));
   if (is_refused) {
     what.append(
         "; nothing is written: move it to a file system of this host, or set "

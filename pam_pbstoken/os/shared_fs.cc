@@ -16,30 +16,24 @@ namespace {
 
 struct Known {
   std::uint32_t magic;
-  SharedFs system;
+  std::string_view name;
 };
 
 // See statfs(2).
 constexpr std::array<Known, 8> kKnown = {{
-    {NFS_SUPER_MAGIC,
-     {"NFS", "its attribute cache adds up to 60 s to cache_ttl"}},
-    {FUSE_SUPER_MAGIC,
-     {"FUSE",
-      "its attribute cache adds up to 20 s to cache_ttl with sshfs, and 1 s "
-      "with "
-      "GlusterFS; "
-      "with sshfs, bindfs and pmxcfs a lock counts on this host alone"}},
-    {SMB_SUPER_MAGIC, {"SMB", ""}},
-    {CIFS_SUPER_MAGIC, {"CIFS", ""}},
-    {SMB2_SUPER_MAGIC, {"CIFS", ""}},
-    {CEPH_SUPER_MAGIC, {"Ceph", ""}},
-    {V9FS_MAGIC, {"9p", ""}},
-    {AFS_SUPER_MAGIC, {"AFS", ""}},
+    {NFS_SUPER_MAGIC, "NFS"},
+    {FUSE_SUPER_MAGIC, "FUSE"},
+    {SMB_SUPER_MAGIC, "SMB"},
+    {CIFS_SUPER_MAGIC, "CIFS"},
+    {SMB2_SUPER_MAGIC, "CIFS"},
+    {CEPH_SUPER_MAGIC, "Ceph"},
+    {V9FS_MAGIC, "9p"},
+    {AFS_SUPER_MAGIC, "AFS"},
 }};
 
 }  // namespace
 
-std::optional<SharedFs> shared_fs_of(int directory) {
+std::optional<std::string_view> shared_fs_of(int directory) {
   struct statfs status = {};
   if (fstatfs(directory, &status) != 0) {
     return std::nullopt;
@@ -47,13 +41,13 @@ std::optional<SharedFs> shared_fs_of(int directory) {
   const auto magic = static_cast<std::uint32_t>(status.f_type);
   for (const Known &known : kKnown) {
     if (known.magic == magic) {
-      return known.system;
+      return known.name;
     }
   }
   return std::nullopt;
 }
 
-std::optional<SharedFs> shared_fs_of(const PathText &path) {
+std::optional<std::string_view> shared_fs_of(const PathText &path) {
   const PathText directory = directory_of(path);
   const UniqueFd file(
       open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));

@@ -44,8 +44,7 @@ int clean(void **state) {
 
 std::string name_of(std::uint32_t magic) {
   played_magic = magic;
-  const auto system = shared_fs_of(PathText(kShadow));
-  return system ? std::string(system->name) : "(none)";
+  return std::string(shared_fs_of(PathText(kShadow)).value_or("(none)"));
 }
 
 void shared_fs_of_is_told_by_its_number(void ** /*state*/) {

@@ -12,19 +12,12 @@
 
 namespace pbstoken {
 
-struct SharedFs {
-  std::string_view name;
-  // For people: how far what a host sees may lag behind, and where a lock does
-  // not count.  Empty if there is nothing to be said.
-  std::string_view caveat;
-};
-
-// What the directory is on, by statfs(2); nullopt if it is the host's own, or
-// cannot be asked.
-std::optional<SharedFs> shared_fs_of(int directory);
+// The name of the one that the directory is on, by statfs(2): "NFS".  nullopt
+// if it is the host's own, or cannot be asked.
+std::optional<std::string_view> shared_fs_of(int directory);
 
 // The same of the directory that a file is in, or is to be in.
-std::optional<SharedFs> shared_fs_of(const PathText &path);
+std::optional<std::string_view> shared_fs_of(const PathText &path);
 
 }  // namespace pbstoken
 
