@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The trail of changes: which token was changed, by whom, in the system log.
+// The trail of changes in the system log: the token and the caller of each.
 //
 // A line goes to /dev/log as syslog(3) sends it, which would load more into the
 // program; one that cannot be sent at once is lost, and keeps no change from
