@@ -34,10 +34,19 @@ void table_columns_are_as_wide_as_their_widest_cell(void ** /*state*/) {
 }
 
 void table_width_is_counted_in_characters(void ** /*state*/) {
-  assert_text_equal(table_of(2, {"jürgen€😀", "x", "12345678", "x", "1", "x"}),
-                    "jürgen€😀  x\n"
-                    "12345678  x\n"
-                    "1         x\n");
+  assert_text_equal(table_of(2, {"jürgen€", "x", "1234567", "x", "1", "x"}),
+                    "jürgen€  x\n"
+                    "1234567  x\n"
+                    "1        x\n");
+}
+
+// They take two columns of a terminal.
+void table_width_of_wide_characters_is_two(void ** /*state*/) {
+  assert_text_equal(
+      table_of(2, {"日本@pbs!t", "x", "한국😀", "x", "12345", "x"}),
+      "日本@pbs!t  x\n"
+      "한국😀      x\n"
+      "12345       x\n");
 }
 
 void table_cells_are_escaped_and_aligned_as_printed(void ** /*state*/) {
@@ -86,6 +95,7 @@ int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(table_columns_are_as_wide_as_their_widest_cell),
       cmocka_unit_test(table_width_is_counted_in_characters),
+      cmocka_unit_test(table_width_of_wide_characters_is_two),
       cmocka_unit_test(table_cells_are_escaped_and_aligned_as_printed),
       cmocka_unit_test(table_giant_cell_moves_its_own_row_alone),
       cmocka_unit_test(iso_date_agrees_with_gmtime),

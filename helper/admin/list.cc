@@ -3,6 +3,7 @@
 #include <array>
 #include <functional>
 #include <optional>
+#include <tuple>
 
 #include "admin/admin.h"
 #include "admin/report.h"
@@ -27,6 +28,19 @@ struct Row {
   const Section *section;
 };
 
+// By user, realm and name, and not by the text: '0' to '9' come before '@', so
+// that would put user10 before user1.
+bool is_before(const Row &a, const Row &b) {
+  const auto key = [](const Row &row) {
+    const auto id = parse_token_id(row.token_id);
+    return id ? std::tuple(id->user, id->realm, id->name)
+              : std::tuple(row.token_id, std::string_view(),
+                           std::string_view());
+  };
+  return a.token_id != b.token_id ? key(a) < key(b)
+                                  : std::less<>()(a.secret, b.secret);
+}
+
 // Sorted by id, one row each.  Of several secrets the last one counts: the
 // entries stand in the order of the file, and a row without a secret is first.
 Result<List<Row>> rows_of(const TokenShadow &shadow,
@@ -45,10 +59,7 @@ Result<List<Row>> rows_of(const TokenShadow &shadow,
              {.token_id = section.id, .secret = nullptr, .section = &section});
   }
   const auto sorted = all.mutable_items();
-  std::sort(sorted.begin(), sorted.end(), [](const Row &a, const Row &b) {
-    return a.token_id != b.token_id ? a.token_id < b.token_id
-                                    : std::less<>()(a.secret, b.secret);
-  });
+  std::sort(sorted.begin(), sorted.end(), is_before);
   List<Row> rows;
   for (const Row &row : sorted) {
     const auto kept = rows.mutable_items();

@@ -33,6 +33,40 @@ bool append_escaped(Buffer *out, std::string_view text) {
   return ok;
 }
 
+// Of two columns on a terminal: those of East Asian scripts and of emoji
+// (Unicode Standard Annex 11, in its wide and fullwidth blocks).
+bool is_wide(char32_t c) {
+  struct Range {
+    char32_t first;
+    char32_t last;
+  };
+  constexpr std::array<Range, 9> kWide = {{{0x1100, 0x115f},
+                                           {0x2e80, 0xa4cf},
+                                           {0xac00, 0xd7a3},
+                                           {0xf900, 0xfaff},
+                                           {0xfe30, 0xfe6f},
+                                           {0xff01, 0xff60},
+                                           {0xffe0, 0xffe6},
+                                           {0x1f300, 0x1faff},
+                                           {0x20000, 0x3fffd}}};
+  return std::any_of(kWide.begin(), kWide.end(), [c](const Range &range) {
+    return c >= range.first && c <= range.last;
+  });
+}
+
+// How many columns a terminal gives to a text, but for marks that combine.
+std::size_t width_of(std::string_view text) {
+  std::size_t width = 0;
+  while (!text.empty()) {
+    const auto c = take_code_point(&text);
+    if (!c) {
+      text.remove_prefix(1);
+    }
+    width += c && is_wide(*c) ? 2 : 1;
+  }
+  return width;
+}
+
 constexpr std::uint64_t kSecondsPerDay = 86400;
 constexpr std::uint64_t kSecondsPerHour = 3600;
 constexpr std::uint64_t kSecondsPerMinute = 60;
@@ -50,7 +84,7 @@ bool Table::add(std::string_view text) {
     return false;
   }
   const std::size_t size = text_.size() - begin;
-  const std::size_t width = count_characters(slice(text_.view(), begin, size));
+  const std::size_t width = width_of(slice(text_.view(), begin, size));
   std::size_t &widest = widths_[cells_.items().size() % columns_];
   widest = std::max(widest, std::min(width, kMaxWidth));
   return cells_.append({.begin = begin, .size = size, .width = width});

@@ -20,9 +20,9 @@ namespace pbstoken {
 
 // A table with aligned columns, for people.
 //
-// A column is as wide as its widest cell, counted in characters: only a locale
-// knows what a terminal makes of wide and of combining ones, and the program
-// has none.  Cells are escaped, so that no id and no comment commands the
+// A column is as wide as its widest cell.  The program has no locale: it knows
+// which characters take two columns, and nothing of those that combine.  Cells
+// are escaped, so that no id and no comment commands the
 // terminal.
 class Table {
  public:

@@ -136,6 +136,23 @@ void list_merges_secrets_and_sections_by_id(void ** /*state*/) {
       "root@pam!e  yescrypt  -        -        no-section\n");
 }
 
+// Users first, and one name before what only begins with it.
+void list_is_sorted_by_the_parts_of_ids(void ** /*state*/) {
+  configure("user_cfg =\n");
+  write_shadow({{"user10@pbs!t", kHash},
+                {"user1@pbs!t2", kHash},
+                {"user1@pbs!t10", kHash},
+                {"user1@pam!t", kHash},
+                {"user-1@pbs!t", kHash}});
+  assert_text_equal(tool_output({"list"}),
+                    "TOKENID        METHOD\n"
+                    "user-1@pbs!t   yescrypt\n"
+                    "user1@pam!t    yescrypt\n"
+                    "user1@pbs!t10  yescrypt\n"
+                    "user1@pbs!t2   yescrypt\n"
+                    "user10@pbs!t   yescrypt\n");
+}
+
 void list_of_nothing_is_a_title(void ** /*state*/) {
   assert_text_equal(tool_output({"list"}),
                     "TOKENID  METHOD  ENABLED  EXPIRES  STATE  COMMENT\n");
@@ -367,6 +384,7 @@ int main() {
       E2E_TEST(list_table_shows_every_kind),
       E2E_TEST(list_section_without_a_secret_is_marked),
       E2E_TEST(list_merges_secrets_and_sections_by_id),
+      E2E_TEST(list_is_sorted_by_the_parts_of_ids),
       E2E_TEST(list_of_nothing_is_a_title),
       E2E_TEST(list_without_user_cfg_has_token_shadow_alone),
       E2E_TEST(list_leaves_out_what_is_no_token),
