@@ -148,7 +148,8 @@ Result<bool> permits(const Caller &caller, const Store &store,
   return is_member(caller, store.verify_group);
 }
 
-ErrorText refusal(const Store &store, const CommandEntry *entry) {
+ErrorText refusal(const Caller &caller, const Store &store,
+                  const CommandEntry *entry) {
   ErrorText text("not permitted: only root");
   if (is_for_admins(entry) && !store.admin_group.is_nobody()) {
     text.append(" or group ").append_escaped(store.admin_group.name.view());
@@ -156,7 +157,8 @@ ErrorText refusal(const Store &store, const CommandEntry *entry) {
   if (is_for_members(store, entry) && !store.verify_group.is_nobody()) {
     text.append(" or group ").append_escaped(store.verify_group.name.view());
   }
-  return text.append(" may do this");
+  return text.append(" may do this, not uid ")
+      .append(std::uint64_t{caller.uid});
 }
 
 }  // namespace pbstoken

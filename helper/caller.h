@@ -59,8 +59,9 @@ Result<bool> permits(const Caller &caller, const Store &store,
                      const CommandEntry *entry);
 
 // The message for a caller that may not: `not permitted: ...`, with the groups
-// that may.
-ErrorText refusal(const Store &store, const CommandEntry *entry);
+// that may, and its uid.
+ErrorText refusal(const Caller &caller, const Store &store,
+                  const CommandEntry *entry);
 
 }  // namespace pbstoken
 

@@ -164,7 +164,7 @@ std::optional<ExitStatus> judge(Job *job) {
   }
   if (!*permitted) {
     return refuse(line, Outcome::kNotPermitted,
-                  refusal(job->store, job->entry).view());
+                  refusal(job->caller, job->store, job->entry).view());
   }
   return std::nullopt;
 }

@@ -135,8 +135,8 @@ void permits_commands_of_root_root_alone(void ** /*state*/) {
     assert_true(allowed(caller(0, 0), entry));
     assert_false(allowed(caller(1000, kAdmins), entry));
     assert_false(allowed(caller(1000, kVerifiers), entry));
-    assert_text_equal(refusal(make_store(true), entry).view(),
-                      "not permitted: only root may do this");
+    assert_text_equal(refusal(caller(1000, 0), make_store(true), entry).view(),
+                      "not permitted: only root may do this, not uid 1000");
   }
 }
 
@@ -174,20 +174,25 @@ void refusal_names_who_may(void ** /*state*/) {
   Store store = make_store(true);
   store.admin_group.name = FixedText<32>("tokenadmins");
   store.verify_group.name = FixedText<32>("pbstoken");
-  assert_text_equal(refusal(store, entry_of(Command::kSet)).view(),
-                    "not permitted: only root or group tokenadmins may do "
-                    "this");
-  assert_text_equal(refusal(store, entry_of(Command::kVerify)).view(),
-                    "not permitted: only root or group tokenadmins or group "
-                    "pbstoken may do this");
-  assert_text_equal(refusal(store, entry_of(Command::kRotate)).view(),
-                    refusal(store, entry_of(Command::kVerify)).view());
+  assert_text_equal(
+      refusal(caller(1000, 0), store, entry_of(Command::kSet)).view(),
+      "not permitted: only root or group tokenadmins may do "
+      "this, not uid 1000");
+  assert_text_equal(
+      refusal(caller(1000, 0), store, entry_of(Command::kVerify)).view(),
+      "not permitted: only root or group tokenadmins or group "
+      "pbstoken may do this, not uid 1000");
+  assert_text_equal(
+      refusal(caller(1000, 0), store, entry_of(Command::kRotate)).view(),
+      refusal(caller(1000, 0), store, entry_of(Command::kVerify)).view());
   store.member_rotate = false;
-  assert_text_equal(refusal(store, entry_of(Command::kRotate)).view(),
-                    refusal(store, entry_of(Command::kSet)).view());
+  assert_text_equal(
+      refusal(caller(1000, 0), store, entry_of(Command::kRotate)).view(),
+      refusal(caller(1000, 0), store, entry_of(Command::kSet)).view());
   store.admin_group = {};
-  assert_text_equal(refusal(store, entry_of(Command::kDelete)).view(),
-                    "not permitted: only root may do this");
+  assert_text_equal(
+      refusal(caller(1000, 0), store, entry_of(Command::kDelete)).view(),
+      "not permitted: only root may do this, not uid 1000");
 }
 
 void configuration_is_roots_to_name(void ** /*state*/) {

@@ -322,7 +322,8 @@ void refusal_names_who_may(void ** /*state*/) {
     return run_as(kStranger, helper, {command, kId}).err;
   };
   const std::string start = "pbstoken-helper: not permitted: only root";
-  const std::string end = " may do this\n";
+  const std::string end =
+      " may do this, not uid " + std::to_string(kStranger.uid) + "\n";
   const std::string nobody = "verify_group =\n";
   const std::string both = "verify_group = 54321\nadmin_group = 54322\n";
   assert_text_equal(refused(nobody, "verify"), start + end);
@@ -353,8 +354,10 @@ void groups_by_name_are_looked_up(void ** /*state*/) {
   assert_exit(run_as(kAdmin, helper, {"delete", kOldId}), 0, "admin");
   const RunResult outcome = run_as(kMember, helper, {"delete", kId});
   assert_text_equal(outcome.err,
-                    "pbstoken-helper: not permitted: only root or group "
-                    "admins may do this\n");
+                    std::string("pbstoken-helper: not permitted: only root or "
+                                "group ") +
+                        "admins may do this, not uid " +
+                        std::to_string(kMember.uid) + "\n");
 }
 
 // What cannot be told is no permission.

@@ -322,7 +322,7 @@ void log_what_the_helper_says_is_broken(void ** /*state*/) {
       [] { authenticate_as([] { become(kMember, {}); }, kId, kSecret); },
       LOG_ERR,
       "cannot verify: the helper: not permitted: only root or group pbstoken "
-      "may do this");
+      "may do this, not uid 33");
   // Whatever it says is one line of bounded length, and nothing of it counts.
   write_service_with_script(shell_print(word_text(Outcome::kUnavailable)) +
                             "; printf 'a\\nb\\033[2J\\377'; exit 4");

@@ -503,7 +503,7 @@ void log_of_a_change_that_was_refused_says_why(void ** /*state*/) {
   configure("member_rotate = no\ncache_ttl = 0\n");
   assert_says(kSecret,
               "cannot change the secret: the helper: not permitted: only root "
-              "may do this");
+              "may do this, not uid 33");
 }
 
 }  // namespace

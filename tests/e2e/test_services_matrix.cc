@@ -234,7 +234,8 @@ constexpr std::string_view kNotSetuid =
     "cannot use /usr/sbin/pbstoken-helper (cannot run: not installed setuid "
     "root) and ";
 constexpr std::string_view kNotPermitted =
-    "the helper: not permitted: only root or group pbstoken may do this";
+    "the helper: not permitted: only root or group pbstoken may do this, not "
+    "uid 65534";
 constexpr std::string_view kNotRoot =
     "cannot use /usr/sbin/pbstoken-helper (cannot become root: Operation not "
     "permitted: its capabilities are bounded) and ";
