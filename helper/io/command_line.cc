@@ -91,7 +91,10 @@ Result<void> apply_token_id(const CommandEntry &entry, const char *operand,
   }
   const auto id = parse_token_id(operand);
   if (!id) {
-    return usage_error("not an API token ID:", operand);
+    Error error = usage_error("not an API token ID:", operand);
+    const char *missed = missed_form(operand);
+    error.why = missed != nullptr ? missed : "no '!': USER@REALM!TOKEN";
+    return error;
   }
   if (entry.operand == Operand::kWritableId && !is_writable(*id)) {
     return usage_error("not an API token ID: longer than 64 characters:",
