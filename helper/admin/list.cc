@@ -92,8 +92,11 @@ bool is_old(const Row &row) {
 class Listing {
  public:
   // cfg: null without account data.
-  Listing(std::span<const Row> rows, const UserCfg *cfg)
-      : rows_(rows), cfg_(cfg), now_(realtime_now() / kNanosecondsPerSecond) {}
+  Listing(std::span<const Row> rows, const UserCfg *cfg, Use *use)
+      : rows_(rows),
+        cfg_(cfg),
+        use_(use),
+        now_(realtime_now() / kNanosecondsPerSecond) {}
 
   [[nodiscard]] bool print(OutputFormat format) const {
     return format == OutputFormat::kText ? print_table() : print_json(format);
@@ -145,10 +148,13 @@ class Listing {
   }
 
   [[nodiscard]] bool print_table() const {
-    constexpr std::array<std::string_view, 6> kTitles = {
-        "TOKENID", "METHOD", "ENABLED", "EXPIRES", "STATE", "COMMENT"};
-    // A store without account data knows the first two only.
-    const std::size_t columns = cfg_ == nullptr ? 2 : kTitles.size();
+    constexpr std::array<std::string_view, 7> kTitles = {
+        "TOKENID", "METHOD", "LAST USED", "ENABLED",
+        "EXPIRES", "STATE",  "COMMENT"};
+    // A store without account data knows the first three only.
+    constexpr std::size_t kWithoutAccounts = 3;
+    const std::size_t columns =
+        cfg_ == nullptr ? kWithoutAccounts : kTitles.size();
     Table table(columns);
     bool ok = true;
     for (const std::string_view title : std::span(kTitles).first(columns)) {
@@ -157,6 +163,7 @@ class Listing {
     for (const Row &row : rows_) {
       ok = ok && table.add(row.token_id) &&
            table.add(method_cell(row).view()) &&
+           table.add(last_use_cell(row).view()) &&
            (cfg_ == nullptr || add_account(&table, row));
     }
     Buffer out;
@@ -173,6 +180,12 @@ class Listing {
                                              : method_of(row));
     cell.append(is_old(row) ? "(old)" : "");
     return cell;
+  }
+
+  // A token is let in by its secret alone: account rules come after that.
+  [[nodiscard]] FixedText<20> last_use_cell(const Row &row) const {
+    const auto use = use_->of(row.token_id);
+    return use ? iso_date(use->last) : FixedText<20>("-");
   }
 
   [[nodiscard]] bool add_account(Table *table, const Row &row) const {
@@ -198,9 +211,10 @@ class Listing {
     return array.print();
   }
 
-  [[nodiscard]] std::array<Field, 9> fields_of(const Row &row) const {
+  [[nodiscard]] std::array<Field, 11> fields_of(const Row &row) const {
     const Section *section = row.section;
     const std::string_view method = method_of(row);
+    const auto use = use_->of(row.token_id);
     return {
         Field::string("tokenid", row.token_id),
         method.empty() ? Field::unknown("method")
@@ -218,11 +232,15 @@ class Listing {
                         : Field::unknown("section"),
         Field::boolean("secret", row.secret != nullptr),
         Field::string("state", state_of(row)),
+        use ? Field::count("last_used", use->last)
+            : Field::unknown("last_used"),
+        Field::count("uses", use ? use->count : 0),
     };
   }
 
   std::span<const Row> rows_;
   const UserCfg *cfg_;
+  Use *use_;
   std::uint64_t now_;  // seconds since the epoch
 };
 
@@ -238,7 +256,7 @@ Result<std::optional<UserCfg>> read_accounts(const Store &store) {
   return std::optional<UserCfg>(std::move(*cfg));
 }
 
-Result<void> list(const Store &store, OutputFormat format) {
+Result<void> list(const Store &store, OutputFormat format, Use *use) {
   const auto shadow = TokenShadow::read(store.token_shadow);
   if (!shadow) {
     return shadow.error();
@@ -252,7 +270,7 @@ Result<void> list(const Store &store, OutputFormat format) {
   if (!rows) {
     return rows.error();
   }
-  const Listing listing(rows->items(), *cfg ? &**cfg : nullptr);
+  const Listing listing(rows->items(), *cfg ? &**cfg : nullptr, use);
   if (!listing.print(format)) {
     return system_error("cannot write to", "standard output");
   }
@@ -265,7 +283,8 @@ Result<void> list(const Store &store, OutputFormat format) {
 }  // namespace
 
 ExitStatus list_tokens(Context *context) {
-  const auto listed = list(context->store, context->line.format);
+  const auto listed =
+      list(context->store, context->line.format, &context->verifier.use());
   if (!listed) {
     complain(listed.error());
     return ExitStatus::kUnavailable;

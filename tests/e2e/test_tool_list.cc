@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <ctime>
 #include <random>
+#include <regex>
 
 #include "helper_support.h"
 
@@ -75,49 +76,59 @@ rapidjson::Document list_json(const char *format = "json") {
 
 void list_table_shows_every_kind(void ** /*state*/) {
   write_every_kind();
-  assert_text_equal(
-      tool_output({"list"}),
-      "TOKENID               METHOD            ENABLED  EXPIRES               "
-      "STATE          COMMENT\n"
-      "ghost@pbs!t1          yescrypt          yes      never                 "
-      "no-user\n"
-      "john@pbs!broken       unknown           -        -                     "
-      "bad-hash\n"
-      "john@pbs!client1      yescrypt          yes      never                 "
-      "active         Büro im 1. Stock\n"
-      "john@pbs!gone         yescrypt          yes      2023-11-14T22:13:20Z  "
-      "expired\n"
-      "john@pbs!later        yescrypt          yes      2100-01-01T00:00:00Z  "
-      "active\n"
-      "john@pbs!off          yescrypt          no       never                 "
-      "disabled\n"
-      "jürgen@pbs!nosection  yescrypt          -        -                     "
-      "no-section\n"
-      "locked@pbs!t1         yescrypt          yes      never                 "
-      "user-disabled\n"
-      "root@pam!old          sha256crypt(old)  yes      never                 "
-      "active\n");
+  assert_text_equal(tool_output({"list"}),
+                    "TOKENID               METHOD            LAST USED  "
+                    "ENABLED  EXPIRES               "
+                    "STATE          COMMENT\n"
+                    "ghost@pbs!t1          yescrypt          -          yes    "
+                    "  never                 "
+                    "no-user\n"
+                    "john@pbs!broken       unknown           -          -      "
+                    "  -                     "
+                    "bad-hash\n"
+                    "john@pbs!client1      yescrypt          -          yes    "
+                    "  never                 "
+                    "active         Büro im 1. Stock\n"
+                    "john@pbs!gone         yescrypt          -          yes    "
+                    "  2023-11-14T22:13:20Z  "
+                    "expired\n"
+                    "john@pbs!later        yescrypt          -          yes    "
+                    "  2100-01-01T00:00:00Z  "
+                    "active\n"
+                    "john@pbs!off          yescrypt          -          no     "
+                    "  never                 "
+                    "disabled\n"
+                    "jürgen@pbs!nosection  yescrypt          -          -      "
+                    "  -                     "
+                    "no-section\n"
+                    "locked@pbs!t1         yescrypt          -          yes    "
+                    "  never                 "
+                    "user-disabled\n"
+                    "root@pam!old          sha256crypt(old)  -          yes    "
+                    "  never                 "
+                    "active\n");
 }
 
 void list_section_without_a_secret_is_marked(void ** /*state*/) {
   write_accounts();
-  assert_text_equal(tool_output({"list"}),
-                    "TOKENID           METHOD  ENABLED  EXPIRES               "
-                    "STATE      COMMENT\n"
-                    "ghost@pbs!t1      -       yes      never                 "
-                    "no-secret\n"
-                    "john@pbs!client1  -       yes      never                 "
-                    "no-secret  Büro im 1. Stock\n"
-                    "john@pbs!gone     -       yes      2023-11-14T22:13:20Z  "
-                    "no-secret\n"
-                    "john@pbs!later    -       yes      2100-01-01T00:00:00Z  "
-                    "no-secret\n"
-                    "john@pbs!off      -       no       never                 "
-                    "no-secret\n"
-                    "locked@pbs!t1     -       yes      never                 "
-                    "no-secret\n"
-                    "root@pam!old      -       yes      never                 "
-                    "no-secret\n");
+  assert_text_equal(
+      tool_output({"list"}),
+      "TOKENID           METHOD  LAST USED  ENABLED  EXPIRES               "
+      "STATE      COMMENT\n"
+      "ghost@pbs!t1      -       -          yes      never                 "
+      "no-secret\n"
+      "john@pbs!client1  -       -          yes      never                 "
+      "no-secret  Büro im 1. Stock\n"
+      "john@pbs!gone     -       -          yes      2023-11-14T22:13:20Z  "
+      "no-secret\n"
+      "john@pbs!later    -       -          yes      2100-01-01T00:00:00Z  "
+      "no-secret\n"
+      "john@pbs!off      -       -          no       never                 "
+      "no-secret\n"
+      "locked@pbs!t1     -       -          yes      never                 "
+      "no-secret\n"
+      "root@pam!old      -       -          yes      never                 "
+      "no-secret\n");
 }
 
 // Whichever comes first.
@@ -128,12 +139,12 @@ void list_merges_secrets_and_sections_by_id(void ** /*state*/) {
       {{"root@pam!e", kHash}, {"root@pam!d", kHash}, {"root@pam!b", kHash}});
   assert_text_equal(
       tool_output({"list"}),
-      "TOKENID     METHOD    ENABLED  EXPIRES  STATE       COMMENT\n"
-      "root@pam!a  -         yes      never    no-secret\n"
-      "root@pam!b  yescrypt  -        -        no-section\n"
-      "root@pam!c  -         yes      never    no-secret\n"
-      "root@pam!d  yescrypt  yes      never    active\n"
-      "root@pam!e  yescrypt  -        -        no-section\n");
+      "TOKENID     METHOD    LAST USED  ENABLED  EXPIRES  STATE       COMMENT\n"
+      "root@pam!a  -         -          yes      never    no-secret\n"
+      "root@pam!b  yescrypt  -          -        -        no-section\n"
+      "root@pam!c  -         -          yes      never    no-secret\n"
+      "root@pam!d  yescrypt  -          yes      never    active\n"
+      "root@pam!e  yescrypt  -          -        -        no-section\n");
 }
 
 // Users first, and one name before what only begins with it.
@@ -145,17 +156,18 @@ void list_is_sorted_by_the_parts_of_ids(void ** /*state*/) {
                 {"user1@pam!t", kHash},
                 {"user-1@pbs!t", kHash}});
   assert_text_equal(tool_output({"list"}),
-                    "TOKENID        METHOD\n"
-                    "user-1@pbs!t   yescrypt\n"
-                    "user1@pam!t    yescrypt\n"
-                    "user1@pbs!t10  yescrypt\n"
-                    "user1@pbs!t2   yescrypt\n"
-                    "user10@pbs!t   yescrypt\n");
+                    "TOKENID        METHOD    LAST USED\n"
+                    "user-1@pbs!t   yescrypt  -\n"
+                    "user1@pam!t    yescrypt  -\n"
+                    "user1@pbs!t10  yescrypt  -\n"
+                    "user1@pbs!t2   yescrypt  -\n"
+                    "user10@pbs!t   yescrypt  -\n");
 }
 
 void list_of_nothing_is_a_title(void ** /*state*/) {
-  assert_text_equal(tool_output({"list"}),
-                    "TOKENID  METHOD  ENABLED  EXPIRES  STATE  COMMENT\n");
+  assert_text_equal(
+      tool_output({"list"}),
+      "TOKENID  METHOD  LAST USED  ENABLED  EXPIRES  STATE  COMMENT\n");
   assert_text_equal(tool_output({"--output-format", "json", "list"}), "[]\n");
   assert_text_equal(tool_output({"--output-format", "json-pretty", "list"}),
                     "[]\n");
@@ -167,9 +179,9 @@ void list_without_user_cfg_has_token_shadow_alone(void ** /*state*/) {
   configure("user_cfg =\n");
   write_shadow({{kOldId, kOldHash}, {kId, "*"}});
   assert_text_equal(tool_output({"list"}),
-                    "TOKENID           METHOD\n"
-                    "john@pbs!client1  unknown\n"
-                    "root@pam!old      sha256crypt(old)\n");
+                    "TOKENID           METHOD            LAST USED\n"
+                    "john@pbs!client1  unknown           -\n"
+                    "root@pam!old      sha256crypt(old)  -\n");
   const auto array = list_json();
   assert_int_equal(array.Size(), 2);
   for (const char *member : {"enabled", "expires", "comment", "section"}) {
@@ -188,9 +200,10 @@ void list_leaves_out_what_is_no_token(void ** /*state*/) {
              0640);
   assert_text_equal(
       tool_output({"list"}),
-      "TOKENID       METHOD    ENABLED  EXPIRES  STATE       COMMENT\n"
-      "a@pbs!t       unknown   -        -        bad-hash\n"
-      "root@pam!old  yescrypt  -        -        no-section\n");
+      "TOKENID       METHOD    LAST USED  ENABLED  EXPIRES  STATE       "
+      "COMMENT\n"
+      "a@pbs!t       unknown   -          -        -        bad-hash\n"
+      "root@pam!old  yescrypt  -          -        -        no-section\n");
 }
 
 // Which upstream makes no more; and what no secret matches.
@@ -221,9 +234,10 @@ void list_old_and_damaged_hashes_come_with_advice(void ** /*state*/) {
 // A section that can never count has no row.
 void list_leaves_out_what_nobody_can_look_up(void ** /*state*/) {
   write_accounts("token: x@y!t\n\ntoken: root@pam!a\n");
-  assert_text_equal(tool_output({"list"}),
-                    "TOKENID     METHOD  ENABLED  EXPIRES  STATE      COMMENT\n"
-                    "root@pam!a  -       yes      never    no-secret\n");
+  assert_text_equal(
+      tool_output({"list"}),
+      "TOKENID     METHOD  LAST USED  ENABLED  EXPIRES  STATE      COMMENT\n"
+      "root@pam!a  -       -          yes      never    no-secret\n");
 }
 
 void list_duplicate_id_is_listed_once_and_last(void ** /*state*/) {
@@ -268,6 +282,21 @@ void list_expiry_at_this_second_is_expired(void ** /*state*/) {
   assert_true(list_json()[0]["expires"].IsNull());
 }
 
+void list_shows_the_last_use(void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  configure("user_cfg =\n");
+  const std::time_t before = std::time(nullptr);
+  for (int i = 0; i < 3; ++i) {
+    helper_output({"verify", "--", kId}, kSecret);
+  }
+  const auto array = list_json();
+  assert_in_range(array[0]["last_used"].GetUint64(), before, before + 60);
+  assert_int_equal(array[0]["uses"].GetUint64(), 3);
+  const std::string table = tool_output({"list"});
+  assert_true(std::regex_search(
+      table, std::regex("john@pbs!client1  yescrypt  20[0-9-]{8}T[0-9:]{8}Z")));
+}
+
 // --- JSON
 
 void list_json_has_every_member(void ** /*state*/) {
@@ -276,7 +305,9 @@ void list_json_has_every_member(void ** /*state*/) {
     const auto array = list_json(format);
     assert_int_equal(array.Size(), 9);
     for (const auto &token : array.GetArray()) {
-      assert_int_equal(token.MemberCount(), 9);
+      assert_int_equal(token.MemberCount(), 11);
+      assert_true(token["last_used"].IsNull());
+      assert_int_equal(token["uses"].GetUint64(), 0);
       assert_true(token["section"].IsBool());
       assert_true(token["secret"].GetBool());
     }
@@ -302,14 +333,15 @@ void list_json_is_one_line_and_pretty_is_not(void ** /*state*/) {
   write_shadow({{"j\\\"q@pbs!t", kHash}, {kOldId, kOldHash}});
   const std::string line = tool_output({"--output-format", "json", "list"});
   assert_true(line.starts_with("[{\"tokenid\":\"j\\\"q@pbs!t\",\"method\":"));
-  assert_true(line.ends_with("\"state\":\"no-section\"}]\n"));
+  assert_true(line.ends_with(
+      "\"state\":\"no-section\",\"last_used\":null,\"uses\":0}]\n"));
   assert_true(line.find('\n') == line.size() - 1);
   const std::string pretty =
       tool_output({"--output-format", "json-pretty", "list"});
   assert_true(
       pretty.starts_with("[\n  {\n    \"tokenid\": \"j\\\"q@pbs!t\",\n"));
-  assert_true(pretty.find("\"no-section\"\n  },\n  {\n") != std::string::npos);
-  assert_true(pretty.ends_with("\"state\": \"no-section\"\n  }\n]\n"));
+  assert_true(pretty.find("\"uses\": 0\n  },\n  {\n") != std::string::npos);
+  assert_true(pretty.ends_with("\"uses\": 0\n  }\n]\n"));
 }
 
 // --- failures
@@ -371,8 +403,8 @@ void list_of_many_tokens_is_whole(void ** /*state*/) {
   assert_int_equal(outcome.status, 0);
   const std::string text = read_file(file);
   assert_int_equal(std::count(text.begin(), text.end(), '\n'), kTokens + 1);
-  assert_true(
-      text.ends_with("u@pbs!t119999  yescrypt  yes      never    active\n"));
+  assert_true(text.ends_with(
+      "u@pbs!t119999  yescrypt  -          yes      never    active\n"));
 }
 
 }  // namespace
@@ -394,6 +426,7 @@ int main() {
       E2E_TEST(list_prints_no_hash),
       E2E_TEST(list_control_characters_are_escaped),
       E2E_TEST(list_expiry_at_this_second_is_expired),
+      E2E_TEST(list_shows_the_last_use),
       E2E_TEST(list_json_has_every_member),
       E2E_TEST(list_json_is_one_line_and_pretty_is_not),
       E2E_TEST(list_of_bad_files_is_exit_4),
