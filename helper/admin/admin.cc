@@ -29,6 +29,10 @@ Result<void> change(const Store &store, Kind kind,
 }
 
 constexpr auto kCommands = std::to_array<CommandEntry>({
+    {.command = Command::kInit,
+     .reach = Reach::kTokenShadow,
+     .run = nullptr,
+     .summary = "make a store: its configuration, directory and files"},
     {.command = Command::kList,
      .reach = Reach::kReads,
      .run = list_tokens,

@@ -16,6 +16,11 @@ extern const Program kAdminProgram;
 // so far.
 ExitStatus note(const Result<void> &result, ExitStatus before);
 
+// Makes the configuration, the directory and the files of a store where they
+// are not there, with the owners and modes that its configuration gives them,
+// and says which.  What is there stays as it is.
+ExitStatus init_store(const CommandLine &line);
+
 // Every token of token.shadow and of user.cfg, sorted by id, and whether it
 // counts.  Members of token.shadow whose names are no token ids are left out:
 // they might be anything, and `check` has them.  A store without user_cfg has

@@ -62,6 +62,10 @@ ExitStatus serve_root(int argc, char **argv) {
   if (const auto root = become_root(); !root) {
     return give_up(ExitStatus::kUnavailable, root.error());
   }
+  // The store need not be there, so there is nothing to be confined to.
+  if (line->command == Command::kInit) {
+    return init_store(*line);
+  }
   const CommandEntry *entry = find_command(kAdminProgram, line->command);
   return entry != nullptr ? run(*entry, *line) : ExitStatus::kUsage;
 }

@@ -56,9 +56,9 @@ class Problems {
                             TextPlace place);
 
   OutputFormat format_;
-  Buffer lines_;              // for people
-  JsonArray array_;           // otherwise
-  bool is_whole_ = true;      // else memory ran out, which was said
+  Buffer lines_;               // for people
+  JsonArray array_;            // otherwise
+  bool is_whole_ = true;       // else memory ran out, which was said
   List<std::uint64_t> paths_;  // hashes, of what was added
   List<std::uint64_t> once_;   // the same with what add_once() has added
   std::uint64_t count_ = 0;

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -32,6 +33,7 @@ enum class Command : std::uint8_t {
   kRequest,
   kServe,
   // of pbstoken
+  kInit,
   kList,
   kStatus,
   kCheck,
@@ -46,7 +48,7 @@ inline constexpr auto kCommandNames = std::to_array<std::string_view>(
     {"generate", "set", "delete", "rotate", "verify", "account", "request",
      "serve",
      // of pbstoken
-     "list", "status", "check", "prepare", "flush", "retire"});
+     "init", "list", "status", "check", "prepare", "flush", "retire"});
 static_assert(kCommandNames.size() == static_cast<std::size_t>(Command::kNone));
 
 enum class OutputFormat : std::uint8_t { kText, kJson, kJsonPretty };
@@ -64,6 +66,9 @@ struct CommandLine {
   // The remote host that a secret came from; empty: none is known.
   FixedText<255> remote_host;
   bool nocache = false;  // bypass the segment
+  // Of init: where a new store is to be, and whether it has a user.cfg.
+  PathText token_shadow;  // empty: not given
+  std::optional<bool> users;
   // The program answers by the protocol of helper_protocol.h, not by text.
   bool replies = false;
 };

@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 
 #include "io/message.h"
@@ -32,26 +33,49 @@ enum OptionCode : std::uint16_t {
   kConfigOption,
   kFormatOption,
   kHostOption,
+  kShadowOption,
+  kUsersOption,
+  kNoUsersOption,
   kHelp,
   kVersion
 };
 
-// The helper's own come first: getopt_long(3) reads on to the empty one.
-constexpr std::array<option, 7> kOptions = {{
-    {"rhost", required_argument, nullptr, kHostOption},
-    {"store", required_argument, nullptr, kStoreOption},
-    {"config", required_argument, nullptr, kConfigOption},
-    {"output-format", required_argument, nullptr, kFormatOption},
-    {"help", no_argument, nullptr, kHelp},
-    {"version", no_argument, nullptr, kVersion},
-    {nullptr, 0, nullptr, 0},
-}};
-constexpr std::size_t kHelperOptions = 1;
+// getopt_long(3) reads on to the empty one.
+template <std::size_t kOwn>
+constexpr auto with_common_options(const std::array<option, kOwn> &own) {
+  constexpr std::array<option, 6> kCommon = {{
+      {"store", required_argument, nullptr, kStoreOption},
+      {"config", required_argument, nullptr, kConfigOption},
+      {"output-format", required_argument, nullptr, kFormatOption},
+      {"help", no_argument, nullptr, kHelp},
+      {"version", no_argument, nullptr, kVersion},
+      {nullptr, 0, nullptr, 0},
+  }};
+  std::array<option, kOwn + kCommon.size()> all{};
+  std::copy(kCommon.begin(), kCommon.end(),
+            std::copy(own.begin(), own.end(), all.begin()));
+  return all;
+}
+
+constexpr auto kHelperOptions = with_common_options(std::array<option, 1>{
+    {{"rhost", required_argument, nullptr, kHostOption}}});
+constexpr auto kAdminOptions = with_common_options(std::array<option, 3>{
+    {{"token-shadow", required_argument, nullptr, kShadowOption},
+     {"users", no_argument, nullptr, kUsersOption},
+     {"no-users", no_argument, nullptr, kNoUsersOption}}});
 
 Error usage_error(const char *what, std::string_view subject) {
   Error error = plain_error(Errc::kBadConfiguration, what, {});
   error.subject.append_escaped(subject);
   return error;
+}
+
+Result<void> apply_path(std::string_view value, PathText *out) {
+  *out = PathText(value);
+  return value.starts_with('/') && !out->truncated()
+             ? Result<void>()
+             : usage_error("not an absolute path of at most 1023 bytes:",
+                           value);
 }
 
 Result<void> apply_option(int code, std::string_view value, CommandLine *out) {
@@ -63,11 +87,12 @@ Result<void> apply_option(int code, std::string_view value, CommandLine *out) {
       out->store = FixedText<32>(value);
       return {};
     case kConfigOption:
-      out->config = PathText(value);
-      if (!value.starts_with('/') || out->config.truncated()) {
-        return usage_error("not an absolute path of at most 1023 bytes:",
-                           value);
-      }
+      return apply_path(value, &out->config);
+    case kShadowOption:
+      return apply_path(value, &out->token_shadow);
+    case kUsersOption:
+    case kNoUsersOption:
+      out->users = code == kUsersOption;
       return {};
     case kHostOption:
       out->remote_host = FixedText<255>(value);
@@ -204,6 +229,8 @@ bool print_about(const Program &program, About about) {
          (!program.takes_secrets ||
           out("  --rhost HOST                            where the secret came "
               "from\n")) &&
+         (program.takes_secrets ||
+          out("  --token-shadow PATH, --users, --no-users   of init\n")) &&
          out("  --help, --version\n");
 }
 
@@ -215,7 +242,7 @@ Result<CommandLine> parse_command_line(const Program &program, int argc,
     return usage_error("no command given; see --help", {});
   }
   const option *options =
-      kOptions.data() + (program.takes_secrets ? 0 : kHelperOptions);
+      program.takes_secrets ? kHelperOptions.data() : kAdminOptions.data();
   opterr = 0;  // our own messages, without argv[0]
   while (true) {
     const int code = getopt_long(argc, argv, ":", options, nullptr);
@@ -244,6 +271,11 @@ Result<CommandLine> parse_command_line(const Program &program, int argc,
   if (const auto applied = apply_operands(program, argv + optind, &line);
       !applied) {
     return applied.error();
+  }
+  if (line.command != Command::kInit &&
+      (!line.token_shadow.empty() || line.users)) {
+    return usage_error("only init takes",
+                       line.users ? "--users" : "--token-shadow");
   }
   line.replies = line.command == Command::kRequest;
   return line;

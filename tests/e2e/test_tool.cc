@@ -13,8 +13,8 @@ namespace {
 
 using namespace testing;
 
-constexpr std::array<const char *, 6> kToolCommands = {
-    "list", "status", "check", "prepare", "flush", "retire"};
+constexpr std::array<const char *, 7> kToolCommands = {
+    "init", "list", "status", "check", "prepare", "flush", "retire"};
 constexpr std::array<const char *, 7> kHelperCommands = {
     "generate", "set", "delete", "rotate", "verify", "account", "serve"};
 

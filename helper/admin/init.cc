@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// init: what a store needs before its first token.  Nothing that is there is
+// changed, so that it may be run twice, and beside Proxmox's own daemons.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <utility>
+
+#include "admin/admin.h"
+#include "admin/report.h"
+#include "io/command_line.h"
+#include "io/message.h"
+#include "io/output.h"
+#include "pbstoken/os/file.h"
+#include "pbstoken/store/file_lock.h"
+
+namespace pbstoken {
+
+namespace {
+
+struct Owner {
+  uid_t user;
+  gid_t group;
+};
+constexpr Owner kRoot = {0, 0};
+
+// Tells of each path whether it was made.
+class Made {
+ public:
+  explicit Made(OutputFormat format) : format_(format), array_(format) {}
+
+  [[nodiscard]] Result<void> add(const PathText &path, bool is_made) {
+    const std::array fields = {Field::string("path", path.view()),
+                               Field::boolean("made", is_made)};
+    const bool done =
+        format_ != OutputFormat::kText
+            ? array_.add(fields)
+            : lines_.append(is_made ? "made " : "left as it is: ") &&
+                  lines_.append(path.view()) && lines_.append("\n");
+    return done ? Result<void>() : no_memory("cannot report");
+  }
+
+  // next: a line for people.
+  [[nodiscard]] bool print(std::string_view next) {
+    return format_ != OutputFormat::kText
+               ? array_.print()
+               : lines_.append(next) && pbstoken::print(lines_.view());
+  }
+
+ private:
+  OutputFormat format_;
+  Buffer lines_;
+  JsonArray array_;
+};
+
+// --- one thing each; the owner of a directory on the way leads root nowhere
+
+struct NewFile {
+  const PathText &path;
+  std::string_view content;
+  mode_t mode;
+  Owner owner;
+};
+
+Result<void> make_file(const NewFile &wanted, Made *made) {
+  const auto place = find_place(wanted.path);
+  if (!place) {
+    return place.error();
+  }
+  const char *name = place->name.c_str();
+  const UniqueFd file(openat(
+      place->directory.get(), name,
+      O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR));
+  if (!file) {
+    return errno == EEXIST ? made->add(wanted.path, false)
+                           : system_error("cannot make", wanted.path.view());
+  }
+  if (fchown(file.get(), wanted.owner.user, wanted.owner.group) != 0 ||
+      fchmod(file.get(), wanted.mode) != 0 ||
+      !write_all(file.get(), wanted.content) || fsync(file.get()) != 0) {
+    const Error error = system_error("cannot make", wanted.path.view());
+    unlinkat(place->directory.get(), name, 0);
+    return error;
+  }
+  return made->add(wanted.path, true);
+}
+
+Result<void> make_directory(const PathText &path, mode_t mode, Owner owner,
+                            Made *made) {
+  const auto place = find_place(path);
+  if (!place) {
+    return place.error();
+  }
+  const int directory = place->directory.get();
+  const char *name = place->name.c_str();
+  if (mkdirat(directory, name, S_IRWXU) != 0) {
+    return errno == EEXIST ? Result<void>()
+                           : system_error("cannot make", path.view());
+  }
+  if (fchownat(directory, name, owner.user, owner.group, AT_SYMLINK_NOFOLLOW) !=
+          0 ||
+      fchmodat(directory, name, mode, 0) != 0) {
+    return system_error("cannot make", path.view());
+  }
+  return made->add(path, true);
+}
+
+// The directory of a file; those above it, where they are not there, root's.
+Result<void> make_way(const PathText &file, Owner owner, Made *made) {
+  const PathText directory = directory_of(file);
+  const std::string_view path = directory.view();
+  for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
+    const bool is_last = end == std::string_view::npos;
+    constexpr mode_t kForAll = S_IRWXU | S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH;
+    const auto done = make_directory(PathText(slice(path, 0, end)),
+                                     is_last ? S_IRWXU : kForAll,
+                                     is_last ? owner : kRoot, made);
+    if (!done || is_last) {
+      return done;
+    }
+  }
+}
+
+// --- the store
+
+using ConfigurationText = FixedText<4 * kMaxPath>;
+
+// The store `pbs` is where Proxmox has it, any other one beside its
+// configuration.
+ConfigurationText new_configuration(const CommandLine &line,
+                                    const PathText &path) {
+  ConfigurationText text("# Made by 'pbstoken init', see pbstoken.conf(5).\n");
+  if (line.store.view() == kDefaultStore && line.token_shadow.empty()) {
+    text.append("user_cfg =\n");
+    return text;
+  }
+  PathText shadow = line.token_shadow;
+  if (shadow.empty()) {
+    shadow.append(directory_of(path).view()).append("/");
+    shadow.append(line.store.view()).append("/token.shadow");
+  }
+  text.append("token_shadow  = ").append(shadow.view());
+  text.append("\nuser_cfg      =");
+  if (line.users.value_or(false)) {
+    text.append(" ").append(directory_of(shadow).view()).append("/user.cfg");
+  }
+  text.append(
+      "\nfile_owner    = root\nfile_group    = root\nfile_mode     = 0600\n"
+      "version_cache =\n");
+  return text;
+}
+
+Result<void> make_configuration(const CommandLine &line, const PathText &path,
+                                Made *made) {
+  struct stat status = {};
+  if (stat(path.c_str(), &status) == 0) {
+    return made->add(path, false);
+  }
+  // Of that store the defaults are the settings.
+  if (line.store.view() == kDefaultStore && line.token_shadow.empty() &&
+      line.users.value_or(true)) {
+    return {};
+  }
+  constexpr mode_t kDirectory = 0755;
+  constexpr mode_t kFile = 0644;
+  if (const auto way =
+          make_directory(directory_of(path), kDirectory, kRoot, made);
+      !way) {
+    return way;
+  }
+  const ConfigurationText text = new_configuration(line, path);
+  return make_file({path, text.view(), kFile, kRoot}, made);
+}
+
+// What was asked for must be what the configuration says by now.
+Result<void> compare(const CommandLine &line, const Store &store) {
+  constexpr const char *kOther =
+      "the configuration says another one; change it there, or make another "
+      "--store";
+  if (!line.token_shadow.empty() &&
+      line.token_shadow.view() != store.token_shadow.view()) {
+    return plain_error(Errc::kBadConfiguration, "cannot have --token-shadow",
+                       line.token_shadow.view(), kOther);
+  }
+  if (line.users && *line.users == store.user_cfg.empty()) {
+    return plain_error(
+        Errc::kBadConfiguration,
+        *line.users ? "cannot have --users" : "cannot have --no-users", {},
+        "the configuration says otherwise; change user_cfg "
+        "there, or make another --store");
+  }
+  return {};
+}
+
+Result<void> make_lock(const Store &store, Made *made) {
+  struct stat status = {};
+  const bool was_there = stat(store.lock_file.c_str(), &status) == 0;
+  FileLock::prepare(store, store.lock_file);
+  if (stat(store.lock_file.c_str(), &status) != 0) {
+    return system_error("cannot make", store.lock_file.view());
+  }
+  return made->add(store.lock_file, !was_there);
+}
+
+Result<void> make_files(const Store &store, Made *made) {
+  const bool with_users = !store.user_cfg.empty();
+  const auto user = user_id(store.file_owner);
+  const auto group = group_id(store.file_group);
+  if (!user || !group) {
+    return user ? group.error() : user.error();
+  }
+  const Owner owner = {*user, *group};
+  auto done = make_way(store.token_shadow, owner, made);
+  if (done) {
+    done = make_lock(store, made);
+  }
+  if (done) {
+    done =
+        make_file({store.token_shadow, "{}\n", store.file_mode, owner}, made);
+  }
+  if (done && with_users) {
+    done = make_way(store.user_cfg, owner, made);
+  }
+  // Upstream's is root's, and its daemons' group reads it.
+  constexpr mode_t kUsersMode = S_IRUSR | S_IWUSR | S_IRGRP;
+  if (done && with_users) {
+    done = make_file({store.user_cfg, "", kUsersMode, {0, *group}}, made);
+  }
+  return done;
+}
+
+Result<void> init(const CommandLine &line) {
+  Made made(line.format);
+  const PathText configuration = configuration_of(line);
+  if (const auto done = make_configuration(line, configuration, &made); !done) {
+    return done;
+  }
+  const auto store = load_store(line.store.view(), configuration);
+  if (!store) {
+    return store.error();
+  }
+  if (const auto same = compare(line, *store); !same) {
+    return same;
+  }
+  if (const auto done = make_files(*store, &made); !done) {
+    return done;
+  }
+  FixedText<255> next("next: pbstoken-helper ");
+  if (line.store.view() != kDefaultStore) {
+    next.append("--store ").append(line.store.view()).append(" ");
+  }
+  next.append("generate 'USER@REALM!TOKEN'\n");
+  return made.print(next.view())
+             ? Result<void>()
+             : system_error("cannot write to", "standard output");
+}
+
+}  // namespace
+
+ExitStatus init_store(const CommandLine &line) {
+  return note(init(line), ExitStatus::kDone);
+}
+
+}  // namespace pbstoken

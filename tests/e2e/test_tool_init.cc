@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// `pbstoken init`: a store where none is, and none changed where one is.
+#include "helper_support.h"
+
+namespace pbstoken {
+namespace {
+
+using namespace testing;
+
+void assert_entry(const std::string &path, mode_t mode, uid_t user, gid_t group,
+                  mode_t type = S_IFREG) {
+  const struct stat status = status_of(path);
+  if (status.st_mode != (type | mode) || status.st_uid != user ||
+      status.st_gid != group) {
+    fail_msg("%s: mode 0%o of %u:%u", path.c_str(), status.st_mode,
+             status.st_uid, status.st_gid);
+  }
+}
+
+// It works, check finds nothing, and to make it again changes nothing.
+void assert_works(const std::string &store,
+                  const std::vector<std::string> &again) {
+  const std::string second = tool_output(again);
+  assert_true(second.find("made ") == std::string::npos);
+  const RunResult check = run_tool({"--store", store, "check"});
+  assert_text_equal(check.out, "");
+  assert_int_equal(check.status, 0);
+  const std::string text = helper_output(
+      {"--store", store, "--output-format", "json", "generate", "--", kId});
+  const std::string secret = parse_json(text)["value"].GetString();
+  assert_exit(run_helper({"--store", store, "verify", "--", kId}, secret), 0,
+              "verify");
+}
+
+int no_proxmox(void **state) {
+  if (clean_host(state) != 0) {
+    return -1;
+  }
+  std::filesystem::remove_all(kDirectory);
+  return 0;
+}
+
+void init_of_the_default_store_is_as_proxmox_has_it(void ** /*state*/) {
+  assert_text_equal(tool_output({"init"}),
+                    "made /etc/proxmox-backup\n"
+                    "made /etc/proxmox-backup/token.shadow.lock\n"
+                    "made /etc/proxmox-backup/token.shadow\n"
+                    "made /etc/proxmox-backup/user.cfg\n"
+                    "next: pbstoken-helper generate 'USER@REALM!TOKEN'\n");
+  assert_entry(kDirectory, 0700, kBackup, kBackup, S_IFDIR);
+  assert_entry(kShadow, 0640, kBackup, kBackup);
+  assert_entry(kLock, 0660, kBackup, kBackup);
+  assert_entry(kUserCfg, 0640, 0, kBackup);
+  write_file(kUserCfg, "user: john@pbs\n\ntoken: " + std::string(kId) + "\n",
+             0640);
+  assert_works("pbs", {"init"});
+}
+
+void init_without_users_says_so_in_the_configuration(void ** /*state*/) {
+  tool_output({"init", "--no-users"});
+  assert_true(read_file(kConfiguration).ends_with("\nuser_cfg =\n"));
+  assert_false(std::filesystem::exists(kUserCfg));
+  assert_works("pbs", {"init", "--no-users"});
+  const RunResult other = run_tool({"init", "--users"});
+  assert_exit(other, 4, "with users");
+  assert_text_equal(other.err,
+                    "pbstoken: cannot have --users: the configuration says "
+                    "otherwise; change user_cfg there, or make another "
+                    "--store\n");
+}
+
+void init_of_another_store_is_beside_its_configuration(void ** /*state*/) {
+  assert_text_equal(
+      tool_output({"--store", "web", "init"}),
+      "made /etc/pbstoken/web.conf\nmade /etc/pbstoken/web\n"
+      "made /etc/pbstoken/web/token.shadow.lock\n"
+      "made /etc/pbstoken/web/token.shadow\n"
+      "next: pbstoken-helper --store web generate 'USER@REALM!TOKEN'\n");
+  assert_entry("/etc/pbstoken/web", 0700, 0, 0, S_IFDIR);
+  assert_entry("/etc/pbstoken/web/token.shadow", 0600, 0, 0);
+  assert_entry("/etc/pbstoken/web.conf", 0644, 0, 0);
+  assert_works("web", {"--store", "web", "init"});
+}
+
+void init_with_a_path_and_users(void ** /*state*/) {
+  const std::vector<std::string> arguments = {
+      "--store", "web", "init", "--token-shadow=/etc/a/b/token.shadow",
+      "--users"};
+  const std::string made = tool_output(arguments);
+  assert_true(made.find("made /etc/a\nmade /etc/a/b\n") != std::string::npos);
+  assert_entry("/etc/a", 0755, 0, 0, S_IFDIR);
+  assert_entry("/etc/a/b/user.cfg", 0640, 0, 0);
+  write_file("/etc/a/b/user.cfg",
+             "user: john@pbs\n\ntoken: " + std::string(kId) + "\n", 0640);
+  assert_works("web", arguments);
+  const RunResult other =
+      run_tool({"--store", "web", "init", "--token-shadow", "/etc/c/shadow"});
+  assert_exit(other, 4, "another path");
+  assert_true(other.err.find("the configuration says another one") !=
+              std::string::npos);
+  assert_false(std::filesystem::exists("/etc/c"));
+  std::filesystem::remove_all("/etc/a");
+}
+
+void init_changes_nothing_that_is_there(void ** /*state*/) {
+  std::filesystem::create_directory(kDirectory);
+  write_shadow({{kId, kHash}});
+  write_file(kUserCfg, "user: john@pbs\n", 0604);
+  const struct stat shadow = status_of(kShadow);
+  assert_text_equal(tool_output({"init"}),
+                    "made /etc/proxmox-backup/token.shadow.lock\n"
+                    "left as it is: /etc/proxmox-backup/token.shadow\n"
+                    "left as it is: /etc/proxmox-backup/user.cfg\n"
+                    "next: pbstoken-helper generate 'USER@REALM!TOKEN'\n");
+  assert_int_equal(status_of(kShadow).st_ctim.tv_nsec, shadow.st_ctim.tv_nsec);
+  assert_entry(kUserCfg, 0604, 0, 0);
+  assert_text_equal(read_file(kUserCfg), "user: john@pbs\n");
+}
+
+// The owner of a directory leads root nowhere.
+void init_follows_no_link(void ** /*state*/) {
+  std::filesystem::create_directory(scratch("elsewhere"));
+  std::filesystem::create_symlink(scratch("elsewhere"), kDirectory);
+  assert_exit(run_tool({"init"}), 4, "a link in the way");
+  std::filesystem::remove(kDirectory);
+  std::filesystem::create_directory(kDirectory);
+  std::filesystem::create_symlink(scratch("elsewhere/file"), kShadow);
+  run_tool({"init"});
+  assert_true(names_in(scratch("elsewhere")).empty());
+  std::filesystem::remove_all(scratch("elsewhere"));
+}
+
+void init_as_json(void ** /*state*/) {
+  rapidjson::Document made;
+  made.Parse(tool_output({"--output-format", "json", "init"}).c_str());
+  assert_true(made.IsArray());
+  assert_int_equal(made.Size(), 4);
+  assert_text_equal(made[0]["path"].GetString(), kDirectory);
+  assert_true(made[0]["made"].GetBool());
+}
+
+void options_of_init_are_its_own(void ** /*state*/) {
+  for (const char *option : {"--users", "--no-users", "--token-shadow=/a"}) {
+    assert_exit(run_tool({option, "list"}), 2, option);
+    assert_exit(run_helper({option, "verify", kId}), 2, option);
+  }
+  assert_exit(run_tool({"init", "--token-shadow", "relative"}), 2, "relative");
+}
+
+}  // namespace
+}  // namespace pbstoken
+
+#define INIT_TEST(name) cmocka_unit_test_setup(name, pbstoken::no_proxmox)
+
+int main() {
+  using namespace pbstoken;
+  const CMUnitTest tests[] = {
+      INIT_TEST(init_of_the_default_store_is_as_proxmox_has_it),
+      INIT_TEST(init_without_users_says_so_in_the_configuration),
+      INIT_TEST(init_of_another_store_is_beside_its_configuration),
+      INIT_TEST(init_with_a_path_and_users),
+      INIT_TEST(init_changes_nothing_that_is_there),
+      INIT_TEST(init_follows_no_link),
+      INIT_TEST(init_as_json),
+      INIT_TEST(options_of_init_are_its_own),
+  };
+  return cmocka_run_group_tests_name("tool_init", tests, nullptr, nullptr);
+}
