@@ -42,27 +42,33 @@ void helper_imports_nothing_that_loads_code(void ** /*state*/) {
   // Else the list below says nothing.
   assert_true(symbols.contains("fgetgrent_r") && symbols.contains("crypt_rn"));
   for (const char *symbol :
-       {"getpwnam",      "getpwnam_r",      "getpwuid",       "getpwuid_r",
-        "getpwent",      "getpwent_r",      "setpwent",       "getgrnam",
-        "getgrnam_r",    "getgrgid",        "getgrgid_r",     "getgrent",
-        "getgrent_r",    "setgrent",        "getgrouplist",   "initgroups",
-        "getspnam",      "getspnam_r",      "getaddrinfo",    "getnameinfo",
-        "gethostbyname", "gethostbyname_r", "gethostbyname2", "gethostbyaddr",
-        "getservbyname", "getservbyname_r", "getservbyport",  "getprotobyname",
-        "getnetbyname",  "getrpcbyname",    "getnetgrent",    "innetgr",
-        "ether_hostton", "getaliasbyname",  "getlogin",       "getlogin_r",
-        "cuserid",       "wordexp",         "glob",           "iconv_open",
-        "setlocale",     "newlocale",       "nl_langinfo",    "catopen",
-        "gettext",       "dgettext",        "dcgettext",      "bindtextdomain",
-        "strerror",      "strerror_r",      "perror",         "strftime",
-        "localtime",     "mktime",          "dlopen",         "dlmopen",
-        "dlsym",         "dlvsym",          "system",         "popen",
-        "execve",        "execv",           "execvp",         "execl",
-        "execlp",        "posix_spawn",     "posix_spawnp",   "secure_getenv",
-        "setenv",        "putenv",          "syslog",         "tmpfile",
-        "mkstemp",       "mktemp",          "tmpnam",         "socket",
-        "connect",       "printf",          "scanf",          "__printf_chk",
-        "__fprintf_chk", "__vfprintf_chk"}) {
+       {"getpwnam",        "getpwnam_r",      "getpwuid",
+        "getpwuid_r",      "getpwent",        "getpwent_r",
+        "setpwent",        "getgrnam",        "getgrnam_r",
+        "getgrgid",        "getgrgid_r",      "getgrent",
+        "getgrent_r",      "setgrent",        "getgrouplist",
+        "initgroups",      "getspnam",        "getspnam_r",
+        "getaddrinfo",     "getnameinfo",     "gethostbyname",
+        "gethostbyname_r", "gethostbyname2",  "gethostbyaddr",
+        "getservbyname",   "getservbyname_r", "getservbyport",
+        "getprotobyname",  "getnetbyname",    "getrpcbyname",
+        "getnetgrent",     "innetgr",         "ether_hostton",
+        "getaliasbyname",  "getlogin",        "getlogin_r",
+        "cuserid",         "wordexp",         "glob",
+        "iconv_open",      "setlocale",       "newlocale",
+        "nl_langinfo",     "catopen",         "gettext",
+        "dgettext",        "dcgettext",       "bindtextdomain",
+        "strerror",        "strerror_r",      "perror",
+        "strftime",        "localtime",       "mktime",
+        "dlopen",          "dlmopen",         "dlsym",
+        "dlvsym",          "system",          "popen",
+        "execve",          "execv",           "execvp",
+        "execl",           "execlp",          "posix_spawn",
+        "posix_spawnp",    "secure_getenv",   "setenv",
+        "putenv",          "syslog",          "tmpfile",
+        "mkstemp",         "mktemp",          "tmpnam",
+        "printf",          "scanf",           "__printf_chk",
+        "__fprintf_chk",   "__vfprintf_chk"}) {
     if (symbols.contains(symbol)) {
       fail_msg("imports %s", symbol);
     }
@@ -114,7 +120,7 @@ std::string trace_of(const std::string &user, const Traced &traced) {
   const std::string log = scratch("trace");
   std::vector<std::string> arguments = {
       "-f", "-qq", "-o",
-      log,  "-e",  "trace=%file,mmap,execve",
+      log,  "-e",  "trace=%file,mmap,execve,socket,connect",
       "-u", user,  scratch("installed-helper")};
   arguments.insert(arguments.end(), traced.arguments.begin(),
                    traced.arguments.end());
@@ -168,6 +174,23 @@ void helper_opens_none_of_the_hosts_configuration(void ** /*state*/) {
   }
 }
 
+// For the trail of changes, and for nothing else.
+void helper_connects_to_the_system_log_alone(void ** /*state*/) {
+  for (const Traced &traced : kTraced) {
+    std::istringstream trace(trace_of("nobody", traced));
+    for (std::string line; std::getline(trace, line);) {
+      const bool is_other =
+          (line.find(" socket(") != std::string::npos &&
+           line.find("socket(AF_UNIX, SOCK_DGRAM|") == std::string::npos) ||
+          (line.find(" connect(") != std::string::npos &&
+           line.find("sun_path=\"/dev/log\"") == std::string::npos);
+      if (is_other) {
+        fail_msg("%s: %s", traced.arguments[0].c_str(), line.c_str());
+      }
+    }
+  }
+}
+
 // Everything that it opens by an absolute path, and nothing else.
 void helper_opens_what_it_is_known_to_open(void ** /*state*/) {
   const std::set<std::string> known = {
@@ -177,6 +200,8 @@ void helper_opens_what_it_is_known_to_open(void ** /*state*/) {
       "/etc/ld.so.cache",
       "/etc/passwd",
       "/etc/pbstoken/pbs.conf",
+      "/etc/proxmox-backup",  // on which file system it is
+      "/proc/self/loginuid",  // for the trail of changes
       "/proc/self/oom_score_adj",
       "/run/proxmox-backup/shmem/config-versions",
       "/proc/self/uid_map",  // how the caller is confined
@@ -225,6 +250,7 @@ int main() {
       FRESH_TEST(helper_imports_nothing_that_loads_code),
       FRESH_TEST(helper_needs_libc_and_libcrypt_alone),
       FRESH_TEST(helper_opens_none_of_the_hosts_configuration),
+      FRESH_TEST(helper_connects_to_the_system_log_alone),
       FRESH_TEST(helper_opens_what_it_is_known_to_open),
       FRESH_TEST(helper_maps_no_code_of_its_own_accord),
   };

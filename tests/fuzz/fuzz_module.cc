@@ -501,7 +501,7 @@ class Game {
       return PAM_USER_UNKNOWN;
     }
     if (service_.combined && id->realm != "pbs") {
-      return PAM_AUTH_ERR;
+      return PAM_USER_UNKNOWN;  // it may be a password of another kind
     }
     if (service_.maps && id->realm != "pam") {
       return PAM_AUTH_ERR;
