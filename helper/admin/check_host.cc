@@ -65,14 +65,14 @@ void check_pair(const Store &store, Problems *problems) {
 
 void check_ways(const Store &store, Problems *problems) {
   struct stat program = {};
-  const bool is_installed = stat(PBSTOKEN_HELPER, &program) == 0;
+  const bool is_installed = stat(kHelperProgramPath, &program) == 0;
   const bool is_setuid =
       is_installed && program.st_uid == 0 && (program.st_mode & S_ISUID) != 0;
   struct stat socket = {};
   const bool has_socket =
       stat(kHelperSocket, &socket) == 0 && S_ISSOCK(socket.st_mode);
   if (is_installed && !is_setuid && !has_socket) {
-    problems->add(PBSTOKEN_HELPER,
+    problems->add(kHelperProgramPath,
                   "is not setuid root, and there is no socket: no service that "
                   "is not root can verify; 'systemctl enable --now "
                   "pbstoken-helper.socket', or 'chmod u+s'");

@@ -263,7 +263,7 @@ std::optional<CacheVerdict> judge_for_members(const Store &store, Kind kind,
   if (!group || !*group) {
     return std::nullopt;
   }
-  const CacheVerdict roots = judge_for_root(store, kind, use);
+  CacheVerdict roots = judge_for_root(store, kind, use);
   if (roots.state == CacheState::kOff) {
     return roots;
   }

@@ -7,18 +7,14 @@
 
 #include "pbstoken/base/result.h"
 #include "pbstoken/store/store.h"
+#include "pbstoken/verify/helper_protocol.h"
 
 namespace pbstoken {
-
-// The Makefile knows where it is installed.
-#ifndef PBSTOKEN_HELPER
-#define PBSTOKEN_HELPER "/usr/sbin/pbstoken-helper"
-#endif
 
 struct ModuleOptions {
   FixedText<32> store = FixedText<32>(kDefaultStore);  // store=NAME
   PathText config;  // config=PATH; empty: the store's own
-  PathText helper = PathText(PBSTOKEN_HELPER);
+  PathText helper = PathText(kHelperProgramPath);
   bool helper_is_named = false;  // helper=PATH
   bool try_first_pass = false;   // a password asked for earlier, else ask
   bool use_first_pass = false;   // a password asked for earlier, or refuse

@@ -39,6 +39,12 @@ namespace pbstoken {
 
 constexpr std::uint32_t kProtocolVersion = 4;
 
+// Where the setuid program is, as the Makefile knows.
+#ifndef PBSTOKEN_HELPER
+#define PBSTOKEN_HELPER "/usr/sbin/pbstoken-helper"
+#endif
+constexpr const char *kHelperProgramPath = PBSTOKEN_HELPER;
+
 // Where pbstoken-helper.socket listens.
 constexpr const char *kHelperSocket = "/run/pbstoken/helper.sock";
 
