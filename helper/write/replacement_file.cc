@@ -157,13 +157,14 @@ Result<void> copy_access(const UniqueFd &from, const struct stat &status,
   return {};
 }
 
-bool is_to_be_given_back(const Store &store, const struct stat &status) {
-  if (status.st_uid != 0) {
-    return false;
-  }
+bool is_to_be_given_back(const Store &store, const Place &place,
+                         const struct stat &status) {
   const auto owner = user_id(store.file_owner);
   const auto group = group_id(store.file_group);
-  return owner && group &&
+  struct stat directory = {};
+  return owner && group && fstat(place.directory(), &directory) == 0 &&
+         directory.st_uid == *owner && status.st_uid == 0 &&
+         status.st_nlink == 1 &&
          (*owner != 0 || *group != status.st_gid ||
           store.file_mode != (status.st_mode & ALLPERMS));
 }

@@ -108,9 +108,11 @@ Result<void> copy_access(const UniqueFd &from, const struct stat &status,
                          int to, const Place &place);
 
 // Whether a file of this status was left by an edit or a restore as root, and
-// gets back what the store gives: it is root's, and not as the settings have
-// it. False if /etc does not know the names that they give.
-bool is_to_be_given_back(const Store &store, const struct stat &status);
+// gets back what the store gives: it is root's, in a directory of file_owner's,
+// has no other name, and is not as the settings have it.  False if /etc does
+// not know the names that they give.
+bool is_to_be_given_back(const Store &store, const Place &place,
+                         const struct stat &status);
 
 // Owner, group and mode that the store gives.
 Result<void> set_access(const Store &store, int to, const Place &place);

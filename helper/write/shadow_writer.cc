@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "confine/split.h"
@@ -62,6 +63,21 @@ bool is_unchanged(const Place &place, const Current &current) {
     return errno == ENOENT && !current.file;
   }
   return current.file && identity_of(now) == identity_of(current.status);
+}
+
+// Whether it is what its name says.  The owner of the directory could have put
+// another file of root's in its place, such as one with passwords' hashes.
+bool has_tokens_alone(const Buffer &text, const PathText &path) {
+  Buffer copy;
+  if (!copy.append(text.view()) || !copy.terminate()) {
+    return false;
+  }
+  const auto tokens = TokenShadow::parse(std::move(copy), path);
+  const auto is_token = [](const TokenShadow::Entry &entry) {
+    return parse_token_id(entry.token_id).has_value();
+  };
+  return tokens && std::all_of(tokens->entries().begin(),
+                               tokens->entries().end(), is_token);
 }
 
 // The old file's, or what the store gives one that is made or given back.  The
@@ -134,7 +150,9 @@ class Writer {
                                 *change_.expected_hash)) {
       return Round::kOtherHash;
     }
-    gives_back_ = current->file && is_to_be_given_back(store_, current->status);
+    gives_back_ = current->file &&
+                  is_to_be_given_back(store_, place_, current->status) &&
+                  has_tokens_alone(current->text, place_.path);
     auto temporary = write_temporary(store_, place_, *current, gives_back_,
                                      changed->text.view());
     if (!temporary) {

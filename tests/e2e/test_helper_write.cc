@@ -235,13 +235,56 @@ void set_gives_a_file_of_roots_back(void ** /*state*/) {
 void set_gives_back_by_the_settings(void ** /*state*/) {
   write_user_cfg();
   configure("file_owner = 1234\nfile_group = 5678\nfile_mode = 0600\n");
+  assert_int_equal(chown(kDirectory, 1234, 5678), 0);
   write_file(kShadow, "{}", 0640);
   assert_text_equal(run_helper({"set", kId}, kSecret).err, kGivenBack);
   assert_access({1234, 5678, 0600});
-  // A store of root's own, whose files may be so.
+  // A store of root's own, whose files may be so: its group or mode alone.
   configure("file_owner = root\nfile_group = root\nfile_mode = 0600\n");
+  assert_int_equal(chown(kDirectory, 0, 0), 0);
+  for (const auto &[group, mode] :
+       {std::pair<gid_t, mode_t>{5678, 0600}, {0, 0640}}) {
+    assert_int_equal(chown(kShadow, 0, group), 0);
+    assert_int_equal(chmod(kShadow, mode), 0);
+    assert_text_equal(run_helper({"set", kId}, kSecret).err, kGivenBack);
+    assert_access({0, 0, 0600});
+  }
   assert_int_equal(chown(kShadow, 0, 0), 0);
   assert_text_equal(run_helper({"set", kId}, kSecret).err, "");
+  assert_access({0, 0, 0600});
+}
+
+// The owner of the directory can rename what is there: no file of root's that
+// is none of tokens becomes readable for him, and none that has another name.
+void set_gives_back_no_other_file_of_roots(void ** /*state*/) {
+  write_user_cfg();
+  const std::string link = std::string(kDirectory) + "/other-name";
+  for (const auto &[text, is_linked] :
+       std::vector<std::pair<std::string, bool>>{
+           {"{\"john@pbs\":\"$5$a$b\"}", false},
+           {"{\"john@pbs!t\":\"$5$a$b\",\"password\":\"x\"}", false},
+           {"{\"john@pbs!t\":\"$5$a$b\"}", true}}) {
+    std::filesystem::remove(kShadow);
+    write_file(kShadow, text, 0600);
+    if (is_linked) {
+      std::filesystem::create_hard_link(kShadow, link);
+    }
+    const RunResult outcome = run_helper({"set", kId}, kSecret);
+    assert_int_equal(outcome.status, 0);
+    assert_text_equal(outcome.err, "");
+    assert_access({0, 0, 0600});
+  }
+  std::filesystem::remove(link);
+}
+
+// Where no daemon of that owner is, its directory is not his either.
+void set_gives_back_nothing_in_a_directory_of_roots(void ** /*state*/) {
+  write_user_cfg();
+  assert_int_equal(chown(kDirectory, 0, 0), 0);
+  write_file(kShadow, "{}", 0600);
+  const RunResult outcome = run_helper({"set", kId}, kSecret);
+  assert_int_equal(outcome.status, 0);
+  assert_text_equal(outcome.err, "");
   assert_access({0, 0, 0600});
 }
 
@@ -535,6 +578,8 @@ int main() {
       PAM_TEST(set_keeps_owner_and_mode),
       PAM_TEST(set_gives_a_file_of_roots_back),
       PAM_TEST(set_gives_back_by_the_settings),
+      PAM_TEST(set_gives_back_no_other_file_of_roots),
+      PAM_TEST(set_gives_back_nothing_in_a_directory_of_roots),
       PAM_TEST(set_keeps_roots_file_where_etc_does_not_know_the_owner),
       PAM_TEST(set_removes_what_dead_writers_left),
       PAM_TEST(set_closes_the_new_file_before_the_rename),
