@@ -227,6 +227,7 @@ ExitStatus run_service(const Job &job) {
     return refuse(job.line, Outcome::kNotPermitted,
                   "not permitted: only root may");
   }
+  open_audit_log();
   const auto ended = serve(answer_connection);
   if (!ended) {
     turn_away();
@@ -288,7 +289,6 @@ ExitStatus run(int argc, char **argv) {
   if (const auto refused = judge(&job); refused) {
     return *refused;
   }
-  // The service may not connect; of what it changes the module has a line.
   if (job.entry->reach == Reach::kTokenShadow) {
     open_audit_log();
   }

@@ -2,6 +2,7 @@
 #include "io/audit.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/syslog.h>
 #include <sys/un.h>
@@ -12,6 +13,7 @@
 #include <optional>
 #include <utility>
 
+#include "io/message.h"
 #include "pbstoken/base/text.h"
 #include "pbstoken/os/unique_fd.h"
 
@@ -34,6 +36,14 @@ std::optional<std::uint64_t> login_uid() {
   return uid && *uid != kNobody ? uid : std::nullopt;
 }
 
+// A daemon that is busy gets a second.
+bool send_line(std::string_view line) {
+  constexpr int kPatience = 1000;  // ms
+  pollfd log = {.fd = the_log.get(), .events = POLLOUT, .revents = 0};
+  return poll(&log, 1, kPatience) > 0 &&
+         write(the_log.get(), line.data(), line.size()) >= 0;
+}
+
 }  // namespace
 
 void open_audit_log() {
@@ -48,30 +58,33 @@ void open_audit_log() {
   }
 }
 
+int audit_log() {
+  return the_log.get();
+}
+
 void audit(const AuditedChange &change, Outcome outcome) {
   if (!the_log || !is_success(outcome)) {
     return;
   }
-  FixedText<700> line("<");
+  // What a caller has chosen comes last.
+  FixedText<1500> line("<");
   line.append(std::uint64_t{LOG_AUTHPRIV | LOG_NOTICE})
       .append(">pbstoken-helper[")
       .append(static_cast<std::uint64_t>(getpid()))
       .append("]: ")
       .append(change.command)
-      .append("; tokenid=")
-      .append_escaped(change.token_id)
-      .append(" store=")
-      .append(change.store)
-      .append(" uid=")
+      .append("; uid=")
       .append(std::uint64_t{change.caller});
   if (login) {
     line.append(" loginuid=").append(*login);
   }
+  line.append(" store=").append(change.store);
   if (outcome != Outcome::kDone) {
-    line.append(": ").append(info_of(outcome).message);
+    line.append(" (").append(info_of(outcome).message).append(")");
   }
-  if (write(the_log.get(), line.view().data(), line.view().size()) < 0) {
-    the_log = UniqueFd();  // the line is lost
+  line.append(" tokenid=").append_escaped(change.token_id);
+  if (!send_line(line.view())) {
+    complain("the change could not be logged: the system log takes nothing");
   }
 }
 

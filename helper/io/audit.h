@@ -2,8 +2,8 @@
 // The trail of changes in the system log: the token and the caller of each.
 //
 // A line goes to /dev/log as syslog(3) sends it, which would load more into the
-// program; one that cannot be sent at once is lost, and keeps no change from
-// being done.  One thread.
+// program.  One that cannot be sent within a second is lost, and the caller is
+// told; it keeps no change from being done.  One thread.
 #ifndef PBSTOKEN_AUDIT_H_
 #define PBSTOKEN_AUDIT_H_
 
@@ -18,8 +18,11 @@ namespace pbstoken {
 // Connects to the log, while the process still may.
 void open_audit_log();
 
+// The number of that connection; -1 before it was opened, or in vain.
+int audit_log();
+
 // LOG_AUTHPRIV, LOG_NOTICE, for a change that counts:
-//   pbstoken-helper[PID]: delete; tokenid=... store=... uid=... loginuid=...
+//   pbstoken-helper[PID]: delete; uid=... loginuid=... store=... tokenid=...
 // uid is the caller's; loginuid, of the session that it works in, is left out
 // where the kernel does not know one.
 struct AuditedChange {

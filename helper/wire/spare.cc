@@ -13,6 +13,7 @@
 #include <cstring>
 #include <utility>
 
+#include "io/audit.h"
 #include "pbstoken/store/store.h"
 
 namespace pbstoken {
@@ -54,7 +55,9 @@ UniqueFd receive_connection(int channel) {
 }
 
 // The child's end, which stays open until the child has ended.
-constexpr int kChannel = STDERR_FILENO + 1;
+// The first that the service has opened; see audit.h.
+constexpr int kLog = STDERR_FILENO + 1;
+constexpr int kChannel = kLog + 1;
 
 // Nothing else of the parent's, and signals as by default.  First of all it
 // closes what it need not have: the parent's table may be full.
@@ -62,6 +65,9 @@ bool keep_only(int channel) {
   sigset_t none{};
   if (dup2(channel, kChannel) < 0 || close_range(kChannel + 1, ~0U, 0) != 0) {
     return false;
+  }
+  if (audit_log() != kLog) {
+    close(kLog);  // if it is anything
   }
   const UniqueFd nowhere(open("/dev/null", O_WRONLY | O_CLOEXEC));
   return nowhere && dup2(nowhere.get(), STDERR_FILENO) >= 0 &&

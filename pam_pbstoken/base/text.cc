@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pbstoken/base/text.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
+
+#include "pbstoken/base/utf8.h"
 
 namespace pbstoken {
 
@@ -30,33 +33,44 @@ std::string_view digits_of(std::uint64_t number, Digits *place) {
 
 namespace {
 
-// Characters of three bytes: U+200B to U+200F, U+202A to U+202E and U+2060 to
-// U+206F are of no width, or set a direction; so is U+FEFF.
-bool is_hidden(unsigned first, unsigned second, unsigned third) {
-  if (first == 0xef) {
-    return second == 0xbb && third == 0xbf;
-  }
-  return first == 0xe2 &&
-         ((second == 0x80 && ((third >= 0x8b && third <= 0x8f) ||
-                              (third >= 0xaa && third <= 0xae))) ||
-          (second == 0x81 && third >= 0xa0 && third <= 0xaf));
+struct Range {
+  char32_t first;
+  char32_t last;
+};
+
+// Of no width or blank, or with a direction: format characters and fillers of
+// the Unicode Standard, the separators of lines and paragraphs.
+constexpr std::array<Range, 13> kHidden = {{{0x80, 0x9f},
+                                            {0xad, 0xad},
+                                            {0x61c, 0x61c},
+                                            {0x115f, 0x1160},
+                                            {0x180b, 0x180f},
+                                            {0x200b, 0x200f},
+                                            {0x2028, 0x202e},
+                                            {0x2060, 0x206f},
+                                            {0x2800, 0x2800},
+                                            {0x3164, 0x3164},
+                                            {0xfe00, 0xfe0f},
+                                            {0xfeff, 0xfeff},
+                                            {0xffa0, 0xffa0}}};
+constexpr Range kTags = {0xe0000, 0xe0fff};
+
+bool is_hidden(char32_t c) {
+  const auto has = [c](const Range &range) {
+    return c >= range.first && c <= range.last;
+  };
+  return has(kTags) || std::any_of(kHidden.begin(), kHidden.end(), has);
 }
 
 // How many bytes at the beginning are to be escaped; 0: none.
 std::size_t escaped_size(std::string_view text) {
-  const auto at = [text](std::size_t i) -> unsigned {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
-  };
-  if (at(0) < 0x20 || at(0) == 0x7f || at(0) == '\\') {
+  const auto first = static_cast<unsigned char>(text.front());
+  if (first < 0x20 || first == 0x7f || first == '\\') {
     return 1;
   }
-  constexpr unsigned kTwo = 2;
-  constexpr unsigned kThree = 3;
-  const bool is_c1 = at(0) == 0xc2 && at(1) >= 0x80 && at(1) <= 0x9f;
-  const bool is_letter_mark = at(0) == 0xd8 && at(1) == 0x9c;  // U+061C
-  return is_c1 || is_letter_mark             ? kTwo
-         : is_hidden(at(0), at(1), at(kTwo)) ? kThree
-                                             : 0;
+  std::string_view rest = text;
+  const auto c = take_code_point(&rest);
+  return c && is_hidden(*c) ? text.size() - rest.size() : 0;
 }
 
 }  // namespace

@@ -33,8 +33,9 @@ template <typename Act>
 void assert_trail(Act act, const std::string &command, uid_t uid) {
   const auto lines = trail_of(act);
   assert_int_equal(lines.size(), 1);
-  assert_text_equal(lines[0], kStart + command + "; tokenid=" + kId +
-                                  " store=pbs uid=" + std::to_string(uid));
+  assert_text_equal(lines[0], kStart + command +
+                                  "; uid=" + std::to_string(uid) +
+                                  " store=pbs tokenid=" + kId);
 }
 
 void each_change_has_a_line(void ** /*state*/) {
@@ -62,6 +63,40 @@ void line_names_the_caller(void ** /*state*/) {
       "rotate", kMember);
 }
 
+// A long id, and one with many escapes, hides neither.
+void odd_id_hides_no_caller(void ** /*state*/) {
+  std::string invisible;
+  for (int i = 0; i < 58; ++i) {
+    invisible += "\u200b";
+  }
+  for (const std::string &id :
+       {invisible + "@pbs!c",
+        std::string("a\u3164uid=7\u2800loginuid=7@pbs!c")}) {
+    const auto lines = trail_of([&] { generate(id); });
+    assert_int_equal(lines.size(), 1);
+    assert_true(
+        lines[0].starts_with(kStart + "generate; uid=0 store=pbs tokenid="));
+    for (const char c : lines[0]) {
+      assert_true(c >= ' ' && c <= '~');
+    }
+  }
+}
+
+// The session's, where there is one.
+void line_has_the_login_uid(void ** /*state*/) {
+  const std::string login = read_file("/proc/self/loginuid");
+  log_lines();
+  generate(kId);
+  std::string line;
+  for (const std::string &each : log_lines()) {
+    line = each.find("pbstoken-helper[") != std::string::npos ? each : line;
+  }
+  const bool has_one = !login.empty() && login != "4294967295";
+  const std::size_t found = line.find(" loginuid=" + login + " ");
+  assert_true((found != std::string::npos) == has_one);
+  assert_true(has_one || line.find("loginuid") == std::string::npos);
+}
+
 void what_was_not_changed_has_no_line(void ** /*state*/) {
   write_shadow({{kId, kHash}});
   const auto lines = trail_of([] {
@@ -84,11 +119,16 @@ void trail_holds_no_secret(void ** /*state*/) {
   }
 }
 
-// Ten lines fill the queue of a daemon that has stopped.
+// Ten lines fill the queue of a daemon that has stopped; the caller is told of
+// those that are lost.
 void log_that_takes_nothing_stops_no_change(void ** /*state*/) {
-  for (int i = 0; i < 30; ++i) {
-    generate("john@pbs!t" + std::to_string(i));
+  RunResult last;
+  for (int i = 0; i < 14; ++i) {
+    last = run_helper({"generate", "--", "john@pbs!t" + std::to_string(i)});
+    assert_int_equal(last.status, 0);
   }
+  assert_true(last.err.find("the change could not be logged") !=
+              std::string::npos);
   log_lines();
   std::filesystem::rename("/dev/log", "/dev/other");
   generate(kId);
@@ -104,6 +144,8 @@ int main() {
   const CMUnitTest tests[] = {
       MEMBER_TEST(each_change_has_a_line),
       MEMBER_TEST(line_names_the_caller),
+      MEMBER_TEST(odd_id_hides_no_caller),
+      MEMBER_TEST(line_has_the_login_uid),
       MEMBER_TEST(what_was_not_changed_has_no_line),
       MEMBER_TEST(trail_holds_no_secret),
       MEMBER_TEST(log_that_takes_nothing_stops_no_change),

@@ -27,7 +27,7 @@ using Digits = std::array<char, 20>;
 std::string_view digits_of(std::uint64_t number, Digits *place);
 
 // Takes a character off *rest and returns it, escaped if it needs to be.
-using Escape = std::array<char, 12>;
+using Escape = std::array<char, 16>;
 std::string_view take_escaped(std::string_view *rest, Escape *place);
 
 }  // namespace text
