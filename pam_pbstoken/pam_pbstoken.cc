@@ -8,7 +8,6 @@
 #include "pbstoken/module/account.h"
 #include "pbstoken/module/auth.h"
 #include "pbstoken/module/password.h"
-#include "pbstoken/module/verified.h"
 
 namespace {
 
@@ -32,12 +31,13 @@ extern "C" {
   return pbstoken::change_secret(pamh, flags, arguments(argc, argv));
 }
 
-// A token gives no credentials beyond PBSTOKEN_ID, which is set already; those
-// of another user are for the modules behind this one.
-[[gnu::visibility("default")]] int pam_sm_setcred(pam_handle_t *pamh,
+// A token gives no credentials beyond PBSTOKEN_ID, which is set already.  Never
+// anything else: sshd(8) asks in another process than that which authenticated,
+// and a line with default=die would then keep out users with passwords, too.
+[[gnu::visibility("default")]] int pam_sm_setcred(pam_handle_t * /*pamh*/,
                                                   int /*flags*/, int /*argc*/,
                                                   const char ** /*argv*/) {
-  return pbstoken::verified_token(pamh) ? PAM_SUCCESS : PAM_IGNORE;
+  return PAM_SUCCESS;
 }
 
 [[gnu::visibility("default")]] int pam_sm_acct_mgmt(pam_handle_t *pamh,

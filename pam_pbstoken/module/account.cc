@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pbstoken/module/account.h"
 
+#include <sys/stat.h>
+
 #include <optional>
 
 #include "pbstoken/module/call.h"
@@ -8,6 +10,7 @@
 #include "pbstoken/module/log.h"
 #include "pbstoken/module/verified.h"
 #include "pbstoken/module/verify.h"
+#include "pbstoken/os/file.h"
 
 namespace pbstoken {
 
@@ -24,6 +27,15 @@ std::optional<TokenId> token_of(pam_handle_t *pamh,
     return std::nullopt;
   }
   return parse_token_id(static_cast<const char *>(user));
+}
+
+// One file may be named in two ways; a default store's need not be there.
+bool is_same_file(std::string_view path, const PathText &other) {
+  struct stat one = {};
+  struct stat two = {};
+  return path == other.view() || (stat(PathText(path).c_str(), &one) == 0 &&
+                                  stat(other.c_str(), &two) == 0 &&
+                                  identity_of(one) == identity_of(two));
 }
 
 }  // namespace
@@ -54,7 +66,8 @@ int manage_account(pam_handle_t *pamh, std::span<const char *const> argv) {
   }
   // Another store may have the same id, with rules of its own.
   if (verified &&
-      verified->configuration != (*opened)->store.configuration.view()) {
+      !is_same_file(verified->configuration, (*opened)->store.configuration)) {
+    log_other_store(pamh, verified->configuration);
     return PAM_IGNORE;
   }
   const Outcome outcome = judge_account(pamh, options, *opened, *id);

@@ -153,6 +153,12 @@ void log_missed_form(const pam_handle_t *pamh, std::string_view user) {
   }
 }
 
+void log_other_store(const pam_handle_t *pamh, std::string_view configuration) {
+  log_at_times(pamh, LOG_NOTICE,
+               ErrorText("not judged here: another store has verified it, ")
+                   .append_escaped(configuration));
+}
+
 void log_broken(const pam_handle_t *pamh, const char *what,
                 const Error &error) {
   const ErrorText text = describe(error);

@@ -221,6 +221,20 @@ void account_of_another_store_is_left_to_that(void ** /*state*/) {
     assert_pam(handle.authenticate(), PAM_SUCCESS);
     assert_pam(handle.manage_account(), code);
   }
+  // Of two that both verify, the last one's counts; by whatever path it is
+  // named.
+  write_file("/etc/pbstoken/pbs.conf", "cache_ttl = 0\n");
+  write_stack(kService, {"auth required" + module + " store=other",
+                         "auth required" + module + " use_first_pass",
+                         "account required" + module +
+                             " config=/etc/../etc/pbstoken/pbs.conf"});
+  Conversation conversation = {.answer = kSecret};
+  PamHandle handle(kService, kId, &conversation);
+  assert_pam(handle.authenticate(), PAM_SUCCESS);
+  assert_pam(handle.manage_account(), PAM_SUCCESS);
+  write_users(std::string("user: john@pbs\n\tenable 0\n\ntoken: ") + kId +
+              "\n");
+  assert_pam(handle.manage_account(), PAM_PERM_DENIED);
   std::filesystem::remove_all(directory);
 }
 
@@ -239,26 +253,31 @@ void account_without_user_cfg_lets_in_what_was_verified(void ** /*state*/) {
   assert_pam(manage(kId), PAM_PERM_DENIED);
 }
 
-// In a handle of its own no module before the others ends the stack.
-void setcred_is_of_who_was_verified(void ** /*state*/) {
-  const std::string module = " " + module_path() + " ";
-  write_stack(
-      kService,
-      {"auth [success=1 user_unknown=ignore ignore=ignore default=die]" +
-           module,
-       "auth requisite pam_deny.so", "auth required pam_permit.so"});
-  Conversation conversation = {.answer = kSecret};
-  PamHandle handle(kService, kId, &conversation);
-  assert_pam(handle.authenticate(), PAM_SUCCESS);
-  assert_pam(handle.set_credentials(), PAM_SUCCESS);
-  write_stack(kService,
-              {"auth [success=done ignore=ignore default=die]" + module,
-               "auth required pam_permit.so"});
-  PamHandle fresh(kService, "alice", &conversation);
-  assert_pam(fresh.set_credentials(), PAM_SUCCESS);
-  write_stack(kService, {"auth required" + module});
-  PamHandle alone(kService, "alice", &conversation);
-  assert_pam(alone.set_credentials(), PAM_PERM_DENIED);  // all ignored
+// sshd(8) asks in a process that has not authenticated, for users with
+// passwords too: no line that was ever shown may keep them out, and a jump
+// leads on to the modules behind.
+void setcred_of_a_fresh_handle_keeps_nobody_out(void ** /*state*/) {
+  const std::string module = " " + module_path() + " combined";
+  const auto ends_with = [](const std::vector<std::string> &lines) {
+    write_stack(kService, lines);
+    Conversation conversation = {.answer = kSecret};
+    return PamHandle(kService, "alice", &conversation).set_credentials();
+  };
+  const std::string deny = "auth requisite pam_deny.so";
+  const std::string permit = "auth required pam_permit.so";
+  const std::string former =
+      "auth [success=done user_unknown=ignore authinfo_unavail=ignore "
+      "default=die]" +
+      module;
+  const std::string shown =
+      "auth [success=2 user_unknown=ignore authinfo_unavail=ignore "
+      "module_unknown=ignore default=die]" +
+      module;
+  assert_pam(ends_with({"auth required" + module}), PAM_SUCCESS);
+  assert_pam(ends_with({former, deny}), PAM_SUCCESS);
+  assert_pam(ends_with({shown, permit, deny, permit}), PAM_SUCCESS);
+  // pam_deny(8) stands for a module behind, such as pam_cap(8).
+  assert_true(ends_with({shown, permit, permit, permit, deny}) != PAM_SUCCESS);
 }
 
 void combined_applies_the_account_rules_everywhere(void ** /*state*/) {
@@ -444,7 +463,7 @@ int main() {
       with_users(combined_leaves_what_is_not_the_users),
       with_users(account_of_another_store_is_left_to_that),
       with_users(account_without_user_cfg_lets_in_what_was_verified),
-      with_users(setcred_is_of_who_was_verified),
+      with_users(setcred_of_a_fresh_handle_keeps_nobody_out),
       with_users(combined_applies_the_account_rules_everywhere),
       with_users(combined_falls_through_with_the_same_password),
       with_users(map_user_makes_a_local_user_of_a_token),

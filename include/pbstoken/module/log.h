@@ -27,6 +27,10 @@ void log_refusal(const pam_handle_t *pamh, std::string_view token_id,
 // token id and misses the form; which, and nothing of the name.
 void log_missed_form(const pam_handle_t *pamh, std::string_view user);
 
+// LOG_NOTICE, at most once a minute in a process: account left a token alone
+// that another store has verified, of this configuration.
+void log_other_store(const pam_handle_t *pamh, std::string_view configuration);
+
 // LOG_ERR, for what is broken: `what` and why.  The same process does not log a
 // bad configuration again for a minute.
 void log_broken(const pam_handle_t *pamh, const char *what, const Error &error);
