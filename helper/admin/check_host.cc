@@ -87,21 +87,28 @@ void check_ways(const Store &store, Problems *problems) {
 
 // --- the stacks
 
+constexpr std::string_view kBlanks = " \t";
+
 // The value of an option in a line of a stack; empty: it is not there.
 std::string_view option_in(std::string_view line, std::string_view name) {
-  const std::size_t at = line.find(name);
-  if (at == std::string_view::npos) {
-    return {};
+  while (!line.empty()) {
+    const std::size_t end = line.find_first_of(kBlanks);
+    const std::string_view word = slice(line, 0, end);
+    if (word.starts_with(name)) {
+      return slice(word, name.size());
+    }
+    line = end == std::string_view::npos ? std::string_view()
+                                         : slice(line, end + 1);
   }
-  const std::string_view value = slice(line, at + name.size());
-  return slice(value, 0, value.find_first_of(" \t]"));
+  return {};
 }
 
 void check_line(std::string_view path, std::string_view line,
                 std::uint64_t number, Problems *problems) {
   const TextPlace place = {.line = number};
-  const std::string_view store = option_in(line, " store=");
+  const std::string_view store = option_in(line, "store=");
   if (!store.empty() && is_store_name(store) && store != kDefaultStore &&
+      option_in(line, "config=").empty() &&
       is_missing(configuration_path(store))) {
     ProblemText what("store=");
     what.append(store).append(": there is no ");
@@ -112,10 +119,11 @@ void check_line(std::string_view path, std::string_view line,
                     line.find("default=bad") != std::string_view::npos;
   if (dies && line.find("module_unknown=") == std::string_view::npos &&
       line.find("user_unknown=ignore") != std::string_view::npos) {
-    problems->add(path,
-                  "has default=die without module_unknown=ignore: nobody gets "
-                  "in once the package is removed, with a password neither",
-                  place);
+    problems->add(
+        path,
+        "has default=die or bad without module_unknown=ignore: "
+        "nobody gets in once the package is removed, with a password neither",
+        place);
   }
 }
 
@@ -129,9 +137,9 @@ void check_stack(const PathText &path, Problems *problems) {
   std::string_view rest = text->view();
   for (std::uint64_t number = 1; !rest.empty(); ++number) {
     const std::size_t end = rest.find('\n');
-    const std::string_view line = slice(rest, 0, end);
-    if (line.find("pam_pbstoken.so") != std::string_view::npos &&
-        !line.starts_with('#')) {
+    const std::string_view line =
+        slice(slice(rest, 0, end), 0, slice(rest, 0, end).find('#'));
+    if (line.find("pam_pbstoken.so") != std::string_view::npos) {
       check_line(path.view(), line, number, problems);
     }
     rest = end == std::string_view::npos ? std::string_view()

@@ -45,6 +45,10 @@ void user_cfg_that_is_gone(void ** /*state*/) {
 void token_shadow_that_is_gone(void ** /*state*/) {
   write_good_store();
   std::filesystem::remove(kShadow);
+  write_file(kUserCfg, "user: john@pbs\n", 0640);
+  assert_problems("");
+  write_good_store();
+  std::filesystem::remove(kShadow);
   assert_problems(std::string(kShadow) +
                   ": is not there, and user.cfg has tokens: none of them has a "
                   "secret; restore it, or make new ones\n");
@@ -98,18 +102,26 @@ void stacks_that_lock_out_are_named(void ** /*state*/) {
   const std::string stack = "/etc/pam.d/test-of-pbstoken";
   write_file(
       stack,
-      "# auth [default=die] pam_pbstoken.so store=nowhere\n"
-      "auth required pam_pbstoken.so store=nowhere\n"
+      "  # auth [default=die] pam_pbstoken.so store=nowhere\n"
+      "auth required pam_pbstoken.so\tstore=nowhere # or another\n"
       "auth [success=2 user_unknown=ignore default=die] pam_pbstoken.so\n"
       "auth [success=2 user_unknown=ignore module_unknown=ignore "
-      "default=die] pam_pbstoken.so combined store=pbs\n");
+      "default=die] pam_pbstoken.so combined store=pbs\n"
+      "auth required pam_pbstoken.so # store=nowhere\n"
+      "auth required pam_pbstoken.so store=nowhere config=/etc/x.conf\n"
+      "auth [success=2 user_unknown=ignore default=bad] pam_pbstoken.so\n");
   const RunResult outcome = run_tool({"check"});
   std::filesystem::remove(stack);
   assert_text_equal(
       outcome.out,
       stack + ":2: store=nowhere: there is no /etc/pbstoken/nowhere.conf\n" +
           stack +
-          ":3: has default=die without module_unknown=ignore: nobody gets in "
+          ":3: has default=die or bad without module_unknown=ignore: nobody "
+          "gets in "
+          "once the package is removed, with a password neither\n" +
+          stack +
+          ":7: has default=die or bad without module_unknown=ignore: nobody "
+          "gets in "
           "once the package is removed, with a password neither\n");
   assert_int_equal(outcome.status, 1);
 }
