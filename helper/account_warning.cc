@@ -10,11 +10,13 @@ namespace pbstoken {
 
 namespace {
 
-using Warning = FixedText<600>;
+using Warning = FixedText<1500>;
 
-// Other products have other commands, or none.
-bool is_of_backup_server(const Store &store) {
-  return store.user_cfg.view().starts_with("/etc/proxmox-backup/");
+// Other products have other commands, or none; and a name with a quote is not
+// what a person should paste.
+bool has_commands(const Store &store, const TokenId &id) {
+  return store.user_cfg.view().starts_with("/etc/proxmox-backup/") &&
+         id.text.find('\'') == std::string_view::npos;
 }
 
 void append_generate_token(Warning *out, const TokenId &id) {
@@ -26,7 +28,7 @@ void append_generate_token(Warning *out, const TokenId &id) {
 // What gives the token, or its user, a section.
 void append_how_to_make(Warning *out, const Store &store, const TokenId &id,
                         const UserCfg &cfg) {
-  if (!is_of_backup_server(store)) {
+  if (!has_commands(store, id)) {
     out->append("make it in Proxmox's own interface");
     return;
   }
@@ -45,7 +47,7 @@ void append_how_to_make(Warning *out, const Store &store, const TokenId &id,
 
 void append_how_to_enable_user(Warning *out, const Store &store,
                                const TokenId &id) {
-  if (!is_of_backup_server(store)) {
+  if (!has_commands(store, id)) {
     out->append("enable it in Proxmox's own interface");
     return;
   }
