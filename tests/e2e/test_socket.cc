@@ -397,6 +397,23 @@ void rotation_counts_when_it_is_acknowledged(void ** /*state*/) {
   assert_false(is_accepted(kSecret));
 }
 
+// The service keeps its connection to the log, which no child could make.
+void rotation_through_the_socket_is_in_the_trail(void ** /*state*/) {
+  configure("member_rotate = yes\n");
+  write_shadow({{kId, kHash}});
+  log_lines();
+  assert_true(rotate_as_member([] {}).reply == Outcome::kDone);
+  int found = 0;
+  for (const std::string &line : log_lines()) {
+    found += line.find("]: rotate; uid=" + std::to_string(kMember)) !=
+                         std::string::npos &&
+                     line.ends_with(std::string(" tokenid=") + kId)
+                 ? 1
+                 : 0;
+  }
+  assert_int_equal(found, 1);
+}
+
 // Whoever goes away, with the offer read or not, has rotated nothing.
 void rotation_that_is_not_acknowledged_changes_nothing(void ** /*state*/) {
   configure("member_rotate = yes\n");
@@ -671,6 +688,7 @@ int main() {
       MEMBER_TEST(units_are_what_systemd_understands),
   };
   const CMUnitTest log_tests[] = {
+      SOCKET_TEST(rotation_through_the_socket_is_in_the_trail),
       SOCKET_TEST(log_without_the_socket_says_what_is_missing),
   };
   const int failed =
