@@ -284,9 +284,7 @@ void check_cache(const Store &store, Kind kind, Use *use, Problems *problems) {
   }
   check_readers(store, {kind, *view}, problems);
   CacheVerdict verdict = judge_for_root(store, kind, use);
-  if (verdict.state != CacheState::kOff) {
-    verdict = judge_for_members(store, kind, use).value_or(CacheVerdict{});
-  }
+  verdict = judge_for_members(store, kind, verdict).value_or(verdict);
   // What keeps the lock from being opened has been added.
   const PathText &lock = lock_path_of(kind, store);
   if (verdict.state == CacheState::kOff &&

@@ -70,11 +70,12 @@ class CacheReport {
                                                      .stamp_age = {},
                                                      .slots = 0,
                                                      .slots_used = 0})),
-        segment_(status_.id),
-        root_(text_of(judge_for_root(store, kind, use))) {
+        segment_(status_.id) {
     // An error where the directory of the file cannot be found.
     const auto view = view_of(path_of(kind, store));
-    const auto members = judge_for_members(store, kind, use);
+    const CacheVerdict root = judge_for_root(store, kind, use);
+    const auto members = judge_for_members(store, kind, root);
+    root_ = text_of(root);
     members_ = members ? text_of(*members) : ProblemText();
     fields_ = {
         Field::string("cache_root", root_.view()),

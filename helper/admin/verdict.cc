@@ -143,7 +143,7 @@ CacheVerdict judge_claim(const PathText &lock) {
                               "verifies ends it")};
 }
 
-// When it was last used: a stamp is renewed, and a token let in.
+// When it was last used: a stamp was renewed, or an answer counted.
 CacheVerdict judge_use(const Store &store, Segment *segment, Use *use) {
   constexpr std::uint64_t kLately = 60;
   const auto stamp = segment->stamp();
@@ -154,7 +154,7 @@ CacheVerdict judge_use(const Store &store, Segment *segment, Use *use) {
   }
   const std::uint64_t age = (now - stamp->time) / kNanosecondsPerSecond;
   const std::uint64_t last = std::max(wall_clock - age, use->last());
-  if (last + kLately + store.cache_ttl >= wall_clock) {
+  if (last >= wall_clock || wall_clock - last <= kLately + store.cache_ttl) {
     return {};
   }
   CacheVerdict unused{.state = CacheState::kUnused,
@@ -258,12 +258,11 @@ CacheVerdict judge_for_root(const Store &store, Kind kind, Use *use) {
 }
 
 std::optional<CacheVerdict> judge_for_members(const Store &store, Kind kind,
-                                              Use *use) {
+                                              const CacheVerdict &roots) {
   const auto group = reader_group(store);
   if (!group || !*group) {
     return std::nullopt;
   }
-  CacheVerdict roots = judge_for_root(store, kind, use);
   if (roots.state == CacheState::kOff) {
     return roots;
   }

@@ -28,9 +28,10 @@ struct CacheVerdict {
 // Of processes of root that see what this one sees.  `use` is the store's.
 CacheVerdict judge_for_root(const Store &store, Kind kind, Use *use);
 
-// Of the members of verify_group; nullopt: there are none.
+// Of the members of verify_group; nullopt: there are none.  `roots` is what
+// judge_for_root() returned.
 std::optional<CacheVerdict> judge_for_members(const Store &store, Kind kind,
-                                              Use *use);
+                                              const CacheVerdict &roots);
 
 }  // namespace pbstoken
 
