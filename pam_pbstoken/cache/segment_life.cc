@@ -524,9 +524,9 @@ bool is_outdated(int id, const Segment &segment, const Store &store) {
   // Settings that are older are not asked for: that takes a look into
   // /etc/group.  A segment of a time to come was made by a clock that was
   // wrong.
-  if (!knows_its_readers(store) ||
-      (readers_changed_at(store) < status.shm_ctime &&
-       status.shm_ctime <= std::time(nullptr))) {
+  const auto changed = readers_changed_at(store);
+  if (!changed ||
+      (*changed < status.shm_ctime && status.shm_ctime <= std::time(nullptr))) {
     return false;
   }
   const auto group = reader_group(store);

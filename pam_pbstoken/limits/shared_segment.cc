@@ -28,10 +28,10 @@ bool is_shared(const ipc_perm &owner) {
 }  // namespace
 
 SharedSegment::SharedSegment(const Store &store, std::string_view purpose,
-                             std::size_t size)
-    : key(derive_key(purpose, store.token_shadow.view())),
-      store_(store),
-      size_(size) {}
+                             std::size_t its_size)
+    : SegmentObject(derive_key(purpose, store.token_shadow.view()), its_size,
+                    Writers::kGroup, /*name=*/0),
+      store_(store) {}
 
 int SharedSegment::get(key_t with, int flags) const {
   if ((flags & IPC_CREAT) == 0) {
@@ -42,29 +42,22 @@ int SharedSegment::get(key_t with, int flags) const {
     errno = EPERM;
     return -1;
   }
-  return shmget(with, size_, flags);
-}
-
-bool SharedSegment::owner_of(int id, ipc_perm *out_owner) const {
-  shmid_ds status{};
-  const bool known = shmctl(id, IPC_STAT, &status) == 0;
-  *out_owner = status.shm_perm;
-  return known;
+  return shmget(with, size, flags);
 }
 
 // Whatever its mode is.
+bool SharedSegment::is_ours(const shmid_ds &status) const {
+  return status.shm_perm.cuid == 0 && status.shm_perm.__key == key &&
+         status.shm_segsz == size;
+}
+
 bool SharedSegment::has_name(int id) const {
   shmid_ds status{};
-  return shmctl(id, IPC_STAT, &status) == 0 && status.shm_perm.cuid == 0 &&
-         status.shm_perm.__key == key && status.shm_segsz == size_;
+  return shmctl(id, IPC_STAT, &status) == 0 && is_ours(status);
 }
 
 bool SharedSegment::is_ready(int id) const {
   return has_name(id) && share(id);
-}
-
-bool SharedSegment::remove(int id) const {
-  return shmctl(id, IPC_RMID, nullptr) == 0;
 }
 
 // False if it cannot be had as it is to be: then it is gone, where another one
@@ -100,13 +93,14 @@ bool SharedSegment::share(int id) const {
 }
 
 void SharedSegment::heal() const {
-  const int id = is_root() && knows_its_readers(store_) ? get(key, 0) : -1;
+  const auto changed = is_root() ? readers_changed_at(store_) : std::nullopt;
+  const int id = changed ? get(key, 0) : -1;
   shmid_ds status{};
-  if (id < 0 || shmctl(id, IPC_STAT, &status) != 0 || !has_name(id)) {
+  if (id < 0 || shmctl(id, IPC_STAT, &status) != 0 || !is_ours(status)) {
     return;
   }
   const auto name = static_cast<std::uint64_t>(key);
-  if (is_shared(status.shm_perm) ? readers_changed_at(store_) < status.shm_ctime
+  if (is_shared(status.shm_perm) ? *changed < status.shm_ctime
                                  : looked_at.was_met(name)) {
     return;
   }
@@ -128,27 +122,6 @@ int SharedSegment::make() const {
     }
   }
   return -1;
-}
-
-Result<AttachmentUse> SharedSegment::use_ready(
-    int id, std::uint64_t ipc_namespace) const {
-  const auto identity = trusted_segment(id, ipc_namespace, Writers::kGroup);
-  if (!identity) {
-    return identity.error();
-  }
-  AttachmentUse use = use_attachment(*identity);
-  if (use.address() != nullptr) {
-    return use;
-  }
-  auto attachment = ShmAttachment::attach(id, Access::kWrite, Writers::kGroup);
-  if (!attachment) {
-    return attachment.error();
-  }
-  if (attachment->identity() != *identity || identity->size != size_) {
-    errno = EEXIST;  // another program has the key
-    return system_error("cannot use", kWhat);
-  }
-  return keep_attachment(key, std::move(*attachment));
 }
 
 Result<AttachmentUse> SharedSegment::use(std::uint64_t ipc_namespace) const {

@@ -28,19 +28,17 @@ bool may_make_for(std::optional<gid_t> group) {
   return !group || getegid() == 0 || getegid() == *group;
 }
 
-bool knows_its_readers(const Store &store) {
+std::optional<std::time_t> readers_changed_at(const Store &store) {
   struct stat status = {};
   const bool is_there = stat(store.configuration.c_str(), &status) == 0;
-  return (is_there ? identity_of(status) : FileIdentity()) ==
-         store.configuration_identity;
-}
-
-std::time_t readers_changed_at(const Store &store) {
+  if ((is_there ? identity_of(status) : FileIdentity()) !=
+      store.configuration_identity) {
+    return std::nullopt;
+  }
+  std::time_t latest = is_there ? status.st_ctim.tv_sec : 0;
   const PathText directory = directory_of(store.configuration);
-  std::time_t latest = 0;
-  for (const char *path :
-       {store.configuration.c_str(), directory.c_str(), "/etc/group"}) {
-    if (struct stat status = {}; stat(path, &status) == 0) {
+  for (const char *path : {directory.c_str(), "/etc/group"}) {
+    if (stat(path, &status) == 0) {
       latest = std::max(latest, status.st_ctim.tv_sec);
     }
   }

@@ -11,50 +11,33 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string_view>
 
-#include "pbstoken/os/attachments.h"
-#include "pbstoken/os/ipc_room.h"
-#include "pbstoken/os/ipc_table.h"
+#include "pbstoken/limits/segment_object.h"
 #include "pbstoken/store/store.h"
 
 namespace pbstoken {
 
-class NamedSegment {
+class NamedSegment : public SegmentObject {
  public:
-  using Entry = SegmentEntry;
-  static constexpr const char *kWhat = "the shared memory";
-
   NamedSegment(const Store &store, std::string_view purpose,
                std::size_t content_size);
 
   // The segment, made if it is not there, in the table of this process.  An
-  // empty use if it cannot be had.  ipc_namespace: see trusted_segment().
+  // error if it cannot be had.  ipc_namespace: see trusted_segment().
   [[nodiscard]] Result<AttachmentUse> use(
       std::uint64_t ipc_namespace = 0) const;
 
+  // See named_object.h.
   [[nodiscard]] int get(key_t with, int flags) const;
   [[nodiscard]] bool has_name(int id) const;
   [[nodiscard]] bool is_ready(int id) const;
-  bool owner_of(int id, ipc_perm *out_owner) const;
-  [[nodiscard]] bool remove(int id) const;
-  [[nodiscard]] std::optional<Shortage> shortage() const {
-    return shortage_of_segments(size_);
-  }
-
-  key_t key = IPC_PRIVATE;
 
  private:
-  // The same of one that is there, and has the name; else an error.
-  [[nodiscard]] Result<AttachmentUse> use_ready(
-      int id, std::uint64_t ipc_namespace) const;
+  NamedSegment(std::uint64_t name, std::size_t content_size);
 
   // The name that it has, or 0; `or_this`: in place of 0, if that is not 0.
   [[nodiscard]] std::uint64_t name_in(int id, std::uint64_t or_this) const;
-
-  std::uint64_t name_;
-  std::size_t size_;
 };
 
 // What stands behind the name; null if there is no attachment.

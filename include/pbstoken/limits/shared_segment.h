@@ -9,27 +9,22 @@
 #ifndef PBSTOKEN_SHARED_SEGMENT_H_
 #define PBSTOKEN_SHARED_SEGMENT_H_
 
-#include <sys/types.h>
+#include <sys/shm.h>
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string_view>
 
-#include "pbstoken/os/attachments.h"
-#include "pbstoken/os/ipc_room.h"
-#include "pbstoken/os/ipc_table.h"
+#include "pbstoken/limits/segment_object.h"
 #include "pbstoken/store/store.h"
 
 namespace pbstoken {
 
-class SharedSegment {
+class SharedSegment : public SegmentObject {
  public:
-  using Entry = SegmentEntry;
-  static constexpr const char *kWhat = "the shared memory";
-
   // `store` must outlive the object.
-  SharedSegment(const Store &store, std::string_view purpose, std::size_t size);
+  SharedSegment(const Store &store, std::string_view purpose,
+                std::size_t its_size);
 
   // The segment, in the table of this process; root makes it if it is not
   // there.  An error if it cannot be had.  ipc_namespace: see
@@ -45,22 +40,13 @@ class SharedSegment {
   [[nodiscard]] int get(key_t with, int flags) const;
   [[nodiscard]] bool has_name(int id) const;
   [[nodiscard]] bool is_ready(int id) const;
-  bool owner_of(int id, ipc_perm *out_owner) const;
-  [[nodiscard]] bool remove(int id) const;
-  [[nodiscard]] std::optional<Shortage> shortage() const {
-    return shortage_of_segments(size_);
-  }
-
-  key_t key;
 
  private:
+  [[nodiscard]] bool is_ours(const shmid_ds &status) const;
   [[nodiscard]] int make() const;
   [[nodiscard]] bool share(int id) const;
-  [[nodiscard]] Result<AttachmentUse> use_ready(
-      int id, std::uint64_t ipc_namespace) const;
 
   const Store &store_;
-  std::size_t size_;
 };
 
 }  // namespace pbstoken

@@ -21,13 +21,12 @@ Result<std::optional<gid_t>> reader_group(const Store &store);
 // maker may read it, too, for ever, see sysvipc(7).
 bool may_make_for(std::optional<gid_t> group);
 
-// Whether the store's settings are still those of its configuration: a handle
-// that lives on has those of its start, and must not force them on others.
-bool knows_its_readers(const Store &store);
-
 // When what reader_group() goes by was last changed, in seconds of the wall
 // clock, as shm_ctime is: the store's configuration, its directory, /etc/group.
-std::time_t readers_changed_at(const Store &store);
+// Returns nullopt if the store's settings are no longer those of its
+// configuration: a handle that lives on has those of its start, and must not
+// force them on others.
+std::optional<std::time_t> readers_changed_at(const Store &store);
 
 }  // namespace pbstoken
 
