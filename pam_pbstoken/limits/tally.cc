@@ -47,10 +47,12 @@ Tally *make_tally(std::span<Tally> table, std::uint64_t tag) {
   const std::span<Tally> places = places_of(table, tag);
   for (Tally &tally : places) {
     std::uint64_t found = load_relaxed(&tally.tag);
-    if (found == 0 && compare_and_swap(&tally.tag, 0, tag)) {
-      return &tally;
+    if (found == 0) {
+      if (compare_and_swap(&tally.tag, 0, tag)) {
+        return &tally;
+      }
+      found = load_relaxed(&tally.tag);  // another process was faster
     }
-    found = load_relaxed(&tally.tag);  // another process may have been faster
     if (found == tag) {
       return &tally;
     }

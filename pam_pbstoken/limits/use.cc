@@ -36,28 +36,36 @@ std::uint64_t tag_of(std::string_view token_id) {
   return quick_hash(token_id) | 1;
 }
 
-std::uint64_t now_in_seconds() {
-  return static_cast<std::uint64_t>(std::time(nullptr));
-}
-
 }  // namespace
 
 struct UseRecord {
   alignas(64) std::uint64_t since;
+  std::uint64_t last;
   std::array<std::array<Line, kParties>, kStripes> lines;
   std::array<Tally, kTokens> tokens;
 };
 
 namespace {
 
-void add_use(UseRecord *record, std::string_view token_id) {
+// Every processor reads this line: it is written once a second.
+void note_time(UseRecord *record, std::uint64_t now) {
+  if (load_relaxed(&record->last) == now) {
+    return;
+  }
+  store_relaxed(&record->last, now);
+  if (load_relaxed(&record->since) == 0) {
+    static_cast<void>(compare_and_swap(&record->since, 0, now));
+  }
+}
+
+void add_use(UseRecord *record, std::string_view token_id, std::uint64_t now) {
   Tally *tally = make_tally(record->tokens, tag_of(token_id));
   bool done = false;
   for (int attempt = 0; !done && attempt < kAttempts; ++attempt) {
     const std::uint64_t before = load_relaxed(&tally->state);
-    done = compare_and_swap(
-        &tally->state, before,
-        Tally::make_state(now_in_seconds(), Tally::count_of(before) + 1));
+    done =
+        compare_and_swap(&tally->state, before,
+                         Tally::make_state(now, Tally::count_of(before) + 1));
   }
 }
 
@@ -68,19 +76,17 @@ SharedSegment use_segment(const Store &store) {
   return {store, "pbstoken use 1", sizeof(UseRecord)};
 }
 
-Use::Use(const Store &store) : segment_(use_segment(store)) {}
-
 // A process that cannot have it does not try for each of its handles.
 void Use::attach(std::uint64_t ipc_namespace) {
   static constinit Lately was_refused;
-  const std::uint64_t name = (std::uint64_t{geteuid()} << 32U) ^
-                             static_cast<std::uint32_t>(segment_.key);
+  const std::uint64_t name =
+      quick_hash(store_.token_shadow.view(), std::uint64_t{geteuid()});
   attachment_ = AttachmentUse();
   party_ = given_.value_or(is_root() ? Party::kRoot : Party::kMembers);
   if (was_refused.was_met(name)) {
     return;
   }
-  auto use = segment_.use(ipc_namespace);
+  auto use = use_segment(store_).use(ipc_namespace);
   if (use) {
     attachment_ = std::move(*use);
   } else {
@@ -104,16 +110,15 @@ void Use::count(Event event, std::string_view let_in, const Moment &moment) {
   if (record == nullptr) {
     return;
   }
-  if (load_relaxed(&record->since) == 0) {
-    static_cast<void>(compare_and_swap(&record->since, 0, now_in_seconds()));
-  }
+  const auto now = static_cast<std::uint64_t>(std::time(nullptr));
+  note_time(record, now);
   const int cpu = sched_getcpu();  // -1 at worst, which is a stripe, too
   Line &line = record->lines[static_cast<unsigned>(cpu) % kStripes]
                             [static_cast<std::size_t>(party_)];
   __atomic_fetch_add(&line.events[static_cast<std::size_t>(event)], 1,
                      __ATOMIC_RELAXED);
   if (!let_in.empty()) {
-    add_use(record, let_in);
+    add_use(record, let_in, now);
   }
 }
 
@@ -155,12 +160,7 @@ std::optional<TokenUse> Use::of(std::string_view token_id) {
 
 std::uint64_t Use::last() {
   const UseRecord *record = this->record({});
-  std::uint64_t last = 0;
-  for (std::size_t i = 0; record != nullptr && i < kTokens; ++i) {
-    last =
-        std::max(last, Tally::time_of(load_relaxed(&record->tokens[i].state)));
-  }
-  return last;
+  return record != nullptr ? load_relaxed(&record->last) : 0;
 }
 
 }  // namespace pbstoken

@@ -84,8 +84,30 @@ void token_has_its_last_use_and_how_often(void **state) {
   assert_true(found.has_value());
   assert_int_equal(found->count, 6);
   assert_in_range(found->last, before, before + 1);
+  assert_int_equal(use.last(), found->last);
   assert_in_range(*use.since(), before - 3, before - 1);
   assert_false(use.of("john@pbs!other").has_value());
+}
+
+// Of the segments of this namespace.
+long pages_in_memory() {
+  shm_info info{};
+  require(shmctl(0, SHM_INFO, reinterpret_cast<shmid_ds *>(&info)) >= 0);
+  return static_cast<long>(info.shm_rss);
+}
+
+// The record has 4 MiB; the kernel gives memory to what was never written, too,
+// once it is read.
+void asking_takes_no_memory(void **state) {
+  const Scene &scene = scene_in(state);
+  begin(scene);
+  const long before = pages_in_memory();
+  in_child([&scene] {
+    Use use(scene.store);
+    require(use.since() && use.of(kId) && use.last() != 0);
+    require(use.totals(Party::kRoot)[0] + use.totals(Party::kMembers)[0] == 0);
+  });
+  assert_in_range(pages_in_memory(), before, before + 3);
 }
 
 void refused_secret_is_no_use(void **state) {
@@ -394,6 +416,7 @@ int main() {
   const CMUnitTest tests[] = {
       with_scene(hits_of_members_are_counted),
       with_scene(token_has_its_last_use_and_how_often),
+      with_scene(asking_takes_no_memory),
       with_scene(refused_secret_is_no_use),
       with_scene(uses_at_the_same_time_are_counted),
       with_scene(member_that_writes_over_it_changes_no_answer),

@@ -56,7 +56,7 @@ class Use {
 
   // `store` must outlive the object.  Nothing fails: a process that cannot have
   // the segment counts nothing.  Root makes it if it is not there.
-  explicit Use(const Store &store);
+  explicit Use(const Store &store) : store_(store) {}
 
   // For whom this process works.  Else for root, if that is its effective uid
   // when it attaches the record.
@@ -71,11 +71,11 @@ class Use {
   [[nodiscard]] std::optional<std::uint64_t> since();
   // Returns nullopt if the token was not let in, or too many others were since.
   [[nodiscard]] std::optional<TokenUse> of(std::string_view token_id);
-  // When a token was last let in; 0: none was.
+  // When anything was last counted: seconds since the epoch; 0: nothing was.
   [[nodiscard]] std::uint64_t last();
 
   // See SharedSegment::heal().
-  void heal() const { segment_.heal(); }
+  void heal() const { use_segment(store_).heal(); }
 
   // Lets go of what this process may not have any more: its effective uid is
   // another.
@@ -91,7 +91,7 @@ class Use {
   // opened it.
   [[nodiscard]] struct UseRecord *record(const Moment &moment);
 
-  SharedSegment segment_;
+  const Store &store_;
   std::optional<Party> given_;
   Party party_ = Party::kMembers;
   bool is_lost_ = false;
