@@ -20,7 +20,7 @@ struct Known {
 };
 
 // See statfs(2).
-constexpr std::array<Known, 9> kKnown = {{
+constexpr std::array<Known, 8> kKnown = {{
     {NFS_SUPER_MAGIC, "NFS"},
     {FUSE_SUPER_MAGIC, "FUSE"},
     {SMB_SUPER_MAGIC, "SMB"},
