@@ -4,8 +4,6 @@
 #include <sys/shm.h>
 #include <sys/stat.h>
 
-#include <utility>
-
 #include "pbstoken/os/ipc.h"
 #include "pbstoken/os/lately.h"
 #include "pbstoken/os/privilege.h"
