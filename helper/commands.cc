@@ -226,12 +226,23 @@ constexpr auto kCommands = std::to_array<CommandEntry>({
      "                    input, for pbstoken-helper.service"},
 });
 
+Result<void> apply_remote_host(std::string_view value, CommandLine *out) {
+  out->remote_host = FixedText<255>(value);
+  return {};
+}
+
+constexpr auto kOptions =
+    std::to_array<Option>({{"rhost", "HOST", kEachCommand, apply_remote_host,
+                            "where the secret came from"}});
+
 }  // namespace
 
-constinit const Program kHelperProgram = {.name = "pbstoken-helper",
-                                          .commands = kCommands,
-                                          .other_page = "pbstoken(8)",
-                                          .takes_secrets = true};
+constinit const Program kHelperProgram = {
+    .name = "pbstoken-helper",
+    .usage = " [OPTION...] COMMAND [--] [TOKENID]",
+    .commands = kCommands,
+    .options = kOptions,
+    .other_page = "pbstoken(8)"};
 
 ExitStatus run_command(const CommandEntry &entry, const CommandLine &line,
                        const Store &store, const Client &client,

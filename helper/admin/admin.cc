@@ -5,6 +5,7 @@
 
 #include <array>
 
+#include "io/command_line.h"
 #include "io/held_signals.h"
 #include "io/message.h"
 #include "pbstoken/cache/writer.h"
@@ -59,12 +60,32 @@ constexpr auto kCommands = std::to_array<CommandEntry>({
      .summary = "remove what the store has in the kernel"},
 });
 
+Result<void> apply_token_shadow(std::string_view value, CommandLine *out) {
+  return apply_path(value, &out->token_shadow);
+}
+
+template <bool kUsers>
+Result<void> apply_users(std::string_view /*value*/, CommandLine *out) {
+  out->users = kUsers;
+  return {};
+}
+
+constexpr Commands kOfInit = one_command(Command::kInit);
+
+constexpr auto kOptions = std::to_array<Option>({
+    {"token-shadow", "PATH", kOfInit, apply_token_shadow,
+     "of init: where the new store is"},
+    {"users", {}, kOfInit, apply_users<true>, "of init: with a user.cfg"},
+    {"no-users", {}, kOfInit, apply_users<false>, "of init: without one"},
+});
+
 }  // namespace
 
 constinit const Program kAdminProgram = {.name = "pbstoken",
+                                         .usage = " [OPTION...] COMMAND",
                                          .commands = kCommands,
-                                         .other_page = "pbstoken-helper(8)",
-                                         .takes_secrets = false};
+                                         .options = kOptions,
+                                         .other_page = "pbstoken-helper(8)"};
 
 ExitStatus note(const Result<void> &result, ExitStatus before) {
   if (result) {

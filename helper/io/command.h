@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "io/secret_input.h"
+#include "pbstoken/base/result.h"
 #include "pbstoken/limits/fail_limit.h"
 #include "pbstoken/store/store.h"
 #include "pbstoken/store/token_id.h"
@@ -124,11 +125,30 @@ struct CommandEntry {
   }
 };
 
+// A set of commands, one bit each.
+using Commands = std::uint64_t;
+constexpr Commands one_command(Command command) {
+  return Commands{1} << static_cast<unsigned>(command);
+}
+static_assert(kCommandNames.size() <= 64, "each has a bit");
+constexpr Commands kEachCommand = ~Commands{0};
+
+// An option that one of the programs has beside those of both.
+struct Option {
+  const char *name;        // without its dashes
+  std::string_view value;  // what --help calls its value; empty: it has none
+  Commands commands;       // that take it
+  // Refuses a bad value; the value is empty if the option has none.
+  Result<void> (*apply)(std::string_view value, CommandLine *out);
+  std::string_view summary;  // for --help
+};
+
 struct Program {
   std::string_view name;
+  std::string_view usage;  // for --help: what follows the name
   std::span<const CommandEntry> commands;
+  std::span<const Option> options;
   std::string_view other_page;  // of the program that has all other commands
-  bool takes_secrets;           // and so has --rhost
 };
 
 // The command's row; null if the program has no such command.

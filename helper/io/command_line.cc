@@ -28,41 +28,7 @@ constexpr std::array<FormatName, 3> kFormats = {{
     {"json-pretty", OutputFormat::kJsonPretty},
 }};
 
-enum OptionCode : std::uint16_t {
-  kStoreOption = 256,
-  kConfigOption,
-  kFormatOption,
-  kHostOption,
-  kShadowOption,
-  kUsersOption,
-  kNoUsersOption,
-  kHelp,
-  kVersion
-};
-
-// getopt_long(3) reads on to the empty one.
-template <std::size_t kOwn>
-constexpr auto with_common_options(const std::array<option, kOwn> &own) {
-  constexpr std::array<option, 6> kCommon = {{
-      {"store", required_argument, nullptr, kStoreOption},
-      {"config", required_argument, nullptr, kConfigOption},
-      {"output-format", required_argument, nullptr, kFormatOption},
-      {"help", no_argument, nullptr, kHelp},
-      {"version", no_argument, nullptr, kVersion},
-      {nullptr, 0, nullptr, 0},
-  }};
-  std::array<option, kOwn + kCommon.size()> all{};
-  std::copy(kCommon.begin(), kCommon.end(),
-            std::copy(own.begin(), own.end(), all.begin()));
-  return all;
-}
-
-constexpr auto kHelperOptions = with_common_options(std::array<option, 1>{
-    {{"rhost", required_argument, nullptr, kHostOption}}});
-constexpr auto kAdminOptions = with_common_options(std::array<option, 3>{
-    {{"token-shadow", required_argument, nullptr, kShadowOption},
-     {"users", no_argument, nullptr, kUsersOption},
-     {"no-users", no_argument, nullptr, kNoUsersOption}}});
+}  // namespace
 
 Error usage_error(const char *what, std::string_view subject) {
   Error error = plain_error(Errc::kBadConfiguration, what, {});
@@ -78,28 +44,19 @@ Result<void> apply_path(std::string_view value, PathText *out) {
                            value);
 }
 
-Result<void> apply_option(int code, std::string_view value, CommandLine *out) {
-  switch (code) {
-    case kStoreOption:
-      if (!is_store_name(value)) {
-        return usage_error("not a store name:", value);
-      }
-      out->store = FixedText<32>(value);
-      return {};
-    case kConfigOption:
-      return apply_path(value, &out->config);
-    case kShadowOption:
-      return apply_path(value, &out->token_shadow);
-    case kUsersOption:
-    case kNoUsersOption:
-      out->users = code == kUsersOption;
-      return {};
-    case kHostOption:
-      out->remote_host = FixedText<255>(value);
-      return {};
-    default:
-      break;
-  }
+namespace {
+
+Result<void> apply_store(std::string_view value, CommandLine *out) {
+  out->store = FixedText<32>(value);
+  return is_store_name(value) ? Result<void>()
+                              : usage_error("not a store name:", value);
+}
+
+Result<void> apply_configuration(std::string_view value, CommandLine *out) {
+  return apply_path(value, &out->config);
+}
+
+Result<void> apply_format(std::string_view value, CommandLine *out) {
   for (const FormatName &format : kFormats) {
     if (format.name == value) {
       out->format = format.format;
@@ -108,6 +65,75 @@ Result<void> apply_option(int code, std::string_view value, CommandLine *out) {
   }
   return usage_error("not an output format:", value);
 }
+
+constexpr auto kCommonOptions = std::to_array<Option>({
+    {"store", "NAME", kEachCommand, apply_store, "default: pbs"},
+    {"config", "PATH", kEachCommand, apply_configuration,
+     "default: /etc/pbstoken/NAME.conf"},
+    {"output-format", "text|json|json-pretty", kEachCommand, apply_format,
+     "default: text"},
+});
+
+// For getopt_long(3): an option's code is its place behind this one, past every
+// character; the common options come first, then the program's.
+constexpr int kFirstOption = 256;
+constexpr int kHelp = 1024;
+constexpr int kVersion = kHelp + 1;
+constexpr std::size_t kMostOptions = 32;
+
+class Options {
+ public:
+  explicit Options(const Program &program) : program_(program) {
+    std::size_t count = 0;
+    for (; count < size() && count < kMostOptions; ++count) {
+      const Option &own = at(count);
+      options_[count] = {own.name,
+                         own.value.empty() ? no_argument : required_argument,
+                         nullptr, kFirstOption + static_cast<int>(count)};
+    }
+    options_[count] = {"help", no_argument, nullptr, kHelp};
+    options_[count + 1] = {"version", no_argument, nullptr, kVersion};
+  }
+
+  [[nodiscard]] std::size_t size() const {
+    return kCommonOptions.size() + program_.options.size();
+  }
+  [[nodiscard]] const Option &at(std::size_t place) const {
+    return place < kCommonOptions.size()
+               ? kCommonOptions[place]
+               : program_.options[place - kCommonOptions.size()];
+  }
+  // Ends with an empty one, as getopt_long(3) has it.
+  [[nodiscard]] const option *for_getopt() const { return options_.data(); }
+
+  Result<void> apply(int code, const char *value, CommandLine *out) {
+    const auto place = static_cast<std::size_t>(code - kFirstOption);
+    given_ |= std::uint64_t{1} << place;
+    return at(place).apply(value != nullptr ? value : "", out);
+  }
+
+  // Refuses those that were given and that the command does not take.
+  [[nodiscard]] Result<void> permit(Command command) const {
+    for (std::size_t place = 0; place < size(); ++place) {
+      const Option &own = at(place);
+      if ((given_ >> place & 1U) != 0 &&
+          (own.commands & one_command(command)) == 0) {
+        return usage_error(
+            "", FixedText<95>("'")
+                    .append(kCommandNames[static_cast<std::size_t>(command)])
+                    .append("' does not take --")
+                    .append(own.name)
+                    .view());
+      }
+    }
+    return {};
+  }
+
+ private:
+  const Program &program_;
+  std::array<option, kMostOptions + 3> options_{};
+  std::uint64_t given_ = 0;  // one bit for each place
+};
 
 Result<void> apply_token_id(const CommandEntry &entry, const char *operand,
                             CommandLine *out) {
@@ -159,18 +185,31 @@ Error unknown_command(std::string_view name) {
   return usage_error("unknown command", name);
 }
 
-Result<void> apply_operands(const Program &program, char *const *operands,
+// The command's name: one word, or two.  Returns where the operands begin;
+// null if the first of these words begins no name.
+char *const *skip_name(std::string_view name, char *const *words) {
+  const std::size_t blank = name.find(' ');
+  if (slice(name, 0, blank) != words[0]) {
+    return nullptr;
+  }
+  if (blank == std::string_view::npos) {
+    return words + 1;
+  }
+  return words[1] != nullptr && slice(name, blank + 1) == words[1] ? words + 2
+                                                                   : nullptr;
+}
+
+Result<void> apply_operands(const Program &program, char *const *words,
                             CommandLine *out) {
-  if (operands[0] == nullptr) {
+  if (words[0] == nullptr) {
     return usage_error("no command given; see --help", {});
   }
-  const std::string_view name = operands[0];
   for (const CommandEntry &entry : program.commands) {
-    if (entry.name() != name) {
+    char *const *rest = skip_name(entry.name(), words);
+    if (rest == nullptr) {
       continue;
     }
     out->command = entry.command;
-    char *const *rest = operands + 1;
     if (entry.operand != Operand::kNone) {
       if (const auto applied = apply_token_id(entry, *rest, out); !applied) {
         return applied.error();
@@ -181,15 +220,15 @@ Result<void> apply_operands(const Program &program, char *const *operands,
                             : usage_error("too many arguments:", *rest);
   }
   for (const std::string_view other : kCommandNames) {
-    if (other == name) {
-      return usage_error("", FixedText<63>("'")
-                                 .append(name)
+    if (skip_name(other, words) != nullptr) {
+      return usage_error("", FixedText<95>("'")
+                                 .append(other)
                                  .append("' is a command of ")
                                  .append(program.other_page)
                                  .view());
     }
   }
-  return unknown_command(name);
+  return unknown_command(words[0]);
 }
 
 }  // namespace
@@ -206,9 +245,8 @@ bool print_about(const Program &program, About about) {
   if (about == About::kVersion) {
     return out(program.name) && out(" " PBSTOKEN_VERSION "\n");
   }
-  if (!out("usage: ") || !out(program.name) ||
-      !out(program.takes_secrets ? " [OPTION...] COMMAND [--] [TOKENID]\n\n"
-                                 : " [OPTION...] COMMAND\n\n")) {
+  if (!out("usage: ") || !out(program.name) || !out(program.usage) ||
+      !out("\n\n")) {
     return false;
   }
   for (const CommandEntry &entry : program.commands) {
@@ -221,17 +259,23 @@ bool print_about(const Program &program, About about) {
       return false;
     }
   }
-  return out("\n"
-             "  --store NAME                            default: pbs\n"
-             "  --config PATH                           default: "
-             "/etc/pbstoken/NAME.conf\n"
-             "  --output-format text|json|json-pretty   default: text\n") &&
-         (!program.takes_secrets ||
-          out("  --rhost HOST                            where the secret came "
-              "from\n")) &&
-         (program.takes_secrets ||
-          out("  --token-shadow PATH, --users, --no-users   of init\n")) &&
-         out("  --help, --version\n");
+  if (!out("\n")) {
+    return false;
+  }
+  const Options options(program);
+  for (std::size_t place = 0; place < options.size(); ++place) {
+    constexpr std::string_view kColumn =
+        "                                          ";
+    const Option &own = options.at(place);
+    FixedText<kColumn.size()> text("  --");
+    text.append(own.name).append(own.value.empty() ? "" : " ");
+    text.append(own.value);
+    text.append(slice(kColumn, text.view().size()));
+    if (!out(text.view()) || !out(own.summary) || !out("\n")) {
+      return false;
+    }
+  }
+  return out("  --help, --version\n");
 }
 
 Result<CommandLine> parse_command_line(const Program &program, int argc,
@@ -241,11 +285,11 @@ Result<CommandLine> parse_command_line(const Program &program, int argc,
     // execve(2) may pass no argv[0]; getopt would walk past the end.
     return usage_error("no command given; see --help", {});
   }
-  const option *options =
-      program.takes_secrets ? kHelperOptions.data() : kAdminOptions.data();
+  Options options(program);
   opterr = 0;  // our own messages, without argv[0]
   while (true) {
-    const int code = getopt_long(argc, argv, ":", options, nullptr);
+    const int code =
+        getopt_long(argc, argv, ":", options.for_getopt(), nullptr);
     if (code == -1) {
       break;
     }
@@ -256,15 +300,13 @@ Result<CommandLine> parse_command_line(const Program &program, int argc,
     if (code == ':' || code == '?') {
       // In a cluster such as -xy getopt names the letter only.
       const std::array<char, 2> letter = {'-', static_cast<char>(optopt)};
-      const bool is_letter = optopt > 0 && optopt < kStoreOption;
+      const bool is_letter = optopt > 0 && optopt < kFirstOption;
       return usage_error(code == ':' ? "no value given for" : "unknown option",
                          is_letter
                              ? std::string_view(letter.data(), letter.size())
                              : argv[optind - 1]);
     }
-    if (const auto applied =
-            apply_option(code, optarg != nullptr ? optarg : "", &line);
-        !applied) {
+    if (const auto applied = options.apply(code, optarg, &line); !applied) {
       return applied.error();
     }
   }
@@ -272,10 +314,8 @@ Result<CommandLine> parse_command_line(const Program &program, int argc,
       !applied) {
     return applied.error();
   }
-  if (line.command != Command::kInit &&
-      (!line.token_shadow.empty() || line.users)) {
-    return usage_error("only init takes",
-                       line.users ? "--users" : "--token-shadow");
+  if (const auto permitted = options.permit(line.command); !permitted) {
+    return permitted.error();
   }
   line.replies = line.command == Command::kRequest;
   return line;

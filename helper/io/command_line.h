@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The command line of both programs:
 //   PROGRAM [--store NAME] [--config PATH] [--output-format FORMAT]
-//           COMMAND [--rhost HOST] [--] [TOKENID]
-// --rhost is the helper's.
+//           COMMAND [--] [OPERAND...]
+// and the options of that program.  A command may be two words: `token add`.
 #ifndef PBSTOKEN_COMMAND_LINE_H_
 #define PBSTOKEN_COMMAND_LINE_H_
 
@@ -13,6 +13,11 @@ namespace pbstoken {
 
 // Where the configuration of the line's store is.
 PathText configuration_of(const CommandLine &line);
+
+// For what applies an option: the value, named, with what is wrong about it in
+// front; and a path, which must be absolute.
+Error usage_error(const char *what, std::string_view subject);
+Result<void> apply_path(std::string_view value, PathText *out);
 
 // Returns an error that says which argument is wrong.  With --help or
 // --version `about` says so, and the rest of the line is not looked at.
