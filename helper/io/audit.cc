@@ -69,7 +69,9 @@ void audit(const AuditedChange &change, Outcome outcome) {
   // What a caller has chosen comes last.
   FixedText<1500> line("<");
   line.append(std::uint64_t{LOG_AUTHPRIV | LOG_NOTICE})
-      .append(">pbstoken-helper[")
+      .append(">")
+      .append(program_name())
+      .append("[")
       .append(static_cast<std::uint64_t>(getpid()))
       .append("]: ")
       .append(change.command)
@@ -82,7 +84,8 @@ void audit(const AuditedChange &change, Outcome outcome) {
   if (outcome != Outcome::kDone) {
     line.append(" (").append(info_of(outcome).message).append(")");
   }
-  line.append(" tokenid=").append_escaped(change.token_id);
+  line.append(change.is_user ? " userid=" : " tokenid=");
+  line.append_escaped(change.subject);
   if (!send_line(line.view())) {
     complain("the change could not be logged: the system log takes nothing");
   }

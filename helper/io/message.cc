@@ -8,12 +8,16 @@ namespace pbstoken {
 
 namespace {
 
-constinit std::string_view program_name = "pbstoken-helper";
+constinit std::string_view own_name = "pbstoken-helper";
 
 }  // namespace
 
 void set_program_name(std::string_view name) {
-  program_name = name;
+  own_name = name;
+}
+
+std::string_view program_name() {
+  return own_name;
 }
 
 bool write_all(int fd, std::string_view text) {
@@ -31,7 +35,7 @@ bool write_all(int fd, std::string_view text) {
 }
 
 void complain(std::string_view text) {
-  FixedText<700> line(program_name);
+  FixedText<700> line(own_name);
   line.append(": ").append(text).append("\n");
   // What cannot be written at once is dropped: the exit status tells, too.
   pollfd standard_error = {

@@ -14,6 +14,7 @@ namespace pbstoken {
 // The name that messages begin with; pbstoken-helper until it is set.  `name`
 // is static.
 void set_program_name(std::string_view name);
+std::string_view program_name();
 
 void complain(std::string_view text);
 void complain(const Error &error);
