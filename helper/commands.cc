@@ -5,7 +5,6 @@
 
 #include <array>
 
-#include "account_warning.h"
 #include "confine/split.h"
 #include "io/audit.h"
 #include "io/message.h"
@@ -14,6 +13,8 @@
 #include "pbstoken/os/clock.h"
 #include "pbstoken/verify/verifier.h"
 #include "wire/answer.h"
+#include "write/account_warning.h"
+#include "write/file_writer.h"
 #include "write/new_secret.h"
 #include "write/shadow_writer.h"
 
@@ -31,7 +32,7 @@ ExitStatus conclude(const Context &context, const Result<Outcome> &outcome) {
   if (outcome && info_of(*outcome).topic == Topic::kChange) {
     const std::size_t command = static_cast<std::size_t>(context.line.command);
     audit({.command = kCommandNames[command],
-           .token_id = context.line.token_id.text,
+           .subject = context.line.token_id.text,
            .store = context.store.name.view(),
            .caller = context.client.caller.value_or(0)},
           *outcome);
@@ -65,26 +66,15 @@ Result<void> deliver(const Context &context, const Secret &secret) {
              : system_error("cannot write to", "standard output");
 }
 
-// With a place, which goes back at once: what follows may take a caller's time.
-Result<Buffer> hash_in_turn(const Context &context, const Secret &secret) {
-  const auto pass = enter_hash_gate(context.store, context.client);
-  if (!pass) {
-    return pass.error();
-  }
-  if (pass->no_gate) {
-    complain(*pass->no_gate);
-  }
-  return hash_new_secret(secret);
-}
-
 // Hashes the secret, delivers it if it is new, and writes it.
 Result<Outcome> write_secret(Context *context, const Secret &secret,
                              bool is_new,
                              std::optional<std::string_view> expected_hash) {
-  if (const auto permitted = permit_file_system(context->store); !permitted) {
+  if (const auto permitted = permit_file_system(context->store, Kind::kSecrets);
+      !permitted) {
     return permitted.error();
   }
-  const auto hash = hash_in_turn(*context, secret);
+  const auto hash = hash_in_turn(context->store, context->client, secret);
   if (!hash) {
     return hash.error();
   }
@@ -240,6 +230,7 @@ constexpr auto kOptions =
 constinit const Program kHelperProgram = {
     .name = "pbstoken-helper",
     .usage = " [OPTION...] COMMAND [--] [TOKENID]",
+    .column = 20,
     .commands = kCommands,
     .options = kOptions,
     .other_page = "pbstoken(8)"};

@@ -9,6 +9,8 @@
 
 #include <array>
 
+#include "io/message.h"
+#include "pbstoken/limits/hash_gate.h"
 #include "pbstoken/os/file.h"
 #include "pbstoken/store/stored_hash.h"
 
@@ -36,6 +38,26 @@ bool is_uuid_v4(std::string_view text) {
     }
   }
   return true;
+}
+
+Result<Buffer> hash_new_secret(const Secret &secret) {
+  std::array<char, kSaltBytes> salt{};
+  if (getrandom(salt.data(), salt.size(), 0) !=
+      static_cast<ssize_t>(salt.size())) {
+    return system_error("cannot get random bytes", {});
+  }
+  std::array<char, CRYPT_GENSALT_OUTPUT_SIZE> setting{};
+  if (crypt_gensalt_rn("$y$", kYescryptCost, salt.data(),
+                       static_cast<int>(salt.size()), setting.data(),
+                       static_cast<int>(setting.size())) == nullptr) {
+    return system_error("cannot make a salt", {});
+  }
+  auto hash = compute_hash(crypt_rn, secret, setting.data());
+  if (hash && hash_method(hash->view()) != "yescrypt") {
+    return plain_error(Errc::kMalformed, "cannot use a new hash", {},
+                       "libcrypt made no yescrypt hash");
+  }
+  return hash;
 }
 
 }  // namespace
@@ -71,24 +93,16 @@ Result<void> make_secret(Secret *out_secret) {
   return {};
 }
 
-Result<Buffer> hash_new_secret(const Secret &secret) {
-  std::array<char, kSaltBytes> salt{};
-  if (getrandom(salt.data(), salt.size(), 0) !=
-      static_cast<ssize_t>(salt.size())) {
-    return system_error("cannot get random bytes", {});
+Result<Buffer> hash_in_turn(const Store &store, const Client &client,
+                            const Secret &secret) {
+  const auto pass = enter_hash_gate(store, client);
+  if (!pass) {
+    return pass.error();
   }
-  std::array<char, CRYPT_GENSALT_OUTPUT_SIZE> setting{};
-  if (crypt_gensalt_rn("$y$", kYescryptCost, salt.data(),
-                       static_cast<int>(salt.size()), setting.data(),
-                       static_cast<int>(setting.size())) == nullptr) {
-    return system_error("cannot make a salt", {});
+  if (pass->no_gate) {
+    complain(*pass->no_gate);
   }
-  auto hash = compute_hash(crypt_rn, secret, setting.data());
-  if (hash && hash_method(hash->view()) != "yescrypt") {
-    return plain_error(Errc::kMalformed, "cannot use a new hash", {},
-                       "libcrypt made no yescrypt hash");
-  }
-  return hash;
+  return hash_new_secret(secret);
 }
 
 }  // namespace pbstoken

@@ -6,6 +6,8 @@
 #include "pbstoken/base/buffer.h"
 #include "pbstoken/base/result.h"
 #include "pbstoken/base/secret.h"
+#include "pbstoken/limits/client.h"
+#include "pbstoken/store/store.h"
 
 namespace pbstoken {
 
@@ -14,7 +16,9 @@ namespace pbstoken {
 Result<void> make_secret(Secret *out_secret);
 
 // yescrypt with cost 5 and 32 random bytes of salt: `$y$j9T$`, 94 characters.
-Result<Buffer> hash_new_secret(const Secret &secret);
+// It is computed with a place of the gate, which goes back at once.
+Result<Buffer> hash_in_turn(const Store &store, const Client &client,
+                            const Secret &secret);
 
 }  // namespace pbstoken
 

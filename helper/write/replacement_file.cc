@@ -63,6 +63,26 @@ bool copy_label(int from, int to) {
   return copy_attribute(from, to, kLabel);
 }
 
+struct FileAccess {
+  uid_t owner;
+  gid_t group;
+  mode_t mode;
+};
+
+Result<FileAccess> access_of(const Store &store, Kind kind) {
+  const auto owner = user_id(store.file_owner);
+  if (!owner) {
+    return owner.error();
+  }
+  const auto group = group_id(store.file_group);
+  if (!group) {
+    return group.error();
+  }
+  return kind == Kind::kSecrets
+             ? FileAccess{*owner, *group, store.file_mode}
+             : FileAccess{0, *group, S_IRUSR | S_IWUSR | S_IRGRP};
+}
+
 }  // namespace
 
 Result<Place> open_place(const PathText &path) {
@@ -157,28 +177,26 @@ Result<void> copy_access(const UniqueFd &from, const struct stat &status,
   return {};
 }
 
-bool is_to_be_given_back(const Store &store, const Place &place,
+bool is_to_be_given_back(const Store &store, Kind kind, const Place &place,
                          const struct stat &status) {
+  const auto access = access_of(store, kind);
   const auto owner = user_id(store.file_owner);
-  const auto group = group_id(store.file_group);
   struct stat directory = {};
-  return owner && group && fstat(place.directory(), &directory) == 0 &&
+  return access && owner && fstat(place.directory(), &directory) == 0 &&
          directory.st_uid == *owner && status.st_uid == 0 &&
          status.st_nlink == 1 &&
-         (*owner != 0 || *group != status.st_gid ||
-          store.file_mode != (status.st_mode & ALLPERMS));
+         (access->owner != 0 || access->group != status.st_gid ||
+          access->mode != (status.st_mode & ALLPERMS));
 }
 
-Result<void> set_access(const Store &store, int to, const Place &place) {
-  const auto owner = user_id(store.file_owner);
-  if (!owner) {
-    return owner.error();
+Result<void> set_access(const Store &store, Kind kind, int to,
+                        const Place &place) {
+  const auto access = access_of(store, kind);
+  if (!access) {
+    return access.error();
   }
-  const auto group = group_id(store.file_group);
-  if (!group) {
-    return group.error();
-  }
-  if (fchown(to, *owner, *group) != 0 || fchmod(to, store.file_mode) != 0) {
+  if (fchown(to, access->owner, access->group) != 0 ||
+      fchmod(to, access->mode) != 0) {
     return system_error("cannot set owner and mode of", place.path.view());
   }
   return {};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The file that is written beside token.shadow and then takes its place.
+// The file that is written beside a watched file and then takes its place.
 #ifndef PBSTOKEN_REPLACEMENT_FILE_H_
 #define PBSTOKEN_REPLACEMENT_FILE_H_
 
@@ -13,13 +13,14 @@
 #include <utility>
 
 #include "pbstoken/base/result.h"
+#include "pbstoken/cache/subject.h"
 #include "pbstoken/os/file.h"
 #include "pbstoken/os/unique_fd.h"
 #include "pbstoken/store/store.h"
 
 namespace pbstoken {
 
-// Where token.shadow is: everything goes through this descriptor of its
+// Where a watched file is: everything goes through this descriptor of its
 // directory, wherever the path leads later.
 struct Place {
   FilePlace at;
@@ -55,7 +56,7 @@ DirectoryStream read_directory(const Place &place);
 // died have left beside the file.
 void remove_litter(const Place &place, const PathText &lock_file);
 
-// A new file that is removed again unless it takes token.shadow's place.
+// A new file that is removed again unless it takes the file's place.
 class ReplacementFile {
  public:
   static Result<ReplacementFile> create(const Place &place);
@@ -111,11 +112,14 @@ Result<void> copy_access(const UniqueFd &from, const struct stat &status,
 // gets back what the store gives: it is root's, in a directory of file_owner's,
 // has no other name, and is not as the settings have it.  False if /etc does
 // not know the names that they give.
-bool is_to_be_given_back(const Store &store, const Place &place,
+bool is_to_be_given_back(const Store &store, Kind kind, const Place &place,
                          const struct stat &status);
 
-// Owner, group and mode that the store gives.
-Result<void> set_access(const Store &store, int to, const Place &place);
+// Owner, group and mode that the store gives: file_owner, file_group and
+// file_mode to token.shadow; to user.cfg root, file_group and 0640, as upstream
+// has it.
+Result<void> set_access(const Store &store, Kind kind, int to,
+                        const Place &place);
 
 }  // namespace pbstoken
 

@@ -1,24 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Replacing one token's entry in token.shadow.
 //
-//  1. Take the store's lock: 10 s at most, as upstream.
-//  2. Read and parse the whole file; one that is malformed is never touched.
-//  3. Write a temporary file beside it: every member of the token's decoded
-//     name changed (one remains, or none), every other one byte for byte as it
-//     was.  Owner, permission bits, POSIX ACL and SELinux label of the old
-//     file; of the store's settings where there was none, or one of root's, as
-//     an edit leaves it and the daemons cannot read it.  fsync and close.
-//  4. Look once more: if the file is no longer the one that was read, start
-//     over at 2.
-//  5. Claim the generation (generation.h), rename, raise upstream's word, end
-//     the generation.  A writer that dies in between leaves its number; the
-//     process that repairs that raises the word, too.
-//  6. fsync the directory.
-//  7. Put the cache in force again.
-//
-// Up to the rename every failure leaves token.shadow byte for byte the old
-// file, and no temporary one.  After it the change stands.  The caller of the
-// program can slow none of these steps: a new secret is delivered before them.
+// The lock is taken first: 10 s at most, as upstream.  Every member of the
+// token's decoded name is changed (one remains, or none), every other one stays
+// byte for byte as it was.  The rest is file_writer.h's; then the cache is put
+// in force again.  The caller of the program can slow none of these steps: a
+// new secret is delivered before them.
 #ifndef PBSTOKEN_SHADOW_WRITER_H_
 #define PBSTOKEN_SHADOW_WRITER_H_
 
@@ -27,6 +14,7 @@
 
 #include "pbstoken/base/result.h"
 #include "pbstoken/cache/cache.h"
+#include "pbstoken/store/file_lock.h"
 #include "pbstoken/store/store.h"
 #include "pbstoken/store/token_id.h"
 #include "pbstoken/verify/outcome.h"
@@ -43,16 +31,16 @@ struct Change {
   std::optional<std::string_view> expected_hash;
 };
 
-// kUnsafe if other hosts may write there and the store does not say that they
-// may; write_token() asks, too, but a new secret is not to be shown before.
-Result<void> permit_file_system(const Store &store);
-
 // Returns kDone, kNotDurable, kNotAnnounced or kTakenOver if the change stands;
 // kUnknownToken if there was nothing to remove, kChangedMeanwhile if the entry
 // is no longer expected_hash: nothing was changed.  An error is a failure up to
 // the rename: nothing was changed.
 Result<Outcome> write_token(const Store &store, Cache *cache,
                             const Change &change);
+
+// The same for the holder of the lock, whose signals are held.
+Result<Outcome> write_token(const Store &store, Cache *cache,
+                            const Change &change, const FileLock &lock);
 
 }  // namespace pbstoken
 

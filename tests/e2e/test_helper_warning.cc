@@ -44,8 +44,8 @@ void change_of_a_token_without_a_section_says_so(void ** /*state*/) {
       kId, std::string("/etc/proxmox-backup/user.cfg has no section of the "
                        "token john@pbs!client1") +
                kNowhere +
-               "run proxmox-backup-manager user generate-token 'john@pbs' "
-               "'client1', which makes another secret");
+               "run pbstoken token add -- 'john@pbs!client1', which makes "
+               "another secret");
 }
 
 void change_of_a_token_without_a_user_says_so(void ** /*state*/) {
@@ -53,43 +53,59 @@ void change_of_a_token_without_a_user_says_so(void ** /*state*/) {
       std::string(
           "/etc/proxmox-backup/user.cfg has no section of the user "
           "john@pbs") +
-      kNowhere + "run proxmox-backup-manager user create 'john@pbs'";
+      kNowhere + "run pbstoken user add -- 'john@pbs'";
   write_accounts("token: john@pbs!client1\n");
   assert_warning(kId, start);
   std::filesystem::remove(kUserCfg);
   assert_warning(kId, start +
-                          " and proxmox-backup-manager user generate-token "
-                          "'john@pbs' 'client1', which makes another secret");
+                          ", then run pbstoken token add -- "
+                          "'john@pbs!client1', which makes another secret");
 }
 
 void change_of_a_disabled_token_says_so(void ** /*state*/) {
   write_accounts("user: john@pbs\n\tenable 0\n\ntoken: john@pbs!client1\n");
   assert_warning(kId, std::string("the user john@pbs is disabled") + kNowhere +
-                          "run proxmox-backup-manager user update 'john@pbs' "
-                          "--enable 1");
+                          "run pbstoken user enable -- 'john@pbs'");
   write_accounts("user: john@pbs\n\ntoken: john@pbs!client1\n\tenable 0\n");
   assert_warning(kId, std::string("the token john@pbs!client1 is disabled") +
-                          kNowhere + "enable it in Proxmox's own interface");
+                          kNowhere +
+                          "run pbstoken token enable -- 'john@pbs!client1'");
 }
 
 void change_of_an_expired_token_says_so(void ** /*state*/) {
   write_accounts("user: john@pbs\n\ntoken: john@pbs!client1\n\texpire 1\n");
   assert_warning(kId, std::string("the token john@pbs!client1 or its user has "
                                   "expired") +
-                          kNowhere + "change that in Proxmox's own interface");
+                          kNowhere +
+                          "run pbstoken token expire -- 'john@pbs!client1' "
+                          "never, or the same with user expire");
 }
 
-// Other products than Proxmox Backup Server have other commands.
-void change_in_another_store_names_no_command_of_pbs(void ** /*state*/) {
+void change_in_another_store_names_it(void ** /*state*/) {
   const std::string path = scratch("user.cfg");
-  configure("user_cfg = " + path + "\n");
+  std::filesystem::create_directories("/etc/pbstoken");
+  write_file("/etc/pbstoken/web.conf",
+             "token_shadow = /etc/proxmox-backup/token.shadow\nuser_cfg = " +
+                 path + "\n",
+             0644);
   write_file(path, "user: john@pbs\n", 0640);
-  assert_warning(kId, path + " has no section of the token john@pbs!client1" +
-                          kNowhere + "make it in Proxmox's own interface");
-  write_file(path, "", 0640);
-  assert_warning(kId, path + " has no section of the user john@pbs" + kNowhere +
-                          "make it in Proxmox's own interface");
+  const RunResult set = run_helper({"--store=web", "set", "--", kId}, kSecret);
+  assert_text_equal(
+      set.err, "pbstoken-helper: warning: " + path +
+                   " has no section of the token john@pbs!client1" + kNowhere +
+                   "run pbstoken --store web token add -- 'john@pbs!client1', "
+                   "which makes another secret\n");
   std::filesystem::remove(path);
+  std::filesystem::remove("/etc/pbstoken/web.conf");
+}
+
+// It is no name that a person should paste.
+void warning_of_a_name_with_a_quote_names_no_command(void ** /*state*/) {
+  write_accounts("");
+  assert_warning("o'neil@pbs!t", std::string("/etc/proxmox-backup/user.cfg has "
+                                             "no section of the user "
+                                             "o'neil@pbs") +
+                                     kNowhere + "see pbstoken(8)");
 }
 
 void change_with_a_bad_user_cfg_says_so(void ** /*state*/) {
@@ -136,7 +152,8 @@ int main() {
       E2E_TEST(change_of_a_token_without_a_user_says_so),
       E2E_TEST(change_of_a_disabled_token_says_so),
       E2E_TEST(change_of_an_expired_token_says_so),
-      E2E_TEST(change_in_another_store_names_no_command_of_pbs),
+      E2E_TEST(change_in_another_store_names_it),
+      E2E_TEST(warning_of_a_name_with_a_quote_names_no_command),
       E2E_TEST(change_with_a_bad_user_cfg_says_so),
       E2E_TEST(change_that_fails_warns_of_nothing),
       E2E_TEST(rotate_and_delete_warn_of_nothing),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "account_warning.h"
+#include "write/account_warning.h"
 
 #include "io/message.h"
 #include "pbstoken/os/clock.h"
@@ -12,50 +12,17 @@ namespace {
 
 using Warning = FixedText<1500>;
 
-// Other products have other commands, or none; and a name with a quote is not
-// what a person should paste.
-bool has_commands(const Store &store, const TokenId &id) {
-  return store.user_cfg.view().starts_with("/etc/proxmox-backup/") &&
-         id.text.find('\'') == std::string_view::npos;
+// What a person can paste.
+void append_command(Warning *out, const Store &store, std::string_view command,
+                    std::string_view id) {
+  out->append("run pbstoken ");
+  if (store.name.view() != kDefaultStore) {
+    out->append("--store ").append(store.name.view()).append(" ");
+  }
+  out->append(command).append(" -- '").append_escaped(id).append("'");
 }
 
-void append_generate_token(Warning *out, const TokenId &id) {
-  out->append("proxmox-backup-manager user generate-token '");
-  out->append_escaped(user_id_of(id)).append("' '").append(id.name);
-  out->append("', which makes another secret");
-}
-
-// What gives the token, or its user, a section.
-void append_how_to_make(Warning *out, const Store &store, const TokenId &id,
-                        const UserCfg &cfg) {
-  if (!has_commands(store, id)) {
-    out->append("make it in Proxmox's own interface");
-    return;
-  }
-  out->append("run ");
-  const bool has_user = cfg.find_user(user_id_of(id)) != nullptr;
-  const bool has_section = cfg.find_token(id.text) != nullptr;
-  if (!has_user) {
-    out->append("proxmox-backup-manager user create '");
-    out->append_escaped(user_id_of(id)).append("'");
-    out->append(has_section ? "" : " and ");
-  }
-  if (!has_section) {
-    append_generate_token(out, id);
-  }
-}
-
-void append_how_to_enable_user(Warning *out, const Store &store,
-                               const TokenId &id) {
-  if (!has_commands(store, id)) {
-    out->append("enable it in Proxmox's own interface");
-    return;
-  }
-  out->append("run proxmox-backup-manager user update '");
-  out->append_escaped(user_id_of(id)).append("' --enable 1");
-}
-
-// Who is kept out, and why.
+// The user or the token that is kept out, and why.
 void append_reason(Warning *out, const Store &store, const TokenId &id,
                    Outcome outcome) {
   const bool is_user =
@@ -76,19 +43,34 @@ void append_reason(Warning *out, const Store &store, const TokenId &id,
 
 void append_advice(Warning *out, const Store &store, const TokenId &id,
                    const UserCfg &cfg, Outcome outcome) {
+  const std::string_view user = user_id_of(id);
+  if (id.text.find('\'') != std::string_view::npos) {
+    out->append("see pbstoken(8)");
+    return;
+  }
   switch (outcome) {
     case Outcome::kUserDisabled:
-      append_how_to_enable_user(out, store, id);
-      break;
+      append_command(out, store, "user enable", user);
+      return;
     case Outcome::kTokenDisabled:
-      out->append("enable it in Proxmox's own interface");
-      break;
+      append_command(out, store, "token enable", id.text);
+      return;
     case Outcome::kExpired:
-      out->append("change that in Proxmox's own interface");
+      append_command(out, store, "token expire", id.text);
+      out->append(" never, or the same with user expire");
+      return;
+    case Outcome::kNoUserSection:
+      append_command(out, store, "user add", user);
+      if (cfg.find_token(id.text) != nullptr) {
+        return;
+      }
+      out->append(", then ");
       break;
     default:
-      append_how_to_make(out, store, id, cfg);
+      break;
   }
+  append_command(out, store, "token add", id.text);
+  out->append(", which makes another secret");
 }
 
 }  // namespace
