@@ -25,7 +25,11 @@ constexpr std::size_t kMaxComment = 128;
 // Upstream's seconds are signed.
 constexpr std::uint64_t kLastSecond = INT64_MAX;
 
-constexpr Section kRoot = {.id = "root@pam", .comment = {}};
+constexpr Section kRoot = {.id = "root@pam",
+                           .comment = {},
+                           .enable_text = {},
+                           .expire_text = {},
+                           .text = {}};
 
 // --- words
 
@@ -82,6 +86,7 @@ bool is_word(std::string_view text, std::string_view lower_case) {
 }
 
 Problem set_enable(Section *section, std::string_view value) {
+  section->enable_text = value;
   constexpr std::array<std::string_view, 8> kWords = {
       "1", "on", "yes", "true", "0", "off", "no", "false"};
   for (std::size_t i = 0; i < kWords.size(); ++i) {
@@ -95,6 +100,7 @@ Problem set_enable(Section *section, std::string_view value) {
 
 // As upstream's parser of signed numbers takes it: a sign may lead.
 Problem set_expire(Section *section, std::string_view value) {
+  section->expire_text = value;
   const bool negative = value.starts_with('-');
   const bool has_sign = negative || value.starts_with('+');
   const std::string_view digits = slice(value, has_sign ? 1 : 0);
@@ -181,7 +187,8 @@ class Parser {
       const std::size_t end = content.find('\n');
       line_ = slice(content, 0, end);
       const bool is_ended = end != std::string_view::npos;
-      content.remove_prefix(is_ended ? end + 1 : content.size());
+      whole_line_ = slice(content, 0, is_ended ? end + 1 : end);
+      content.remove_prefix(whole_line_.size());
       // At the end of the file it ends no line, and is white space.
       if (is_ended && line_.ends_with('\r')) {
         line_.remove_suffix(1);
@@ -216,7 +223,11 @@ class Parser {
     if (type != "user" && type != "token") {
       return refuse("unknown type of section", line_);
     }
-    Section section = {.id = trim(slice(line_, colon + 1)), .comment = {}};
+    Section section = {.id = trim(slice(line_, colon + 1)),
+                       .comment = {},
+                       .enable_text = {},
+                       .expire_text = {},
+                       .text = whole_line_};
     section.line = number_;
     section.is_token = type == "token";
     // Not named: what is no id may be anything.
@@ -255,6 +266,9 @@ class Parser {
       if (problem != nullptr) {
         return refuse(problem, value);
       }
+      // The lines of a section follow each other.
+      section_->text = {section_->text.data(),
+                        section_->text.size() + whole_line_.size()};
       return property.set == set_comment &&
                      count_characters(value) > kMaxComment
                  ? remark({Remark::kLongComment, section_->id, number_})
@@ -300,6 +314,7 @@ class Parser {
   List<Remark> *remarks_;
   std::uint64_t number_ = 0;
   std::string_view line_;
+  std::string_view whole_line_;     // with its end
   std::optional<Section> section_;  // the one that the line belongs to
   std::array<bool, kProperties.size()> seen_{};  // its properties so far
 };
@@ -314,6 +329,15 @@ const Section *find(std::span<const Section> sections, std::string_view id) {
 }
 
 }  // namespace
+
+bool is_comment(std::string_view text) {
+  return !text.empty() && trim(text) == text && !find_invalid_utf8(text) &&
+         count_characters(text) <= kMaxComment && !has_control(text);
+}
+
+bool is_writable_user_id(std::string_view text) {
+  return is_user_id(text) && check_id(text, /*is_token=*/false) == nullptr;
+}
 
 Result<UserCfg> UserCfg::parse(Buffer content, const PathText &path) {
   UserCfg cfg;

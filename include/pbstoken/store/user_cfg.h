@@ -36,11 +36,24 @@ namespace pbstoken {
 
 constexpr std::size_t kMaxUserCfgSize = std::size_t{16} << 20U;
 
+// True if upstream takes the text as a comment and reads it back as it is: 1 to
+// 128 characters of UTF-8, no control character, no white space at an end.
+bool is_comment(std::string_view text);
+
+// True if the text is the id of a user that upstream lets have a section: as
+// is_user_id(), of 3 to 64 characters.
+bool is_writable_user_id(std::string_view text);
+
 class UserCfg {
  public:
   struct Section {
     std::string_view id;
     std::string_view comment;
+    // As they stand in the file.  These two and the comment have no data() if
+    // the section does not have the property.
+    std::string_view enable_text;
+    std::string_view expire_text;
+    std::string_view text;      // the lines, with their ends
     std::uint64_t expires = 0;  // seconds since the epoch; 0: never
     std::uint64_t line = 0;     // of its header
     bool is_token = false;
@@ -91,6 +104,9 @@ class UserCfg {
   [[nodiscard]] std::span<const Remark> remarks() const {
     return remarks_.items();
   }
+
+  // The whole content: what the sections view.
+  [[nodiscard]] std::string_view text() const { return content_.view(); }
 
   // Of the descriptor that was read, taken before it was.
   [[nodiscard]] const Sighting &sighting() const { return sighting_; }
