@@ -122,9 +122,8 @@ PROGRAM = $(CXX) -pie -nodefaultlibs $(HARDENED_LINK) -Wl,--gc-sections \
 $(BUILD)/pbstoken-helper: $(call objects,$(HELPER_SOURCES)) $(SHARED) $(CORE)
 	$(PROGRAM) -l:libcrypto.a -lcrypt -lc -lgcc
 
-# It computes no password hash.
 $(BUILD)/pbstoken: $(call objects,$(TOOL_SOURCES)) $(SHARED) $(CORE)
-	$(PROGRAM) -l:libcrypto.a -lc -lgcc
+	$(PROGRAM) -l:libcrypto.a -lcrypt -lc -lgcc
 
 $(BUILD)/pbstoken-helper.service: helper/pbstoken-helper.service.in Makefile
 	@mkdir -p $(@D)

@@ -6,6 +6,8 @@
 
 #include <array>
 #include <cstdlib>
+#include <iterator>
+#include <sstream>
 #include <tuple>
 #include <vector>
 
@@ -19,11 +21,17 @@ namespace {
 using Arguments = std::vector<std::string>;
 using Parsed = Result<CommandLine>;
 
+// Of a command's name.
+Arguments words_of(const std::string &name) {
+  std::istringstream words(name);
+  return {std::istream_iterator<std::string>(words), {}};
+}
+
 // The program that has the line's command; the helper if none has.
 const Program &program_of(const Arguments &arguments) {
   for (const std::string &argument : arguments) {
     for (const CommandEntry &entry : kAdminProgram.commands) {
-      if (entry.name() == argument) {
+      if (words_of(std::string(entry.name())).front() == argument) {
         return kAdminProgram;
       }
     }
@@ -141,6 +149,66 @@ void parse_every_command_is_known(void ** /*state*/) {
       {{"serve"}, "serve [] store=pbs config= text"},
       {{"retire"}, "retire [] store=pbs config= text"},
   });
+}
+
+void parse_sections_take_two_words_and_a_value(void ** /*state*/) {
+  CommandLineOf line({"token", "add", "--expire=2027-01-31", "--comment",
+                      "for c", "--disabled", "--", "--x@pbs!t"});
+  const auto added = line.parse();
+  assert_true(static_cast<bool>(added));
+  assert_true(added->command == Command::kTokenAdd);
+  assert_text_equal(added->token_id.text, "--x@pbs!t");
+  assert_true(added->expire == 1801353600U);
+  assert_true(added->enable == false);
+  assert_text_equal(added->comment.value_or("-"), "for c");
+
+  CommandLineOf user({"--store=web", "user", "expire", "a@pbs", "never"});
+  const auto expired = user.parse();
+  assert_true(static_cast<bool>(expired));
+  assert_true(expired->command == Command::kUserExpire);
+  assert_text_equal(expired->user_id, "a@pbs");
+  assert_true(expired->expire == 0U);
+
+  for (const auto &[arguments, message] :
+       std::vector<std::pair<Arguments, std::string>>{
+           {{"token"},
+            "unknown command token (add, remove, enable, disable, expire or "
+            "comment)"},
+           {{"token", "revoke", "a@pbs!t"},
+            "unknown command token (add, remove, enable, disable, expire or "
+            "comment)"},
+           {{"user", "remove", "a@pbs"},
+            "unknown command user (add, enable, disable or expire)"},
+           {{"token", "add"}, "no token id given for token add"},
+           {{"user", "add"}, "no user id given for user add"},
+           {{"user", "add", "a@pbs!t"}, "not a user ID, USER@REALM: a@pbs!t"},
+           {{"user", "add", "a"}, "not a user ID, USER@REALM: a"},
+           {{"token", "expire", "a@pbs!t"}, "no WHEN given for token expire"},
+           {{"token", "comment", "a@pbs!t"}, "no TEXT given for token comment"},
+           {{"token", "expire", "a@pbs!t", "soon"},
+            "not never, a duration such as 90d, a date such as 2027-01-31, or "
+            "a time by RFC 3339: soon"},
+           {{"token", "comment", "a@pbs!t", " x"},
+            "not a comment of 1 to 128 characters without control characters "
+            "and without blanks at its ends:  x"},
+           {{"token", "add", "--comment=", "a@pbs!t"},
+            "not a comment of 1 to 128 characters without control characters "
+            "and without blanks at its ends:"},
+           {{"token", "expire", "a@pbs!t", "90d", "x"},
+            "too many arguments: x"},
+           {{"token", "enable", "--disabled", "a@pbs!t"},
+            "'token enable' does not take --disabled"},
+           {{"list", "--comment=x"}, "'list' does not take --comment"},
+           {{"token", "add", "a@pbs!" + std::string(64, 't')},
+            "not an API token ID: longer than 64 characters: a@pbs!" +
+                std::string(57, 't')},
+           {{"user", "add", std::string(60, 'u') + "@pbs1"},
+            "not a user ID, USER@REALM: " + std::string(60, 'u') + "@pb"}}) {
+    CommandLineOf bad(kAdminProgram, arguments);
+    const auto parsed = bad.parse();
+    assert_false(static_cast<bool>(parsed));
+    assert_text_equal(describe(parsed.error()).view(), message);
+  }
 }
 
 // As the module starts it: all else is in the request.
@@ -291,7 +359,9 @@ void parse_command_of_the_other_program_names_it(void ** /*state*/) {
         {&kAdminProgram, &kHelperProgram, "pbstoken-helper(8)"}}) {
     for (const CommandEntry &entry : other->commands) {
       const std::string name(entry.name());
-      CommandLineOf line(*program, {name, "a@pbs!t"});
+      Arguments words = words_of(name);
+      words.emplace_back("a@pbs!t");
+      CommandLineOf line(*program, words);
       const auto parsed = line.parse();
       assert_false(static_cast<bool>(parsed));
       assert_text_equal(describe(parsed.error()).view(),
@@ -493,8 +563,7 @@ int main() {
   using namespace pbstoken;
   const CMUnitTest tests[] = {
       cmocka_unit_test(parse_every_command_is_known),
-      cmocka_unit_test(parse_line_of_the_module_asks_for_replies),
-      cmocka_unit_test(parse_options_of_earlier_versions_are_unknown),
+      cmocka_unit_test(parse_sections_take_two_words_and_a_value),
       cmocka_unit_test(parse_line_of_the_module_asks_for_replies),
       cmocka_unit_test(parse_options_of_earlier_versions_are_unknown),
       cmocka_unit_test(parse_token_id_has_its_parts),

@@ -5,12 +5,16 @@
 
 #include <array>
 
+#include "admin/sections.h"
+#include "admin/time_text.h"
 #include "io/command_line.h"
 #include "io/held_signals.h"
 #include "io/message.h"
 #include "pbstoken/cache/writer.h"
 #include "pbstoken/limits/named_object.h"
 #include "pbstoken/limits/objects.h"
+#include "pbstoken/os/clock.h"
+#include "pbstoken/store/user_cfg.h"
 
 namespace pbstoken {
 
@@ -29,11 +33,107 @@ Result<void> change(const Store &store, Kind kind,
   return (writer.*change)();
 }
 
+Result<void> apply_token_shadow(std::string_view value, CommandLine *out) {
+  return apply_path(value, &out->token_shadow);
+}
+
+template <bool kUsers>
+Result<void> apply_users(std::string_view /*value*/, CommandLine *out) {
+  out->users = kUsers;
+  return {};
+}
+
+Result<void> apply_expire(std::string_view value, CommandLine *out) {
+  out->expire = parse_time(value, realtime_now() / kNanosecondsPerSecond);
+  return out->expire ? Result<void>()
+                     : usage_error(
+                           "not never, a duration such as 90d, a date such as "
+                           "2027-01-31, or a time by RFC 3339:",
+                           value);
+}
+
+Result<void> apply_comment(std::string_view value, CommandLine *out) {
+  out->comment = value;
+  return is_comment(value)
+             ? Result<void>()
+             : usage_error(
+                   "not a comment of 1 to 128 characters without control "
+                   "characters and without blanks at its ends:",
+                   value);
+}
+
+// An empty one takes the comment away.
+Result<void> apply_new_comment(std::string_view value, CommandLine *out) {
+  out->comment = value;
+  return value.empty() ? Result<void>() : apply_comment(value, out);
+}
+
+Result<void> apply_disabled(std::string_view /*value*/, CommandLine *out) {
+  out->enable = false;
+  return {};
+}
+
 constexpr auto kCommands = std::to_array<CommandEntry>({
     {.command = Command::kInit,
      .reach = Reach::kTokenShadow,
      .run = nullptr,
      .summary = "make a store: its configuration, directory and files"},
+    {.command = Command::kTokenAdd,
+     .operand = Operand::kWritableId,
+     .reach = Reach::kUserCfg,
+     .run = add_token,
+     .summary = "make a token, print its secret once"},
+    {.command = Command::kTokenRemove,
+     .operand = Operand::kTokenId,
+     .reach = Reach::kUserCfg,
+     .run = remove_token,
+     .summary = "end a token and forget it"},
+    {.command = Command::kTokenEnable,
+     .operand = Operand::kTokenId,
+     .reach = Reach::kUserCfg,
+     .run = change_section,
+     .summary = "let it in again"},
+    {.command = Command::kTokenDisable,
+     .operand = Operand::kTokenId,
+     .reach = Reach::kUserCfg,
+     .run = change_section,
+     .summary = "keep it out for now"},
+    {.command = Command::kTokenExpire,
+     .operand = Operand::kTokenId,
+     .reach = Reach::kUserCfg,
+     .run = change_section,
+     .summary = "90d, 2027-01-31, never, ...",
+     .value = "WHEN",
+     .apply = apply_expire},
+    {.command = Command::kTokenComment,
+     .operand = Operand::kTokenId,
+     .reach = Reach::kUserCfg,
+     .run = change_section,
+     .summary = "what it is for; '' for nothing",
+     .value = "TEXT",
+     .apply = apply_new_comment},
+    {.command = Command::kUserAdd,
+     .operand = Operand::kUserId,
+     .reach = Reach::kUserCfg,
+     .run = add_user,
+     .summary = "make a user, who may have tokens"},
+    {.command = Command::kUserEnable,
+     .operand = Operand::kUserId,
+     .reach = Reach::kUserCfg,
+     .run = change_section,
+     .summary = "let the user's tokens in again"},
+    {.command = Command::kUserDisable,
+     .operand = Operand::kUserId,
+     .reach = Reach::kUserCfg,
+     .run = change_section,
+     .summary = "keep all of them out for now"},
+    {.command = Command::kUserExpire,
+     .operand = Operand::kUserId,
+     .reach = Reach::kUserCfg,
+     .run = change_section,
+     .summary = "when all of them end",
+     .value = "WHEN",
+     .apply = apply_expire},
     {.command = Command::kList,
      .reach = Reach::kReads,
      .run = list_tokens,
@@ -60,32 +160,29 @@ constexpr auto kCommands = std::to_array<CommandEntry>({
      .summary = "remove what the store has in the kernel"},
 });
 
-Result<void> apply_token_shadow(std::string_view value, CommandLine *out) {
-  return apply_path(value, &out->token_shadow);
-}
-
-template <bool kUsers>
-Result<void> apply_users(std::string_view /*value*/, CommandLine *out) {
-  out->users = kUsers;
-  return {};
-}
-
 constexpr Commands kOfInit = one_command(Command::kInit);
+constexpr Commands kOfAdd =
+    one_command(Command::kTokenAdd) | one_command(Command::kUserAdd);
 
 constexpr auto kOptions = std::to_array<Option>({
     {"token-shadow", "PATH", kOfInit, apply_token_shadow,
      "of init: where the new store is"},
     {"users", {}, kOfInit, apply_users<true>, "of init: with a user.cfg"},
     {"no-users", {}, kOfInit, apply_users<false>, "of init: without one"},
+    {"comment", "TEXT", kOfAdd, apply_comment, "of add: what it is for"},
+    {"expire", "WHEN", kOfAdd, apply_expire, "of add: when it ends"},
+    {"disabled", {}, kOfAdd, apply_disabled, "of add: kept out at first"},
 });
 
 }  // namespace
 
-constinit const Program kAdminProgram = {.name = "pbstoken",
-                                         .usage = " [OPTION...] COMMAND",
-                                         .commands = kCommands,
-                                         .options = kOptions,
-                                         .other_page = "pbstoken-helper(8)"};
+constinit const Program kAdminProgram = {
+    .name = "pbstoken",
+    .usage = " [OPTION...] COMMAND [--] [ID] [VALUE]",
+    .column = 30,
+    .commands = kCommands,
+    .options = kOptions,
+    .other_page = "pbstoken-helper(8)"};
 
 ExitStatus note(const Result<void> &result, ExitStatus before) {
   if (result) {

@@ -315,6 +315,7 @@ ExitStatus check_store(Context *context) {
   check_file_systems(store, &problems);
   check_lock(store, access.open(store.lock_file, FileKind::kLock), &problems);
   check_user_cfg(store.user_cfg, &access, &problems);
+  check_pair(store, &problems);
   check_version_cache(store.version_cache, &access, &problems);
   check_cache(store, Kind::kSecrets, &context->verifier.use(), &problems);
   check_cache(store, Kind::kAccounts, &context->verifier.use(), &problems);

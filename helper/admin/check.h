@@ -71,6 +71,11 @@ class AccessCheck {
   List<Directory> visited_;  // to be named once each
 };
 
+// Checks that neither token.shadow nor user.cfg is gone alone, and that each
+// token has a secret and a section: a change of both that was cut short leaves
+// one of the two.
+void check_pair(const Store &store, Problems *problems);
+
 // Checks token.shadow: its syntax, members that are no tokens, duplicates, ids
 // and stored hashes.  file: open for reading; path names it in the problems.
 void check_shadow(const UniqueFd &file, const PathText &path,
@@ -80,8 +85,7 @@ void check_shadow(const UniqueFd &file, const PathText &path,
 // can be made; and if the host has no room, who fills it.
 void check_limits(const Store &store, Problems *problems);
 
-// Checks that neither token.shadow nor user.cfg is gone alone, that services
-// can reach the helper, and the stacks in /etc/pam.d.
+// Checks that services can reach the helper, and the stacks in /etc/pam.d.
 void check_host(const Store &store, Problems *problems);
 
 // Checks that no other store of this host has the same files and other settings

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What check says of the host around the store's files: one of a pair that is
-// gone, a helper that nobody can reach, and the stacks in /etc/pam.d.
+// What check says of the host around the store's files: a helper that no service
+// can reach, and the stacks in /etc/pam.d.
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -12,8 +12,6 @@
 #include "admin/check.h"
 #include "pbstoken/os/file.h"
 #include "pbstoken/store/readers.h"
-#include "pbstoken/store/token_shadow.h"
-#include "pbstoken/store/user_cfg.h"
 #include "pbstoken/verify/helper_protocol.h"
 
 namespace pbstoken {
@@ -25,40 +23,6 @@ constexpr const char *kStacks = "/etc/pam.d";
 bool is_missing(const PathText &path) {
   struct stat status = {};
   return stat(path.c_str(), &status) != 0 && errno == ENOENT;
-}
-
-// --- a pair of files, of which one is gone
-
-bool has_tokens(const Store &store) {
-  const auto tokens = TokenShadow::read(store.token_shadow);
-  return tokens && !tokens->entries().empty();
-}
-
-bool has_sections(const Store &store) {
-  const auto file = open_regular(store.user_cfg);
-  auto content = file ? read_whole(*file, store.user_cfg, kMaxUserCfgSize)
-                      : Result<Buffer>(file.error());
-  if (!content) {
-    return false;
-  }
-  const auto cfg = UserCfg::parse(std::move(*content), store.user_cfg);
-  return cfg && !cfg->tokens().empty();
-}
-
-void check_pair(const Store &store, Problems *problems) {
-  if (store.user_cfg.empty()) {
-    return;
-  }
-  if (is_missing(store.user_cfg) && has_tokens(store)) {
-    problems->add(store.user_cfg.view(),
-                  "is not there, and there are tokens: the account rules let "
-                  "none of them in; restore it, or set user_cfg to nothing");
-  }
-  if (is_missing(store.token_shadow) && has_sections(store)) {
-    problems->add(store.token_shadow.view(),
-                  "is not there, and user.cfg has tokens: none of them has a "
-                  "secret; restore it, or make new ones");
-  }
 }
 
 // --- the ways to the helper, for those who are not root
@@ -162,7 +126,6 @@ void check_stacks(Problems *problems) {
 }  // namespace
 
 void check_host(const Store &store, Problems *problems) {
-  check_pair(store, problems);
   check_ways(store, problems);
   check_stacks(problems);
 }

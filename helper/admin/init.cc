@@ -247,11 +247,19 @@ Result<void> init(const CommandLine &line) {
   if (const auto done = make_files(*store, &made); !done) {
     return done;
   }
-  FixedText<255> next("next: pbstoken-helper ");
+  FixedText<255> option;
   if (line.store.view() != kDefaultStore) {
-    next.append("--store ").append(line.store.view()).append(" ");
+    option.append("--store ").append(line.store.view()).append(" ");
   }
-  next.append("generate 'USER@REALM!TOKEN'\n");
+  FixedText<600> next("next: pbstoken");
+  if (store->user_cfg.empty()) {
+    next.append("-helper ").append(option.view());
+    next.append("generate 'USER@REALM!TOKEN'\n");
+  } else {
+    next.append(" ").append(option.view()).append("user add 'USER@REALM'\n");
+    next.append("      pbstoken ").append(option.view());
+    next.append("token add 'USER@REALM!TOKEN'\n");
+  }
   return made.print(next.view())
              ? Result<void>()
              : system_error("cannot write to", "standard output");

@@ -7,6 +7,7 @@
 #include "admin/admin.h"
 #include "confine/confinement.h"
 #include "confine/privileges.h"
+#include "io/audit.h"
 #include "io/command_line.h"
 #include "io/message.h"
 
@@ -24,6 +25,9 @@ ExitStatus run(const CommandEntry &entry, const CommandLine &line) {
   if (!store) {
     return give_up(ExitStatus::kUnavailable, store.error());
   }
+  if (entry.reach >= Reach::kTokenShadow) {
+    open_audit_log();
+  }
   if (const auto confined = confine(entry.reach, configuration, *store);
       !confined) {
     return give_up(ExitStatus::kUnavailable, confined.error());
@@ -33,7 +37,7 @@ ExitStatus run(const CommandEntry &entry, const CommandLine &line) {
       .store = *store,
       .client = {},
       .input = {},
-      // It computes no hash.
+      // It verifies no secret.
       .verifier = Verifier(*store, [] { return CryptFunction{}; })};
   return entry.run(&context);
 }

@@ -163,7 +163,7 @@ constexpr Capabilities kWriting =
     kCaching | capability(CAP_CHOWN) | capability(CAP_FOWNER);
 
 Capabilities capabilities_for(Reach reach) {
-  return reach == Reach::kTokenShadow ? kWriting
+  return reach >= Reach::kTokenShadow ? kWriting
          : reach >= Reach::kRemoves   ? kCaching
                                       : looking();
 }
@@ -200,7 +200,7 @@ Result<void> confine_files(Reach reach, const PathText &configuration,
                            const Store &store) {
   // `check` finds out a directory that stands where a file belongs.
   const FileRights beside = {.read = true, .list = reach == Reach::kLists};
-  const bool writes = reach == Reach::kTokenShadow;
+  const bool writes = reach >= Reach::kTokenShadow;
   const FileRights read = {.read = true};
   Landlock landlock;
   // The rules name directories, since these files are replaced meanwhile.
@@ -208,7 +208,12 @@ Result<void> confine_files(Reach reach, const PathText &configuration,
       store.token_shadow,
       {.read = true, .list = true, .write = writes, .replace = writes});
   landlock.allow_beside(store.lock_file, beside);
-  landlock.allow_beside(store.user_cfg, beside);
+  landlock.allow_beside(store.user_cfg, reach == Reach::kUserCfg
+                                            ? FileRights{.read = true,
+                                                         .list = true,
+                                                         .write = true,
+                                                         .replace = true}
+                                            : beside);
   landlock.allow_beside(store.user_lock, beside);
   landlock.allow_beside(
       store.version_cache,
@@ -246,7 +251,7 @@ Result<void> confine(Reach reach, const PathText &configuration,
     // made for it.
     for (const Kind kind : {Kind::kSecrets, Kind::kAccounts}) {
       const bool is_needed =
-          kind == Kind::kSecrets ||
+          kind == Kind::kSecrets || reach == Reach::kUserCfg ||
           (reach == Reach::kCache && access(store.user_cfg.c_str(), F_OK) == 0);
       if (reach == Reach::kRemoves ? has_segment(kind, store) : is_needed) {
         FileLock::prepare(store, lock_path_of(kind, store));

@@ -35,6 +35,16 @@ enum class Command : std::uint8_t {
   kServe,
   // of pbstoken
   kInit,
+  kTokenAdd,
+  kTokenRemove,
+  kTokenEnable,
+  kTokenDisable,
+  kTokenExpire,
+  kTokenComment,
+  kUserAdd,
+  kUserEnable,
+  kUserDisable,
+  kUserExpire,
   kList,
   kStatus,
   kCheck,
@@ -49,7 +59,9 @@ inline constexpr auto kCommandNames = std::to_array<std::string_view>(
     {"generate", "set", "delete", "rotate", "verify", "account", "request",
      "serve",
      // of pbstoken
-     "init", "list", "status", "check", "prepare", "flush", "retire"});
+     "init", "token add", "token remove", "token enable", "token disable",
+     "token expire", "token comment", "user add", "user enable", "user disable",
+     "user expire", "list", "status", "check", "prepare", "flush", "retire"});
 static_assert(kCommandNames.size() == static_cast<std::size_t>(Command::kNone));
 
 enum class OutputFormat : std::uint8_t { kText, kJson, kJsonPretty };
@@ -64,6 +76,11 @@ struct CommandLine {
   PathText config;  // empty: the store's own
   OutputFormat format = OutputFormat::kText;
   TokenId token_id;  // of the commands that take one; views into argv
+  std::string_view user_id;
+  // What a section of user.cfg is to have; nullopt: not given.
+  std::optional<bool> enable;
+  std::optional<std::uint64_t> expire;      // seconds since the epoch; 0: never
+  std::optional<std::string_view> comment;  // empty: no comment
   // The remote host that a secret came from; empty: none is known.
   FixedText<255> remote_host;
   bool nocache = false;  // bypass the segment
@@ -88,7 +105,8 @@ struct Context {
 enum class Operand : std::uint8_t {
   kNone,
   kTokenId,
-  kWritableId  // a token id that upstream would take back, see kMaxWrittenId
+  kWritableId,  // a token id that upstream would take back, see kMaxWrittenId
+  kUserId
 };
 
 // The users that may give a command; root may give each.
@@ -101,11 +119,12 @@ enum class Users : std::uint8_t {
 
 // How far a command reaches when it is confined.
 enum class Reach : std::uint8_t {
-  kReads,       // it changes nothing but the counters
-  kLists,       // besides, it lists the directories of the store's files
-  kRemoves,     // it takes the segment away, under the store's lock
-  kCache,       // it fills, repairs or replaces the segment, under that lock
-  kTokenShadow  // it replaces token.shadow
+  kReads,        // it changes nothing but the counters
+  kLists,        // besides, it lists the directories of the store's files
+  kRemoves,      // it takes the segment away, under the store's lock
+  kCache,        // it fills, repairs or replaces the segment, under that lock
+  kTokenShadow,  // it replaces token.shadow
+  kUserCfg       // it replaces user.cfg, too
 };
 
 // One row of a program's table.
@@ -119,6 +138,10 @@ struct CommandEntry {
   // the exit status; null for `serve`, which is no command of a store.
   ExitStatus (*run)(Context *context);
   std::string_view summary;  // for --help; more lines are indented
+  // A second operand: what --help calls it, and what takes it, as with an
+  // Option.  An empty name: the command has none.
+  std::string_view value = {};
+  Result<void> (*apply)(std::string_view value, CommandLine *out) = nullptr;
 
   [[nodiscard]] constexpr std::string_view name() const {
     return kCommandNames[static_cast<std::size_t>(command)];
@@ -146,6 +169,7 @@ struct Option {
 struct Program {
   std::string_view name;
   std::string_view usage;  // for --help: what follows the name
+  std::size_t column;      // for --help: where the summaries begin
   std::span<const CommandEntry> commands;
   std::span<const Option> options;
   std::string_view other_page;  // of the program that has all other commands

@@ -8,6 +8,7 @@
 #include <array>
 
 #include "io/message.h"
+#include "pbstoken/store/user_cfg.h"
 
 #ifndef PBSTOKEN_VERSION
 #define PBSTOKEN_VERSION "unknown"
@@ -135,10 +136,24 @@ class Options {
   std::uint64_t given_ = 0;  // one bit for each place
 };
 
-Result<void> apply_token_id(const CommandEntry &entry, const char *operand,
-                            CommandLine *out) {
+Result<void> apply_user_id(const char *operand, CommandLine *out) {
+  if (!is_writable_user_id(operand)) {
+    return usage_error("not a user ID, USER@REALM:", operand);
+  }
+  out->user_id = operand;
+  return {};
+}
+
+Result<void> apply_id(const CommandEntry &entry, const char *operand,
+                      CommandLine *out) {
   if (operand == nullptr) {
-    return usage_error("no token id given for", entry.name());
+    return usage_error(entry.operand == Operand::kUserId
+                           ? "no user id given for"
+                           : "no token id given for",
+                       entry.name());
+  }
+  if (entry.operand == Operand::kUserId) {
+    return apply_user_id(operand, out);
   }
   const auto id = parse_token_id(operand);
   if (!id) {
@@ -161,16 +176,18 @@ struct OtherWord {
   std::string_view hint;
 };
 constexpr auto kOtherWords = std::to_array<OtherWord>({
-    {"revoke", "'delete' revokes a token"},
-    {"remove", "'delete' removes a token"},
-    {"rm", "'delete' removes a token"},
-    {"create", "'generate' makes a token's secret"},
-    {"add", "'generate' makes a token's secret"},
-    {"new", "'generate' makes a token's secret"},
+    {"revoke", "'pbstoken-helper delete' revokes a token"},
+    {"remove", "'pbstoken token remove' removes a token"},
+    {"rm", "'pbstoken token remove' removes a token"},
+    {"create", "'pbstoken token add' makes a token"},
+    {"add", "'pbstoken token add' makes a token"},
+    {"new", "'pbstoken token add' makes a token"},
     {"show", "'pbstoken list' shows the tokens"},
     {"ls", "'pbstoken list' shows the tokens"},
-    {"enable", "'enable 1' in user.cfg, or Proxmox's own interface"},
-    {"disable", "'enable 0' in user.cfg, or Proxmox's own interface"},
+    {"enable", "'pbstoken token enable' and 'pbstoken user enable'"},
+    {"disable", "'pbstoken token disable' and 'pbstoken user disable'"},
+    {"token", "add, remove, enable, disable, expire or comment"},
+    {"user", "add, enable, disable or expire"},
     {"help", "see --help"},
 });
 
@@ -199,8 +216,32 @@ char *const *skip_name(std::string_view name, char *const *words) {
                                                                    : nullptr;
 }
 
-Result<void> apply_operands(const Program &program, char *const *words,
+// Leaves words at the first one that the command does not take.
+Result<void> apply_operands(const CommandEntry &entry, char *const **words,
                             CommandLine *out) {
+  if (entry.operand != Operand::kNone) {
+    if (const auto applied = apply_id(entry, **words, out); !applied) {
+      return applied.error();
+    }
+    ++*words;
+  }
+  if (entry.value.empty()) {
+    return {};
+  }
+  const char *value = **words;
+  if (value == nullptr) {
+    return usage_error("", FixedText<95>("no ")
+                               .append(entry.value)
+                               .append(" given for ")
+                               .append(entry.name())
+                               .view());
+  }
+  ++*words;
+  return entry.apply(value, out);
+}
+
+Result<void> apply_words(const Program &program, char *const *words,
+                         CommandLine *out) {
   if (words[0] == nullptr) {
     return usage_error("no command given; see --help", {});
   }
@@ -210,11 +251,8 @@ Result<void> apply_operands(const Program &program, char *const *words,
       continue;
     }
     out->command = entry.command;
-    if (entry.operand != Operand::kNone) {
-      if (const auto applied = apply_token_id(entry, *rest, out); !applied) {
-        return applied.error();
-      }
-      ++rest;
+    if (const auto applied = apply_operands(entry, &rest, out); !applied) {
+      return applied.error();
     }
     return *rest == nullptr ? Result<void>()
                             : usage_error("too many arguments:", *rest);
@@ -238,6 +276,22 @@ PathText configuration_of(const CommandLine &line) {
                              : line.config;
 }
 
+namespace {
+
+using Row = FixedText<95>;
+
+// Of --help: what a person types, and from that column on what it does.
+bool print_row(Row *row, std::size_t column, std::string_view summary) {
+  do {
+    row->append(" ");
+  } while (row->view().size() + 2 < column && !row->truncated());
+  return write_all(STDOUT_FILENO, "  ") &&
+         write_all(STDOUT_FILENO, row->view()) &&
+         write_all(STDOUT_FILENO, summary) && write_all(STDOUT_FILENO, "\n");
+}
+
+}  // namespace
+
 bool print_about(const Program &program, About about) {
   const auto out = [](std::string_view text) {
     return write_all(STDOUT_FILENO, text);
@@ -250,12 +304,14 @@ bool print_about(const Program &program, About about) {
     return false;
   }
   for (const CommandEntry &entry : program.commands) {
-    constexpr std::string_view kColumn = "                    ";
-    FixedText<kColumn.size()> text("  ");
-    text.append(entry.name())
-        .append(entry.operand == Operand::kNone ? "" : " TOKENID");
-    text.append(slice(kColumn, text.view().size()));
-    if (!out(text.view()) || !out(entry.summary) || !out("\n")) {
+    Row row;
+    row.append(entry.name())
+        .append(entry.operand == Operand::kNone     ? ""
+                : entry.operand == Operand::kUserId ? " USERID"
+                                                    : " TOKENID")
+        .append(entry.value.empty() ? "" : " ")
+        .append(entry.value);
+    if (!print_row(&row, program.column, entry.summary)) {
       return false;
     }
   }
@@ -264,14 +320,11 @@ bool print_about(const Program &program, About about) {
   }
   const Options options(program);
   for (std::size_t place = 0; place < options.size(); ++place) {
-    constexpr std::string_view kColumn =
-        "                                          ";
+    constexpr std::size_t kOptionColumn = 42;
     const Option &own = options.at(place);
-    FixedText<kColumn.size()> text("  --");
-    text.append(own.name).append(own.value.empty() ? "" : " ");
-    text.append(own.value);
-    text.append(slice(kColumn, text.view().size()));
-    if (!out(text.view()) || !out(own.summary) || !out("\n")) {
+    Row row("--");
+    row.append(own.name).append(own.value.empty() ? "" : " ").append(own.value);
+    if (!print_row(&row, kOptionColumn, own.summary)) {
       return false;
     }
   }
@@ -310,7 +363,7 @@ Result<CommandLine> parse_command_line(const Program &program, int argc,
       return applied.error();
     }
   }
-  if (const auto applied = apply_operands(program, argv + optind, &line);
+  if (const auto applied = apply_words(program, argv + optind, &line);
       !applied) {
     return applied.error();
   }

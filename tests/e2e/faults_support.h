@@ -180,24 +180,31 @@ class Host {
     }
   }
 
-  [[nodiscard]] static std::uint64_t version_word() {
+  // Of token.shadow, or of what has its word at another place.
+  [[nodiscard]] static std::uint64_t version_word(std::size_t place = 32) {
     std::uint64_t word = 0;
     const std::string page = read_file(kVersionPage);
-    std::memcpy(&word, page.data() + 32, sizeof(word));
+    std::memcpy(&word, page.data() + place, sizeof(word));
     return word;
   }
 
-  // The helper under strace, whose report goes to path("trace").  Its output
-  // goes to files: a helper that hangs must not hang the test.
+  // The helper under strace, whose report goes to path("trace").
   RunResult run_traced(const Work &work, std::vector<std::string> options,
-                       std::vector<std::string> before_helper = {}) {
-    options.insert(options.begin(), {"-f", "-qq", "-o", path("trace")});
+                       const std::vector<std::string> &before_helper = {}) {
     options.insert(options.end(), before_helper.begin(), before_helper.end());
     options.insert(options.end(), {helper_path(), work.command, kId});
+    return run_traced(std::move(options), input_of(work));
+  }
+
+  // strace with these options and the program behind them.  Its output goes to
+  // files: a program that hangs must not hang the test.
+  RunResult run_traced(std::vector<std::string> arguments,
+                       const std::string &input) {
+    arguments.insert(arguments.begin(), {"-f", "-qq", "-o", path("trace")});
     RunResult outcome =
         run({.path = "/usr/bin/strace",
-             .arguments = options,
-             .input = input_of(work),
+             .arguments = arguments,
+             .input = input,
              .prepare = [&] {
                const int flags = O_WRONLY | O_CREAT | O_TRUNC;
                dup2(open(path("out").c_str(), flags, 0600), STDOUT_FILENO);

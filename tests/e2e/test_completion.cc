@@ -132,6 +132,19 @@ void completion_of_commands_and_options(void ** /*state*/) {
                     "--config=/etc/pbstoken/No Store.conf\ncheck\n");
 }
 
+void completion_of_tokens_and_users(void ** /*state*/) {
+  assert_text_equal(typed("pbstoken tok\trem\tja\t"),
+                    "token\nremove\njane@ad!x\n");
+  assert_text_equal(typed("pbstoken token comm\tja\tfor c"),
+                    "token\ncomment\njane@ad!x\nfor\nc\n");
+  assert_text_equal(typed("pbstoken token add --exp\t90d --dis\tnew@pbs\\!t"),
+                    "token\nadd\n--expire\n90d\n--disabled\nnew@pbs!t\n");
+  assert_text_equal(typed("pbstoken us\ten\tja\t"), "user\nenable\nja\n");
+  assert_text_equal(typed("pbstoken user expire --exp\t"),
+                    "user\nexpire\n--exp\n");
+  assert_text_equal(typed("pbstoken-helper tok\t"), "tok\n");
+}
+
 void completion_of_rhost_is_for_client_secrets(void ** /*state*/) {
   assert_text_equal(typed("pbstoken-helper verify --rh\t192.0.2.1 ja\t"),
                     "verify\n--rhost\n192.0.2.1\njane@ad!x\n");
@@ -247,6 +260,7 @@ int main() {
   const CMUnitTest tests[] = {
       COMPLETION_TEST(completion_of_commands_and_options),
       COMPLETION_TEST(completion_of_rhost_is_for_client_secrets),
+      COMPLETION_TEST(completion_of_tokens_and_users),
       COMPLETION_TEST(completion_of_a_token_id),
       COMPLETION_TEST(completion_in_double_quotes_needs_no_history),
       COMPLETION_TEST(completion_of_odd_ids_runs_nothing),

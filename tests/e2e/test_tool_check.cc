@@ -52,9 +52,10 @@ void assert_problems(const std::vector<std::string> &expected,
   assert_int_equal(outcome.status, expected.empty() ? 0 : 1);
 }
 
-// The same, of token.shadow.
+// The same, of token.shadow alone.
 void assert_shadow_problems(const std::string &text,
                             const std::vector<std::string> &expected) {
+  configure("user_cfg =\n");
   write_file(kShadow, text, 0640);
   give(kShadow, kBackup, kBackup);
   std::vector<std::string> lines;
@@ -95,6 +96,8 @@ void check_store_without_files_finds_nothing(void ** /*state*/) {
 }
 
 void check_after_the_helpers_own_writes_finds_nothing(void ** /*state*/) {
+  write_file(kUserCfg, "user: john@pbs\n\ntoken: john@pbs!client1\n", 0640);
+  give(kUserCfg, 0, kBackup);
   generate(kId);
   generate(kOldId);
   helper_output({"delete", kOldId});
@@ -271,12 +274,31 @@ void check_bad_user_cfg_is_named_with_its_place(void ** /*state*/) {
 
 void check_token_without_its_user_is_named(void ** /*state*/) {
   write_good_store();
+  write_shadow({{kId, kHash}, {kOldId, kHash}, {"ghost@pbs!t1", kHash}});
+  give(kShadow, kBackup, kBackup);
   write_file(kUserCfg,
              "\ntoken: ghost@pbs!t1\n\nuser: john@pbs\n\n"
              "token: john@pbs!client1\n\ntoken: root@pam!old\n",
              0640);
   assert_problems({std::string(kUserCfg) +
                    ":2: ghost@pbs!t1: there is no section of its user"});
+}
+
+// As a change of both files leaves them that was cut short.
+void check_half_a_token_is_named(void ** /*state*/) {
+  write_good_store();
+  write_shadow({{kId, kHash}, {"left@pbs!over", kHash}, {kOldId, kHash}});
+  give(kShadow, kBackup, kBackup);
+  write_file(kUserCfg, std::string(kAccounts) + "\ntoken: john@pbs!nosecret\n",
+             0640);
+  assert_problems(
+      {std::string(kUserCfg) +
+           ":7: john@pbs!nosecret: a section and no secret: it lets nothing "
+           "in; make one with pbstoken-helper generate, or run pbstoken token "
+           "remove",
+       std::string(kShadow) +
+           ": left@pbs!over: a secret and no section in user.cfg: Proxmox and "
+           "account rules refuse it; run pbstoken token add, or token remove"});
 }
 
 // The file counts here, but not, or not all of it, for the daemons.
@@ -512,6 +534,7 @@ void check_bad_configuration_is_exit_4(void ** /*state*/) {
 
 void check_defaults_that_etc_does_not_know_are_named(void ** /*state*/) {
   write_shadow({{kId, kHash}});
+  write_file(kUserCfg, "user: john@pbs\n\ntoken: john@pbs!client1\n", 0640);
   const std::string users = read_file("/etc/passwd");
   const std::string groups = read_file("/etc/group");
   const auto without_backup = [](std::string text) {
@@ -904,6 +927,7 @@ void check_full_host_names_who_fills_it(void ** /*state*/) {
 }
 
 void check_json_has_every_member(void ** /*state*/) {
+  configure("user_cfg =\n");
   write_file(kShadow, "{\"a@pbs!t\":7}", 0644);
   for (const char *format : {"json", "json-pretty"}) {
     const RunResult outcome = run_tool({"--output-format", format, "check"});
@@ -990,6 +1014,7 @@ int main() {
       CHECK_TEST(check_many_problems_are_shown_in_part),
       CHECK_TEST(check_bad_user_cfg_is_named_with_its_place),
       CHECK_TEST(check_token_without_its_user_is_named),
+      CHECK_TEST(check_half_a_token_is_named),
       CHECK_TEST(check_user_cfg_that_counts_in_part_is_named),
       CHECK_TEST(check_modes_that_let_others_in_are_named),
       CHECK_TEST(check_owners_that_are_others_are_named),

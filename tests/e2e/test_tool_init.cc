@@ -22,14 +22,14 @@ void assert_works(const std::string &store,
                   const std::vector<std::string> &again) {
   const std::string second = tool_output(again);
   assert_true(second.find("made ") == std::string::npos);
-  const RunResult check = run_tool({"--store", store, "check"});
-  assert_text_equal(check.out, "");
-  assert_int_equal(check.status, 0);
   const std::string text = helper_output(
       {"--store", store, "--output-format", "json", "generate", "--", kId});
   const std::string secret = parse_json(text)["value"].GetString();
   assert_exit(run_helper({"--store", store, "verify", "--", kId}, secret), 0,
               "verify");
+  const RunResult check = run_tool({"--store", store, "check"});
+  assert_text_equal(check.out, "");
+  assert_int_equal(check.status, 0);
 }
 
 int no_proxmox(void **state) {
@@ -46,7 +46,8 @@ void init_of_the_default_store_is_as_proxmox_has_it(void ** /*state*/) {
                     "made /etc/proxmox-backup/token.shadow.lock\n"
                     "made /etc/proxmox-backup/token.shadow\n"
                     "made /etc/proxmox-backup/user.cfg\n"
-                    "next: pbstoken-helper generate 'USER@REALM!TOKEN'\n");
+                    "next: pbstoken user add 'USER@REALM'\n"
+                    "      pbstoken token add 'USER@REALM!TOKEN'\n");
   assert_entry(kDirectory, 0700, kBackup, kBackup, S_IFDIR);
   assert_entry(kShadow, 0640, kBackup, kBackup);
   assert_entry(kLock, 0660, kBackup, kBackup);
@@ -67,6 +68,23 @@ void init_without_users_says_so_in_the_configuration(void ** /*state*/) {
                     "pbstoken: cannot have --users: the configuration says "
                     "otherwise; change user_cfg there, or make another "
                     "--store\n");
+}
+
+// What it says to run next works as it stands.
+void init_is_followed_by_a_user_and_a_token(void ** /*state*/) {
+  const std::string made = tool_output({"--store", "web", "init", "--users"});
+  assert_true(made.ends_with(
+      "next: pbstoken --store web user add 'USER@REALM'\n"
+      "      pbstoken --store web token add 'USER@REALM!TOKEN'\n"));
+  tool_output({"--store", "web", "user", "add", "john@pbs"});
+  const std::string added = tool_output(
+      {"--store", "web", "--output-format", "json", "token", "add", kId});
+  const std::string secret = parse_json(added)["value"].GetString();
+  for (const char *command : {"verify", "account"}) {
+    assert_exit(run_helper({"--store", "web", command, "--", kId}, secret), 0,
+                command);
+  }
+  assert_exit(run_tool({"--store", "web", "check"}), 0, "check");
 }
 
 void init_of_another_store_is_beside_its_configuration(void ** /*state*/) {
@@ -111,7 +129,8 @@ void init_changes_nothing_that_is_there(void ** /*state*/) {
                     "made /etc/proxmox-backup/token.shadow.lock\n"
                     "left as it is: /etc/proxmox-backup/token.shadow\n"
                     "left as it is: /etc/proxmox-backup/user.cfg\n"
-                    "next: pbstoken-helper generate 'USER@REALM!TOKEN'\n");
+                    "next: pbstoken user add 'USER@REALM'\n"
+                    "      pbstoken token add 'USER@REALM!TOKEN'\n");
   assert_int_equal(status_of(kShadow).st_ctim.tv_nsec, shadow.st_ctim.tv_nsec);
   assert_entry(kUserCfg, 0604, 0, 0);
   assert_text_equal(read_file(kUserCfg), "user: john@pbs\n");
@@ -157,6 +176,7 @@ int main() {
   const CMUnitTest tests[] = {
       INIT_TEST(init_of_the_default_store_is_as_proxmox_has_it),
       INIT_TEST(init_without_users_says_so_in_the_configuration),
+      INIT_TEST(init_is_followed_by_a_user_and_a_token),
       INIT_TEST(init_of_another_store_is_beside_its_configuration),
       INIT_TEST(init_with_a_path_and_users),
       INIT_TEST(init_changes_nothing_that_is_there),

@@ -1,0 +1,461 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// `pbstoken token ...` and `user ...`: a token and its section together.
+#include <regex>
+
+#include "e2e_log.h"
+#include "faults_support.h"
+#include "helper_support.h"
+#include "pbstoken/os/clock.h"
+
+namespace pbstoken {
+namespace {
+
+using namespace testing;
+
+constexpr const char *kUsers = "user: john@pbs\n\n";
+
+void write_users(std::string_view text = kUsers) {
+  write_file(kUserCfg, text, 0640);
+  if (chown(kUserCfg, 0, kBackup) != 0) {
+    fail_msg("cannot give %s", kUserCfg);
+  }
+}
+
+std::string value_of(const std::string &json) {
+  return parse_json(json)["value"].GetString();
+}
+
+// Adds the token, and returns its secret.
+std::string add(std::vector<std::string> options = {}) {
+  options.insert(options.begin(), {"--output-format", "json", "token", "add"});
+  options.insert(options.end(), {"--", kId});
+  return value_of(tool_output(options));
+}
+
+int verify_status(const std::string &secret) {
+  return run_helper({"verify", "--", kId}, secret).status;
+}
+
+int account_status() {
+  return run_helper({"account", "--", kId}).status;
+}
+
+void assert_fails(const std::vector<std::string> &arguments, int status,
+                  const std::string &message) {
+  const RunResult outcome = run_tool(arguments);
+  assert_text_equal(outcome.err, "pbstoken: " + message + "\n");
+  assert_text_equal(outcome.out, "");
+  assert_int_equal(outcome.status, status);
+}
+
+// --- what each does
+
+void token_add_makes_a_token_that_works(void ** /*state*/) {
+  write_users();
+  const std::string secret = add({"--comment", "for c", "--expire=2037-01-31"});
+  assert_int_equal(verify_status(secret), 0);
+  assert_int_equal(account_status(), 0);
+  assert_text_equal(read_file(kUserCfg),
+                    std::string(kUsers) +
+                        "token: john@pbs!client1\n\tcomment for c\n\texpire "
+                        "2116972800\n\n");
+  assert_int_equal(run_tool({"check"}).status, 0);
+  const struct stat status = status_of(kUserCfg);
+  assert_int_equal(status.st_uid, 0);
+  assert_int_equal(status.st_gid, kBackup);
+  assert_int_equal(status.st_mode & 0777U, 0640);
+}
+
+void token_add_prints_as_generate_does(void ** /*state*/) {
+  write_users();
+  const RunResult outcome = run_tool({"token", "add", kId});
+  assert_text_equal(outcome.err, "");
+  assert_true(std::regex_match(
+      outcome.out,
+      std::regex("tokenid: john@pbs!client1\nvalue:   [0-9a-f-]{36}\n")));
+}
+
+void token_add_of_what_is_there_changes_nothing(void ** /*state*/) {
+  write_users();
+  const std::string secret = add();
+  assert_fails({"token", "add", kId}, 1,
+               "/etc/proxmox-backup/user.cfg has a section of the token "
+               "john@pbs!client1; 'pbstoken-helper generate' makes a new "
+               "secret");
+  assert_int_equal(verify_status(secret), 0);
+}
+
+void token_add_wants_its_user(void ** /*state*/) {
+  write_users("");
+  assert_fails({"token", "add", kId}, 1,
+               "/etc/proxmox-backup/user.cfg has no section of the user "
+               "john@pbs; 'pbstoken user add' makes one");
+  assert_false(std::filesystem::exists(kShadow));
+  // root@pam exists without one.
+  tool_output({"token", "add", kOldId});
+}
+
+void disabled_token_is_made_and_warned_of(void ** /*state*/) {
+  write_users();
+  const RunResult added = run_tool({"token", "add", "--disabled", kId});
+  assert_int_equal(added.status, 0);
+  assert_text_equal(added.err,
+                    "pbstoken: warning: the token john@pbs!client1 is "
+                    "disabled: it will work neither at Proxmox nor where "
+                    "account rules are asked; run pbstoken token enable -- "
+                    "'john@pbs!client1'\n");
+  assert_int_equal(account_status(), 1);
+  tool_output({"token", "enable", kId});
+  assert_int_equal(account_status(), 0);
+}
+
+void token_remove_ends_both(void ** /*state*/) {
+  write_users();
+  const std::string secret = add();
+  assert_int_equal(verify_status(secret), 0);
+  tool_output({"token", "remove", kId});
+  assert_int_equal(verify_status(secret), 5);
+  assert_int_equal(account_status(), 1);
+  assert_text_equal(read_file(kUserCfg), kUsers);
+  assert_text_equal(read_file(kShadow), "{}");
+  assert_fails({"token", "remove", kId}, 5, "no such token");
+}
+
+// As an earlier run may have left it.
+void token_remove_takes_either_half(void ** /*state*/) {
+  write_users();
+  generate(kId);
+  tool_output({"token", "remove", kId});
+  assert_text_equal(read_file(kShadow), "{}");
+  write_users(std::string(kUsers) + "token: john@pbs!client1\n\n");
+  tool_output({"token", "remove", kId});
+  assert_text_equal(read_file(kUserCfg), kUsers);
+}
+
+void token_add_finishes_a_half(void ** /*state*/) {
+  write_users();
+  const std::string old_secret = generate(kId);
+  const std::string secret = add();
+  assert_int_equal(verify_status(old_secret), 1);
+  assert_int_equal(verify_status(secret), 0);
+  assert_int_equal(account_status(), 0);
+}
+
+void changes_of_a_token_count_at_once(void ** /*state*/) {
+  write_users();
+  add();
+  assert_int_equal(account_status(), 0);
+  const std::vector<std::pair<std::vector<std::string>, int>> changes = {
+      {{"token", "disable", kId}, 1},
+      {{"token", "enable", kId}, 0},
+      {{"token", "expire", kId, "2020-01-01"}, 1},
+      {{"token", "expire", kId, "1h"}, 0},
+      {{"token", "expire", kId, "0s"}, 1},
+      {{"token", "expire", kId, "never"}, 0},
+      {{"user", "disable", "john@pbs"}, 1},
+      {{"user", "enable", "john@pbs"}, 0},
+      {{"user", "expire", "john@pbs", "2020-01-01T00:00:00Z"}, 1},
+      {{"user", "expire", "john@pbs", "never"}, 0},
+      {{"token", "comment", kId, "of a day"}, 0},
+  };
+  for (const auto &[arguments, expected] : changes) {
+    assert_text_equal(tool_output(arguments), "");
+    if (account_status() != expected) {
+      fail_msg("%s %s: %s", arguments[0].c_str(), arguments[1].c_str(),
+               read_file(kUserCfg).c_str());
+    }
+  }
+  assert_true(read_file(kUserCfg).find("\tcomment of a day\n") !=
+              std::string::npos);
+  tool_output({"token", "comment", kId, ""});
+  assert_true(read_file(kUserCfg).find("comment") == std::string::npos);
+}
+
+void user_add_makes_a_user(void ** /*state*/) {
+  write_users("");
+  tool_output({"user", "add", "--comment=who c", "j\xc3\xb6rg@pam"});
+  assert_text_equal(read_file(kUserCfg),
+                    "user: j\xc3\xb6rg@pam\n\tcomment who c\n\n");
+  assert_fails({"user", "add", "j\xc3\xb6rg@pam"}, 1,
+               "/etc/proxmox-backup/user.cfg has a section of the user "
+               "j\xc3\xb6rg@pam");
+  tool_output({"token", "add", "j\xc3\xb6rg@pam!c"});
+}
+
+void what_is_not_there_is_not_changed(void ** /*state*/) {
+  write_users();
+  assert_fails({"token", "disable", kId}, 5,
+               "/etc/proxmox-backup/user.cfg has no section of the token "
+               "john@pbs!client1; 'add' makes one");
+  assert_fails({"user", "enable", "x@pbs"}, 5,
+               "/etc/proxmox-backup/user.cfg has no section of the user "
+               "x@pbs; 'add' makes one");
+  assert_text_equal(read_file(kUserCfg), kUsers);
+}
+
+void malformed_user_cfg_is_left_alone(void ** /*state*/) {
+  write_users("user: john@pbs\n\tpassword topsecret\n");
+  generate(kId);
+  const std::string shadow = read_file(kShadow);
+  constexpr const char *kWhy =
+      "/etc/proxmox-backup/user.cfg:2:2: john@pbs: unknown property";
+  assert_fails({"token", "add", "john@pbs!new"}, 4, kWhy);
+  assert_fails({"user", "add", "x@pbs"}, 4, kWhy);
+  assert_fails({"token", "remove", kId}, 4,
+               std::string(kWhy) +
+                   "\npbstoken: nothing was removed: 'pbstoken-helper delete' "
+                   "removes the secret, which ends the token");
+  assert_text_equal(read_file(kShadow), shadow);
+}
+
+void store_without_users_has_no_sections(void ** /*state*/) {
+  configure("user_cfg =\n");
+  for (const std::vector<std::string> &arguments :
+       {std::vector<std::string>{"token", "add", kId},
+        {"token", "remove", kId},
+        {"token", "disable", kId},
+        {"user", "add", "john@pbs"}}) {
+    assert_fails(arguments, 4,
+                 "the store has no user_cfg: 'pbstoken-helper generate' makes "
+                 "a token, 'pbstoken-helper delete' removes it");
+  }
+}
+
+void others_than_root_are_refused(void ** /*state*/) {
+  write_users();
+  for (const Person &person : {kStranger, kMember, kAdmin}) {
+    const RunResult outcome =
+        run_as(person, install_tool(), {"token", "add", kId});
+    assert_exit(outcome, 3, person.name);
+  }
+  assert_text_equal(read_file(kUserCfg), kUsers);
+}
+
+// --- beside upstream
+
+void both_words_are_raised(void ** /*state*/) {
+  const bool all_well =
+      in_workers("words", [](Host *host, int /*worker*/, Sweep *sweep) {
+        host->make({"set", true});
+        write_users();
+        const auto word = [](std::size_t place) {
+          return Host::version_word(place);
+        };
+        const auto run_and_compare = [&](std::vector<std::string> arguments,
+                                         bool of_tokens) {
+          const std::uint64_t users = word(8);
+          const std::uint64_t tokens = word(32);
+          const RunResult outcome = run_tool(arguments);
+          sweep->count(std::to_string(outcome.status));
+          if (outcome.status != 0 || word(8) != users + 1 ||
+              word(32) != tokens + (of_tokens ? 1 : 0)) {
+            sweep->add(arguments[0] + " " + arguments[1] + outcome.err);
+          }
+        };
+        run_and_compare({"token", "add", kId}, true);
+        run_and_compare({"token", "disable", kId}, false);
+        run_and_compare({"user", "expire", "john@pbs", "90d"}, false);
+        run_and_compare({"token", "remove", kId}, true);
+      });
+  assert_true(all_well);
+}
+
+// user_lock first; whoever has either keeps the change from being done.
+void both_locks_are_taken(void ** /*state*/) {
+  write_users();
+  const auto store = load_store("pbs", PathText(kConfiguration));
+  assert_true(static_cast<bool>(store));
+  for (const PathText *path : {&store->user_lock, &store->lock_file}) {
+    const auto lock = FileLock::acquire(*store, *path, 1);
+    assert_true(static_cast<bool>(lock));
+    const RunResult outcome = run_tool({"token", "add", kId});
+    assert_int_equal(outcome.status, 4);
+    assert_true(outcome.err.find(path->view()) != std::string::npos);
+    assert_true(outcome.err.ends_with(
+        "pbstoken: the secret that was printed does not count\n"));
+    assert_false(std::filesystem::exists(kShadow));
+    assert_text_equal(read_file(kUserCfg), kUsers);
+  }
+}
+
+void changes_are_in_the_trail(void ** /*state*/) {
+  write_users();
+  log_lines();
+  tool_output({"token", "add", kId});
+  tool_output({"user", "disable", "john@pbs"});
+  tool_output({"token", "remove", kId});
+  std::vector<std::string> trail;
+  for (const std::string &line : log_lines()) {
+    if (line.find(">pbstoken[") != std::string::npos) {
+      trail.push_back(std::regex_replace(
+          line, std::regex(R"(^<[0-9]+>|\[[0-9]+\]| loginuid=[0-9]+)"), ""));
+    }
+  }
+  assert_int_equal(trail.size(), 3);
+  assert_text_equal(trail[0],
+                    "pbstoken: token add; uid=0 store=pbs "
+                    "tokenid=john@pbs!client1");
+  assert_text_equal(trail[1],
+                    "pbstoken: user disable; uid=0 store=pbs userid=john@pbs");
+  assert_text_equal(trail[2],
+                    "pbstoken: token remove; uid=0 store=pbs "
+                    "tokenid=john@pbs!client1");
+}
+
+void file_with_another_group_is_given_back(void ** /*state*/) {
+  write_users();
+  if (chown(kDirectory, kBackup, kBackup) != 0 || chown(kUserCfg, 0, 0) != 0) {
+    fail_msg("cannot chown");
+  }
+  const RunResult outcome = run_tool({"user", "disable", "john@pbs"});
+  assert_text_equal(outcome.err,
+                    "pbstoken: /etc/proxmox-backup/user.cfg had another group "
+                    "or mode than the daemons need: it has that of file_group "
+                    "and 0640 again\n");
+  assert_int_equal(status_of(kUserCfg).st_gid, kBackup);
+  assert_int_equal(status_of(kUserCfg).st_uid, 0);
+}
+
+// --- killed at any moment
+
+struct State {
+  bool secret;
+  bool section;
+};
+
+State state_now() {
+  return {read_file(kShadow).find(kId) != std::string::npos,
+          std::filesystem::exists(kUserCfg) &&
+              read_file(kUserCfg).find(kId) != std::string::npos};
+}
+
+// Without a token, or with one.
+void make_host(Host *host, bool with_token) {
+  host->make({"set", true});
+  write_users();
+  write_file(kShadow, "{}", 0640);
+  if (chown(kShadow, kBackup, kBackup) != 0) {
+    std::abort();
+  }
+  if (with_token) {
+    run_tool({"token", "add", kId});
+  }
+}
+
+// What is wrong after a run that was killed.
+std::string judge(const State &now, bool is_add, int status) {
+  // The secret comes first, and goes first.
+  if (is_add ? now.section && !now.secret : now.secret && !now.section) {
+    return "the section was changed first";
+  }
+  if (now.secret != now.section) {
+    const RunResult check = run_tool({"check"});
+    if (check.status != 1 ||
+        check.out.find(now.secret ? ": a secret and no section"
+                                  : ": a section and no secret") ==
+            std::string::npos) {
+      return "check does not say what is left: " + check.out + check.err;
+    }
+  }
+  if (status == 0 && now.secret != is_add) {
+    return "exit status 0 is not true";
+  }
+  const bool is_done = now.secret == is_add && now.section == is_add;
+  const RunResult again = run_tool({"token", is_add ? "add" : "remove", kId});
+  const State after = state_now();
+  if (again.status != (!is_done ? 0
+                       : is_add ? 1
+                                : 5) ||
+      after.secret != is_add || after.section != is_add) {
+    return "the next run does not finish: " + again.err;
+  }
+  return {};
+}
+
+// Those from the first lock on: before it nothing is changed.
+std::vector<Call> calls_from_lock(Host *host,
+                                  const std::vector<std::string> &command) {
+  std::vector<std::string> arguments = {"-y", tool_path()};
+  arguments.insert(arguments.end(), command.begin(), command.end());
+  host->run_traced(arguments, "");
+  std::vector<Call> calls = calls_in(host->trace());
+  const auto first =
+      std::find_if(calls.begin(), calls.end(),
+                   [](const Call &call) { return call.name == "flock"; });
+  return {first, calls.end()};
+}
+
+void kill_at_every_call(bool is_add) {
+  const std::vector<std::string> command = {"token", is_add ? "add" : "remove",
+                                            kId};
+  const bool all_well = in_workers(
+      is_add ? "token add" : "token remove",
+      [&](Host *host, int worker, Sweep *sweep) {
+        make_host(host, !is_add);
+        const std::vector<Call> calls = calls_from_lock(host, command);
+        for (std::size_t i = static_cast<std::size_t>(worker); i < calls.size();
+             i += kWorkers) {
+          const Call &call = calls[i];
+          make_host(host, !is_add);
+          std::vector<std::string> arguments = {
+              "-e", "trace=" + call.name, "-e",
+              "inject=" + call.name +
+                  ":signal=SIGKILL:when=" + std::to_string(call.number),
+              tool_path()};
+          arguments.insert(arguments.end(), command.begin(), command.end());
+          const RunResult outcome = host->run_traced(arguments, "");
+          const State now = state_now();
+          sweep->count(now.secret != now.section ? "half"
+                       : now.secret == is_add    ? "done"
+                                                 : "not done");
+          if (const std::string wrong = judge(now, is_add, outcome.status);
+              !wrong.empty()) {
+            sweep->add(name_of(call) + ": " + wrong + " [" + call.text + "]");
+          }
+        }
+        if (sweep->outcomes["half"] < 5 || sweep->outcomes["done"] < 5 ||
+            sweep->outcomes["not done"] < 20) {
+          sweep->add("that is not every call");
+        }
+      });
+  assert_true(all_well);
+}
+
+void token_add_killed_at_any_call_can_be_finished(void ** /*state*/) {
+  kill_at_every_call(true);
+}
+
+void token_remove_killed_at_any_call_can_be_finished(void ** /*state*/) {
+  kill_at_every_call(false);
+}
+
+}  // namespace
+}  // namespace pbstoken
+
+int main() {
+  using namespace pbstoken;
+  const CMUnitTest tests[] = {
+      E2E_TEST(token_add_makes_a_token_that_works),
+      E2E_TEST(token_add_prints_as_generate_does),
+      E2E_TEST(token_add_of_what_is_there_changes_nothing),
+      E2E_TEST(token_add_wants_its_user),
+      E2E_TEST(disabled_token_is_made_and_warned_of),
+      E2E_TEST(token_remove_ends_both),
+      E2E_TEST(token_remove_takes_either_half),
+      E2E_TEST(token_add_finishes_a_half),
+      E2E_TEST(changes_of_a_token_count_at_once),
+      E2E_TEST(user_add_makes_a_user),
+      E2E_TEST(what_is_not_there_is_not_changed),
+      E2E_TEST(malformed_user_cfg_is_left_alone),
+      E2E_TEST(store_without_users_has_no_sections),
+      E2E_TEST(others_than_root_are_refused),
+      E2E_TEST(both_words_are_raised),
+      E2E_TEST(both_locks_are_taken),
+      cmocka_unit_test_setup_teardown(changes_are_in_the_trail, replace_dev,
+                                      restore_dev),
+      E2E_TEST(file_with_another_group_is_given_back),
+      E2E_TEST(token_add_killed_at_any_call_can_be_finished),
+      E2E_TEST(token_remove_killed_at_any_call_can_be_finished),
+  };
+  return cmocka_run_group_tests_name("tool_sections", tests, nullptr, nullptr);
+}
