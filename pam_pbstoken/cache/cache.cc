@@ -134,8 +134,9 @@ bool Cache::is_good_by_look(const Stamp &stamp, std::uint64_t now) {
     return false;
   }
   if (is_settled(stamp)) {
-    // Renewing is root's; others look again next time.
-    if (!is_within(ttl(), stamp.time, now) && now != 0 &&
+    // Renewing is root's; others look again next time.  Early, so that members
+    // whose stamps of both files are of one request need one request again.
+    if (!is_within(ttl() / 2, stamp.time, now) && now != 0 &&
         store_.cache_ttl != 0 && is_root() && shares_clock()) {
       renew_stamp(found_->identity.id, subject_, store_, found_->segment, stamp,
                   now);

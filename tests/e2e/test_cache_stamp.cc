@@ -115,6 +115,22 @@ void stamp_of_an_unchanged_file_is_renewed_by_a_look(void **state) {
   assert_true(after.first_seen == before.first_seen);
 }
 
+// The helper looks at two files for one request: the stamp of the second is a
+// little younger, and must not need a request of its own when it expires.
+void stamp_is_renewed_when_half_of_its_time_is_over(void **state) {
+  const Scene &scene = scene_in(state);
+  Verifier verifier(scene.store, load_crypt);
+  settle(scene, &verifier);
+  auto opened = open_segment(scene.store);
+  const std::uint64_t before = opened->segment.stamp()->time;
+  advance_seconds(scene.store.cache_ttl / 2 - 1);
+  assert_text_equal(answer(&verifier, kId, kSecret), "match (segment)");
+  assert_true(opened->segment.stamp()->time == before);
+  advance_seconds(2);
+  assert_text_equal(answer(&verifier, kId, kSecret), "match (segment)");
+  assert_true(opened->segment.stamp()->time > before);
+}
+
 struct stat status_of(const Scene &scene) {
   struct stat status = {};
   assert_int_equal(stat(scene.path().c_str(), &status), 0);
@@ -394,6 +410,7 @@ int main() {
       with_hooks(hand_edit_without_a_look_is_seen_when_the_ttl_is_over),
       with_hooks(stamp_was_first_seen_before_the_content_was_read),
       with_hooks(stamp_of_an_unchanged_file_is_renewed_by_a_look),
+      with_hooks(stamp_is_renewed_when_half_of_its_time_is_over),
       with_hooks(stamp_of_a_file_that_comes_back_covers_no_other),
       with_hooks(stamp_of_an_edit_that_changed_ctime_alone_is_not_renewed),
       with_hooks(stamp_of_what_was_first_seen_just_now_is_not_renewed),
