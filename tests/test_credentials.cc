@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "pbstoken/module/call.h"
-#include "pbstoken/module/credentials.h"
+#include "pbstoken/verify/credentials.h"
 #include "support.h"
 
 namespace pbstoken {

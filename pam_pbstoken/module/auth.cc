@@ -7,14 +7,14 @@
 #include "pbstoken/module/authtok.h"
 #include "pbstoken/module/call.h"
 #include "pbstoken/module/cancel.h"
-#include "pbstoken/module/credentials.h"
 #include "pbstoken/module/log.h"
 #include "pbstoken/module/open_store.h"
-#include "pbstoken/module/options.h"
 #include "pbstoken/module/verified.h"
 #include "pbstoken/module/verify.h"
 #include "pbstoken/os/clock.h"
 #include "pbstoken/store/token_id.h"
+#include "pbstoken/verify/credentials.h"
+#include "pbstoken/verify/options.h"
 #include "pbstoken/verify/verifier.h"
 
 namespace pbstoken {

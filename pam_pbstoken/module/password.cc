@@ -11,11 +11,11 @@
 #include "pbstoken/module/authtok.h"
 #include "pbstoken/module/call.h"
 #include "pbstoken/module/cancel.h"
-#include "pbstoken/module/credentials.h"
 #include "pbstoken/module/helper.h"
 #include "pbstoken/module/log.h"
 #include "pbstoken/module/open_store.h"
 #include "pbstoken/module/verify.h"
+#include "pbstoken/verify/credentials.h"
 
 namespace pbstoken {
 

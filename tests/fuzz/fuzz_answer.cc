@@ -22,8 +22,8 @@
 
 #include "fuzz.h"
 #include "pbstoken/module/helper.h"
-#include "pbstoken/module/options.h"
 #include "pbstoken/verify/helper_protocol.h"
+#include "pbstoken/verify/options.h"
 
 namespace pbstoken::fuzz {
 namespace {

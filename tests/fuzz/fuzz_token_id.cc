@@ -14,9 +14,9 @@
 
 #include "fuzz.h"
 #include "pbstoken/module/call.h"
-#include "pbstoken/module/credentials.h"
-#include "pbstoken/module/options.h"
 #include "pbstoken/store/token_id.h"
+#include "pbstoken/verify/credentials.h"
+#include "pbstoken/verify/options.h"
 #include "second_reader.h"
 
 namespace pbstoken::fuzz {

@@ -8,8 +8,8 @@
 #include <span>
 
 #include "pbstoken/module/open_store.h"
-#include "pbstoken/module/options.h"
 #include "pbstoken/store/token_id.h"
+#include "pbstoken/verify/options.h"
 #include "pbstoken/verify/outcome.h"
 
 namespace pbstoken {

@@ -5,7 +5,7 @@
 
 #include <security/pam_modules.h>
 
-#include "pbstoken/module/options.h"
+#include "pbstoken/verify/options.h"
 
 namespace pbstoken {
 

@@ -10,7 +10,7 @@
 #include <string_view>
 
 #include "pbstoken/base/result.h"
-#include "pbstoken/module/options.h"
+#include "pbstoken/verify/options.h"
 #include "pbstoken/verify/outcome.h"
 
 namespace pbstoken {

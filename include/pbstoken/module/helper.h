@@ -17,8 +17,8 @@
 #include <string_view>
 
 #include "pbstoken/module/launch.h"
-#include "pbstoken/module/options.h"
 #include "pbstoken/verify/helper_protocol.h"
+#include "pbstoken/verify/options.h"
 
 namespace pbstoken {
 

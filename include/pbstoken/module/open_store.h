@@ -10,7 +10,7 @@
 #include <optional>
 
 #include "pbstoken/base/result.h"
-#include "pbstoken/module/options.h"
+#include "pbstoken/verify/options.h"
 #include "pbstoken/verify/verifier.h"
 
 namespace pbstoken {

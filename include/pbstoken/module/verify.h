@@ -11,8 +11,8 @@
 #include "pbstoken/base/result.h"
 #include "pbstoken/module/helper.h"
 #include "pbstoken/module/open_store.h"
-#include "pbstoken/module/options.h"
 #include "pbstoken/store/token_id.h"
+#include "pbstoken/verify/options.h"
 #include "pbstoken/verify/verifier.h"
 
 namespace pbstoken {

@@ -17,8 +17,8 @@
 #include <string_view>
 
 #include "pbstoken/base/buffer.h"
-#include "pbstoken/module/options.h"
 #include "pbstoken/store/token_id.h"
+#include "pbstoken/verify/options.h"
 #include "pbstoken/verify/outcome.h"
 
 namespace pbstoken {
@@ -37,6 +37,11 @@ std::optional<Outcome> find_credentials(const ModuleOptions &options,
                                         std::string_view user,
                                         std::string_view password,
                                         Credentials *out);
+
+// Why no user and no password let this token in under the options realm= and
+// map_user=: kOtherRealm or kNotMappable; nullopt if they may.
+std::optional<Outcome> refuse_id(const ModuleOptions &options,
+                                 const TokenId &id);
 
 // [a-z_][a-z0-9_-]{0,31}: what map_user may make of a token's user.
 bool is_local_name(std::string_view name);

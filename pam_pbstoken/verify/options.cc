@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "pbstoken/module/options.h"
+#include "pbstoken/verify/options.h"
 
 #include <array>
 #include <string_view>
 
-#include "pbstoken/module/credentials.h"
 #include "pbstoken/store/token_id.h"
+#include "pbstoken/verify/credentials.h"
 
 namespace pbstoken {
 

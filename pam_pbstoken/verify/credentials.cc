@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "pbstoken/module/credentials.h"
+#include "pbstoken/verify/credentials.h"
 
 #include <optional>
 
@@ -105,6 +105,18 @@ bool is_local_name(std::string_view name) {
          name.find_first_not_of(kLater) == std::string_view::npos;
 }
 
+std::optional<Outcome> refuse_id(const ModuleOptions &options,
+                                 const TokenId &id) {
+  if (!options.realm.empty() && id.realm != options.realm.view()) {
+    return Outcome::kOtherRealm;
+  }
+  if (options.maps_to_user_part() &&
+      (!is_local_name(id.user) || id.user == "root")) {
+    return Outcome::kNotMappable;
+  }
+  return std::nullopt;
+}
+
 std::optional<Outcome> find_credentials(const ModuleOptions &options,
                                         std::string_view user,
                                         std::string_view password,
@@ -112,17 +124,10 @@ std::optional<Outcome> find_credentials(const ModuleOptions &options,
   if (const auto refused = split(options, user, password, out); refused) {
     return refused;
   }
-  if (!options.realm.empty() && out->id.realm != options.realm.view()) {
-    return Outcome::kOtherRealm;
-  }
-  if (options.combined && out->id.user != user) {
-    return Outcome::kOtherUser;
-  }
-  if (options.maps_to_user_part() &&
-      (!is_local_name(out->id.user) || out->id.user == "root")) {
-    return Outcome::kNotMappable;
-  }
-  return std::nullopt;
+  const auto refused = refuse_id(options, out->id);
+  const bool is_others = options.combined && out->id.user != user;
+  return is_others && refused != Outcome::kOtherRealm ? Outcome::kOtherUser
+                                                      : refused;
 }
 
 }  // namespace pbstoken
