@@ -71,10 +71,10 @@ void check_object(const Object &object, std::string_view kind,
 
 void check_places(const Store &store, GateShare share, Problems *problems) {
   const unsigned wanted = wanted_places(store, share);
-  const auto places = places_in_gate(store, share);
-  if (places && *places != wanted) {
+  const auto gate = look_at_gate(store, share);
+  if (gate && gate->places != wanted) {
     ProblemText what("the gate has ");
-    what.append(std::uint64_t{*places})
+    what.append(std::uint64_t{gate->places})
         .append(" places and is to have ")
         .append(std::uint64_t{wanted})
         .append(": the next hash changes it");

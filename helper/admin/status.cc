@@ -52,15 +52,6 @@ class KernelObject {
   FixedText<8> mode_;
 };
 
-// The verdict is one text for people: "off: where: why; what to do".
-ProblemText text_of(const CacheVerdict &verdict) {
-  ProblemText text(verdict.state == CacheState::kOff ? "off: " : "");
-  text.append(verdict.where.view())
-      .append(verdict.where.empty() ? "" : ": ")
-      .append(verdict.text.view());
-  return text;
-}
-
 // A cache and its segment; as KernelObject.
 class CacheReport {
  public:

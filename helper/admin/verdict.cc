@@ -273,4 +273,12 @@ std::optional<CacheVerdict> judge_for_members(const Store &store, Kind kind,
   return view ? judge_readers({kind, *view}, **group, roots) : roots;
 }
 
+ProblemText text_of(const CacheVerdict &verdict) {
+  ProblemText text(verdict.state == CacheState::kOff ? "off: " : "");
+  text.append(verdict.where.view())
+      .append(verdict.where.empty() ? "" : ": ")
+      .append(verdict.text.view());
+  return text;
+}
+
 }  // namespace pbstoken

@@ -33,6 +33,9 @@ CacheVerdict judge_for_root(const Store &store, Kind kind, Use *use);
 std::optional<CacheVerdict> judge_for_members(const Store &store, Kind kind,
                                               const CacheVerdict &roots);
 
+// One text for people: "off: where: why; what to do".
+ProblemText text_of(const CacheVerdict &verdict);
+
 }  // namespace pbstoken
 
 #endif  // PBSTOKEN_VERDICT_H_

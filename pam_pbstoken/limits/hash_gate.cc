@@ -240,12 +240,14 @@ NamedSet gate_set(const Store &store, GateShare share) {
            other_epoch(0)}};
 }
 
-std::optional<unsigned> places_in_gate(const Store &store, GateShare share) {
+std::optional<GateState> look_at_gate(const Store &store, GateShare share) {
   const NamedSet form = gate_set(store, share);
   NamedSet::Values values{};
-  return form.read(find_named(form), &values)
-             ? std::optional(0U + values[kFree] + values[kHeld])
-             : std::nullopt;
+  if (!form.read(find_named(form), &values)) {
+    return std::nullopt;
+  }
+  return GateState{.held = values[kHeld],
+                   .places = 0U + values[kFree] + values[kHeld]};
 }
 
 HashPlace::~HashPlace() {

@@ -123,7 +123,7 @@ int SharedSegment::make() const {
 }
 
 Result<AttachmentUse> SharedSegment::use(std::uint64_t ipc_namespace) const {
-  auto use = use_ready(get(key, 0), ipc_namespace);
+  auto use = find(ipc_namespace);
   if (!use && is_root()) {
     use = use_ready(make(), ipc_namespace);
   }

@@ -85,7 +85,9 @@ void Use::attach(std::uint64_t ipc_namespace) {
   if (was_refused.was_met(name)) {
     return;
   }
-  auto use = use_segment(store_).use(ipc_namespace);
+  const SharedSegment segment = use_segment(store_);
+  auto use =
+      makes_ ? segment.use(ipc_namespace) : segment.find(ipc_namespace);
   if (use) {
     attachment_ = std::move(*use);
   } else {

@@ -530,6 +530,12 @@ void gate_without_its_key_is_found_by_all(void **state) {
   assert_int_equal(sets_in_kernel(), before + 1);
 }
 
+// Of no places if there is none.
+GateState gate_of_users(const Scene &scene) {
+  return look_at_gate(scene.store, GateShare::kUsers)
+      .value_or(GateState{.held = 0, .places = 0});
+}
+
 // It takes the key again whenever it is free for a moment.
 void squatter_that_comes_again_takes_no_limit_away(void **state) {
   Scene &scene = scene_in(state);
@@ -556,8 +562,7 @@ void squatter_that_comes_again_takes_no_limit_away(void **state) {
     wait_for(others);
     shared->done = true;
     assert_int_equal(squatter.wait(), 0);
-    assert_int_equal(places_in_gate(scene.store, GateShare::kUsers).value_or(0),
-                     1);
+    assert_int_equal(gate_of_users(scene).places, 1);
   }
 }
 
@@ -576,8 +581,7 @@ void makers_at_once_and_one_that_died_make_one_gate(void **state) {
           [&form] { require(static_cast<bool>(open_named(form))); });
     }
     wait_for(makers);
-    assert_int_equal(places_in_gate(scene.store, GateShare::kUsers).value_or(0),
-                     3);
+    assert_int_equal(gate_of_users(scene).places, 3);
     assert_int_equal(sets_in_kernel(), before + 1);
   }
 }
@@ -588,8 +592,8 @@ void changed_max_hashes_takes_effect(void **state) {
     scene.store.max_hashes = all;
     const auto pass = enter_hash_gate(scene.store, kAlice);
     assert_true(static_cast<bool>(pass));
-    assert_int_equal(places_in_gate(scene.store, GateShare::kUsers).value_or(0),
-                     users);
+    assert_int_equal(gate_of_users(scene).places, users);
+    assert_int_equal(gate_of_users(scene).held, 1);
   }
   // Places that are held now go when they are given back.
   {
@@ -599,8 +603,7 @@ void changed_max_hashes_takes_effect(void **state) {
     assert_true(static_cast<bool>(first) && static_cast<bool>(second));
   }
   const auto pass = enter_hash_gate(scene.store, kAlice);
-  assert_int_equal(places_in_gate(scene.store, GateShare::kUsers).value_or(0),
-                   1);
+  assert_int_equal(gate_of_users(scene).places, 1);
 }
 
 // --- no semaphores left

@@ -408,6 +408,21 @@ void without_the_record_every_answer_is_the_same(void **state) {
   assert_int_equal(owner_of_record(scene.store).mode, 0);
 }
 
+void looking_makes_no_record(void **state) {
+  const Scene &scene = scene_in(state);
+  remove_record(scene.store);
+  in_child([&scene] {
+    Use use(scene.store);
+    use.only_look();
+    require(!use.of(kId) && use.last() == 0);
+  });
+  assert_int_equal(owner_of_record(scene.store).mode, 0);
+  begin(scene);
+  Use later(scene.store);
+  later.only_look();
+  assert_int_equal(later.of(kId)->count, 1);
+}
+
 }  // namespace
 }  // namespace pbstoken
 
@@ -429,6 +444,7 @@ int main() {
       with_scene(handle_follows_the_record_and_its_user),
       with_scene(key_of_a_stranger_is_taken_back),
       with_scene(without_the_record_every_answer_is_the_same),
+      with_scene(looking_makes_no_record),
   };
   return cmocka_run_group_tests_name("use", tests, nullptr, nullptr);
 }

@@ -49,8 +49,13 @@ enum class GateShare : std::uint8_t {
 NamedSet gate_set(const Store &store, GateShare share);
 unsigned wanted_places(const Store &store, GateShare share);
 
-// How many there are; nullopt if there is no gate that this process can read.
-std::optional<unsigned> places_in_gate(const Store &store, GateShare share);
+struct GateState {
+  unsigned held;    // hashes under way
+  unsigned places;  // in all
+};
+
+// Changes nothing; nullopt if there is no gate that this process can read.
+std::optional<GateState> look_at_gate(const Store &store, GateShare share);
 
 // The right to compute one hash.
 class HashPlace {

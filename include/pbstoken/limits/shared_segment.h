@@ -32,6 +32,12 @@ class SharedSegment : public SegmentObject {
   [[nodiscard]] Result<AttachmentUse> use(
       std::uint64_t ipc_namespace = 0) const;
 
+  // The same, but it is never made.
+  [[nodiscard]] Result<AttachmentUse> find(
+      std::uint64_t ipc_namespace = 0) const {
+    return use_ready(get(key, 0), ipc_namespace);
+  }
+
   // For root: gives it to the readers that the store has now.  A change of its
   // mode by hand ends within a minute.
   void heal() const;

@@ -62,6 +62,9 @@ class Use {
   // when it attaches the record.
   void count_for(Party party) { given_ = party; }
 
+  // From here on it makes no segment: for a process that changes nothing.
+  void only_look() { makes_ = false; }
+
   // Relaxed, and on the cache line of this processor.  let_in: the token whose
   // secret matched; empty: none did.
   void count(Event event, std::string_view let_in, const Moment &moment);
@@ -94,6 +97,7 @@ class Use {
   const Store &store_;
   std::optional<Party> given_;
   Party party_ = Party::kMembers;
+  bool makes_ = true;
   bool is_lost_ = false;
   std::uint64_t attached_ = 0;
   AttachmentUse attachment_;
