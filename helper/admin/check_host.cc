@@ -2,7 +2,6 @@
 // What check says of the host around the store's files: a helper that no service
 // can reach, and the stacks in /etc/pam.d.
 #include <dirent.h>
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 #include <utility>
 
 #include "admin/check.h"
+#include "admin/stack.h"
 #include "pbstoken/os/file.h"
 #include "pbstoken/store/readers.h"
 #include "pbstoken/verify/helper_protocol.h"
@@ -51,63 +51,48 @@ void check_ways(const Store &store, Problems *problems) {
 
 // --- the stacks
 
-constexpr std::string_view kBlanks = " \t";
-
-// The value of an option in a line of a stack; empty: it is not there.
-std::string_view option_in(std::string_view line, std::string_view name) {
-  while (!line.empty()) {
-    const std::size_t end = line.find_first_of(kBlanks);
-    const std::string_view word = slice(line, 0, end);
-    if (word.starts_with(name)) {
-      return slice(word, name.size());
+// The value of an option; empty: it is not there.
+std::string_view value_of(std::string_view name, const StackFile &line) {
+  for (const std::string_view option : line.options()) {
+    if (option.starts_with(name)) {
+      return slice(option, name.size());
     }
-    line = end == std::string_view::npos ? std::string_view()
-                                         : slice(line, end + 1);
   }
   return {};
 }
 
-void check_line(std::string_view path, std::string_view line,
-                std::uint64_t number, Problems *problems) {
-  const TextPlace place = {.line = number};
-  const std::string_view store = option_in(line, "store=");
+void check_line(const StackFile &line, Problems *problems) {
+  const TextPlace place = {.line = line.number()};
+  const std::string_view store = value_of("store=", line);
   if (!store.empty() && is_store_name(store) && store != kDefaultStore &&
-      option_in(line, "config=").empty() &&
+      value_of("config=", line).empty() &&
       is_missing(configuration_path(store))) {
     ProblemText what("store=");
     what.append(store).append(": there is no ");
-    problems->add(path, what.append(configuration_path(store).view()).view(),
-                  place);
+    what.append(configuration_path(store).view());
+    problems->add(line.path().view(), what.view(), place);
   }
-  const bool dies = line.find("default=die") != std::string_view::npos ||
-                    line.find("default=bad") != std::string_view::npos;
-  if (dies && line.find("module_unknown=") == std::string_view::npos &&
-      line.find("user_unknown=ignore") != std::string_view::npos) {
+  const auto has = [&line](std::string_view action) {
+    return line.control().find(action) != std::string_view::npos;
+  };
+  if ((has("default=die") || has("default=bad")) && !has("module_unknown=") &&
+      has("user_unknown=ignore")) {
     problems->add(
-        path,
+        line.path().view(),
         "has default=die or bad without module_unknown=ignore: "
         "nobody gets in once the package is removed, with a password neither",
         place);
   }
 }
 
+// What cannot be read is left out: libpam says so, too.
 void check_stack(const PathText &path, Problems *problems) {
-  constexpr std::size_t kMost = 1 << 20;
-  const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  const auto text = read_whole(file, path, kMost);
-  if (!text) {
-    return;  // libpam says so, too
-  }
-  std::string_view rest = text->view();
-  for (std::uint64_t number = 1; !rest.empty(); ++number) {
-    const std::size_t end = rest.find('\n');
-    const std::string_view line =
-        slice(slice(rest, 0, end), 0, slice(rest, 0, end).find('#'));
-    if (line.find("pam_pbstoken.so") != std::string_view::npos) {
-      check_line(path.view(), line, number, problems);
+  auto file = StackFile::open(path);
+  for (auto more = file ? file->next() : false; more && *more;
+       more = file->next()) {
+    if (file->is_ours()) {
+      check_line(*file, problems);
     }
-    rest = end == std::string_view::npos ? std::string_view()
-                                         : slice(rest, end + 1);
   }
 }
 

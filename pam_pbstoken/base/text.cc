@@ -95,6 +95,14 @@ std::string_view take_escaped(std::string_view *rest, Escape *place) {
 
 }  // namespace text
 
+bool is_same_word(std::string_view text, std::string_view lower_case) {
+  return std::equal(text.begin(), text.end(), lower_case.begin(),
+                    lower_case.end(), [](char c, char lower) {
+                      return (c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c) ==
+                             lower;
+                    });
+}
+
 // Eight bytes at a time; the last eight may lap over those before them.
 std::uint64_t quick_hash(std::string_view text, std::uint64_t before) {
   const auto mix = [](std::uint64_t hash, std::uint64_t word) {

@@ -77,20 +77,12 @@ std::string_view trim(std::string_view text) {
 
 using Problem = const char *;
 
-bool is_word(std::string_view text, std::string_view lower_case) {
-  return std::equal(text.begin(), text.end(), lower_case.begin(),
-                    lower_case.end(), [](char c, char lower) {
-                      return (c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c) ==
-                             lower;
-                    });
-}
-
 Problem set_enable(Section *section, std::string_view value) {
   section->enable_text = value;
   constexpr std::array<std::string_view, 8> kWords = {
       "1", "on", "yes", "true", "0", "off", "no", "false"};
   for (std::size_t i = 0; i < kWords.size(); ++i) {
-    if (is_word(value, kWords[i])) {
+    if (is_same_word(value, kWords[i])) {
       section->enabled = i < kWords.size() / 2;
       return nullptr;
     }

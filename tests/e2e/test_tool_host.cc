@@ -126,6 +126,31 @@ void stacks_that_lock_out_are_named(void ** /*state*/) {
   assert_int_equal(outcome.status, 1);
 }
 
+// As libpam takes a line apart: in any case, over several lines, in brackets.
+void stacks_are_read_as_libpam_reads_them(void ** /*state*/) {
+  write_good_store();
+  const std::string stack = "/etc/pam.d/test-of-pbstoken";
+  write_file(stack,
+             "# \\\n"
+             "-AUTH [user_unknown=ignore \\ \n"
+             "\tdefault=die]\\\n"
+             "\t\t/lib/security/pam_pbstoken.so [store=nowhere]\n"
+             "auth required pam_echo.so pam_pbstoken.so store=nowhere\n"
+             "auth required pam_pbstoken.so\\\n"
+             "store=nowhere # \\\n"
+             "auth required pam_pbstoken.so store=no\\where");
+  const RunResult outcome = run_tool({"check"});
+  std::filesystem::remove(stack);
+  assert_text_equal(
+      outcome.out,
+      stack + ":2: store=nowhere: there is no /etc/pbstoken/nowhere.conf\n" +
+          stack +
+          ":2: has default=die or bad without module_unknown=ignore: nobody "
+          "gets in once the package is removed, with a password neither\n" +
+          stack +
+          ":6: store=nowhere: there is no /etc/pbstoken/nowhere.conf\n");
+}
+
 }  // namespace
 }  // namespace pbstoken
 
@@ -140,6 +165,7 @@ int main() {
       cmocka_unit_test_setup_teardown(group_that_is_gone, install_helper,
                                       uninstall_helper),
       E2E_TEST(stacks_that_lock_out_are_named),
+      E2E_TEST(stacks_are_read_as_libpam_reads_them),
   };
   return cmocka_run_group_tests_name("tool_host", tests, nullptr, nullptr);
 }

@@ -113,6 +113,9 @@ constexpr bool has_control(std::string_view text) {
   return false;
 }
 
+// Whether text is this word of lower-case ASCII, whatever its own case is.
+bool is_same_word(std::string_view text, std::string_view lower_case);
+
 // For tables: whoever chooses the texts can make two of them equal.  `before`:
 // the hash of what stands in front.
 std::uint64_t quick_hash(std::string_view text, std::uint64_t before = 0);

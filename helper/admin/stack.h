@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The stacks of PAM services: files in /etc/pam.d, taken apart as libpam does
+// it.
+//
+// One thread per object.  Nothing is changed.
+#ifndef PBSTOKEN_STACK_H_
+#define PBSTOKEN_STACK_H_
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "pbstoken/base/buffer.h"
+#include "pbstoken/base/result.h"
+#include "pbstoken/base/vector.h"
+
+namespace pbstoken {
+
+enum class StackType : std::uint8_t {
+  kAuth,
+  kAccount,
+  kPassword,
+  kSession,
+  kEach,  // of a line that takes a file in, whatever stands there
+  kNone   // no type: libpam refuses the stack
+};
+
+// Where a service's stack is, and a file that a stack takes in; in /etc/pam.d
+// if it is nowhere.
+PathText stack_path(std::string_view name);
+
+// One file, line by line.  What the members return is about the present line,
+// and valid until next() goes on.
+class StackFile {
+ public:
+  static Result<StackFile> open(const PathText &path);
+
+  // Goes to the next line with a word in it; false at the end of the file.
+  Result<bool> next();
+
+  [[nodiscard]] const PathText &path() const { return path_; }
+  [[nodiscard]] std::uint64_t number() const { return number_; }
+
+  [[nodiscard]] StackType type() const;
+  // Without the brackets.
+  [[nodiscard]] std::string_view control() const { return word(1); }
+  // Whether the line names pam_pbstoken.so.
+  [[nodiscard]] bool is_ours() const;
+  [[nodiscard]] std::span<const char *const> options() const;
+  // The file that the line takes in; empty if it takes in none.
+  [[nodiscard]] std::string_view included() const;
+
+ private:
+  StackFile() = default;
+  [[nodiscard]] std::string_view word(std::size_t place) const;
+  [[nodiscard]] bool take_line();
+  [[nodiscard]] bool split();
+
+  PathText path_;
+  Buffer text_;
+  std::size_t at_ = 0;        // in text_: where the next line begins
+  std::uint64_t lines_ = 0;   // before that
+  std::uint64_t number_ = 0;  // of the present line, where it begins
+  Buffer line_;               // what the words view
+  List<const char *> words_;
+};
+
+// Such files may take in each other, but not for ever: as libpam has it.
+constexpr unsigned kMostIncludes = 16;
+
+// Calls visit(file) at each line of this type, those of the files that are
+// taken in included.  An error if one of them cannot be read.
+template <typename Visit>
+Result<void> for_each_line(const PathText &path, StackType type, Visit &visit,
+                           unsigned depth = 0) {
+  auto file = StackFile::open(path);
+  if (!file) {
+    return file.error();
+  }
+  while (true) {
+    const auto more = file->next();
+    if (!more || !*more) {
+      return more ? Result<void>() : more.error();
+    }
+    const StackType own = file->type();
+    if (type != StackType::kEach && own != StackType::kEach && own != type) {
+      continue;
+    }
+    if (file->included().empty()) {
+      visit(*file);
+    } else if (depth == kMostIncludes) {
+      return plain_error(Errc::kMalformed, "cannot follow", path.view(),
+                         "it takes in files, and these others, too deep");
+    } else if (const auto done = for_each_line(
+                   stack_path(file->included()),
+                   own == StackType::kEach ? type : own, visit, depth + 1);
+               !done) {
+      return done.error();
+    }
+  }
+}
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_STACK_H_
