@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What check says of the host around the store's files: a helper that no service
-// can reach, and the stacks in /etc/pam.d.
+// What check says of the host around the store's files: a helper that no
+// service can reach, and the stacks in /etc/pam.d.
 #include <dirent.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <memory>
-#include <utility>
 
 #include "admin/check.h"
 #include "admin/stack.h"
-#include "pbstoken/os/file.h"
-#include "pbstoken/store/readers.h"
-#include "pbstoken/verify/helper_protocol.h"
+#include "admin/ways.h"
 
 namespace pbstoken {
 
@@ -28,24 +25,11 @@ bool is_missing(const PathText &path) {
 // --- the ways to the helper, for those who are not root
 
 void check_ways(const Store &store, Problems *problems) {
-  struct stat program = {};
-  const bool is_installed = stat(kHelperProgramPath, &program) == 0;
-  const bool is_setuid =
-      is_installed && program.st_uid == 0 && (program.st_mode & S_ISUID) != 0;
-  struct stat socket = {};
-  const bool has_socket =
-      stat(kHelperSocket, &socket) == 0 && S_ISSOCK(socket.st_mode);
-  if (is_installed && !is_setuid && !has_socket) {
-    problems->add(kHelperProgramPath,
-                  "is not setuid root, and there is no socket: no service that "
-                  "is not root can verify; 'systemctl enable --now "
-                  "pbstoken-helper.socket', or 'chmod u+s'");
-  }
-  const auto group = reader_group(store);
-  if (is_installed && group && !*group && !store.verify_group.is_nobody()) {
-    problems->add(store.configuration.view(),
-                  "verify_group: no such group in /etc/group: no service that "
-                  "is not root can verify; 'addgroup --system' makes it");
+  if (const auto obstacle = obstacle_to_helper(store, ways_to_helper());
+      obstacle) {
+    ProblemText what(obstacle->why);
+    what.append("; ").append(obstacle->what_to_do);
+    problems->add(obstacle->where.view(), what.view());
   }
 }
 

@@ -13,6 +13,7 @@
 #include "pbstoken/cache/segment_life.h"
 #include "pbstoken/limits/named_object.h"
 #include "pbstoken/limits/objects.h"
+#include "pbstoken/os/listening.h"
 #include "pbstoken/store/file_lock.h"
 
 namespace pbstoken {
@@ -230,6 +231,9 @@ Result<void> confine_files(Reach reach, const PathText &configuration,
     // The other stores may have the same files.
     landlock.allow_beside(configuration_path(kDefaultStore), beside);
     landlock.allow_beside(PathText("/etc/pam.d/other"), beside);
+    landlock.allow_beside(PathText("/usr/lib/pam.d/other"), read);
+    // The kernel makes that file anew for each use: its directory stays.
+    landlock.allow_beside(socket_table(), read);
     landlock.allow_file(PathText("/proc/sys/kernel/shm_rmid_forced"), read);
   }
   if (writes) {

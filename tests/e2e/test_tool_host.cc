@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What `pbstoken check` says of the host around a store: outages that none of
 // its files shows alone.
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 
@@ -70,6 +71,8 @@ int uninstall_helper(void ** /*state*/) {
 }
 
 void helper_that_nobody_can_reach(void ** /*state*/) {
+  // Other tests that run now have sockets of this path, in other places.
+  assert_int_equal(unshare(CLONE_NEWNET), 0);
   write_good_store();
   assert_problems("");
   chmod(kInstalled, 0755);
@@ -82,6 +85,19 @@ void helper_that_nobody_can_reach(void ** /*state*/) {
   const RunResult outcome = run_tool({"check"});
   stop_socket(nullptr);
   assert_text_equal(outcome.out, "");
+  // What is left of it when its process was killed.
+  std::filesystem::create_directories("/run/pbstoken");
+  const int dead = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const sockaddr_un address = socket_address();
+  assert_int_equal(
+      bind(dead, reinterpret_cast<const sockaddr *>(&address), sizeof(address)),
+      0);
+  close(dead);
+  assert_problems(
+      "/run/pbstoken/helper.sock: no process listens on it, and "
+      "the helper is not setuid root: no service that is not root "
+      "can verify; 'systemctl restart pbstoken-helper.socket', or "
+      "'chmod u+s' for the helper\n");
 }
 
 void group_that_is_gone(void ** /*state*/) {
