@@ -121,22 +121,11 @@ std::string_view caveat_of(std::string_view file_system) {
   return {};
 }
 
-// Adds that other hosts may write beside the file.
 void check_file_system(const PathText &path, bool is_refused,
                        Problems *problems) {
-  const auto name = path.empty() ? std::nullopt : shared_fs_of(path);
-  if (!name) {
-    return;
+  if (const auto what = problem_of_file_system(path, is_refused); what) {
+    problems->add(directory_of(path).view(), what->view());
   }
-  ProblemText what("on ");
-  what.append(*name).append(", where other hosts may write: ");
-  what.append("look does not apply").append(caveat_of(*name));
-  if (is_refused) {
-    what.append(
-        "; nothing is written: move it to a file system of this host, or set "
-        "shared_fs = yes");
-  }
-  problems->add(directory_of(path).view(), what.view());
 }
 
 // user.cfg is only read.
@@ -294,6 +283,23 @@ void check_cache(const Store &store, Kind kind, Use *use, Problems *problems) {
 }
 
 }  // namespace
+
+std::optional<ProblemText> problem_of_file_system(const PathText &path,
+                                                  bool is_refused) {
+  const auto name = path.empty() ? std::nullopt : shared_fs_of(path);
+  if (!name) {
+    return std::nullopt;
+  }
+  ProblemText what("on ");
+  what.append(*name).append(", where other hosts may write: ");
+  what.append("look does not apply").append(caveat_of(*name));
+  if (is_refused) {
+    what.append(
+        "; nothing is written: move it to a file system of this host, or set "
+        "shared_fs = yes");
+  }
+  return what;
+}
 
 FixedText<16> name_of(std::string_view kind, key_t key) {
   constexpr std::string_view kHex = "0123456789abcdef";

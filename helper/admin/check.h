@@ -11,6 +11,7 @@
 
 #include "admin/problems.h"
 #include "pbstoken/base/vector.h"
+#include "pbstoken/limits/hash_gate.h"
 #include "pbstoken/os/unique_fd.h"
 #include "pbstoken/store/store.h"
 
@@ -84,6 +85,16 @@ void check_shadow(const UniqueFd &file, const PathText &path,
 // Checks that the gate and the windows are as the configuration has them, or
 // can be made; and if the host has no room, who fills it.
 void check_limits(const Store &store, Problems *problems);
+
+// Of that: what keeps the gate and the windows from being used; nullopt if they
+// are there, or can be made.
+std::optional<ProblemText> problem_of_gate(const Store &store, GateShare share);
+std::optional<ProblemText> problem_of_windows(const Store &store);
+
+// That other hosts may write beside the file, and what follows; nullopt if it
+// is this host's own.  is_refused: it is not written there.
+std::optional<ProblemText> problem_of_file_system(const PathText &path,
+                                                  bool is_refused);
 
 // Checks that services can reach the helper, and the stacks in /etc/pam.d.
 void check_host(const Store &store, Problems *problems);

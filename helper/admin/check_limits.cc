@@ -43,14 +43,16 @@ void check_removal(Problems *problems) {
 
 // --- what the store has
 
-// `kind` is sem or shm, `purpose` what for.
+constexpr std::string_view kGate = "the gate of max_hashes";
+constexpr std::string_view kWindows = "the windows of fail_limit";
+
+// Returns nullopt if the object is there, or can be made.
 template <typename Object>
-void check_object(const Object &object, std::string_view kind,
-                  std::string_view purpose, Problems *problems) {
+std::optional<ProblemText> problem_of(const Object &object,
+                                      std::string_view purpose) {
   if (find_named(object) >= 0) {
-    return;
+    return std::nullopt;
   }
-  const auto shortage = object.shortage();
   ProblemText what(purpose);
   ipc_perm owner{};
   const int id = object.get(object.key, 0);
@@ -58,15 +60,28 @@ void check_object(const Object &object, std::string_view kind,
     what.append(": uid ")
         .append(std::uint64_t{owner.cuid})
         .append(" has made its key's, which the next helper replaces");
-  } else if (shortage) {
+  } else if (object.shortage()) {
     what.append(" is not there and cannot be made");
-    check_shortage(shortage, problems);
   } else if (id >= 0) {
     what.append(": another program of root has made its key's");
   } else {
+    return std::nullopt;
+  }
+  return what;
+}
+
+// `kind` is sem or shm, `purpose` what for.
+template <typename Object>
+void check_object(const Object &object, std::string_view kind,
+                  std::string_view purpose, Problems *problems) {
+  const auto problem = problem_of(object, purpose);
+  if (!problem) {
     return;
   }
-  problems->add(name_of(kind, object.key).view(), what.view());
+  if (!is_key_taken(object)) {
+    check_shortage(object.shortage(), problems);
+  }
+  problems->add(name_of(kind, object.key).view(), problem->view());
 }
 
 void check_places(const Store &store, GateShare share, Problems *problems) {
@@ -85,18 +100,25 @@ void check_places(const Store &store, GateShare share, Problems *problems) {
 
 }  // namespace
 
+std::optional<ProblemText> problem_of_gate(const Store &store,
+                                           GateShare share) {
+  return problem_of(gate_set(store, share), kGate);
+}
+
+std::optional<ProblemText> problem_of_windows(const Store &store) {
+  return problem_of(failures_segment(store), kWindows);
+}
+
 void check_limits(const Store &store, Problems *problems) {
   if (store.max_hashes != 0U) {
     for (const GateShare share : {GateShare::kRoots, GateShare::kUsers}) {
-      check_object(gate_set(store, share), "sem", "the gate of max_hashes",
-                   problems);
+      check_object(gate_set(store, share), "sem", kGate, problems);
       check_places(store, share, problems);
     }
     check_object(turns_set(store), "sem", "the turns of users", problems);
   }
   if (store.fail_limit != 0) {
-    check_object(failures_segment(store), "shm", "the windows of fail_limit",
-                 problems);
+    check_object(failures_segment(store), "shm", kWindows, problems);
   }
   check_object(use_segment(store), "shm", "the record of use", problems);
   check_removal(problems);

@@ -23,12 +23,6 @@ bool contains(const List<std::uint64_t> &hashes, std::uint64_t hash) {
 
 namespace {
 
-// Whether such an error is a problem of the file itself.
-bool is_finding(Errc code) {
-  return code == Errc::kMalformed || code == Errc::kUnsafe ||
-         code == Errc::kBadConfiguration || code == Errc::kNotFound;
-}
-
 Field number_or_null(std::string_view name, std::uint64_t number) {
   return number != 0 ? Field::count(name, number) : Field::unknown(name);
 }
@@ -78,7 +72,7 @@ bool Problems::append(std::string_view path, std::string_view what,
 }
 
 void Problems::add_error(std::string_view path, const Error &error) {
-  if (!is_finding(error.code)) {
+  if (!is_finding(error)) {
     complain(error);
     failed_ = true;
     return;
@@ -111,6 +105,11 @@ ExitStatus Problems::print() {
     return ExitStatus::kUnavailable;
   }
   return count_ == 0 ? ExitStatus::kDone : ExitStatus::kRefused;
+}
+
+bool is_finding(const Error &error) {
+  return error.code == Errc::kMalformed || error.code == Errc::kUnsafe ||
+         error.code == Errc::kBadConfiguration || error.code == Errc::kNotFound;
 }
 
 void append_id(ProblemText *out, std::string_view id) {

@@ -65,6 +65,10 @@ class Problems {
   bool failed_ = false;
 };
 
+// Whether such an error is a problem of the file itself, and not of looking at
+// it.
+bool is_finding(const Error &error);
+
 // Appends an id, escaped, of at most kMaxWrittenId characters: longer ones end
 // in "...".
 void append_id(ProblemText *out, std::string_view id);

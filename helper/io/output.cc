@@ -71,22 +71,23 @@ bool append_text(Buffer *out, std::span<const Field> fields) {
 }  // namespace
 
 bool append_json_object(Buffer *out, std::span<const Field> fields, bool pretty,
-                        std::string_view indent) {
+                        std::string_view indent, bool is_array) {
   FixedText<16> inner(indent);
   inner.append("  ");
-  bool ok = out->append("{");
+  bool ok = out->append(is_array ? "[" : "{");
   for (std::size_t i = 0; ok && i < fields.size(); ++i) {
     const Field &field = fields[i];
     ok = out->append(i == 0 ? "" : ",") &&
          (!pretty || (out->append("\n") && out->append(inner.view()))) &&
-         append_json_string(out, field.name) &&
-         out->append(pretty ? ": " : ":") &&
+         (is_array || (append_json_string(out, field.name) &&
+                       out->append(pretty ? ": " : ":"))) &&
          (field.fields.empty()
               ? append_value(out, field, /*as_json=*/true)
-              : append_json_object(out, field.fields, pretty, inner.view()));
+              : append_json_object(out, field.fields, pretty, inner.view(),
+                                   field.is_array));
   }
   return ok && (!pretty || (out->append("\n") && out->append(indent))) &&
-         out->append("}");
+         out->append(is_array ? "]" : "}");
 }
 
 bool print_fields(std::span<const Field> fields, OutputFormat format) {

@@ -21,6 +21,7 @@ struct Field {
   std::optional<bool> flag = {};        // else this
   std::span<const Field> fields = {};   // else an object of these
   bool is_null = false;                 // else nothing is known
+  bool is_array = false;                // the fields, without their names
 
   static Field string(std::string_view name, std::string_view text) {
     return {.name = name, .text = text, .number = {}};
@@ -35,6 +36,14 @@ struct Field {
   static Field object(std::string_view name, std::span<const Field> fields) {
     return {.name = name, .text = {}, .number = {}, .fields = fields};
   }
+  // Of JSON; in a text as object().
+  static Field array(std::string_view name, std::span<const Field> elements) {
+    return {.name = name,
+            .text = {},
+            .number = {},
+            .fields = elements,
+            .is_array = true};
+  }
   static Field unknown(std::string_view name) {
     return {.name = name, .text = {}, .number = {}, .is_null = true};
   }
@@ -46,11 +55,12 @@ struct Field {
                                 OutputFormat format);
 [[nodiscard]] bool print(std::string_view text);
 
-// Appends one JSON object; indent: of the lines of a pretty one.  False without
-// memory.
+// Appends one JSON object, or an array of the fields' values; indent: of the
+// lines of a pretty one.  False without memory.
 [[nodiscard]] bool append_json_object(Buffer *out,
                                       std::span<const Field> fields,
-                                      bool pretty, std::string_view indent);
+                                      bool pretty, std::string_view indent,
+                                      bool is_array = false);
 
 }  // namespace pbstoken
 
