@@ -146,6 +146,11 @@ constexpr auto kCommands = std::to_array<CommandEntry>({
      .reach = Reach::kLists,
      .run = check_store,
      .summary = "what is wrong with the store's files"},
+    {.command = Command::kExplain,
+     .operand = Operand::kTokenId,
+     .reach = Reach::kLists,
+     .run = explain_token,
+     .summary = "why a token is let in or refused"},
     {.command = Command::kPrepare,
      .reach = Reach::kCache,
      .run = prepare_store,
@@ -160,6 +165,21 @@ constexpr auto kCommands = std::to_array<CommandEntry>({
      .summary = "remove what the store has in the kernel"},
 });
 
+// libpam, too, takes it in lower case.
+Result<void> apply_service(std::string_view value, CommandLine *out) {
+  out->service.clear();
+  for (const char c : value) {
+    const char small =
+        c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    out->service.append({&small, 1});
+  }
+  return !value.empty() && !value.starts_with('.') && !has_control(value) &&
+                 value.find('/') == std::string_view::npos &&
+                 !out->service.truncated()
+             ? Result<void>()
+             : usage_error("not the name of a PAM service:", value);
+}
+
 constexpr Commands kOfInit = one_command(Command::kInit);
 constexpr Commands kOfAdd =
     one_command(Command::kTokenAdd) | one_command(Command::kUserAdd);
@@ -172,6 +192,8 @@ constexpr auto kOptions = std::to_array<Option>({
     {"comment", "TEXT", kOfAdd, apply_comment, "of add: what it is for"},
     {"expire", "WHEN", kOfAdd, apply_expire, "of add: when it ends"},
     {"disabled", {}, kOfAdd, apply_disabled, "of add: kept out at first"},
+    {"service", "NAME", one_command(Command::kExplain), apply_service,
+     "of explain: with its stack in /etc/pam.d"},
 });
 
 }  // namespace

@@ -36,6 +36,14 @@ ExitStatus show_status(Context *context);
 // there are problems, kUnavailable if something could not be looked at.
 ExitStatus check_store(Context *context);
 
+// Says whether the line's token is let in now, or why not, and what was looked
+// at; with a service in the line, for the stack of that.  Changes nothing.
+// kDone, kRefused, kNoSuchToken, or kUnavailable if it cannot tell.
+ExitStatus explain_token(Context *context);
+
+// The same of a store whose configuration cannot be used.
+ExitStatus explain_bad_store(const CommandLine &line, const Error &error);
+
 // Makes what the store would otherwise get at first use: its segments, and all
 // that for_each_object() visits.  What is there stays.  Goes on past a failure.
 ExitStatus prepare_store(Context *context);

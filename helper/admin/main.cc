@@ -22,6 +22,9 @@ ExitStatus give_up(ExitStatus status, const Error &error) {
 ExitStatus run(const CommandEntry &entry, const CommandLine &line) {
   const PathText configuration = configuration_of(line);
   const auto store = load_store(line.store.view(), configuration);
+  if (!store && line.command == Command::kExplain) {
+    return explain_bad_store(line, store.error());
+  }
   if (!store) {
     return give_up(ExitStatus::kUnavailable, store.error());
   }

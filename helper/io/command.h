@@ -48,6 +48,7 @@ enum class Command : std::uint8_t {
   kList,
   kStatus,
   kCheck,
+  kExplain,
   kPrepare,
   kFlush,
   kRetire,
@@ -61,7 +62,8 @@ inline constexpr auto kCommandNames = std::to_array<std::string_view>(
      // of pbstoken
      "init", "token add", "token remove", "token enable", "token disable",
      "token expire", "token comment", "user add", "user enable", "user disable",
-     "user expire", "list", "status", "check", "prepare", "flush", "retire"});
+     "user expire", "list", "status", "check", "explain", "prepare", "flush",
+     "retire"});
 static_assert(kCommandNames.size() == static_cast<std::size_t>(Command::kNone));
 
 enum class OutputFormat : std::uint8_t { kText, kJson, kJsonPretty };
@@ -87,6 +89,7 @@ struct CommandLine {
   // Of init: where a new store is to be, and whether it has a user.cfg.
   PathText token_shadow;  // empty: not given
   std::optional<bool> users;
+  FixedText<255> service;  // of explain: a PAM service; empty: not given
   // The program answers by the protocol of helper_protocol.h, not by text.
   bool replies = false;
 };

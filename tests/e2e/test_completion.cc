@@ -113,8 +113,13 @@ void completion_of_commands_and_options(void ** /*state*/) {
   configure("");
   write_file("/etc/pbstoken/second.conf", "");
   write_file("/etc/pbstoken/No Store.conf", "");
+  write_file("/etc/pam.d/something-of-ours", "");
   assert_text_equal(typed("pbstoken stat\t"), "status\n");
   assert_text_equal(typed("true; pbstoken ch\t"), "check\n");
+  assert_text_equal(typed("pbstoken expl\tja\t--serv\tsomet\t"),
+                    "explain\njane@ad!x\n--service\nsomething-of-ours\n");
+  assert_text_equal(typed("pbstoken explain --service=somet\tja\t"),
+                    "explain\n--service=something-of-ours\njane@ad!x\n");
   assert_text_equal(typed("pbstoken-helper acc\tja\t"), "account\njane@ad!x\n");
   assert_text_equal(typed("pbstoken-helper stat\t"), "stat\n");
   assert_text_equal(typed("pbstoken gen\t"), "gen\n");

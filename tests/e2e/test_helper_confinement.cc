@@ -82,7 +82,7 @@ struct NamedCommand {
   bool writes_shadow;  // and what is beside it
 };
 
-constexpr std::array<NamedCommand, 11> kCommands = {{
+constexpr std::array<NamedCommand, 12> kCommands = {{
     {"generate", Command::kGenerate, true, true},
     {"set", Command::kSet, true, true},
     {"delete", Command::kDelete, true, true},
@@ -93,6 +93,7 @@ constexpr std::array<NamedCommand, 11> kCommands = {{
     {"retire", Command::kRetire, true, false},
     {"list", Command::kList, false, false},
     {"check", Command::kCheck, false, false},
+    {"explain", Command::kExplain, false, false},
     {"status", Command::kStatus, false, false},
 }};
 

@@ -30,7 +30,7 @@ struct Task {
   bool tools = false;  // a command of the administrator's tool
 };
 
-const std::array<Task, 11> kTasks = {{
+const std::array<Task, 12> kTasks = {{
     {{"generate", kId}, false, true, true, false},
     {{"set", kId}, true, false, true, false},
     {{"delete", kId}, false, false, true, false},
@@ -39,6 +39,7 @@ const std::array<Task, 11> kTasks = {{
     {{"account", kId}, false, false, false, true},
     {{"list"}, false, true, false, false, true},
     {{"check"}, false, false, false, false, true},
+    {{"explain", kId}, false, true, false, false, true},
     {{"retire"}, false, true, false, false, true},
     {{"status"}, false, true, false, false, true},
     {{"flush"}, false, false, false, false, true},

@@ -317,8 +317,8 @@ void nothing_secret_is_left_anywhere(void ** /*state*/) {
   const auto say = [&](const std::vector<std::string> &arguments,
                        const std::string &input) {
     const std::string &command = arguments[0];
-    const bool is_tools =
-        command == "list" || command == "status" || command == "check";
+    const bool is_tools = command == "list" || command == "status" ||
+                          command == "check" || command == "explain";
     const RunResult outcome =
         is_tools ? run_tool(arguments) : run_helper(arguments, input);
     collect_log();
@@ -333,6 +333,7 @@ void nothing_secret_is_left_anywhere(void ** /*state*/) {
   say({"list", "--output-format", "json-pretty"}, "");
   say({"status"}, "");
   say({"check"}, "");
+  say({"explain", kId}, "");
   say({"account", kId}, "");
   const RunResult rotated =
       say({"rotate", kId, "--output-format", "json"}, chosen);

@@ -13,10 +13,16 @@ namespace {
 
 using namespace testing;
 
-constexpr std::array<const char *, 7> kToolCommands = {
-    "init", "list", "status", "check", "prepare", "flush", "retire"};
+constexpr std::array<const char *, 8> kToolCommands = {
+    "init", "list", "status", "check", "explain", "prepare", "flush", "retire"};
 constexpr std::array<const char *, 7> kHelperCommands = {
     "generate", "set", "delete", "rotate", "verify", "account", "serve"};
+
+// With the operand that it needs to be a right one.
+std::vector<std::string> line_of(const std::string &command) {
+  return command == "explain" ? std::vector<std::string>{command, kId}
+                              : std::vector<std::string>{command};
+}
 
 void assert_other_program(const RunResult &outcome,
                           const std::string &message) {
@@ -46,7 +52,7 @@ void tool_is_refused_to_all_but_root(void ** /*state*/) {
     const std::string tool = install_tool(mode);
     for (const Person &person : {kStranger, kMember, kAdmin}) {
       for (const char *command : kToolCommands) {
-        const RunResult outcome = run_as(person, tool, {command});
+        const RunResult outcome = run_as(person, tool, line_of(command));
         assert_exit(outcome, 3, command);
         assert_text_equal(outcome.out, "");
         assert_text_equal(outcome.err,
@@ -131,11 +137,12 @@ std::string without_debug_information(const std::string &path) {
   return read_file(copy);
 }
 
-constexpr std::array<const char *, 16> kWordsOfTheTool = {
-    "stamp_age",   "slots_used",   "known_mismatches", "bypassed",
-    "no-section",  "dead writer",  "user-disabled",    "after 9999",
-    "list_tokens", "show_status",  "check_store",      "flush_cache",
-    "iso_date",    "retire_store", "JsonArray",        "prepare_store"};
+constexpr std::array<const char *, 17> kWordsOfTheTool = {
+    "stamp_age",    "slots_used",   "known_mismatches", "bypassed",
+    "no-section",   "dead writer",  "user-disabled",    "after 9999",
+    "list_tokens",  "show_status",  "check_store",      "flush_cache",
+    "iso_date",     "retire_store", "JsonArray",        "prepare_store",
+    "explain_token"};
 
 void helper_holds_nothing_of_the_tool(void ** /*state*/) {
   const std::string helper = without_debug_information(helper_path());
@@ -167,23 +174,30 @@ void tool_needs_libc_alone(void ** /*state*/) {
 
 // --- what it inherits
 
+// Of which nothing is to be said.
+void write_two_tokens() {
+  write_shadow({{kId, kHash}, {kOldId, kHash}});
+  write_user_cfg();
+}
+
 void tool_on_other_uses_of_the_descriptors_prints_nothing_into_files(
     void ** /*state*/) {
-  write_shadow({{kId, kHash}});
+  write_two_tokens();
+  const std::string before = read_file(kShadow);
   for (const char *command : kToolCommands) {
     const RunResult outcome =
-        run({.path = tool_path(), .arguments = {command}, .prepare = [] {
+        run({.path = tool_path(), .arguments = line_of(command), .prepare = [] {
                close_range(0, ~0U, 0);
              }});
     assert_true(outcome.status == 0 || outcome.status == 4);
-    assert_text_equal(read_file(kShadow), shadow_of({{kId, kHash}}));
+    assert_text_equal(read_file(kShadow), before);
   }
 }
 
 void tool_works_under_no_new_privs(void ** /*state*/) {
-  write_shadow({{kId, kHash}});
+  write_two_tokens();
   for (const char *command : kToolCommands) {
-    assert_exit(run_as(kRoot, tool_path(), {command}, "",
+    assert_exit(run_as(kRoot, tool_path(), line_of(command), "",
                        [] { prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); }),
                 0, command);
   }

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// pbstoken explain --service: the lines of a stack that name the module, and
+// what each of them makes of the token.
+#include <unistd.h>
+
+#include <array>
+
+#include "admin/explanation.h"
+#include "admin/stack.h"
+#include "pbstoken/verify/credentials.h"
+#include "pbstoken/verify/options.h"
+
+namespace pbstoken {
+
+namespace {
+
+constexpr std::array<std::string_view, 4> kTypeNames = {"auth", "account",
+                                                        "password", "session"};
+constexpr std::size_t kTypes = kTypeNames.size();
+
+// What a line makes of the token.
+enum class Answer : std::uint8_t {
+  kAsks,  // the secret or the account rules decide
+  kOtherStore,
+  kRefuses
+};
+
+struct Line {
+  Answer answer = Answer::kRefuses;
+  bool checks_account = false;
+  ProblemText text;
+  const char *what_to_do = "correct the option: the line refuses everybody";
+};
+
+PathText configuration_of(const ModuleOptions &options) {
+  return options.config.empty() ? configuration_path(options.store.view())
+                                : options.config;
+}
+
+void append_demands(const ModuleOptions &options, const TokenId &id,
+                    ProblemText *out) {
+  if (options.combined) {
+    out->append(", for the user ").append_escaped(id.user);
+    out->append(" with TOKENID:SECRET as the password");
+  }
+  if (options.check_account) {
+    out->append(", with the account rules");
+  }
+}
+
+class StackExplanation {
+ public:
+  StackExplanation(const Context &context, Explanation *out)
+      : store_(context.store), id_(context.line.token_id), out_(out) {}
+
+  // At each line of the stack: first only to see whether one asks.
+  void operator()(const StackFile &file) {
+    const auto type = static_cast<std::size_t>(file.type());
+    if (type >= kTypes) {
+      return;
+    }
+    has_type_[type] = true;
+    if (!file.is_ours()) {
+      return;
+    }
+    const Line line = judge(file, kTypeNames[type]);
+    if (adds_) {
+      add(line, file.type());
+    } else {
+      note(line, file.type());
+    }
+  }
+
+  StackDemands explain(std::string_view service);
+
+ private:
+  [[nodiscard]] Result<void> walk(std::string_view service);
+  [[nodiscard]] Line judge(const StackFile &file, std::string_view type) const;
+  void note(const Line &line, StackType type);
+  void add(const Line &line, StackType type);
+  void add_what_is_missing(const PathText &path);
+
+  const Store &store_;
+  const TokenId &id_;
+  Explanation *out_;
+  bool adds_ = false;
+  std::array<bool, kTypes> has_type_{};
+  bool is_named_ = false;  // by an auth line
+  bool asks_ = false;      // an auth line does
+  bool refuses_ = false;   // an auth line of this store does
+  bool checks_account_ = false;
+};
+
+// Of a type that the service has no line of, libpam takes that of `other`.
+Result<void> StackExplanation::walk(std::string_view service) {
+  has_type_ = {};
+  const PathText path = stack_path(service);
+  if (access(path.c_str(), F_OK) == 0) {
+    if (const auto done = for_each_line(path, StackType::kEach, *this); !done) {
+      return done.error();
+    }
+  }
+  const auto had = has_type_;
+  for (const StackType type : {StackType::kAuth, StackType::kAccount}) {
+    const PathText other = stack_path("other");
+    if (had[static_cast<std::size_t>(type)] ||
+        access(other.c_str(), F_OK) != 0) {
+      continue;
+    }
+    if (const auto done = for_each_line(other, type, *this); !done) {
+      return done.error();
+    }
+  }
+  return {};
+}
+
+Line StackExplanation::judge(const StackFile &file,
+                             std::string_view type) const {
+  Line line;
+  line.text.append_escaped(file.path().view());
+  line.text.append(":").append(file.number()).append(": ");
+  line.text.append(type).append(": ");
+  ModuleOptions options;
+  if (const auto parsed = parse_module_options(file.options(), &options);
+      !parsed) {
+    line.text.append(describe(parsed.error()).view());
+    return line;
+  }
+  const PathText configuration = configuration_of(options);
+  if (configuration.view() != store_.configuration.view()) {
+    line.answer = Answer::kOtherStore;
+    line.text.append("asks the store of ").append_escaped(configuration.view());
+    return line;
+  }
+  // The account rules are the same whatever the password was.
+  if (const auto refused = refuse_id(options, id_);
+      refused && file.type() != StackType::kAccount) {
+    line.what_to_do = "this service takes other tokens";
+    line.text.append(*refused == Outcome::kOtherRealm
+                         ? "realm= takes no token of the realm "
+                         : "map_user=user takes no token of the user ");
+    line.text.append_escaped(*refused == Outcome::kOtherRealm ? id_.realm
+                                                              : id_.user);
+    return line;
+  }
+  line.answer = Answer::kAsks;
+  line.checks_account = options.check_account;
+  line.text.append("asks this store");
+  append_demands(options, id_, &line.text);
+  return line;
+}
+
+void StackExplanation::note(const Line &line, StackType type) {
+  const bool asks = line.answer == Answer::kAsks;
+  if (type == StackType::kAuth) {
+    is_named_ = true;
+    asks_ = asks_ || asks;
+    refuses_ = refuses_ || line.answer == Answer::kRefuses;
+    checks_account_ = checks_account_ || line.checks_account;
+  }
+  // A line that refuses each account lets in none that has expired either.
+  checks_account_ = checks_account_ || (type == StackType::kAccount &&
+                                        line.answer != Answer::kOtherStore);
+}
+
+// One line that asks is enough, whatever others refuse: the stack may go on.
+void StackExplanation::add(const Line &line, StackType type) {
+  const bool is_final =
+      (type == StackType::kAuth && !asks_) || type == StackType::kAccount;
+  const Finding finding = line.answer == Answer::kAsks ? Finding::kFine
+                          : line.answer == Answer::kRefuses && is_final
+                              ? Finding::kRefuses
+                              : Finding::kNote;
+  out_->add("service", finding, line.text.view(), line.what_to_do);
+}
+
+void StackExplanation::add_what_is_missing(const PathText &path) {
+  ProblemText text;
+  text.append_escaped(path.view());
+  if (access(path.c_str(), F_OK) != 0) {
+    out_->add(
+        "service", Finding::kNote,
+        text.append(" is not there: libpam takes the stack of other").view());
+    text.clear();
+    text.append("the stack of other");
+  }
+  if (!is_named_) {
+    out_->add("service", Finding::kRefuses,
+              text.append(" has no auth line with pam_pbstoken.so").view(),
+              "pam_pbstoken(8) has such lines");
+  } else if (!asks_ && !refuses_) {
+    out_->add("service", Finding::kRefuses,
+              text.append(" asks other stores alone").view(),
+              "name one of them with --store or --config");
+  } else if (!checks_account_ && asks_) {
+    out_->add("service", Finding::kNote,
+              text.append(" has neither an account line nor check_account: a "
+                          "token that is disabled or has expired is let in, "
+                          "too")
+                  .view());
+  }
+}
+
+StackDemands StackExplanation::explain(std::string_view service) {
+  auto walked = walk(service);
+  adds_ = true;
+  if (walked) {
+    walked = walk(service);
+  }
+  if (!walked) {
+    out_->add_error("service", walked.error(),
+                    "libpam refuses each user of the service");
+    return {};
+  }
+  add_what_is_missing(stack_path(service));
+  return {.account = checks_account_};
+}
+
+}  // namespace
+
+StackDemands explain_stack(const Context &context, Explanation *out) {
+  return StackExplanation(context, out).explain(context.line.service.view());
+}
+
+}  // namespace pbstoken
