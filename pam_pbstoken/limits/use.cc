@@ -86,8 +86,7 @@ void Use::attach(std::uint64_t ipc_namespace) {
     return;
   }
   const SharedSegment segment = use_segment(store_);
-  auto use =
-      makes_ ? segment.use(ipc_namespace) : segment.find(ipc_namespace);
+  auto use = makes_ ? segment.use(ipc_namespace) : segment.find(ipc_namespace);
   if (use) {
     attachment_ = std::move(*use);
   } else {
