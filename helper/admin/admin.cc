@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <climits>
 
 #include "admin/sections.h"
 #include "admin/time_text.h"
@@ -165,17 +166,11 @@ constexpr auto kCommands = std::to_array<CommandEntry>({
      .summary = "remove what the store has in the kernel"},
 });
 
-// libpam, too, takes it in lower case.
 Result<void> apply_service(std::string_view value, CommandLine *out) {
-  out->service.clear();
-  for (const char c : value) {
-    const char small =
-        c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    out->service.append({&small, 1});
-  }
+  out->service = value;
   return !value.empty() && !value.starts_with('.') && !has_control(value) &&
                  value.find('/') == std::string_view::npos &&
-                 !out->service.truncated()
+                 value.size() <= NAME_MAX
              ? Result<void>()
              : usage_error("not the name of a PAM service:", value);
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <climits>
 
 #include "admin/explanation.h"
 #include "admin/stack.h"
@@ -219,7 +220,14 @@ StackDemands StackExplanation::explain(std::string_view service) {
 }  // namespace
 
 StackDemands explain_stack(const Context &context, Explanation *out) {
-  return StackExplanation(context, out).explain(context.line.service.view());
+  // libpam takes it in lower case.
+  FixedText<NAME_MAX> service;
+  for (const char c : context.line.service) {
+    const char small =
+        c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    service.append({&small, 1});
+  }
+  return StackExplanation(context, out).explain(service.view());
 }
 
 }  // namespace pbstoken

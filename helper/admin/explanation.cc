@@ -125,7 +125,7 @@ bool Explanation::print_json(const Check *decisive) const {
   const std::array fields = {
       Field::string("store", line_.store.view()),
       Field::string("tokenid", line_.token_id.text),
-      text_or_null("service", line_.service.view()),
+      text_or_null("service", line_.service),
       Field::string(
           "verdict",
           info_of(is_out ? decisive->finding : Finding::kFine).verdict),

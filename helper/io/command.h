@@ -79,6 +79,7 @@ struct CommandLine {
   OutputFormat format = OutputFormat::kText;
   TokenId token_id;  // of the commands that take one; views into argv
   std::string_view user_id;
+  std::string_view service;  // of explain: of PAM; empty: not given
   // What a section of user.cfg is to have; nullopt: not given.
   std::optional<bool> enable;
   std::optional<std::uint64_t> expire;      // seconds since the epoch; 0: never
@@ -89,7 +90,6 @@ struct CommandLine {
   // Of init: where a new store is to be, and whether it has a user.cfg.
   PathText token_shadow;  // empty: not given
   std::optional<bool> users;
-  FixedText<255> service;  // of explain: a PAM service; empty: not given
   // The program answers by the protocol of helper_protocol.h, not by text.
   bool replies = false;
 };
