@@ -76,7 +76,8 @@ void remove_former_objects(const Store &store) {
   for (const key_t key :
        {derive_key("pbstoken counters 1", number.view()),
         derive_key("pbstoken failures 1", number.view()),
-        named("pbstoken counters 2"), named("pbstoken failures 2")}) {
+        named("pbstoken counters 2"), named("pbstoken failures 2"),
+        named("pbstoken failures 3")}) {
     const int id = shmget(key, 0, 0);
     shmid_ds status{};
     if (id >= 0 && shmctl(id, IPC_STAT, &status) == 0 &&

@@ -4,6 +4,9 @@
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <arpa/inet.h>
 #include <openssl/sha.h>
+#include <sys/random.h>
+
+#include <algorithm>
 
 #include <array>
 #include <cstring>
@@ -20,10 +23,41 @@ namespace pbstoken {
 namespace {
 
 // By when each began, in seconds of CLOCK_BOOTTIME.
-using Windows = std::array<Tally, 16384>;
+template <std::size_t kCount>
+struct Windows {
+  alignas(64) std::uint64_t key;  // of the tags; 0: not made yet
+  std::array<Tally, kCount> tallies;
+};
+using SharedWindows = Windows<16384>;
 
 // Of this process alone.
-constinit std::array<Tally, 256> own_windows = {};
+constinit Windows<256> own_windows = {};
+
+// Where they are.
+struct WindowTable {
+  std::uint64_t *key;
+  std::span<Tally> tallies;
+};
+
+WindowTable table_in(const AttachmentUse &use) {
+  if (std::byte *content = content_of(use); content != nullptr) {
+    auto *shared = reinterpret_cast<SharedWindows *>(content);
+    return {&shared->key, shared->tallies};
+  }
+  return {&own_windows.key, own_windows.tallies};
+}
+
+// Made by whichever process comes first.  Before the kernel has random bytes it
+// stays 0, and the windows of that time are forgotten.
+std::uint64_t key_of(const WindowTable &table) {
+  std::uint64_t key = load_relaxed(table.key);
+  if (key == 0 &&
+      getrandom(&key, sizeof(key), GRND_NONBLOCK) == ssize_t{sizeof(key)}) {
+    static_cast<void>(compare_and_swap(table.key, 0, key));
+    key = load_relaxed(table.key);
+  }
+  return key;
+}
 
 std::uint64_t now_in_seconds() {
   return boottime_now() / kNanosecondsPerSecond;
@@ -64,31 +98,77 @@ void add_host(SHA256_CTX *state, std::string_view host) {
   add_field(state, mapped.data());
 }
 
-std::uint64_t tag_of(std::string_view token_id, const Client &client) {
+constexpr unsigned kClientBits = 32;  // of a tag; above them are the token's
+
+std::uint64_t beginning_of(SHA256_CTX state) {
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
+  SHA256_Final(digest.data(), &state);
+  std::uint32_t beginning = 0;
+  std::memcpy(&beginning, digest.data(), sizeof(beginning));
+  return beginning;
+}
+
+SHA256_CTX state_of(std::uint64_t key, std::string_view token_id) {
   SHA256_CTX state;
   SHA256_Init(&state);
+  SHA256_Update(&state, &key, sizeof(key));
   add_field(&state, token_id);
+  return state;
+}
+
+std::uint64_t tag_of(std::uint64_t key, std::string_view token_id,
+                     const Client &client) {
+  SHA256_CTX state = state_of(key, token_id);
+  const std::uint64_t token = beginning_of(state);
   add_host(&state, client.rhost);
   const std::uint64_t caller = client.caller ? *client.caller + 1ULL : 0;
   SHA256_Update(&state, &caller, sizeof(caller));
-  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
-  SHA256_Final(digest.data(), &state);
-  std::uint64_t tag = 0;
-  std::memcpy(&tag, digest.data(), sizeof(tag));
-  return tag | 1;
+  return token << kClientBits | beginning_of(state) | 1;
 }
 
-std::span<Tally> windows_in(const AttachmentUse &use) {
-  std::byte *content = content_of(use);
-  return content != nullptr
-             ? std::span<Tally>(*reinterpret_cast<Windows *>(content))
-             : std::span<Tally>(own_windows);
+// One that has nothing counted is none.
+void add_window(std::uint64_t state, std::uint64_t now, const Store &store,
+                TokenFailures *sum) {
+  const std::uint64_t count = Tally::count_of(state);
+  if (count == 0 || !is_open(state, now, store)) {
+    return;
+  }
+  ++sum->clients;
+  sum->mismatches += count;
+  if (store.fail_limit != 0 && count >= store.fail_limit) {
+    ++sum->throttled;
+    const std::uint64_t end = Tally::time_of(state) + store.fail_window;
+    sum->seconds = std::max(sum->seconds, end - now);
+  }
+}
+
+// Calls use(&state) for each window of the token; in the shared ones alone.
+template <typename Use>
+Result<void> for_each_window(const Store &store, std::string_view token_id,
+                             Use use) {
+  const auto segment = failures_segment(store).use_if_there();
+  if (!segment) {
+    return segment.error();
+  }
+  if (segment->address() == nullptr) {
+    return {};
+  }
+  const WindowTable table = table_in(*segment);
+  const std::uint64_t token =
+      beginning_of(state_of(load_relaxed(table.key), token_id));
+  for (Tally &window : table.tallies) {
+    const std::uint64_t tag = load_relaxed(&window.tag);
+    if (tag != 0 && tag >> kClientBits == token) {
+      use(&window.state);
+    }
+  }
+  return {};
 }
 
 }  // namespace
 
 NamedSegment failures_segment(const Store &store) {
-  return {store, "pbstoken failures 3", sizeof(Windows)};
+  return {store, "pbstoken failures 4", sizeof(SharedWindows)};
 }
 
 FailLimit::FailLimit(const Store &store, std::string_view token_id,
@@ -98,18 +178,18 @@ FailLimit::FailLimit(const Store &store, std::string_view token_id,
   if (!is_on_) {
     return;
   }
-  tag_ = tag_of(token_id, client);
   auto use = failures_segment(store).use();
   if (use) {
     attachment_ = std::move(*use);
   } else {
     lost_ = use.error();
   }
+  tag_ = tag_of(key_of(table_in(attachment_)), token_id, client);
 }
 
 bool FailLimit::is_reached() const {
   const Tally *window =
-      is_on_ ? find_tally(windows_in(attachment_), tag_) : nullptr;
+      is_on_ ? find_tally(table_in(attachment_).tallies, tag_) : nullptr;
   if (window == nullptr) {
     return false;
   }
@@ -122,7 +202,7 @@ void FailLimit::count() const {
   if (!is_on_) {
     return;
   }
-  Tally *window = make_tally(windows_in(attachment_), tag_);
+  Tally *window = make_tally(table_in(attachment_).tallies, tag_);
   const std::uint64_t now = now_in_seconds();
   std::uint64_t before = 0;
   std::uint64_t after = 0;
@@ -133,6 +213,32 @@ void FailLimit::count() const {
                                     Tally::count_of(before) + 1)
                 : Tally::make_state(now, 1);
   } while (!compare_and_swap(&window->state, before, after));
+}
+
+Result<TokenFailures> failures_of(const Store &store,
+                                  std::string_view token_id) {
+  const std::uint64_t now = now_in_seconds();
+  TokenFailures sum;
+  const auto read =
+      for_each_window(store, token_id, [&](const std::uint64_t *state) {
+        add_window(load_relaxed(state), now, store, &sum);
+      });
+  return read ? Result<TokenFailures>(sum)
+              : Result<TokenFailures>(read.error());
+}
+
+// A mismatch that is counted at the same time begins a window, or is ended with
+// the others.
+Result<TokenFailures> end_failures(const Store &store,
+                                   std::string_view token_id) {
+  const std::uint64_t now = now_in_seconds();
+  TokenFailures sum;
+  const auto ended =
+      for_each_window(store, token_id, [&](std::uint64_t *state) {
+        add_window(exchange_relaxed(state, 0), now, store, &sum);
+      });
+  return ended ? Result<TokenFailures>(sum)
+               : Result<TokenFailures>(ended.error());
 }
 
 }  // namespace pbstoken

@@ -72,6 +72,11 @@ Result<AttachmentUse> NamedSegment::use(std::uint64_t ipc_namespace) const {
   return use;
 }
 
+Result<AttachmentUse> NamedSegment::use_if_there() const {
+  const int id = find_named(*this);
+  return id >= 0 ? use_ready(id, 0) : Result<AttachmentUse>(AttachmentUse());
+}
+
 std::byte *content_of(const AttachmentUse &use) {
   std::byte *address = use.address();
   return address != nullptr ? address + kNameSize : nullptr;

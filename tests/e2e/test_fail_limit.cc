@@ -6,6 +6,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstring>
+#include <iterator>
 #include <vector>
 
 #include "e2e/cache_hooks.h"
@@ -269,6 +272,110 @@ void addresses_of_one_network_are_one_client(void **state) {
   assert_false(reached_by_all({"a.example", "b.example", "::1::2"}));
 }
 
+// --- the windows of one token
+
+void assert_failures(const Result<TokenFailures> &found, std::uint64_t clients,
+                     std::uint64_t throttled, std::uint64_t mismatches) {
+  assert_true(static_cast<bool>(found));
+  assert_int_equal(found->clients, clients);
+  assert_int_equal(found->throttled, throttled);
+  assert_int_equal(found->mismatches, mismatches);
+}
+
+// One client of kId is throttled, another is not, and one of kOther is.
+void fail_variously(Verifier *verifier, const Store &store) {
+  use_up_limit(verifier, store, kHome);
+  assert_text_equal(fail_as(verifier, {.rhost = "192.0.2.2", .caller = {}}),
+                    "mismatch");
+  for (std::uint32_t i = 0; i < store.fail_limit; ++i) {
+    assert_text_equal(try_as(verifier, kOther, fresh_secret(), kHome),
+                      "mismatch");
+  }
+}
+
+void windows_of_a_token_are_found(void **state) {
+  const Scene &scene = scene_in(state);
+  Verifier verifier(scene.store, testing::load_crypt);
+  fail_variously(&verifier, scene.store);
+  assert_failures(failures_of(scene.store, kId), 2, 1, 4);
+  assert_failures(failures_of(scene.store, kOther), 1, 1, 3);
+  assert_failures(failures_of(scene.store, "john@pbs!client3"), 0, 0, 0);
+  // With a limit of 0 no client is throttled.
+  Store unlimited = scene.store;
+  unlimited.fail_limit = 0;
+  assert_failures(failures_of(unlimited, kId), 2, 0, 4);
+}
+
+void windows_are_found_until_they_end(void **state) {
+  Scene &scene = scene_in(state);
+  scene.store.fail_window = 60;
+  Verifier verifier(scene.store, testing::load_crypt);
+  use_up_limit(&verifier, scene.store, kHome);
+  testing::advance_seconds(30);
+  const Client later = {.rhost = "192.0.2.2", .caller = {}};
+  assert_text_equal(fail_as(&verifier, later), "mismatch");
+  // The seconds are those of the one that is throttled.
+  const auto found = failures_of(scene.store, kId);
+  assert_failures(found, 2, 1, 4);
+  assert_in_range(found->seconds, 25, 30);
+  testing::advance_seconds(31);
+  assert_failures(failures_of(scene.store, kId), 1, 0, 1);
+  assert_int_equal(failures_of(scene.store, kId)->seconds, 0);
+}
+
+void windows_that_are_ended_hold_up_nobody(void **state) {
+  const Scene &scene = scene_in(state);
+  Verifier verifier(scene.store, testing::load_crypt);
+  fail_variously(&verifier, scene.store);
+  in_child([&scene] {  // this process keeps what it has attached
+    const auto ended = end_failures(scene.store, kId);
+    require(ended && ended->clients == 2 && ended->throttled == 1 &&
+            ended->mismatches == 4);
+  });
+  assert_failures(failures_of(scene.store, kId), 0, 0, 0);
+  assert_failures(end_failures(scene.store, kId), 0, 0, 0);
+  use_up_limit(&verifier, scene.store, kHome);
+  assert_text_equal(try_as(&verifier, kOther, fresh_secret(), kHome),
+                    "throttled");
+}
+
+void no_segment_is_made_to_find_no_windows(void **state) {
+  const Scene &scene = scene_in(state);
+  assert_failures(failures_of(scene.store, kId), 0, 0, 0);
+  assert_failures(end_failures(scene.store, kId), 0, 0, 0);
+  assert_true(shmget(key_of(scene.store), 0, 0) < 0);
+}
+
+// What stands in the segment.
+std::vector<std::uint64_t> words_of_windows(const Store &store) {
+  const int id = shmget(key_of(store), 0, 0);
+  const auto attached = ShmAttachment::attach(id, Access::kRead);
+  assert_true(static_cast<bool>(attached));
+  std::vector<std::uint64_t> words(attached->size() / sizeof(std::uint64_t));
+  std::memcpy(words.data(), attached->address(),
+              words.size() * sizeof(std::uint64_t));
+  std::erase(words, 0);
+  std::ranges::sort(words);
+  return words;
+}
+
+// Who could foresee them could make a host that has another's window.
+void tags_cannot_be_foreseen(void **state) {
+  const Scene &scene = scene_in(state);
+  const auto make = [&scene] {
+    static_cast<void>(remove_named(failures_segment(scene.store)));
+    FailLimit(scene.store, kId, kHome).count();
+    return words_of_windows(scene.store);
+  };
+  const auto first = make();
+  const auto second = make();
+  std::vector<std::uint64_t> common;
+  std::ranges::set_intersection(first, second, std::back_inserter(common));
+  // The name, and the time with the count, where that is the same second.
+  assert_true(common.size() <= 2);
+  assert_int_equal(first.size(), 4);
+}
+
 // --- where the segment cannot be had
 
 // Without those that were removed while this process still has them.
@@ -394,6 +501,11 @@ int main() {
       with_limit(any_number_of_clients_moves_no_other_out_at_once),
       with_limit(counts_of_many_processes_add_up),
       with_limit(addresses_of_one_network_are_one_client),
+      with_limit(windows_of_a_token_are_found),
+      with_limit(windows_are_found_until_they_end),
+      with_limit(windows_that_are_ended_hold_up_nobody),
+      with_limit(no_segment_is_made_to_find_no_windows),
+      with_limit(tags_cannot_be_foreseen),
       with_limit(process_has_windows_of_its_own_without_segments),
       with_limit(helper_for_a_remote_host_is_busy_without_segments),
       with_limit(segment_without_its_key_is_found_by_all),

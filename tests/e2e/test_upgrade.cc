@@ -8,6 +8,8 @@
 #include <sys/sem.h>
 #include <sys/shm.h>
 
+#include <array>
+
 #include "e2e_pam.h"
 #include "pbstoken/cache/segment_layout.h"
 #include "pbstoken/os/ipc.h"
@@ -26,7 +28,7 @@ constexpr std::uint64_t kInForce = 4;
 struct Former {
   int segment;
   int counters;
-  int failures;
+  std::array<int, 2> failures;
   int gate;
 };
 
@@ -36,7 +38,11 @@ Former lay_down_former_objects() {
   const Former former = {
       shmget(key, kFormerSize, IPC_CREAT | 0600),
       shmget(derive_key("pbstoken counters 1", number), 4096, IPC_CREAT | 0600),
-      shmget(derive_key("pbstoken failures 1", number), 4096, IPC_CREAT | 0600),
+      {shmget(derive_key("pbstoken failures 1", number), 4096,
+              IPC_CREAT | 0600),
+       shmget(static_cast<key_t>(derive_number("pbstoken failures 3", kShadow) |
+                                 1),
+              4096, IPC_CREAT | 0600)},
       semget(derive_key("pbstoken gate 1", number), 2, IPC_CREAT | 0600)};
   auto *bytes = static_cast<std::byte *>(shmat(former.segment, nullptr, 0));
   const struct stat directory = status_of(kDirectory);
@@ -105,7 +111,9 @@ void nothing_of_it_stays(void ** /*state*/) {
   assert_false(is_there(former.segment));
   tool_output({"retire"});
   assert_false(is_there(former.counters));
-  assert_false(is_there(former.failures));
+  for (const int failures : former.failures) {
+    assert_false(is_there(failures));
+  }
   semid_ds status{};
   SemaphoreArgument argument{};
   argument.status = &status;

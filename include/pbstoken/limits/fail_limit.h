@@ -15,6 +15,13 @@
 // attaches.  What that cannot hold is forgotten: the gate (hash_gate.h) bounds
 // what that costs.
 //
+// A window's tag has 32 bits of its token, by which those of one token are
+// found, and 31 of token and client together.  Both are of a digest under a
+// random key that lies beside the windows: no client can work out which windows
+// share a tag or a place with its own, so it can only guess, at the price of
+// fail_limit hashes.  A full table of windows of one token has another client's
+// tag with a chance of 1 in 130,000.
+//
 // Where the segment cannot be had, each process keeps windows of its own,
 // fewer, of the same limit; and a helper that runs once for a remote host
 // hashes nothing (lost()).  So a client has fail_limit mismatches in each
@@ -35,6 +42,25 @@
 namespace pbstoken {
 
 NamedSegment failures_segment(const Store &store);
+
+// The open windows of one token, of all clients together: which these are, the
+// windows do not tell.
+struct TokenFailures {
+  std::uint64_t clients = 0;     // that have one
+  std::uint64_t throttled = 0;   // of these, those that have reached the limit
+  std::uint64_t mismatches = 0;  // in all of them
+  std::uint64_t seconds = 0;     // until no client is throttled
+};
+
+// For root.  Without the segment there are no windows, and none is made.  An
+// error if it is there and cannot be had.
+Result<TokenFailures> failures_of(const Store &store,
+                                  std::string_view token_id);
+
+// The same, and ends them, in all processes that use the segment; returns what
+// there was.
+Result<TokenFailures> end_failures(const Store &store,
+                                   std::string_view token_id);
 
 // One thread per object.
 class FailLimit {

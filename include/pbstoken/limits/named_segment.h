@@ -28,6 +28,9 @@ class NamedSegment : public SegmentObject {
   [[nodiscard]] Result<AttachmentUse> use(
       std::uint64_t ipc_namespace = 0) const;
 
+  // The same, but none is made: empty if there is none.
+  [[nodiscard]] Result<AttachmentUse> use_if_there() const;
+
   // See named_object.h.
   [[nodiscard]] int get(key_t with, int flags) const;
   [[nodiscard]] bool has_name(int id) const;

@@ -118,6 +118,10 @@ inline void store_relaxed(std::uint64_t *word, std::uint64_t value) {
 inline void store_release(std::uint64_t *word, std::uint64_t value) {
   __atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
+inline std::uint64_t exchange_relaxed(std::uint64_t *word,
+                                      std::uint64_t value) {
+  return __atomic_exchange_n(word, value, __ATOMIC_RELAXED);
+}
 // Sequentially consistent; true if word was `from` and is now `to`.
 inline bool compare_and_swap(std::uint64_t *word, std::uint64_t from,
                              std::uint64_t to) {
