@@ -5,6 +5,7 @@
 #include "admin/report.h"
 #include "admin/verdict.h"
 #include "admin/ways.h"
+#include "pbstoken/limits/fail_limit.h"
 #include "pbstoken/limits/hash_gate.h"
 #include "pbstoken/limits/use.h"
 #include "pbstoken/store/readers.h"
@@ -18,7 +19,22 @@ constexpr std::string_view kSeeCheck = "; 'pbstoken check' says why";
 
 // --- limits
 
-void explain_windows(const Store &store, Explanation *out) {
+// "3 by 2 hosts, 1 of them refused for 20 s"; nothing if all have ended.
+void append_failures(const TokenFailures &failures, ProblemText *out) {
+  if (failures.clients == 0) {
+    return;
+  }
+  out->append("; now ").append(failures.mismatches).append(" by ");
+  out->append(failures.clients);
+  out->append(failures.clients == 1 ? " host" : " hosts");
+  if (failures.throttled != 0) {
+    out->append(", ").append(failures.throttled);
+    out->append(" of them refused for ").append(failures.seconds);
+    out->append(" s: 'pbstoken reset' ends it");
+  }
+}
+
+void explain_windows(const Store &store, const TokenId &id, Explanation *out) {
   if (store.fail_limit == 0) {
     out->add("windows", Finding::kFine, "fail_limit = 0: no limit");
     return;
@@ -27,12 +43,20 @@ void explain_windows(const Store &store, Explanation *out) {
     out->add("windows", Finding::kNote, problem->append(kSeeCheck).view());
     return;
   }
+  const auto failures = failures_of(store, id.text);
+  if (!failures) {
+    out->add("windows", Finding::kNote, describe(failures.error()).view());
+    return;
+  }
   ProblemText text("the limit is ");
   text.append(std::uint64_t{store.fail_limit})
       .append(" wrong secrets of one remote host in ")
       .append(store.fail_window)
       .append(" s");
-  out->add("windows", Finding::kFine, text.view());
+  append_failures(*failures, &text);
+  out->add("windows",
+           failures->throttled != 0 ? Finding::kNote : Finding::kFine,
+           text.view());
 }
 
 // "1 of 2 for root"; returns whether each place is taken.
@@ -159,7 +183,7 @@ void explain_host(Context *context, Explanation *out) {
   const Store &store = context->store;
   Use &use = context->verifier.use();
   use.only_look();
-  explain_windows(store, out);
+  explain_windows(store, context->line.token_id, out);
   explain_gate(store, out);
   const CacheVerdict cache = explain_cache(store, Kind::kSecrets, &use, out);
   if (!store.user_cfg.empty()) {

@@ -316,6 +316,35 @@ void gate_without_a_free_place_is_shown(void ** /*state*/) {
                    "others: the next one waits, 5 s at most");
 }
 
+void throttled_hosts_are_counted(void ** /*state*/) {
+  write_good_store();
+  configure("fail_limit = 2\nfail_window = 600\n");
+  // Each time another one: what is known to be wrong costs no hash.
+  int number = 0;
+  const auto fail_from = [&number](const char *host) {
+    const std::string secret = kWrongSecret + std::to_string(++number);
+    assert_int_equal(
+        run_helper({"--rhost", host, "verify", kId}, secret).status, 1);
+  };
+  const std::string limit =
+      "windows: the limit is 2 wrong secrets of one remote host in 600 s";
+  fail_from("10.0.0.1");
+  assert_explained(explain(), 0, kLetIn, limit + "; now 1 by 1 host");
+  fail_from("10.0.0.2");
+  fail_from("10.0.0.2");
+  const Explained explained = explain();
+  assert_text_equal(explained.verdict, kLetIn);
+  const auto windows = std::find_if(
+      explained.lines.begin(), explained.lines.end(),
+      [](const std::string &line) { return line.starts_with("windows: "); });
+  const std::string start =
+      limit + "; now 3 by 2 hosts, 1 of them refused for ";
+  if (!windows->starts_with(start) ||
+      !windows->ends_with(" s: 'pbstoken reset' ends it")) {
+    fail_msg("%s", windows->c_str());
+  }
+}
+
 void objects_that_cannot_be_had_are_named(void ** /*state*/) {
   write_good_store();
   {
@@ -663,6 +692,7 @@ int main() {
       E2E_TEST(file_that_cannot_be_read_is_exit_4),
       E2E_TEST(what_is_no_token_id_is_told_its_form),
       E2E_TEST(gate_without_a_free_place_is_shown),
+      E2E_TEST(throttled_hosts_are_counted),
       E2E_TEST(objects_that_cannot_be_had_are_named),
       HELPER_TEST(ways_of_a_member_are_shown),
       E2E_TEST(last_use_is_shown),
