@@ -147,7 +147,9 @@ Line StackExplanation::judge(const StackFile &file,
   line.answer = Answer::kAsks;
   line.checks_account = options.check_account;
   line.text.append("asks this store");
-  append_demands(options, id_, &line.text);
+  if (file.type() == StackType::kAuth) {
+    append_demands(options, id_, &line.text);
+  }
   return line;
 }
 

@@ -556,6 +556,9 @@ void lines_of_a_stack_are_explained(void ** /*state*/) {
        "cobmined\n",
        1, refused(kStack + ":2: account: " + unknown, kCorrect),
        kStack + ":2: account: " + unknown},
+      {"auth required pam_pbstoken.so\naccount required pam_pbstoken.so "
+       "combined\n",
+       0, kLetIn, kStack + ":2: account: asks this store"},
       {"auth required pam_pbstoken.so store=pdm\n", 1,
        refused(others, "name one of them with --store or --config"),
        first + pdm},
