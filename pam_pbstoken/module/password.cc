@@ -166,16 +166,13 @@ int update(pam_handle_t *pamh, ModuleOptions options) {
   // What is shown here is shown to its end: the helper waits meanwhile.
   const NotCancellable from_here_on;
   const TokenId &id = credentials.id;
-  if (!is_acceptable_secret(credentials.secret)) {
-    return refused(pamh, id, Outcome::kUnacceptableSecret);
-  }
   const auto opened = open_store(pamh, options);
   if (!opened) {
     return broken(pamh, opened.error(), PAM_AUTHTOK_ERR);
   }
   HelperRequest request = request_about(pamh, options, (*opened)->store, id,
                                         HelperCommand::kRotate);
-  request.secret = credentials.secret;
+  request.secret = secret_to_send(credentials.secret);
   HelperDialogue dialogue(options);
   const auto answer = dialogue.ask(request);
   if (!answer) {

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include "pbstoken/base/secret.h"
 #include "pbstoken/cache/subject.h"
 #include "pbstoken/module/log.h"
 #include "pbstoken/os/clock.h"
@@ -79,7 +80,7 @@ Result<Verification> verify(const pam_handle_t *pamh,
   }
   HelperRequest request =
       request_about(pamh, options, opened->store, id, HelperCommand::kVerify);
-  request.secret = secret;
+  request.secret = secret_to_send(secret);
   const auto outcome = ask_helper(options, request, Topic::kVerification);
   if (outcome && opened->store.cache && !verifier.cache().is_usable()) {
     log_no_segment(pamh);
@@ -134,6 +135,10 @@ HelperRequest request_about(const pam_handle_t *pamh,
           .directory_inode = view ? view->directory_inode : 0,
           .real_uid = getuid(),
           .is_mounted_over = is_mounted_over(file)};
+}
+
+std::string_view secret_to_send(std::string_view secret) {
+  return is_acceptable_secret(secret) ? secret : std::string_view();
 }
 
 Error error_of(const HelperAnswer &answer) {

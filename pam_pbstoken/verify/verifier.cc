@@ -22,10 +22,9 @@ void Verifier::count_known(const TokenId &id, Fact fact, Event if_match) {
 
 std::optional<Verification> Verifier::verify_in_segment(
     const TokenId &id, std::string_view secret) {
-  // This comes first, so that a client cannot have a megabyte digested once for
-  // each slot.
+  // A client cannot have a megabyte digested once for each slot.
   if (!is_acceptable_secret(secret)) {
-    return Verification{Outcome::kUnacceptableSecret, Source::kFile};
+    return std::nullopt;
   }
   const auto fact = cache_.look_up(id.text, secret);
   if (!fact) {
@@ -51,8 +50,10 @@ Result<Verification> Verifier::verify_beyond_segment(const TokenId &id,
   Attempt attempt = {.id = id, .secret = secret, .client = client};
   auto snapshot = cache_.read_for_all();
   // Reading a large file costs as much as a hash, and any client can make up
-  // ids: a request for an id that the segment does not know passes the gate.
-  if (!snapshot && !cache_.has_slot(id.text)) {
+  // ids: a request for an id that the segment does not know passes the gate; so
+  // does one that fail_limit will not count.
+  if (!snapshot &&
+      (!is_acceptable_secret(secret) || !cache_.has_slot(id.text))) {
     if (const auto passed = pass_gate(&attempt); !passed) {
       return passed.error();
     }
@@ -73,9 +74,6 @@ Result<Verification> Verifier::verify_in_file(const TokenId &id,
                                               std::string_view secret,
                                               Buffer *out_stored_hash,
                                               const Client &client) {
-  if (!is_acceptable_secret(secret)) {
-    return Verification{Outcome::kUnacceptableSecret, Source::kFile};
-  }
   Attempt attempt = {.id = id, .secret = secret, .client = client};
   const auto snapshot = cache_.read();
   if (!snapshot) {
@@ -107,6 +105,9 @@ Result<Verification> Verifier::verify_in(const Snapshot &snapshot,
   const auto stored = snapshot.tokens.find(attempt->id.text);
   if (!stored) {
     return Verification{Outcome::kUnknownToken, Source::kFile};
+  }
+  if (!is_acceptable_secret(attempt->secret)) {
+    return Verification{Outcome::kUnacceptableSecret, Source::kFile};
   }
   if (store_.cache && !cache_.is_usable()) {
     use_.count(Event::kBypassed, {}, moment());

@@ -75,7 +75,7 @@ void verify_wrong_secret_is_remembered_from_32_bytes_on(void **state) {
   assert_int_equal(counted(scene.store, Event::kKnownMismatch) - known, 3);
 }
 
-void verify_unacceptable_secret_costs_nothing(void **state) {
+void verify_unacceptable_secret_costs_no_hash(void **state) {
   const Scene &scene = scene_in(state);
   scene.write({{kId, kHash}});
   Verifier verifier(scene.store, load_crypt);
@@ -316,7 +316,7 @@ int main() {
   const CMUnitTest tests[] = {
       with_hooks(verify_in_a_second_process_costs_no_hash),
       with_hooks(verify_wrong_secret_is_remembered_from_32_bytes_on),
-      with_hooks(verify_unacceptable_secret_costs_nothing),
+      with_hooks(verify_unacceptable_secret_costs_no_hash),
       with_hooks(verify_unknown_token_is_unknown),
       with_hooks(verify_without_cache_hashes_each_time),
       with_hooks(verify_hash_that_fails_is_no_fact),

@@ -382,20 +382,21 @@ void herd_on_a_turn_denies_its_own_user_alone(void **state) {
   }
 }
 
-// Ids that anybody can make up cost a look at the file, one at a time.
-void unknown_ids_pass_the_gate(void **state) {
+void assert_passes_the_gate(void **state, const std::string &id,
+                            const std::string &secret,
+                            const std::string &answer) {
   Scene &scene = scene_in(state);
   scene.store.max_hashes = 1;
   Verifier verifier(scene.store, load_slow);
   assert_text_equal(verdict(&verifier, kId, kSecret), "match");
   const Process holder = hashing_for_ever(scene.store, kAlice);
   holder.signal(SIGSTOP);
-  // Waits for the stopped one; what has a slot does not.
-  const Process waiting([&scene] {
+  // Waits for the stopped one; a secret that has a slot does not.
+  const Process waiting([&] {
     Verifier mine(scene.store, load_slow);
-    require_text_equal(verdict_text(mine.verify(*parse_token_id("nobody@pbs!x"),
-                                                kSecret, kBob)),
-                       "unknown");
+    require_text_equal(verdict(&mine, kId, kSecret), "match");
+    require_text_equal(
+        verdict_text(mine.verify(*parse_token_id(id), secret, kBob)), answer);
     ++shared->all;
   });
   const int all = shared->all;
@@ -406,6 +407,16 @@ void unknown_ids_pass_the_gate(void **state) {
   shared->stay = false;
   assert_int_equal(waiting.wait(), 0);
   assert_int_equal(holder.wait(), 0);
+}
+
+// Ids that anybody can make up cost a look at the file, one at a time.
+void unknown_ids_pass_the_gate(void **state) {
+  assert_passes_the_gate(state, "nobody@pbs!x", kSecret, "unknown");
+}
+
+// No failure window would count them.
+void unacceptable_secrets_pass_the_gate(void **state) {
+  assert_passes_the_gate(state, kId, "", "unacceptable");
 }
 
 // The one who reads for all does not wait: everybody else depends on it.
@@ -690,6 +701,7 @@ int main() {
       with_gate(stopped_holder_of_a_turn_delays_its_own_user_alone),
       with_gate(herd_on_a_turn_denies_its_own_user_alone),
       with_gate(unknown_ids_pass_the_gate),
+      with_gate(unacceptable_secrets_pass_the_gate),
       with_gate(renewing_does_not_pass_the_gate),
       with_gate(known_secret_needs_no_place),
       with_gate(gate_that_others_made_is_replaced),

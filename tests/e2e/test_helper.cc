@@ -311,7 +311,11 @@ void verify_answers_by_exit_status(void ** /*state*/) {
   assert_status({"verify", kId}, std::string(512, 'x'), 1);
   assert_status({"verify", kId}, std::string(kSecret) + '\0', 1);
   assert_status({"verify", "bad@pbs!t"}, kSecret, 1);
-  assert_status({"verify", "other@pbs!t"}, kSecret, 5);
+  for (const std::string &secret :
+       {std::string(kSecret), std::string(), std::string(512, 'x')}) {
+    assert_status({"verify", "other@pbs!t"}, secret, 5);
+    assert_status({"rotate", "other@pbs!t"}, secret, 5);
+  }
 }
 
 void verify_too_many_wrong_secrets_is_exit_6(void ** /*state*/) {

@@ -93,6 +93,27 @@ void authenticate_unacceptable_secret_is_refused_unhashed(void ** /*state*/) {
   assert_int_equal(counter("hashes"), 0);
 }
 
+// As upstream asks: the token first.
+void authenticate_unacceptable_secret_of_an_unknown_token_is_unknown(
+    void ** /*state*/) {
+  const std::vector<std::string> secrets = {"", std::string(512, 'a'),
+                                            std::string(1U << 20U, 'a'),
+                                            std::string(kSecret) + "\n"};
+  for (const char *options : {"", "nocache"}) {
+    write_service(options);
+    write_shadow({{kId, kHash}, {kOldId, kOldHash}});
+    assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
+    for (const std::string &secret : secrets) {
+      assert_pam(authenticate("other@pbs!t", secret), PAM_USER_UNKNOWN);
+      assert_pam(authenticate(kId, secret), PAM_AUTH_ERR);
+    }
+    // One that the segment knows, and that is gone.
+    write_shadow({{kOldId, kOldHash}});
+    assert_pam(authenticate(kId, ""), PAM_USER_UNKNOWN);
+  }
+  assert_int_equal(counter("hashes"), 2);
+}
+
 void authenticate_511_bytes_are_all_compared(void ** /*state*/) {
   write_shadow({{"long@pbs!t",
                  "$y$j9T$U3aMXFKNaR4OddqOgpaPj/LQmB5RpNrRsZbSvlLTyx5"
@@ -327,6 +348,7 @@ int main() {
       PAM_TEST(authenticate_name_that_is_no_token_id_asks_nothing),
       PAM_TEST(authenticate_wrong_secret_is_refused),
       PAM_TEST(authenticate_unacceptable_secret_is_refused_unhashed),
+      PAM_TEST(authenticate_unacceptable_secret_of_an_unknown_token_is_unknown),
       PAM_TEST(authenticate_511_bytes_are_all_compared),
       PAM_TEST(authenticate_utf8_secret_and_unusual_ids_succeed),
       PAM_TEST(authenticate_hash_of_every_method_verifies),

@@ -506,9 +506,6 @@ class Game {
     if (service_.maps && id->realm != "pam") {
       return PAM_AUTH_ERR;
     }
-    if (!is_acceptable_secret(attempt.secret)) {
-      return PAM_AUTH_ERR;
-    }
     const SecondReading reading = read_again(shadow_);
     if (static_cast<bool>(TokenShadow::parse(terminated(shadow_), {})) !=
         is_readable(reading)) {

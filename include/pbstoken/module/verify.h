@@ -35,6 +35,10 @@ HelperRequest request_about(const pam_handle_t *pamh,
                             const ModuleOptions &options, const Store &store,
                             const TokenId &id, HelperCommand command);
 
+// A secret as the helper is to have it: empty, which cannot be one either, in
+// the place of one that cannot be, which might be too long for a request.
+std::string_view secret_to_send(std::string_view secret);
+
 // The error that an answer is which does not answer the question.
 Error error_of(const HelperAnswer &answer);
 

@@ -49,7 +49,9 @@ class Verifier {
         accounts_(store, Kind::kAccounts),
         use_(store) {}
 
-  // secret may be anything.  The answer comes from the segment where it can.
+  // secret may be anything: one that cannot be any token's is refused, once it
+  // is known that there is the token, as upstream has it.  The answer comes
+  // from the segment where it can.
   Result<Verification> verify(const TokenId &id, std::string_view secret,
                               const Client &client = {});
 
