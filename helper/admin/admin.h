@@ -27,9 +27,14 @@ ExitStatus init_store(const CommandLine &line);
 // token.shadow alone.
 ExitStatus list_tokens(Context *context);
 
-// What the segment is, and what verifications cost.  Changes nothing, but for a
-// counters' segment that was not there.
+// What the segment is, and what verifications cost; or, if a token is given,
+// what fail_limit has counted of it.  Changes nothing, but for a counters'
+// segment that was not there.
 ExitStatus show_status(Context *context);
+ExitStatus show_throttling(Context *context);
+
+// Ends the windows of fail_limit that a token has, and prints what there was.
+ExitStatus reset_token(Context *context);
 
 // Looks at every file that the store names, and at its segment, and prints a
 // line for each problem, or an array of objects.  Changes nothing.  kRefused if

@@ -28,7 +28,7 @@ ExitStatus run(const CommandEntry &entry, const CommandLine &line) {
   if (!store) {
     return give_up(ExitStatus::kUnavailable, store.error());
   }
-  if (entry.reach >= Reach::kTokenShadow) {
+  if (entry.reach >= Reach::kTokenShadow || entry.command == Command::kReset) {
     open_audit_log();
   }
   if (const auto confined = confine(entry.reach, configuration, *store);

@@ -177,6 +177,9 @@ class UseReport {
 }  // namespace
 
 ExitStatus show_status(Context *context) {
+  if (!context->line.token_id.text.empty()) {
+    return show_throttling(context);
+  }
   const Store &store = context->store;
   Verifier &verifier = context->verifier;
   const UseReport use(store, &verifier.use(), context->line.format);

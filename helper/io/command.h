@@ -47,6 +47,7 @@ enum class Command : std::uint8_t {
   kUserExpire,
   kList,
   kStatus,
+  kReset,
   kCheck,
   kExplain,
   kPrepare,
@@ -62,8 +63,8 @@ inline constexpr auto kCommandNames = std::to_array<std::string_view>(
      // of pbstoken
      "init", "token add", "token remove", "token enable", "token disable",
      "token expire", "token comment", "user add", "user enable", "user disable",
-     "user expire", "list", "status", "check", "explain", "prepare", "flush",
-     "retire"});
+     "user expire", "list", "status", "reset", "check", "explain", "prepare",
+     "flush", "retire"});
 static_assert(kCommandNames.size() == static_cast<std::size_t>(Command::kNone));
 
 enum class OutputFormat : std::uint8_t { kText, kJson, kJsonPretty };
@@ -77,7 +78,9 @@ struct CommandLine {
   FixedText<32> store = FixedText<32>(kDefaultStore);
   PathText config;  // empty: the store's own
   OutputFormat format = OutputFormat::kText;
-  TokenId token_id;  // of the commands that take one; views into argv
+  // Of the commands that take one, and of --token; views into argv; empty: none
+  // was given.
+  TokenId token_id;
   std::string_view user_id;
   std::string_view service;  // of explain: of PAM; empty: not given
   // What a section of user.cfg is to have; nullopt: not given.

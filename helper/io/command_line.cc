@@ -45,6 +45,18 @@ Result<void> apply_path(std::string_view value, PathText *out) {
                            value);
 }
 
+Result<void> apply_token_id(std::string_view value, CommandLine *out) {
+  const auto id = parse_token_id(value);
+  if (!id) {
+    Error error = usage_error("not an API token ID:", value);
+    const char *missed = missed_form(value);
+    error.why = missed != nullptr ? missed : "no '!': USER@REALM!TOKEN";
+    return error;
+  }
+  out->token_id = *id;
+  return {};
+}
+
 namespace {
 
 Result<void> apply_store(std::string_view value, CommandLine *out) {
@@ -155,19 +167,13 @@ Result<void> apply_id(const CommandEntry &entry, const char *operand,
   if (entry.operand == Operand::kUserId) {
     return apply_user_id(operand, out);
   }
-  const auto id = parse_token_id(operand);
-  if (!id) {
-    Error error = usage_error("not an API token ID:", operand);
-    const char *missed = missed_form(operand);
-    error.why = missed != nullptr ? missed : "no '!': USER@REALM!TOKEN";
-    return error;
+  if (const auto applied = apply_token_id(operand, out); !applied) {
+    return applied.error();
   }
-  if (entry.operand == Operand::kWritableId && !is_writable(*id)) {
-    return usage_error("not an API token ID: longer than 64 characters:",
-                       operand);
-  }
-  out->token_id = *id;
-  return {};
+  return entry.operand != Operand::kWritableId || is_writable(out->token_id)
+             ? Result<void>()
+             : usage_error("not an API token ID: longer than 64 characters:",
+                           operand);
 }
 
 // What people try, and what does it.

@@ -15,9 +15,10 @@ namespace pbstoken {
 PathText configuration_of(const CommandLine &line);
 
 // For what applies an option: the value, named, with what is wrong about it in
-// front; and a path, which must be absolute.
+// front; a path, which must be absolute; and a token id.
 Error usage_error(const char *what, std::string_view subject);
 Result<void> apply_path(std::string_view value, PathText *out);
+Result<void> apply_token_id(std::string_view value, CommandLine *out);
 
 // Returns an error that says which argument is wrong.  With --help or
 // --version `about` says so, and the rest of the line is not looked at.

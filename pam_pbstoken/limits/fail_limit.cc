@@ -126,7 +126,7 @@ std::uint64_t tag_of(std::uint64_t key, std::string_view token_id,
   return token << kClientBits | beginning_of(state) | 1;
 }
 
-// One that has nothing counted is none.
+// A window without a mismatch does not count.
 void add_window(std::uint64_t state, std::uint64_t now, const Store &store,
                 TokenFailures *sum) {
   const std::uint64_t count = Tally::count_of(state);

@@ -150,6 +150,15 @@ void completion_of_tokens_and_users(void ** /*state*/) {
   assert_text_equal(typed("pbstoken-helper tok\t"), "tok\n");
 }
 
+void completion_of_one_tokens_throttling(void ** /*state*/) {
+  assert_text_equal(typed("pbstoken stat\t--tok\tja\t"),
+                    "status\n--token\njane@ad!x\n");
+  assert_text_equal(typed("pbstoken status --token=ja\t"),
+                    "status\n--token=jane@ad!x\n");
+  assert_text_equal(typed("pbstoken res\tja\t"), "reset\njane@ad!x\n");
+  assert_text_equal(typed("pbstoken list --tok\t"), "list\n--tok\n");
+}
+
 void completion_of_rhost_is_for_client_secrets(void ** /*state*/) {
   assert_text_equal(typed("pbstoken-helper verify --rh\t192.0.2.1 ja\t"),
                     "verify\n--rhost\n192.0.2.1\njane@ad!x\n");
@@ -264,6 +273,7 @@ int main() {
   using namespace pbstoken;
   const CMUnitTest tests[] = {
       COMPLETION_TEST(completion_of_commands_and_options),
+      COMPLETION_TEST(completion_of_one_tokens_throttling),
       COMPLETION_TEST(completion_of_rhost_is_for_client_secrets),
       COMPLETION_TEST(completion_of_tokens_and_users),
       COMPLETION_TEST(completion_of_a_token_id),

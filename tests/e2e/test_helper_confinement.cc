@@ -82,7 +82,7 @@ struct NamedCommand {
   bool writes_shadow;  // and what is beside it
 };
 
-constexpr std::array<NamedCommand, 12> kCommands = {{
+constexpr std::array<NamedCommand, 13> kCommands = {{
     {"generate", Command::kGenerate, true, true},
     {"set", Command::kSet, true, true},
     {"delete", Command::kDelete, true, true},
@@ -95,6 +95,7 @@ constexpr std::array<NamedCommand, 12> kCommands = {{
     {"check", Command::kCheck, false, false},
     {"explain", Command::kExplain, false, false},
     {"status", Command::kStatus, false, false},
+    {"reset", Command::kReset, false, false},
 }};
 
 // --- system calls

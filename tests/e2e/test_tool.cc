@@ -13,15 +13,17 @@ namespace {
 
 using namespace testing;
 
-constexpr std::array<const char *, 8> kToolCommands = {
-    "init", "list", "status", "check", "explain", "prepare", "flush", "retire"};
+constexpr std::array<const char *, 9> kToolCommands = {
+    "init",    "list",    "status", "reset", "check",
+    "explain", "prepare", "flush",  "retire"};
 constexpr std::array<const char *, 7> kHelperCommands = {
     "generate", "set", "delete", "rotate", "verify", "account", "serve"};
 
 // With the operand that it needs to be a right one.
 std::vector<std::string> line_of(const std::string &command) {
-  return command == "explain" ? std::vector<std::string>{command, kId}
-                              : std::vector<std::string>{command};
+  return command == "explain" || command == "reset"
+             ? std::vector<std::string>{command, kId}
+             : std::vector<std::string>{command};
 }
 
 void assert_other_program(const RunResult &outcome,

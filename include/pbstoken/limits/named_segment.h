@@ -28,7 +28,7 @@ class NamedSegment : public SegmentObject {
   [[nodiscard]] Result<AttachmentUse> use(
       std::uint64_t ipc_namespace = 0) const;
 
-  // The same, but none is made: empty if there is none.
+  // The same if it is there already, else empty.
   [[nodiscard]] Result<AttachmentUse> use_if_there() const;
 
   // See named_object.h.
