@@ -10,6 +10,7 @@
 #include "admin/check.h"
 #include "admin/stack.h"
 #include "admin/ways.h"
+#include "pbstoken/verify/options.h"
 
 namespace pbstoken {
 
@@ -35,37 +36,69 @@ void check_ways(const Store &store, Problems *problems) {
 
 // --- the stacks
 
-// The value of an option; empty: it is not there.
-std::string_view value_of(std::string_view name, const StackFile &line) {
-  for (const std::string_view option : line.options()) {
-    if (option.starts_with(name)) {
-      return slice(option, name.size());
-    }
-  }
-  return {};
+constexpr std::string_view kRefused = ": the module refuses every request";
+
+// Adds what is wrong with an option, and what that does.
+void add_option(const StackFile &line, std::string_view option,
+                std::string_view why, std::string_view effect,
+                Problems *problems) {
+  ProblemText what(option);
+  what.append(": ").append(why).append(effect);
+  problems->add(line.path().view(), what.view(), {.line = line.number()});
 }
 
-void check_line(const StackFile &line, Problems *problems) {
-  const TextPlace place = {.line = line.number()};
-  const std::string_view store = value_of("store=", line);
-  if (!store.empty() && is_store_name(store) && store != kDefaultStore &&
-      value_of("config=", line).empty() &&
-      is_missing(configuration_path(store))) {
-    ProblemText what("store=");
-    what.append(store).append(": there is no ");
-    what.append(configuration_path(store).view());
-    problems->add(line.path().view(), what.view(), place);
+void check_named_file(const StackFile &line, std::string_view name,
+                      const PathText &path, std::string_view effect,
+                      Problems *problems) {
+  if (is_missing(path)) {
+    FixedText<kMaxPath + 16> option(name);
+    option.append_escaped(path.view());
+    add_option(line, option.view(), "there is no such file", effect, problems);
   }
+}
+
+void check_store_option(const StackFile &line, std::string_view store,
+                        Problems *problems) {
+  const PathText path = configuration_path(store);
+  if (store == kDefaultStore || !is_missing(path)) {
+    return;
+  }
+  ProblemText what("store=");
+  what.append(store).append(": there is no ").append(path.view());
+  problems->add(line.path().view(), what.view(), {.line = line.number()});
+}
+
+void check_options(const StackFile &line, Problems *problems) {
+  ModuleOptions options;
+  if (const auto parsed = parse_module_options(line.options(), &options);
+      !parsed) {
+    add_option(line, parsed.error().subject.view(), parsed.error().why,
+               kRefused, problems);
+    return;
+  }
+  if (options.config.empty()) {
+    check_store_option(line, options.store.view(), problems);
+  } else {
+    check_named_file(line, "config=", options.config, kRefused, problems);
+  }
+  if (options.helper_is_named) {
+    check_named_file(line, "helper=", options.helper,
+                     ": a service that is not root cannot verify", problems);
+  }
+}
+
+// With passwords beside tokens a module that is gone must not keep those out.
+void check_control(const StackFile &line, Problems *problems) {
   const auto has = [&line](std::string_view action) {
     return line.control().find(action) != std::string_view::npos;
   };
-  if ((has("default=die") || has("default=bad")) && !has("module_unknown=") &&
-      has("user_unknown=ignore")) {
+  if ((has("default=die") || has("default=bad") || has("default=done")) &&
+      !has("module_unknown=") && has("user_unknown=ignore")) {
     problems->add(
         line.path().view(),
-        "has default=die or bad without module_unknown=ignore: "
+        "has default=die, bad or done without module_unknown=ignore: "
         "nobody gets in once the package is removed, with a password neither",
-        place);
+        {.line = line.number()});
   }
 }
 
@@ -75,7 +108,8 @@ void check_stack(const PathText &path, Problems *problems) {
   for (auto more = file ? file->next() : false; more && *more;
        more = file->next()) {
     if (file->is_ours()) {
-      check_line(*file, problems);
+      check_options(*file, problems);
+      check_control(*file, problems);
     }
   }
 }

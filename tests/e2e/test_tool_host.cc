@@ -125,18 +125,27 @@ void stacks_that_lock_out_are_named(void ** /*state*/) {
       "default=die] pam_pbstoken.so combined store=pbs\n"
       "auth required pam_pbstoken.so # store=nowhere\n"
       "auth required pam_pbstoken.so store=nowhere config=/etc/x.conf\n"
-      "auth [success=2 user_unknown=ignore default=bad] pam_pbstoken.so\n");
+      "auth [success=2 user_unknown=ignore default=bad] pam_pbstoken.so\n"
+      "auth [success=2 user_unknown=ignore default=done] pam_pbstoken.so\n");
+  write_file("/etc/x.conf", "");
   const RunResult outcome = run_tool({"check"});
   std::filesystem::remove(stack);
   assert_text_equal(
       outcome.out,
       stack + ":2: store=nowhere: there is no /etc/pbstoken/nowhere.conf\n" +
           stack +
-          ":3: has default=die or bad without module_unknown=ignore: nobody "
+          ":3: has default=die, bad or done without module_unknown=ignore: "
+          "nobody "
           "gets in "
           "once the package is removed, with a password neither\n" +
           stack +
-          ":7: has default=die or bad without module_unknown=ignore: nobody "
+          ":7: has default=die, bad or done without module_unknown=ignore: "
+          "nobody "
+          "gets in "
+          "once the package is removed, with a password neither\n" +
+          stack +
+          ":8: has default=die, bad or done without module_unknown=ignore: "
+          "nobody "
           "gets in "
           "once the package is removed, with a password neither\n");
   assert_int_equal(outcome.status, 1);
@@ -161,10 +170,52 @@ void stacks_are_read_as_libpam_reads_them(void ** /*state*/) {
       outcome.out,
       stack + ":2: store=nowhere: there is no /etc/pbstoken/nowhere.conf\n" +
           stack +
-          ":2: has default=die or bad without module_unknown=ignore: nobody "
+          ":2: has default=die, bad or done without module_unknown=ignore: "
+          "nobody "
           "gets in once the package is removed, with a password neither\n" +
           stack +
-          ":6: store=nowhere: there is no /etc/pbstoken/nowhere.conf\n");
+          ":6: store=nowhere: there is no /etc/pbstoken/nowhere.conf\n" +
+          stack +
+          ":8: store=no\\x5cwhere: not a store name: the module refuses every "
+          "request\n");
+}
+
+// What the module itself says of them, before the first login fails.
+void options_that_the_module_refuses_are_named(void ** /*state*/) {
+  write_good_store();
+  const std::string stack = "/etc/pam.d/test-of-pbstoken";
+  const std::vector<std::pair<std::string, std::string>> lines = {
+      {"no_cache", "no_cache: unknown option"},
+      {"Quiet", "Quiet: unknown option"},
+      {"debug nocache combined realm=pam", ""},
+      {"realm=pam", "realm=: needs combined or map_user="},
+      {"map_user=user", "map_user=user: needs realm="},
+      {"store=../pbs", "store=../pbs: not a store name"},
+      {"helper=pbstoken-helper",
+       "helper=pbstoken-helper: must be an absolute path"},
+      {"config=/etc/nowhere.conf",
+       "config=/etc/nowhere.conf: there is no such file"},
+  };
+  std::string expected;
+  std::string text;
+  std::size_t number = 0;
+  for (const auto &[options, problem] : lines) {
+    text += "password required pam_pbstoken.so " + options + "\n";
+    ++number;
+    if (!problem.empty()) {
+      expected += stack + ":" + std::to_string(number) + ": " + problem +
+                  ": the module refuses every request\n";
+    }
+  }
+  text += "password required pam_pbstoken.so helper=/nowhere\n";
+  expected += stack + ":" + std::to_string(number + 1) +
+              ": helper=/nowhere: there is no such file: a service that is not "
+              "root cannot verify\n";
+  write_file(stack, text);
+  const RunResult outcome = run_tool({"check"});
+  std::filesystem::remove(stack);
+  assert_text_equal(outcome.out, expected);
+  assert_int_equal(outcome.status, 1);
 }
 
 }  // namespace
@@ -182,6 +233,7 @@ int main() {
                                       uninstall_helper),
       E2E_TEST(stacks_that_lock_out_are_named),
       E2E_TEST(stacks_are_read_as_libpam_reads_them),
+      E2E_TEST(options_that_the_module_refuses_are_named),
   };
   return cmocka_run_group_tests_name("tool_host", tests, nullptr, nullptr);
 }
