@@ -4,13 +4,16 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <utility>
 
 #include "admin/admin.h"
 #include "admin/report.h"
 #include "admin/verdict.h"
 #include "io/message.h"
 #include "io/output.h"
+#include "pbstoken/base/vector.h"
 #include "pbstoken/cache/segment_life.h"
+#include "pbstoken/os/accounts.h"
 
 namespace pbstoken {
 
@@ -174,6 +177,49 @@ class UseReport {
   std::array<Field, kFields> fields_;
 };
 
+// The members of a group; the field is valid while this stays where it is.
+class GroupReport {
+ public:
+  GroupReport(std::string_view name, const Principal &group,
+              OutputFormat format)
+      : field_(Field::unknown(name)) {
+    const auto id =
+        group.is_nobody() ? Result<gid_t>(no_memory("")) : group_id(group);
+    auto names = id ? members_of(*id) : Result<Buffer>(id.error());
+    if (!names) {
+      return;
+    }
+    names_ = std::move(*names);
+    if (split()) {
+      field_ = format == OutputFormat::kText
+                   ? Field::string(name, joined_.view())
+                   : Field::array(name, elements_.items());
+    }
+  }
+  GroupReport(const GroupReport &) = delete;
+  GroupReport &operator=(const GroupReport &) = delete;
+
+  [[nodiscard]] const Field &field() const { return field_; }
+
+ private:
+  bool split() {
+    bool ok = true;
+    for (std::string_view rest = names_.view(); ok && !rest.empty();) {
+      const std::size_t end = rest.find('\n');
+      const std::string_view name = slice(rest, 0, end);
+      ok = joined_.append(joined_.size() == 0 ? "" : ", ") &&
+           joined_.append(name) && elements_.append(Field::string({}, name));
+      rest = slice(rest, end + 1);
+    }
+    return ok;
+  }
+
+  Field field_;
+  Buffer names_;
+  Buffer joined_;
+  List<Field> elements_;
+};
+
 }  // namespace
 
 ExitStatus show_status(Context *context) {
@@ -190,7 +236,11 @@ ExitStatus show_status(Context *context) {
     accounts.emplace(store, Kind::kAccounts, &verifier.accounts(),
                      &verifier.use());
   }
-  constexpr std::size_t kOthers = 3;
+  const OutputFormat format = context->line.format;
+  const GroupReport verifiers("verify_group_members", store.verify_group,
+                              format);
+  const GroupReport admins("admin_group_members", store.admin_group, format);
+  constexpr std::size_t kOthers = 5;
   std::array<Field, CacheReport::kFields + kCounters + kOthers> fields;
   auto *next = fields.data();
   *next++ = Field::string("store", store.name.view());
@@ -198,8 +248,10 @@ ExitStatus show_status(Context *context) {
   next = std::copy(use.all().begin(), use.all().end(), next);
   *next++ = accounts ? Field::object("accounts", accounts->fields())
                      : Field::unknown("accounts");
-  *next = Field::object("use", use.fields());
-  if (!print_fields(fields, context->line.format)) {
+  *next++ = Field::object("use", use.fields());
+  *next++ = verifiers.field();
+  *next = admins.field();
+  if (!print_fields(fields, format)) {
     complain(system_error("cannot write to", "standard output"));
     return ExitStatus::kUnavailable;
   }

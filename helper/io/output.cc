@@ -81,12 +81,13 @@ bool append_json_object(Buffer *out, std::span<const Field> fields, bool pretty,
          (!pretty || (out->append("\n") && out->append(inner.view()))) &&
          (is_array || (append_json_string(out, field.name) &&
                        out->append(pretty ? ": " : ":"))) &&
-         (field.fields.empty()
+         (field.fields.empty() && !field.is_array
               ? append_value(out, field, /*as_json=*/true)
               : append_json_object(out, field.fields, pretty, inner.view(),
                                    field.is_array));
   }
-  return ok && (!pretty || (out->append("\n") && out->append(indent))) &&
+  const bool is_spread = pretty && !fields.empty();
+  return ok && (!is_spread || (out->append("\n") && out->append(indent))) &&
          out->append(is_array ? "]" : "}");
 }
 

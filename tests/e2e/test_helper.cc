@@ -374,14 +374,28 @@ void verify_fills_the_cache(void ** /*state*/) {
 
 // --- status and flush
 
-constexpr std::array<const char *, 20> kMembers = {
-    "store",     "cache_root", "cache_members",
-    "hit_share", "accounts",   "use",
-    "key",       "id",         "size",
-    "mode",      "generation", "stamp_age",
-    "slots",     "slots_used", "hits",
-    "rechecks",  "hashes",     "known_mismatches",
-    "throttled", "bypassed"};
+constexpr std::array<const char *, 22> kMembers = {"verify_group_members",
+                                                   "admin_group_members",
+                                                   "store",
+                                                   "cache_root",
+                                                   "cache_members",
+                                                   "hit_share",
+                                                   "accounts",
+                                                   "use",
+                                                   "key",
+                                                   "id",
+                                                   "size",
+                                                   "mode",
+                                                   "generation",
+                                                   "stamp_age",
+                                                   "slots",
+                                                   "slots_used",
+                                                   "hits",
+                                                   "rechecks",
+                                                   "hashes",
+                                                   "known_mismatches",
+                                                   "throttled",
+                                                   "bypassed"};
 
 void status_has_every_member(void ** /*state*/) {
   write_shadow({{kId, kHash}});

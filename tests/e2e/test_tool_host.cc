@@ -5,6 +5,8 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 
+#include <regex>
+
 #include "e2e_socket.h"
 
 namespace pbstoken {
@@ -111,6 +113,66 @@ void group_that_is_gone(void ** /*state*/) {
                   "it\n");
   configure("verify_group =\n");
   assert_problems("");
+}
+
+std::string names_in_status(const char *member) {
+  const auto status = status_json();
+  if (status[member].IsNull()) {
+    return "null";
+  }
+  std::string names;
+  for (const auto &name : status[member].GetArray()) {
+    names += std::string(names.empty() ? "" : " ") + name.GetString();
+  }
+  return names;
+}
+
+std::string line_in_status(const std::string &member) {
+  std::smatch found;
+  const std::string text = tool_output({"status"});
+  return std::regex_search(text, found, std::regex("\n" + member + ": +(.*)\n"))
+             ? found.str(1)
+             : "";
+}
+
+// Those of /etc/group, and those whose own group it is.
+void members_of_the_groups_are_shown(void ** /*state*/) {
+  write_good_store();
+  configure("admin_group = backup\n");
+  const std::string groups = read_file("/etc/group");
+  const std::string others = groups.substr(0, groups.find("pbstoken:"));
+  const std::string users = read_file("/etc/passwd");
+  assert_text_equal(names_in_status("verify_group_members"), "www-data");
+  assert_text_equal(names_in_status("admin_group_members"), "backup");
+  write_file("/etc/passwd", users +
+                                "svc:x:7001:4711::/:/bin/false\n"
+                                "www-data2:x:7002:4711::/:/bin/false\n");
+  write_file(
+      "/etc/group",
+      others + "pbstoken:x:4711:www-data,dovecot,svc\nalso:x:4711:more\n");
+  const std::string all = "www-data dovecot svc more www-data2";
+  assert_text_equal(names_in_status("verify_group_members"), all);
+  assert_text_equal(line_in_status("verify_group_members"),
+                    "www-data, dovecot, svc, more, www-data2");
+  // A long line is read again with more room.
+  std::string many;
+  std::string expected;
+  for (int i = 0; i < 2000; ++i) {
+    many += (i == 0 ? "u" : ",u") + std::to_string(i);
+    expected += (i == 0 ? "u" : " u") + std::to_string(i);
+  }
+  write_file("/etc/passwd", users);
+  write_file("/etc/group",
+             others + "first:x:4711:u0\npbstoken:x:4711:" + many + "\n");
+  assert_text_equal(names_in_status("verify_group_members"), expected);
+  write_file("/etc/group", others + "pbstoken:x:4711:\n");
+  assert_text_equal(names_in_status("verify_group_members"), "");
+  assert_text_equal(line_in_status("verify_group_members"), "");
+  configure("verify_group =\n");
+  write_file("/etc/group", groups);
+  assert_text_equal(names_in_status("verify_group_members"), "null");
+  assert_text_equal(line_in_status("verify_group_members"), "-");
+  assert_text_equal(names_in_status("admin_group_members"), "null");
 }
 
 void stacks_that_lock_out_are_named(void ** /*state*/) {
@@ -231,6 +293,7 @@ int main() {
                                       install_helper, uninstall_helper),
       cmocka_unit_test_setup_teardown(group_that_is_gone, install_helper,
                                       uninstall_helper),
+      MEMBER_TEST(members_of_the_groups_are_shown),
       E2E_TEST(stacks_that_lock_out_are_named),
       E2E_TEST(stacks_are_read_as_libpam_reads_them),
       E2E_TEST(options_that_the_module_refuses_are_named),

@@ -8,6 +8,7 @@
 
 #include <sys/types.h>
 
+#include "pbstoken/base/buffer.h"
 #include "pbstoken/base/result.h"
 
 namespace pbstoken {
@@ -15,6 +16,10 @@ namespace pbstoken {
 // kNotFound if the file does not know the name.
 Result<uid_t> find_user(const char *name);
 Result<gid_t> find_group(const char *name);
+
+// The names of those whom /etc/group or /etc/passwd has in this group, once
+// each, a line for each.
+Result<Buffer> members_of(gid_t gid);
 
 }  // namespace pbstoken
 
