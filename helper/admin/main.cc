@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// pbstoken: the administrator's tool.  It is not setuid, and runs for root
-// only; but like the helper it parses files that belong to others, so it sheds
-// what it inherits and confines itself in the same way.
+// pbstoken: the administrator's tool.  It is not setuid.  It runs for root, and
+// with is_for_members() for others.  Like the helper it parses files that
+// belong to others, so it sheds what it inherits and confines itself in the
+// same way.
 #include <unistd.h>
+
+#include <array>
 
 #include "admin/admin.h"
 #include "confine/confinement.h"
@@ -10,6 +13,7 @@
 #include "io/audit.h"
 #include "io/command_line.h"
 #include "io/message.h"
+#include "pbstoken/store/readers.h"
 
 namespace pbstoken {
 namespace {
@@ -17,6 +21,28 @@ namespace {
 ExitStatus give_up(ExitStatus status, const Error &error) {
   complain(error);
   return status;
+}
+
+// What a member of verify_group may give, too: it shows what the segments show
+// to that user anyhow.
+bool is_for_members(const CommandEntry &entry) {
+  return entry.command == Command::kStatus;
+}
+
+// Whether the process has no other ids than its user's, as if a bit were set by
+// mistake.
+bool has_own_ids_alone() {
+  std::array<uid_t, 3> users{};
+  std::array<gid_t, 3> groups{};
+  return getresuid(&users[0], &users[1], &users[2]) == 0 &&
+         getresgid(&groups[0], &groups[1], &groups[2]) == 0 && users[0] != 0 &&
+         users[0] == users[1] && users[1] == users[2] &&
+         groups[0] == groups[1] && groups[1] == groups[2];
+}
+
+bool is_reader(const Store &store) {
+  const auto group = reader_group(store);
+  return group && *group && group_member(**group) != 0;
 }
 
 ExitStatus run(const CommandEntry &entry, const CommandLine &line) {
@@ -27,6 +53,10 @@ ExitStatus run(const CommandEntry &entry, const CommandLine &line) {
   }
   if (!store) {
     return give_up(ExitStatus::kUnavailable, store.error());
+  }
+  if (getuid() != 0 && !is_reader(*store)) {
+    complain("not permitted: only root and members of verify_group may");
+    return ExitStatus::kNotPermitted;
   }
   if (entry.reach >= Reach::kTokenShadow || entry.command == Command::kReset) {
     open_audit_log();
@@ -45,19 +75,8 @@ ExitStatus run(const CommandEntry &entry, const CommandLine &line) {
   return entry.run(&context);
 }
 
-ExitStatus serve_root(int argc, char **argv) {
-  set_program_name(kAdminProgram.name);
-  if (const auto shed = shed_inheritance(); !shed) {
-    return give_up(ExitStatus::kUnavailable, shed.error());
-  }
-  const auto line = parse_command_line(kAdminProgram, argc, argv);
-  if (line && line->about != About::kNothing) {
-    return print_about(kAdminProgram, line->about) ? ExitStatus::kDone
-                                                   : ExitStatus::kUnavailable;
-  }
-  if (!line) {
-    return give_up(ExitStatus::kUsage, line.error());
-  }
+// With all the rights of root, once it is certain that they are the caller's.
+ExitStatus run_for_root(const CommandEntry &entry, const CommandLine &line) {
   // Both are asked, so that a setuid bit set by mistake opens nothing.
   if (getuid() != 0 || geteuid() != 0) {
     complain("not permitted: only root may run this program");
@@ -70,16 +89,44 @@ ExitStatus serve_root(int argc, char **argv) {
     return give_up(ExitStatus::kUnavailable, root.error());
   }
   // The store need not be there, so there is nothing to be confined to.
-  if (line->command == Command::kInit) {
-    return init_store(*line);
+  return entry.command == Command::kInit ? init_store(line) : run(entry, line);
+}
+
+// With none but the rights of the user.
+ExitStatus run_for_member(const CommandEntry &entry, const CommandLine &line) {
+  if (const auto gave_up = give_up_capabilities(); !gave_up) {
+    return give_up(ExitStatus::kUnavailable, gave_up.error());
+  }
+  const auto reset = reset_limits();
+  return reset ? run(entry, line)
+               : give_up(ExitStatus::kUnavailable, reset.error());
+}
+
+ExitStatus serve(int argc, char **argv) {
+  set_program_name(kAdminProgram.name);
+  if (const auto shed = shed_inheritance(); !shed) {
+    return give_up(ExitStatus::kUnavailable, shed.error());
+  }
+  const auto line = parse_command_line(kAdminProgram, argc, argv);
+  if (line && line->about != About::kNothing) {
+    return print_about(kAdminProgram, line->about) ? ExitStatus::kDone
+                                                   : ExitStatus::kUnavailable;
+  }
+  if (!line) {
+    return give_up(ExitStatus::kUsage, line.error());
   }
   const CommandEntry *entry = find_command(kAdminProgram, line->command);
-  return entry != nullptr ? run(*entry, *line) : ExitStatus::kUsage;
+  if (entry == nullptr) {
+    return ExitStatus::kUsage;
+  }
+  return is_for_members(*entry) && has_own_ids_alone()
+             ? run_for_member(*entry, *line)
+             : run_for_root(*entry, *line);
 }
 
 }  // namespace
 }  // namespace pbstoken
 
 int main(int argc, char **argv) {
-  return static_cast<int>(pbstoken::serve_root(argc, argv));
+  return static_cast<int>(pbstoken::serve(argc, argv));
 }

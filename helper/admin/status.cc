@@ -14,6 +14,7 @@
 #include "pbstoken/base/vector.h"
 #include "pbstoken/cache/segment_life.h"
 #include "pbstoken/os/accounts.h"
+#include "pbstoken/os/privilege.h"
 
 namespace pbstoken {
 
@@ -67,12 +68,17 @@ class CacheReport {
         segment_(status_.id) {
     // An error where the directory of the file cannot be found.
     const auto view = view_of(path_of(kind, store));
-    const CacheVerdict root = judge_for_root(store, kind, use);
-    const auto members = judge_for_members(store, kind, root);
-    root_ = text_of(root);
+    // There may be one that this process cannot attach.
+    const bool is_known = is_root() || !store.cache || segment_.is_there();
+    const auto root = is_known ? std::optional(judge_for_root(store, kind, use))
+                               : std::nullopt;
+    const auto members =
+        root ? judge_for_members(store, kind, *root) : std::nullopt;
+    root_ = root ? text_of(*root) : ProblemText();
     members_ = members ? text_of(*members) : ProblemText();
     fields_ = {
-        Field::string("cache_root", root_.view()),
+        root ? Field::string("cache_root", root_.view())
+             : Field::unknown("cache_root"),
         members ? Field::string("cache_members", members_.view())
                 : Field::unknown("cache_members"),
         key_field(view ? std::optional(key_of({kind, *view})) : std::nullopt),
@@ -116,9 +122,11 @@ Field share_of(const Totals &totals) {
              : Field::unknown("hit_share");
 }
 
-std::array<Field, kCounters> counters_of(const Totals &totals) {
-  const auto counter = [&totals](std::string_view name, Event event) {
-    return Field::count(name, totals[static_cast<std::size_t>(event)]);
+std::array<Field, kCounters> counters_of(const Totals &totals, bool is_known) {
+  const auto counter = [&](std::string_view name, Event event) {
+    return is_known
+               ? Field::count(name, totals[static_cast<std::size_t>(event)])
+               : Field::unknown(name);
   };
   return {counter("hits", Event::kHit),
           counter("rechecks", Event::kRecheck),
@@ -143,9 +151,10 @@ class UseReport {
     for (std::size_t i = 0; i < kEvents; ++i) {
       all[i] += members[i];
     }
-    root_ = counters_of(root);
-    members_ = counters_of(members);
-    all_ = counters_of(all);
+    const bool is_known = is_root() || object_.is_there();
+    root_ = counters_of(root, is_known);
+    members_ = counters_of(members, is_known);
+    all_ = counters_of(all, is_known);
     fields_ = {
         key_field(record_.key),
         object_.id(),

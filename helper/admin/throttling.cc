@@ -7,6 +7,7 @@
 #include "io/audit.h"
 #include "io/output.h"
 #include "pbstoken/limits/fail_limit.h"
+#include "pbstoken/os/privilege.h"
 
 namespace pbstoken {
 
@@ -30,15 +31,19 @@ ExitStatus show_throttling(Context *context) {
   if (!found) {
     return note(found.error(), ExitStatus::kDone);
   }
+  // The windows are root's alone.
+  const auto number = [](std::string_view name, std::uint64_t value) {
+    return is_root() ? Field::count(name, value) : Field::unknown(name);
+  };
   return print_all(
       std::array{Field::string("store", store.name.view()),
                  Field::string("tokenid", id),
                  Field::count("fail_limit", store.fail_limit),
                  Field::count("fail_window", store.fail_window),
-                 Field::count("clients", found->clients),
-                 Field::count("throttled", found->throttled),
-                 Field::count("mismatches", found->mismatches),
-                 found->throttled != 0 ? Field::count("ends_in", found->seconds)
+                 number("clients", found->clients),
+                 number("throttled", found->throttled),
+                 number("mismatches", found->mismatches),
+                 found->throttled != 0 ? number("ends_in", found->seconds)
                                        : Field::unknown("ends_in")},
       context->line.format);
 }

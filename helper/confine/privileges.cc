@@ -155,17 +155,6 @@ bool reset(const Limit &limit) {
   return setrlimit(limit.resource, &current) == 0;
 }
 
-// Raises every limit as far as it goes, but for a few that have no use here and
-// go down.
-Result<void> reset_limits() {
-  for (const Limit &limit : kLimits) {
-    if (!reset(limit)) {
-      return system_error("cannot reset resource limits", {});
-    }
-  }
-  return {};
-}
-
 // No core image, and no tracing by another process.  Each change of ids sets it
 // to fs.suid_dumpable, which may be 2.
 Result<void> forbid_dumping() {
@@ -264,6 +253,15 @@ Result<void> check_installation() {
     return badly_installed("installed setuid, and not as root");
   }
   return refuse_file_capabilities();
+}
+
+Result<void> reset_limits() {
+  for (const Limit &limit : kLimits) {
+    if (!reset(limit)) {
+      return system_error("cannot reset resource limits", {});
+    }
+  }
+  return {};
 }
 
 Result<void> become_root() {

@@ -19,6 +19,10 @@ Result<void> shed_inheritance();
 // may change it.
 Result<void> check_installation();
 
+// Raises every limit of the process as far as it goes, but for a few that have
+// no use here and go down.
+Result<void> reset_limits();
+
 // Makes the process root's for good, with all three ids and no supplementary
 // group, and with limits and priorities that are not the caller's.
 Result<void> become_root();

@@ -41,7 +41,7 @@ const std::array<Task, 12> kTasks = {{
     {{"check"}, false, false, false, false, true},
     {{"explain", kId}, false, true, false, false, true},
     {{"retire"}, false, true, false, false, true},
-    {{"status"}, false, true, false, false, true},
+    {{"status"}, false, true, false, true, true},
     {{"flush"}, false, false, false, false, true},
 }};
 
