@@ -15,9 +15,9 @@ UNIT_TEST_PACKAGES = $(call build_depends, <!nocheck>)
 CLANG_FORMAT = clang-format-19
 CLANG_TIDY = clang-tidy-19
 DEMO_PACKAGES = pamtester util-linux
-TEST_PACKAGES = $(UNIT_TEST_PACKAGES) bash-completion clang $(CLANG_FORMAT) \
-  $(CLANG_TIDY) cppcheck fail2ban libclang-rt-dev mandoc shellcheck strace \
-  systemd valgrind
+TEST_PACKAGES = $(UNIT_TEST_PACKAGES) bash-completion bindfs clang \
+  $(CLANG_FORMAT) $(CLANG_TIDY) cppcheck fail2ban libclang-rt-dev mandoc \
+  shellcheck strace systemd valgrind
 SERVICE_PACKAGES = apache2 curl dovecot-imapd iproute2 libapache2-mod-authnz-pam \
   libnginx-mod-http-auth-pam nginx openssh-client openssh-server openssl openvpn \
   pamtester postgresql sasl2-bin squid sudo systemd util-linux

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A store on a file system of several hosts: read as if `look` were no, written
 // only where the configuration says so.  Which one it is is played: by
-// fstatfs(2) of this program, and by strace(1) for the others.
+// fstatfs(2) of this program, and by strace(1) for the others; but for one of
+// FUSE, which is real: bindfs(1), before a directory that "another host"
+// writes.
 #include <crypt.h>
 #include <linux/magic.h>
+#include <sys/mount.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 
@@ -145,8 +148,110 @@ void check_names_it_and_its_caveat(void ** /*state*/) {
   assert_text_equal(outcome.out, line + "\n");
 }
 
+// --- a real one
+
+// Where the other host has the directory.
+std::string backing(const std::string &name = {}) {
+  return scratch("backing") + (name.empty() ? "" : "/" + name);
+}
+
+// In this mount namespace alone.  Without /dev/fuse it fails.
+int mount_fuse(void **state) {
+  if (clean(state) != 0) {
+    return -1;
+  }
+  std::filesystem::remove_all(backing());
+  std::filesystem::create_directory(backing());
+  if (chown(backing().c_str(), kBackup, kBackup) != 0 ||
+      chmod(backing().c_str(), 0700) != 0) {
+    return -1;
+  }
+  const RunResult outcome =
+      run({.path = "/usr/bin/bindfs", .arguments = {backing(), kDirectory}});
+  if (outcome.status != 0) {
+    print_error("bindfs: %s\n", outcome.err.c_str());
+  }
+  return outcome.status;
+}
+
+int unmount_fuse(void ** /*state*/) {
+  return umount2(kDirectory, MNT_DETACH);
+}
+
+// As an editor on the other host does it.
+void write_there(const Tokens &tokens) {
+  write_file(backing("new"), shadow_of(tokens), 0640);
+  assert_int_equal(chown(backing("new").c_str(), kBackup, kBackup), 0);
+  std::filesystem::rename(backing("new"), backing("token.shadow"));
+}
+
+void fuse_is_told_by_its_number(void ** /*state*/) {
+  write_there({{kId, kHash}});
+  assert_text_equal(shared_fs_of(PathText(kShadow)).value_or("(none)"), "FUSE");
+}
+
+void change_on_fuse_is_refused(void ** /*state*/) {
+  write_there({{kId, kHash}});
+  for (const char *command : {"set", "delete"}) {
+    const RunResult outcome = run_helper({command, kId}, kSecret);
+    assert_int_equal(outcome.status, 4);
+    assert_text_equal(outcome.err, kRefusal);
+    assert_text_equal(read_file(backing("token.shadow")),
+                      shadow_of({{kId, kHash}}));
+  }
+  // Nor is it left half made.
+  assert_int_equal(run_helper({"verify", kId}, kSecret).status, 0);
+}
+
+void change_on_fuse_is_made_if_the_store_says_so(void ** /*state*/) {
+  configure("shared_fs = yes\nuser_cfg =\n");
+  write_there({{kOldId, kHash}});
+  const RunResult outcome = run_helper({"set", kId}, kSecret);
+  assert_text_equal(outcome.err, "");
+  assert_int_equal(outcome.status, 0);
+  const std::string after = read_file(backing("token.shadow"));
+  assert_true(after.find(kId) != std::string::npos &&
+              after.find(kOldId) != std::string::npos);
+  const struct stat status = status_of(backing("token.shadow"));
+  assert_int_equal(status.st_uid, kBackup);
+  assert_int_equal(status.st_mode & 0777U, 0640);
+  assert_int_equal(run_helper({"verify", kId}, kSecret).status, 0);
+}
+
+// A look there would be answered by what this host remembers.
+void hit_on_fuse_trusts_the_stamp_for_cache_ttl(void ** /*state*/) {
+  configure("cache_ttl = 3600\n");
+  const auto store = load_store("pbs", PathText(kConfiguration));
+  assert_true(static_cast<bool>(store));
+  write_there({{kId, kHash}});
+  assert_true(lets_in(*store));
+  write_there({{kId, kOtherHash}});
+  assert_true(lets_in(*store));
+  // The trust is over: what the other host has written counts.
+  tool_output({"flush"});
+  usleep(1'100'000);  // which is how long FUSE remembers attributes
+  assert_false(lets_in(*store));
+}
+
+void check_names_fuse_and_its_caveat(void ** /*state*/) {
+  write_there({{kId, kHash}});
+  const std::string line =
+      "/etc/proxmox-backup: on FUSE, where other hosts may write: look does "
+      "not apply; its attribute cache adds up to 20 s to cache_ttl with sshfs, "
+      "and 1 s with GlusterFS; with sshfs, bindfs and pmxcfs a lock counts on "
+      "this host alone";
+  const RunResult outcome = run_tool({"check"});
+  assert_true(outcome.out.find(line + "; nothing is written: move it to a file "
+                                      "system of this host, or set shared_fs = "
+                                      "yes\n") != std::string::npos);
+  assert_int_equal(outcome.status, 1);
+}
+
 }  // namespace
 }  // namespace pbstoken
+
+#define ON_FUSE(test) \
+  cmocka_unit_test_setup_teardown(test, mount_fuse, unmount_fuse)
 
 int main() {
   using namespace pbstoken;
@@ -157,6 +262,11 @@ int main() {
       cmocka_unit_test_setup(change_there_is_made_if_the_store_says_so, clean),
       cmocka_unit_test_setup(verification_there_goes_on, clean),
       cmocka_unit_test_setup(check_names_it_and_its_caveat, clean),
+      ON_FUSE(fuse_is_told_by_its_number),
+      ON_FUSE(change_on_fuse_is_refused),
+      ON_FUSE(change_on_fuse_is_made_if_the_store_says_so),
+      ON_FUSE(hit_on_fuse_trusts_the_stamp_for_cache_ttl),
+      ON_FUSE(check_names_fuse_and_its_caveat),
   };
   return cmocka_run_group_tests_name("shared_fs", tests, nullptr, nullptr);
 }
