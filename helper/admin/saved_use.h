@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What was counted of a store, as it is saved: /var/lib/pbstoken/NAME.use.
+//
+// The segment that counts (use.h) has lives: it is gone when the host restarts,
+// and a process of root may make it anew.  What is saved of a number is what
+// the lives before have counted, and what this one had when it was last looked
+// at.  So it may be saved and merged as often as one likes, and no use is
+// counted twice.
+//
+//   pbstoken use 1
+//   token_shadow PATH
+//   life N                     which life of the segment
+//   since N                    seconds since the epoch, as the next
+//   saved N
+//   root FORMER CURRENT...     a pair for each Event
+//   members FORMER CURRENT...
+//   tokens N                   so many lines follow, sorted by id
+//   SINCE LAST FORMER CURRENT TOKENID
+#ifndef PBSTOKEN_SAVED_USE_H_
+#define PBSTOKEN_SAVED_USE_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "pbstoken/base/buffer.h"
+#include "pbstoken/base/result.h"
+#include "pbstoken/base/vector.h"
+#include "pbstoken/limits/use.h"
+
+namespace pbstoken {
+
+// Half a million tokens.
+constexpr std::size_t kMaxSavedUse = std::size_t{64} << 20U;
+
+// No number is greater: members may write any into the segment, and readers of
+// JSON have no greater ones exactly.
+constexpr std::uint64_t kMostUses = (1ULL << 53U) - 1;
+
+// A number that grows in each life of the segment.
+struct Counter {
+  std::uint64_t former = 0;   // of the lives before
+  std::uint64_t current = 0;  // of this one, when it was last looked at
+
+  // What it is when the segment says so much.  A number that is smaller than
+  // before begins again, as that of a token does for which the segment had no
+  // room.
+  [[nodiscard]] Counter at(std::uint64_t now, bool is_same_life) const;
+  [[nodiscard]] std::uint64_t total() const;
+
+  bool operator==(const Counter &) const = default;
+};
+
+using PartyCounters = std::array<Counter, kEvents>;
+
+struct SavedToken {
+  std::string_view id;
+  std::uint64_t since;  // the first time that a save has seen the token
+  std::uint64_t last;   // when it was last let in; 0: it was not
+  Counter uses;
+};
+
+struct SavedUse {
+  std::uint64_t life = 0;
+  std::uint64_t since = 0;
+  std::uint64_t saved = 0;
+  std::array<PartyCounters, kParties> events{};
+  List<SavedToken> tokens;  // sorted by id
+  Buffer text;              // that was parsed, and that the ids view
+
+  // Null if there is no such token.
+  [[nodiscard]] const SavedToken *find(std::string_view id) const;
+};
+
+// An error names path and line; kOtherVersion for a file of a later version,
+// and kUnsafe for one about another token.shadow than this.
+Result<SavedUse> parse_saved_use(Buffer text, const PathText &path,
+                                 const PathText &token_shadow);
+
+// Appends what parse_saved_use() reads; false without memory.
+[[nodiscard]] bool append_saved_use(const SavedUse &use,
+                                    const PathText &token_shadow, Buffer *out);
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_SAVED_USE_H_
