@@ -53,10 +53,18 @@ ExitStatus explain_bad_store(const CommandLine &line, const Error &error);
 // that for_each_object() visits.  What is there stays.  Goes on past a failure.
 ExitStatus prepare_store(Context *context);
 
+// Saves what was counted, so that it survives the segment that counts.  What
+// was never counted is not saved.
+ExitStatus save_use(Context *context);
+
+// The same, for a command that does more.  `use` is the store's.
+Result<void> save_use(const Store &store, Use *use);
+
 // Retires the segment and makes a new one with a new key.
 ExitStatus flush_cache(Context *context);
 
-// Takes away every IPC object of the store, as before the program is removed.
+// Takes away every IPC object of the store, as before the program is removed,
+// once what was counted is saved.
 // First it prints the key of each object, there or not: a service that still
 // has the module loaded may make one anew at any time, and ipcrm(1) finds it by
 // the key.  Goes on past a failure.

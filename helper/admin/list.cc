@@ -6,6 +6,7 @@
 #include "admin/admin.h"
 #include "admin/report.h"
 #include "admin/tokens.h"
+#include "admin/use_history.h"
 #include "io/message.h"
 #include "io/output.h"
 #include "pbstoken/os/clock.h"
@@ -16,7 +17,7 @@ namespace {
 
 class Listing {
  public:
-  Listing(const Tokens &tokens, Use *use)
+  Listing(const Tokens &tokens, const UseHistory &use)
       : tokens_(tokens),
         rows_(tokens.rows()),
         use_(use),
@@ -83,7 +84,7 @@ class Listing {
 
   // A token is let in by its secret alone: account rules come after that.
   [[nodiscard]] FixedText<20> last_use_cell(const TokenRow &row) const {
-    const auto use = use_->of(row.token_id);
+    const auto use = use_.of(row.token_id);
     return use ? iso_date(use->last) : FixedText<20>("-");
   }
 
@@ -113,7 +114,7 @@ class Listing {
   [[nodiscard]] std::array<Field, 11> fields_of(const TokenRow &row) const {
     const UserCfg::Section *section = row.section;
     const std::string_view method = method_of(row);
-    const auto use = use_->of(row.token_id);
+    const auto use = use_.of(row.token_id);
     return {
         Field::string("tokenid", row.token_id),
         method.empty() ? Field::unknown("method")
@@ -139,7 +140,7 @@ class Listing {
 
   const Tokens &tokens_;
   std::span<const TokenRow> rows_;
-  Use *use_;
+  const UseHistory &use_;
   std::uint64_t now_;  // seconds since the epoch
 };
 
@@ -148,7 +149,8 @@ Result<void> list(const Store &store, OutputFormat format, Use *use) {
   if (!tokens) {
     return tokens.error();
   }
-  const Listing listing(*tokens, use);
+  const UseHistory history = UseHistory::read_what_can_be(store, use);
+  const Listing listing(*tokens, history);
   if (!listing.print(format)) {
     return system_error("cannot write to", "standard output");
   }

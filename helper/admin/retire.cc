@@ -20,6 +20,12 @@ Field key_field(std::string_view name, key_t key) {
   return Field::count(name, static_cast<std::uint32_t>(key));
 }
 
+// Else what is saved is all there is.
+bool has_use(const Store &store) {
+  const SharedSegment record = use_segment(store);
+  return record.get(record.key, 0) >= 0;
+}
+
 // The key of a segment, where there is a file to have one for.
 Field segment_field(std::string_view name, const Store &store, Kind kind) {
   const PathText &path = path_of(kind, store);
@@ -102,6 +108,9 @@ ExitStatus retire_store(Context *context) {
   ExitStatus status = ExitStatus::kDone;
   if (!print_keys(store, context->line.format)) {
     status = note(system_error("cannot write to", "standard output"), status);
+  }
+  if (has_use(store)) {
+    status = note(save_use(store, &context->verifier.use()), status);
   }
   status = note(remove_segments(store, Kind::kSecrets), status);
   if (!store.user_cfg.empty()) {

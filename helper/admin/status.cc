@@ -8,6 +8,7 @@
 
 #include "admin/admin.h"
 #include "admin/report.h"
+#include "admin/use_history.h"
 #include "admin/verdict.h"
 #include "io/message.h"
 #include "io/output.h"
@@ -23,6 +24,13 @@ namespace {
 Field key_field(std::optional<key_t> key) {
   return key ? Field::count("key", static_cast<std::uint32_t>(*key))
              : Field::unknown("key");
+}
+
+Field time_field(std::string_view name, std::optional<std::uint64_t> time,
+                 std::string_view date, OutputFormat format) {
+  return !time                           ? Field::unknown(name)
+         : format == OutputFormat::kText ? Field::string(name, date)
+                                         : Field::count(name, *time);
 }
 
 // An object of the kernel; the fields are valid while this stays where it is.
@@ -140,13 +148,15 @@ std::array<Field, kCounters> counters_of(const Totals &totals, bool is_known) {
 // The record of use; as KernelObject.
 class UseReport {
  public:
-  UseReport(const Store &store, Use *use, OutputFormat format)
+  UseReport(const Store &store, const UseHistory &use, OutputFormat format)
       : record_(use_segment(store)),
-        since_(use->since().value_or(0)),  // which makes it
+        since_(use.since()),
+        saved_(use.saved()),
         object_(record_.get(record_.key, 0)),
-        date_(iso_date(since_)) {
-    const Totals root = use->totals(Party::kRoot);
-    const Totals members = use->totals(Party::kMembers);
+        since_date_(iso_date(since_.value_or(0))),
+        saved_date_(iso_date(saved_.value_or(0))) {
+    const Totals root = use.totals(Party::kRoot);
+    const Totals members = use.totals(Party::kMembers);
     Totals all = root;
     for (std::size_t i = 0; i < kEvents; ++i) {
       all[i] += members[i];
@@ -160,9 +170,8 @@ class UseReport {
         object_.id(),
         object_.size(),
         object_.mode(),
-        since_ == 0                     ? Field::unknown("since")
-        : format == OutputFormat::kText ? Field::string("since", date_.view())
-                                        : Field::count("since", since_),
+        time_field("since", since_, since_date_.view(), format),
+        time_field("saved", saved_, saved_date_.view(), format),
         Field::object("root", root_),
         Field::object("members", members_),
     };
@@ -170,16 +179,18 @@ class UseReport {
 
   using Counters = std::array<Field, kCounters>;
   [[nodiscard]] const Counters &all() const { return all_; }
-  static constexpr std::size_t kFields = 7;
+  static constexpr std::size_t kFields = 8;
   [[nodiscard]] const std::array<Field, kFields> &fields() const {
     return fields_;
   }
 
  private:
   SharedSegment record_;
-  std::uint64_t since_;
+  std::optional<std::uint64_t> since_;
+  std::optional<std::uint64_t> saved_;
   KernelObject object_;
-  FixedText<20> date_;
+  FixedText<20> since_date_;
+  FixedText<20> saved_date_;
   Counters root_;
   Counters members_;
   Counters all_;
@@ -237,7 +248,10 @@ ExitStatus show_status(Context *context) {
   }
   const Store &store = context->store;
   Verifier &verifier = context->verifier;
-  const UseReport use(store, &verifier.use(), context->line.format);
+  // Which makes the record, if it is not there.
+  const UseHistory history =
+      UseHistory::read_what_can_be(store, &verifier.use());
+  const UseReport use(store, history, context->line.format);
   const CacheReport secrets(store, Kind::kSecrets, &verifier.cache(),
                             &verifier.use());
   std::optional<CacheReport> accounts;

@@ -3,6 +3,7 @@
 
 #include <linux/capability.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 
 #include "confine/landlock.h"
 #include "confine/seccomp.h"
+#include "io/stores.h"
 #include "pbstoken/cache/segment_life.h"
 #include "pbstoken/limits/named_object.h"
 #include "pbstoken/limits/objects.h"
@@ -197,6 +199,10 @@ void replace_planted(const Store &store, Reach reach) {
 
 // --- files
 
+constexpr bool saves(Reach reach) {
+  return reach == Reach::kSaves || reach == Reach::kRemoves;
+}
+
 Result<void> confine_files(Reach reach, const PathText &configuration,
                            const Store &store) {
   // `check` finds out a directory that stands where a file belongs.
@@ -220,6 +226,14 @@ Result<void> confine_files(Reach reach, const PathText &configuration,
       store.version_cache,
       {.read = true, .list = beside.list, .write = reach >= Reach::kRemoves});
   landlock.allow_file(configuration, read);
+  if (reach == Reach::kReports || reach == Reach::kLists || saves(reach)) {
+    landlock.allow_beside(saved_use_path(store.name.view()),
+                          {.read = true,
+                           .list = saves(reach),
+                           .write = saves(reach),
+                           .replace = saves(reach)});
+    landlock.allow_file(PathText("/proc/sys/kernel/random/boot_id"), read);
+  }
   for (const char *path : {
            "/etc/group", "/etc/passwd",
            "/proc/locks",                     // the holder of the lock
@@ -247,6 +261,10 @@ Result<void> confine_files(Reach reach, const PathText &configuration,
 Result<void> confine(Reach reach, const PathText &configuration,
                      const Store &store) {
   leave_undo_list();
+  if (saves(reach)) {
+    // What fails now fails again when it is needed, which says so.
+    static_cast<void>(mkdir(kStateDirectory, S_IRWXU));
+  }
   if (reach >= Reach::kRemoves) {
     if (!is_service) {
       replace_planted(store, reach);

@@ -51,6 +51,7 @@ enum class Command : std::uint8_t {
   kCheck,
   kExplain,
   kPrepare,
+  kSave,
   kFlush,
   kRetire,
   kNone
@@ -64,7 +65,7 @@ inline constexpr auto kCommandNames = std::to_array<std::string_view>(
      "init", "token add", "token remove", "token enable", "token disable",
      "token expire", "token comment", "user add", "user enable", "user disable",
      "user expire", "list", "status", "reset", "check", "explain", "prepare",
-     "flush", "retire"});
+     "save", "flush", "retire"});
 static_assert(kCommandNames.size() == static_cast<std::size_t>(Command::kNone));
 
 enum class OutputFormat : std::uint8_t { kText, kJson, kJsonPretty };
@@ -126,8 +127,10 @@ enum class Users : std::uint8_t {
 // How far a command reaches when it is confined.
 enum class Reach : std::uint8_t {
   kReads,        // it changes nothing but the counters
+  kReports,      // besides, it reads what was saved of them
   kLists,        // besides, it lists the directories of the store's files
-  kRemoves,      // it takes the segment away, under the store's lock
+  kSaves,        // it saves the counters
+  kRemoves,      // besides, it takes the segment away, under the store's lock
   kCache,        // it fills, repairs or replaces the segment, under that lock
   kTokenShadow,  // it replaces token.shadow
   kUserCfg       // it replaces user.cfg, too

@@ -57,6 +57,7 @@ constexpr const char *kShadow = "/etc/proxmox-backup/token.shadow";
 constexpr const char *kLock = "/etc/proxmox-backup/token.shadow.lock";
 constexpr const char *kUserCfg = "/etc/proxmox-backup/user.cfg";
 constexpr const char *kConfiguration = "/etc/pbstoken/pbs.conf";
+constexpr const char *kState = "/var/lib/pbstoken";
 
 // --- where things are
 
@@ -166,7 +167,8 @@ inline void empty_directory(const std::filesystem::path &directory) {
   }
 }
 
-// Setup of every test: no tokens, no configuration, no segment.  Refuses to
+// Setup of every test: no tokens, no configuration, no segment, nothing saved.
+// Refuses to
 // run where that would be the machine's own.
 inline int clean_host(void ** /*state*/) {
   struct stat etc = {};
@@ -186,6 +188,7 @@ inline int clean_host(void ** /*state*/) {
     return -1;
   }
   empty_directory("/etc/pbstoken");
+  std::filesystem::remove_all(kState);
   return 0;
 }
 

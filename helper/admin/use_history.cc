@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "admin/use_history.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+#include "io/message.h"
+#include "io/stores.h"
+#include "pbstoken/os/clock.h"
+#include "pbstoken/os/file.h"
+#include "pbstoken/os/privilege.h"
+
+namespace pbstoken {
+
+namespace {
+
+// Which life of the segment this is.  The kernel gives no id twice between two
+// restarts, and members cannot write it.
+Result<std::uint64_t> life_of(const Store &store) {
+  constexpr const char *kPath = "/proc/sys/kernel/random/boot_id";
+  const UniqueFd file(open(kPath, O_RDONLY | O_CLOEXEC));
+  std::array<char, 64> boot{};
+  const ssize_t size = ::read(file.get(), boot.data(), boot.size());
+  if (size <= 0) {
+    return system_error("cannot read", kPath);
+  }
+  const SharedSegment record = use_segment(store);
+  const auto id = static_cast<std::uint64_t>(record.get(record.key, 0));
+  return quick_hash({boot.data(), static_cast<std::size_t>(size)}, id);
+}
+
+// Returns nullopt if nothing was saved, and for members of verify_group, who see
+// what the segments show.
+Result<std::optional<SavedUse>> read_saved(const Store &store) {
+  if (!is_root()) {
+    return std::optional<SavedUse>();
+  }
+  const PathText path = saved_use_path(store.name.view());
+  const auto file = open_trusted(path);
+  if (!file) {
+    return file.error().code == Errc::kNotFound
+               ? Result<std::optional<SavedUse>>(std::optional<SavedUse>())
+               : Result<std::optional<SavedUse>>(file.error());
+  }
+  auto text = read_whole(*file, path, kMaxSavedUse);
+  if (!text) {
+    return text.error();
+  }
+  auto saved = parse_saved_use(std::move(*text), path, store.token_shadow);
+  if (!saved) {
+    return saved.error();
+  }
+  return std::optional<SavedUse>(std::move(*saved));
+}
+
+std::uint64_t wall_clock() {
+  return realtime_now() / kNanosecondsPerSecond;
+}
+
+}  // namespace
+
+Result<UseHistory> UseHistory::read(const Store &store, Use *use) {
+  auto saved = read_saved(store);
+  if (!saved) {
+    return saved.error();
+  }
+  // A segment that is not there is made before it is asked for its id.
+  static_cast<void>(use->since());
+  const auto life = life_of(store);
+  if (!life) {
+    return life.error();
+  }
+  return UseHistory(std::move(*saved), *life, use);
+}
+
+UseHistory UseHistory::read_what_can_be(const Store &store, Use *use) {
+  auto history = read(store, use);
+  if (!history) {
+    complain(history.error());
+    return {std::nullopt, 0, use};
+  }
+  return std::move(*history);
+}
+
+UseHistory::UseHistory(std::optional<SavedUse> saved, std::uint64_t life,
+                       Use *use)
+    : saved_(std::move(saved)),
+      use_(use),
+      now_(wall_clock()),
+      life_(life),
+      is_same_life_(saved_ && saved_->life == life) {
+  find_beginning();
+}
+
+// A member may have written any time into the segment, which is not older than
+// the kernel.
+void UseHistory::find_beginning() {
+  const std::uint64_t up = boottime_now() / kNanosecondsPerSecond;
+  since_ = use_->since();
+  if (since_) {
+    since_ = std::clamp(*since_, now_ - std::min(up, now_), now_);
+  }
+  if (!saved_) {
+    return;
+  }
+  const std::uint64_t next = since_.value_or(now_);
+  const bool has_gap = !is_same_life_ && next > saved_->saved &&
+                       next - saved_->saved > kLongestGap;
+  since_ = has_gap ? next : std::min(saved_->since, now_);
+}
+
+std::optional<std::uint64_t> UseHistory::saved() const {
+  return saved_ ? std::optional(std::min(saved_->saved, now_)) : std::nullopt;
+}
+
+PartyCounters UseHistory::counters(Party party) const {
+  const Totals counted = use_->totals(party);
+  PartyCounters counters = saved_
+                               ? saved_->events[static_cast<std::size_t>(party)]
+                               : PartyCounters{};
+  for (std::size_t i = 0; i < kEvents; ++i) {
+    counters[i] = counters[i].at(counted[i], is_same_life_);
+  }
+  return counters;
+}
+
+Totals UseHistory::totals(Party party) const {
+  const PartyCounters counters = this->counters(party);
+  Totals totals{};
+  std::transform(counters.begin(), counters.end(), totals.begin(),
+                 [](const Counter &counter) { return counter.total(); });
+  return totals;
+}
+
+// A token that no save has seen is new, if there was one.
+SavedToken UseHistory::token(std::string_view id) const {
+  const SavedToken *saved = saved_ ? saved_->find(id) : nullptr;
+  const TokenUse counted =
+      use_->of(id).value_or(TokenUse{.last = 0, .count = 0});
+  const std::uint64_t since = since_.value_or(now_);
+  SavedToken token{.id = id,
+                   .since = saved_ ? now_ : since,
+                   .last = counted.last,
+                   .uses = {}};
+  if (saved != nullptr) {
+    token = *saved;
+    token.id = id;
+    token.last = std::max(saved->last, counted.last);
+  }
+  token.since = std::clamp(token.since, since, now_);
+  token.last = std::min(token.last, now_);
+  token.uses = token.uses.at(counted.count, is_same_life_);
+  return token;
+}
+
+std::optional<TokenUse> UseHistory::of(std::string_view token_id) const {
+  const SavedToken token = this->token(token_id);
+  return token.last != 0 ? std::optional(TokenUse{.last = token.last,
+                                                  .count = token.uses.total()})
+                         : std::nullopt;
+}
+
+std::optional<std::uint64_t> UseHistory::since(
+    std::string_view token_id) const {
+  return since_ ? std::optional(token(token_id).since) : std::nullopt;
+}
+
+Result<SavedUse> UseHistory::next(
+    std::span<const std::string_view> token_ids) const {
+  SavedUse next;
+  next.life = life_;
+  next.since = since_.value_or(now_);
+  next.saved = now_;
+  next.events = {counters(Party::kRoot), counters(Party::kMembers)};
+  for (const std::string_view id : token_ids) {
+    if (!next.tokens.append(token(id))) {
+      return no_memory("cannot save the use");
+    }
+  }
+  return next;
+}
+
+std::span<const SavedToken> UseHistory::saved_tokens() const {
+  return saved_ ? saved_->tokens.items() : std::span<const SavedToken>();
+}
+
+}  // namespace pbstoken

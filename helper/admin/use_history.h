@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The use of a store since its record began: what was saved, and what the
+// segment has counted after that.
+#ifndef PBSTOKEN_USE_HISTORY_H_
+#define PBSTOKEN_USE_HISTORY_H_
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <utility>
+
+#include "admin/saved_use.h"
+#include "pbstoken/limits/use.h"
+#include "pbstoken/store/store.h"
+
+namespace pbstoken {
+
+// A save each day leaves no longer gap.  What was counted in a longer one may
+// be lost, so the record begins anew behind it.
+constexpr std::uint64_t kLongestGap = std::uint64_t{2} * 24 * 3600;
+
+// All times are seconds since the epoch, and not in the future.  One thread per
+// object; `use` must outlive it.
+class UseHistory {
+ public:
+  // An error if what is saved cannot be used.
+  static Result<UseHistory> read(const Store &store, Use *use);
+
+  // The same, but complains and goes on with what the segment has.
+  static UseHistory read_what_can_be(const Store &store, Use *use);
+
+  // When the record began; nullopt: nothing was counted yet.
+  [[nodiscard]] std::optional<std::uint64_t> since() const { return since_; }
+  // When it was last saved; nullopt: it was not.
+  [[nodiscard]] std::optional<std::uint64_t> saved() const;
+
+  [[nodiscard]] Totals totals(Party party) const;
+  // Returns nullopt if the token was not let in.
+  [[nodiscard]] std::optional<TokenUse> of(std::string_view token_id) const;
+  // Since when each use of the token was counted; nullopt: none is yet.
+  [[nodiscard]] std::optional<std::uint64_t> since(
+      std::string_view token_id) const;
+
+  // What is to be saved, of these tokens, which are sorted; the views are into
+  // what they view.  An error without memory.
+  [[nodiscard]] Result<SavedUse> next(
+      std::span<const std::string_view> token_ids) const;
+
+  // Every token that was saved.
+  [[nodiscard]] std::span<const SavedToken> saved_tokens() const;
+
+ private:
+  UseHistory(std::optional<SavedUse> saved, std::uint64_t life, Use *use);
+
+  void find_beginning();
+  [[nodiscard]] PartyCounters counters(Party party) const;
+  [[nodiscard]] SavedToken token(std::string_view id) const;
+
+  std::optional<SavedUse> saved_;
+  Use *use_;
+  std::uint64_t now_;
+  std::uint64_t life_;
+  bool is_same_life_;
+  std::optional<std::uint64_t> since_;
+};
+
+}  // namespace pbstoken
+
+#endif  // PBSTOKEN_USE_HISTORY_H_
