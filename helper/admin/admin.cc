@@ -6,6 +6,7 @@
 #include <array>
 #include <climits>
 
+#include "admin/duration.h"
 #include "admin/sections.h"
 #include "admin/time_text.h"
 #include "io/command_line.h"
@@ -71,6 +72,19 @@ Result<void> apply_new_comment(std::string_view value, CommandLine *out) {
 
 Result<void> apply_disabled(std::string_view /*value*/, CommandLine *out) {
   out->enable = false;
+  return {};
+}
+
+template <std::optional<std::uint64_t> CommandLine::*kSeconds>
+Result<void> apply_duration(std::string_view value, CommandLine *out) {
+  out->*kSeconds = parse_duration(value);
+  return out->*kSeconds
+             ? Result<void>()
+             : usage_error("not a duration, such as 12h, 90d or 2w:", value);
+}
+
+Result<void> apply_weak(std::string_view /*value*/, CommandLine *out) {
+  out->weak = true;
   return {};
 }
 
@@ -184,6 +198,7 @@ Result<void> apply_service(std::string_view value, CommandLine *out) {
              : usage_error("not the name of a PAM service:", value);
 }
 
+constexpr Commands kOfList = one_command(Command::kList);
 constexpr Commands kOfInit = one_command(Command::kInit);
 constexpr Commands kOfAdd =
     one_command(Command::kTokenAdd) | one_command(Command::kUserAdd);
@@ -200,6 +215,11 @@ constexpr auto kOptions = std::to_array<Option>({
     {"disabled", {}, kOfAdd, apply_disabled, "of add: kept out at first"},
     {"service", "NAME", one_command(Command::kExplain), apply_service,
      "of explain: with its stack in /etc/pam.d"},
+    {"unused", "DURATION", kOfList, apply_duration<&CommandLine::unused>,
+     "of list: only tokens not used for so long"},
+    {"expiring", "DURATION", kOfList, apply_duration<&CommandLine::expiring>,
+     "of list: only those that expire so soon"},
+    {"weak", {}, kOfList, apply_weak, "of list: only bad and old hashes"},
 });
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "admin/admin.h"
+#include "admin/filter.h"
 #include "admin/report.h"
 #include "admin/tokens.h"
 #include "admin/use_history.h"
@@ -17,11 +18,9 @@ namespace {
 
 class Listing {
  public:
-  Listing(const Tokens &tokens, const UseHistory &use)
-      : tokens_(tokens),
-        rows_(tokens.rows()),
-        use_(use),
-        now_(realtime_now() / kNanosecondsPerSecond) {}
+  Listing(const Tokens &tokens, std::span<const TokenRow> rows,
+          const UseHistory &use, std::uint64_t now)
+      : tokens_(tokens), rows_(rows), use_(use), now_(now) {}
 
   [[nodiscard]] bool print(OutputFormat format) const {
     return format == OutputFormat::kText ? print_table() : print_json(format);
@@ -84,8 +83,17 @@ class Listing {
 
   // A token is let in by its secret alone: account rules come after that.
   [[nodiscard]] FixedText<20> last_use_cell(const TokenRow &row) const {
-    const auto use = use_.of(row.token_id);
-    return use ? iso_date(use->last) : FixedText<20>("-");
+    if (const auto use = use_.of(row.token_id); use) {
+      return iso_date(use->last);
+    }
+    const auto since = use_.since(row.token_id);
+    if (row.secret == nullptr || !since) {
+      return FixedText<20>("-");
+    }
+    constexpr std::size_t kDay = 10;  // 2023-11-14
+    FixedText<20> cell("not since ");
+    cell.append(slice(iso_date(*since).view(), 0, kDay));
+    return cell;
   }
 
   [[nodiscard]] bool add_account(Table *table, const TokenRow &row) const {
@@ -111,10 +119,11 @@ class Listing {
     return array.print();
   }
 
-  [[nodiscard]] std::array<Field, 11> fields_of(const TokenRow &row) const {
+  [[nodiscard]] std::array<Field, 12> fields_of(const TokenRow &row) const {
     const UserCfg::Section *section = row.section;
     const std::string_view method = method_of(row);
     const auto use = use_.of(row.token_id);
+    const auto since = use_.since(row.token_id);
     return {
         Field::string("tokenid", row.token_id),
         method.empty() ? Field::unknown("method")
@@ -135,6 +144,7 @@ class Listing {
         use ? Field::count("last_used", use->last)
             : Field::unknown("last_used"),
         Field::count("uses", use ? use->count : 0),
+        since ? Field::count("since", *since) : Field::unknown("since"),
     };
   }
 
@@ -144,32 +154,58 @@ class Listing {
   std::uint64_t now_;  // seconds since the epoch
 };
 
-Result<void> list(const Store &store, OutputFormat format, Use *use) {
+// Says that nobody can tell of some tokens whether they were unused.
+void complain_of_untold(std::size_t count, const UseHistory &use) {
+  ErrorText text;
+  if (const auto since = use.since(); since) {
+    text.append("the record of use begins at ").append(iso_date(*since).view());
+    text.append("; tokens that were not used since, and are not listed: ");
+  } else {
+    text.append("no use was counted yet; tokens that are not listed: ");
+  }
+  text.append(std::uint64_t{count});
+  complain(text.view());
+}
+
+// Returns how many tokens were listed, and complains of those of which nobody
+// can tell.
+Result<Filtered> list(const Store &store, const CommandLine &line, Use *use) {
   const auto tokens = Tokens::read(store);
   if (!tokens) {
     return tokens.error();
   }
   const UseHistory history = UseHistory::read_what_can_be(store, use);
-  const Listing listing(*tokens, history);
-  if (!listing.print(format)) {
+  const std::uint64_t now = realtime_now() / kNanosecondsPerSecond;
+  auto filtered = filter(line, *tokens, history, now);
+  if (!filtered) {
+    return filtered.error();
+  }
+  const Listing listing(*tokens, filtered->rows.items(), history, now);
+  if (!listing.print(line.format)) {
     return system_error("cannot write to", "standard output");
   }
-  if (format == OutputFormat::kText) {
+  if (line.format == OutputFormat::kText) {
     listing.advise();
   }
-  return {};
+  if (filtered->untold != 0) {
+    complain_of_untold(filtered->untold, history);
+  }
+  return filtered;
 }
 
 }  // namespace
 
 ExitStatus list_tokens(Context *context) {
-  const auto listed =
-      list(context->store, context->line.format, &context->verifier.use());
+  const CommandLine &line = context->line;
+  const auto listed = list(context->store, line, &context->verifier.use());
   if (!listed) {
     complain(listed.error());
     return ExitStatus::kUnavailable;
   }
-  return ExitStatus::kDone;
+  return has_filter(line) && !listed->rows.items().empty()
+             ? ExitStatus::kRefused
+         : listed->untold != 0 ? ExitStatus::kUnavailable
+                               : ExitStatus::kDone;
 }
 
 }  // namespace pbstoken

@@ -94,6 +94,11 @@ struct CommandLine {
   // Of init: where a new store is to be, and whether it has a user.cfg.
   PathText token_shadow;  // empty: not given
   std::optional<bool> users;
+  // Of list: only tokens that were not used for so many seconds, that expire in
+  // so many, that have an old or unusable hash.
+  std::optional<std::uint64_t> unused;
+  std::optional<std::uint64_t> expiring;
+  bool weak = false;
   // The program answers by the protocol of helper_protocol.h, not by text.
   bool replies = false;
 };

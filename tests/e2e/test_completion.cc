@@ -123,6 +123,10 @@ void completion_of_commands_and_options(void ** /*state*/) {
   assert_text_equal(typed("pbstoken-helper acc\tja\t"), "account\njane@ad!x\n");
   assert_text_equal(typed("pbstoken-helper stat\t"), "stat\n");
   assert_text_equal(typed("pbstoken gen\t"), "gen\n");
+  assert_text_equal(typed("pbstoken sav\t"), "save\n");
+  assert_text_equal(typed("pbstoken list --we\t--unu\t9"),
+                    "list\n--weak\n--unused\n9\n");
+  assert_text_equal(typed("pbstoken check --we\t"), "check\n--we\n");
   assert_text_equal(typed("pbstoken retire j\t"), "retire\nj\n");
   assert_text_equal(typed("pbstoken --out\tjson-\tstatu\t"),
                     "--output-format\njson-pretty\nstatus\n");

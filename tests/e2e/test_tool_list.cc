@@ -305,9 +305,10 @@ void list_json_has_every_member(void ** /*state*/) {
     const auto array = list_json(format);
     assert_int_equal(array.Size(), 9);
     for (const auto &token : array.GetArray()) {
-      assert_int_equal(token.MemberCount(), 11);
+      assert_int_equal(token.MemberCount(), 12);
       assert_true(token["last_used"].IsNull());
       assert_int_equal(token["uses"].GetUint64(), 0);
+      assert_true(token["since"].IsNull());
       assert_true(token["section"].IsBool());
       assert_true(token["secret"].GetBool());
     }
@@ -333,15 +334,16 @@ void list_json_is_one_line_and_pretty_is_not(void ** /*state*/) {
   write_shadow({{"j\\\"q@pbs!t", kHash}, {kOldId, kOldHash}});
   const std::string line = tool_output({"--output-format", "json", "list"});
   assert_true(line.starts_with("[{\"tokenid\":\"j\\\"q@pbs!t\",\"method\":"));
-  assert_true(line.ends_with(
-      "\"state\":\"no-section\",\"last_used\":null,\"uses\":0}]\n"));
+  assert_true(
+      line.ends_with("\"state\":\"no-section\",\"last_used\":null,\"uses\":0,"
+                     "\"since\":null}]\n"));
   assert_true(line.find('\n') == line.size() - 1);
   const std::string pretty =
       tool_output({"--output-format", "json-pretty", "list"});
   assert_true(
       pretty.starts_with("[\n  {\n    \"tokenid\": \"j\\\"q@pbs!t\",\n"));
-  assert_true(pretty.find("\"uses\": 0\n  },\n  {\n") != std::string::npos);
-  assert_true(pretty.ends_with("\"uses\": 0\n  }\n]\n"));
+  assert_true(pretty.find("\"since\": null\n  },\n  {\n") != std::string::npos);
+  assert_true(pretty.ends_with("\"since\": null\n  }\n]\n"));
 }
 
 // --- failures

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "admin/filter.h"
+
+#include <algorithm>
+
+namespace pbstoken {
+
+namespace {
+
+enum class Answer : std::uint8_t { kNo, kYes, kUntold };
+
+// Whether the token could be used all that time and was not.
+Answer is_unused(const TokenRow &row, const UseHistory &history,
+                 std::uint64_t now, std::uint64_t seconds) {
+  const std::uint64_t start = now - std::min(seconds, now);
+  const auto use = history.of(row.token_id);
+  if (row.secret == nullptr || (use && use->last > start)) {
+    return Answer::kNo;
+  }
+  const auto record = history.since();
+  const auto token = history.since(row.token_id);
+  if (record && *token > *record && *token > start) {
+    return Answer::kNo;  // it is new
+  }
+  return record && *record <= start ? Answer::kYes : Answer::kUntold;
+}
+
+// Whether the token counts, and will not for its age.
+bool is_expiring(const TokenRow &row, const Tokens &tokens, std::uint64_t now,
+                 std::uint64_t seconds) {
+  const std::uint64_t then = now + std::min(seconds, UINT64_MAX - now);
+  return tokens.state_of(row, now) == TokenState::kActive &&
+         tokens.state_of(row, then) == TokenState::kExpired;
+}
+
+}  // namespace
+
+bool has_filter(const CommandLine &line) {
+  return line.unused || line.expiring || line.weak;
+}
+
+Result<Filtered> filter(const CommandLine &line, const Tokens &tokens,
+                        const UseHistory &use, std::uint64_t now) {
+  Filtered filtered;
+  for (const TokenRow &row : tokens.rows()) {
+    if ((line.weak && !is_old(row) && !is_bad_hash(row)) ||
+        (line.expiring && !is_expiring(row, tokens, now, *line.expiring))) {
+      continue;
+    }
+    const Answer unused =
+        line.unused ? is_unused(row, use, now, *line.unused) : Answer::kYes;
+    if (unused == Answer::kUntold) {
+      ++filtered.untold;
+    }
+    if (unused == Answer::kYes && !filtered.rows.append(row)) {
+      return no_memory("cannot list tokens");
+    }
+  }
+  return filtered;
+}
+
+}  // namespace pbstoken
