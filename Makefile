@@ -80,8 +80,11 @@ objects = $(patsubst %.cc,$(BUILD)/%.o,$(1))
 CORE = $(BUILD)/libpbstoken-core.a
 SHARED = $(BUILD)/libpbstoken-shared.a
 
+SERVICES = $(patsubst helper/%.in,$(BUILD)/%,$(wildcard helper/*.service.in))
+UNITS = $(SERVICES) $(wildcard helper/*.socket helper/*.timer)
+
 all: $(BUILD)/pam_pbstoken.so $(BUILD)/pbstoken-helper $(BUILD)/pbstoken \
-  $(BUILD)/pbstoken-helper.service
+  $(SERVICES)
 
 # What is done to every byte of a request, or to every token of a large file,
 # is for speed where all else is for size.
@@ -125,7 +128,7 @@ $(BUILD)/pbstoken-helper: $(call objects,$(HELPER_SOURCES)) $(SHARED) $(CORE)
 $(BUILD)/pbstoken: $(call objects,$(TOOL_SOURCES)) $(SHARED) $(CORE)
 	$(PROGRAM) -l:libcrypto.a -lcrypt -lc -lgcc
 
-$(BUILD)/pbstoken-helper.service: helper/pbstoken-helper.service.in Makefile
+$(BUILD)/%.service: helper/%.service.in Makefile
 	@mkdir -p $(@D)
 	sed 's,@SBINDIR@,$(SBINDIR),' $< >$@
 
@@ -151,8 +154,7 @@ install: all
 	  $(call put,pam_pbstoken/pbs.conf,$(SYSCONFDIR)/pbstoken)
 	$(call put_as,pam_pbstoken/fail2ban-filter.conf,\
 	  $(SYSCONFDIR)/fail2ban/filter.d/pbstoken.conf)
-	$(call put,helper/pbstoken-helper.socket \
-	  $(BUILD)/pbstoken-helper.service,$(UNITDIR))
+	$(call put,$(UNITS),$(UNITDIR))
 	$(call put,$(wildcard pam_pbstoken/*.5),$(MANDIR)/man5)
 	$(call put,$(wildcard pam_pbstoken/*.8 helper/*.8),$(MANDIR)/man8)
 	$(call put_as,helper/pbstoken-helper.bash-completion,\
@@ -170,7 +172,7 @@ uninstall:
 	rm -f $(call placed,pam_pbstoken.so,$(PAMDIR)) \
 	  $(call placed,pbstoken-helper pbstoken,$(SBINDIR)) \
 	  $(call placed,pbstoken.conf,$(SYSCONFDIR)/fail2ban/filter.d) \
-	  $(call placed,pbstoken-helper.socket pbstoken-helper.service,$(UNITDIR)) \
+	  $(call placed,$(UNITS),$(UNITDIR)) \
 	  $(call placed,$(wildcard pam_pbstoken/*.5),$(MANDIR)/man5) \
 	  $(call placed,$(wildcard pam_pbstoken/*.8 helper/*.8),$(MANDIR)/man8) \
 	  $(call placed,pbstoken-helper pbstoken,$(COMPLETIONDIR)) \
