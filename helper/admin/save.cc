@@ -8,7 +8,6 @@
 #include "admin/admin.h"
 #include "admin/use_history.h"
 #include "io/held_signals.h"
-#include "io/message.h"
 #include "io/stores.h"
 #include "pbstoken/os/clock.h"
 #include "pbstoken/store/file_lock.h"
@@ -41,14 +40,10 @@ Result<void> replace(const Place &place, std::string_view text) {
   if (!file) {
     return file.error();
   }
-  if (!write_all(file->fd(), text) || fsync(file->fd()) != 0) {
-    return system_error("cannot write a temporary file beside",
-                        place.path.view());
+  if (const auto filled = file->fill(text); !filled) {
+    return filled.error();
   }
-  if (const auto closed = file->close(); !closed) {
-    return closed.error();
-  }
-  const auto renamed = file->rename_into_place();
+  auto renamed = file->rename_into_place();
   if (renamed && fsync(place.directory()) != 0) {
     return system_error("cannot write", place.path.view());
   }

@@ -142,13 +142,8 @@ Result<ReplacementFile> FileWriter::write_temporary(
     return plain_error(Errc::kMalformed, "cannot write", place_.path.view(),
                        "too large");
   }
-  if (!write_all(temporary->fd(), text) || fsync(temporary->fd()) != 0) {
-    return system_error("cannot write a temporary file beside",
-                        place_.path.view());
-  }
-  // Before the rename, as upstream: some file systems want it that way.
-  if (const auto closed = temporary->close(); !closed) {
-    return closed.error();
+  if (const auto filled = temporary->fill(text); !filled) {
+    return filled.error();
   }
   return temporary;
 }

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <utility>
 
+#include "io/message.h"
 #include "pbstoken/base/result.h"
 #include "pbstoken/cache/subject.h"
 #include "pbstoken/os/file.h"
@@ -77,9 +78,12 @@ class ReplacementFile {
 
   [[nodiscard]] int fd() const { return file_.get(); }
 
-  // Some file systems say only now that they have not written all of it.
-  Result<void> close() {
-    if (::close(file_.take()) != 0) {
+  // Writes all of it to the disk.
+  Result<void> fill(std::string_view text) {
+    // Closed before the rename, as upstream: some file systems want it that
+    // way, or say only then that they have not written all of it.
+    if (!write_all(file_.get(), text) || fsync(file_.get()) != 0 ||
+        ::close(file_.take()) != 0) {
       return system_error("cannot write a temporary file beside",
                           place_.path.view());
     }
