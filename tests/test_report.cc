@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Aligned columns and dates, for people.
+// Aligned columns, dates and sizes, for people.
 #include "admin/report.h"
 
 #include <ctime>
@@ -87,6 +87,28 @@ void iso_date_edges(void ** /*state*/) {
   assert_text_equal(iso_date(UINT64_MAX).view(), "after 9999");
 }
 
+void size_has_the_unit_that_people_read(void ** /*state*/) {
+  struct Case {
+    std::uint64_t bytes;
+    std::string_view text;
+  };
+  for (const Case &c : {
+           Case{0, "0 B"},
+           Case{1023, "1023 B"},
+           Case{1024, "1.0 KiB"},
+           Case{1536, "1.5 KiB"},
+           Case{888832, "868.0 KiB"},
+           Case{(1 << 20) - 1, "1.0 MiB"},
+           Case{4202560, "4.0 MiB"},
+           Case{2044800, "2.0 MiB"},
+           Case{(4 << 20) + (1 << 19), "4.5 MiB"},
+           Case{std::uint64_t{3} << 30U, "3.0 GiB"},
+           Case{UINT64_MAX, "16777216.0 TiB"},
+       }) {
+    assert_text_equal(size_text(c.bytes).view(), c.text);
+  }
+}
+
 }  // namespace
 }  // namespace pbstoken
 
@@ -100,6 +122,7 @@ int main() {
       cmocka_unit_test(table_giant_cell_moves_its_own_row_alone),
       cmocka_unit_test(iso_date_agrees_with_gmtime),
       cmocka_unit_test(iso_date_edges),
+      cmocka_unit_test(size_has_the_unit_that_people_read),
   };
   return cmocka_run_group_tests_name("table", tests, nullptr, nullptr);
 }

@@ -48,7 +48,10 @@ class KernelObject {
   [[nodiscard]] Field id() const {
     return number("id", static_cast<std::uint64_t>(id_));
   }
-  [[nodiscard]] Field size() const { return number("size", status_.shm_segsz); }
+  [[nodiscard]] Field size() const {
+    return is_there_ ? Field::size("size", status_.shm_segsz)
+                     : Field::unknown("size");
+  }
   [[nodiscard]] Field mode() const {
     return is_there_ ? Field::string("mode", mode_.view())
                      : Field::unknown("mode");

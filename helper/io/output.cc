@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 
 #include "io/message.h"
@@ -23,6 +24,9 @@ bool append_value(Buffer *out, const Field &field, bool as_json) {
   if (field.flag) {
     return out->append(*field.flag ? (as_json ? "true" : "yes")
                                    : (as_json ? "false" : "no"));
+  }
+  if (field.number && field.is_size && !as_json) {
+    return out->append(size_text(*field.number).view());
   }
   if (field.number) {
     return out->append(FixedText<20>().append(*field.number).view());
@@ -69,6 +73,26 @@ bool append_text(Buffer *out, std::span<const Field> fields) {
 }
 
 }  // namespace
+
+FixedText<31> size_text(std::uint64_t bytes) {
+  constexpr std::array<std::string_view, 4> kUnits = {" KiB", " MiB", " GiB",
+                                                      " TiB"};
+  constexpr std::uint64_t kStep = 1024;
+  FixedText<31> text;
+  if (bytes < kStep) {
+    text.append(bytes).append(" B");
+    return text;
+  }
+  const auto *unit = kUnits.begin();
+  std::uint64_t tenths =
+      bytes / kStep * 10 + (bytes % kStep * 10 + kStep / 2) / kStep;
+  while (tenths >= kStep * 10 && unit + 1 != kUnits.end()) {
+    tenths = (tenths + kStep / 2) / kStep;
+    ++unit;
+  }
+  text.append(tenths / 10).append(".").append(tenths % 10).append(*unit);
+  return text;
+}
 
 bool append_json_object(Buffer *out, std::span<const Field> fields, bool pretty,
                         std::string_view indent, bool is_array) {

@@ -11,6 +11,7 @@
 
 #include "io/command.h"
 #include "pbstoken/base/buffer.h"
+#include "pbstoken/base/text.h"
 
 namespace pbstoken {
 
@@ -22,12 +23,17 @@ struct Field {
   std::span<const Field> fields = {};   // else an object of these
   bool is_null = false;                 // else nothing is known
   bool is_array = false;                // the fields, without their names
+  bool is_size = false;                 // the number is of bytes
 
   static Field string(std::string_view name, std::string_view text) {
     return {.name = name, .text = text, .number = {}};
   }
   static Field count(std::string_view name, std::uint64_t number) {
     return {.name = name, .text = {}, .number = number};
+  }
+  // In a text it has a unit: 4.0 MiB.
+  static Field size(std::string_view name, std::uint64_t bytes) {
+    return {.name = name, .text = {}, .number = bytes, .is_size = true};
   }
   static Field boolean(std::string_view name, bool flag) {
     return {.name = name, .text = {}, .number = {}, .flag = flag};
@@ -54,6 +60,9 @@ struct Field {
 [[nodiscard]] bool print_fields(std::span<const Field> fields,
                                 OutputFormat format);
 [[nodiscard]] bool print(std::string_view text);
+
+// For people, rounded to a tenth: 512 B, 4.0 MiB.
+FixedText<31> size_text(std::uint64_t bytes);
 
 // Appends one JSON object, or an array of the fields' values; indent: of the
 // lines of a pretty one.  False without memory.

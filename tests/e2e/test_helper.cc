@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The helper's commands: exit status, output, messages.
 #include <array>
+#include <regex>
 
 #include "e2e/exhausted.h"
 #include "e2e_pam.h"
@@ -424,6 +425,18 @@ void status_has_every_member(void ** /*state*/) {
   assert_true(tool_output({"status"}).find("hashes:") != std::string::npos);
 }
 
+// Plain numbers are for programs.
+void status_sizes_have_units_for_people(void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
+  const std::string text = tool_output({"status"});
+  assert_true(
+      std::regex_search(text, std::regex("\\nuse\\.size: +4\\.0 MiB\\n")));
+  assert_true(std::regex_search(
+      text, std::regex("\\nsize: +[1-9][0-9]*\\.[0-9] [KM]iB\\n")));
+  assert_in_range(status_json()["use"]["size"].GetUint64(), 4 << 20, 5 << 20);
+}
+
 void status_segment_is_the_verify_groups_to_read(void ** /*state*/) {
   configure("verify_group = backup\n");
   assert_status({"set", kId}, kSecret, 0);
@@ -552,6 +565,7 @@ int main() {
       PAM_TEST(account_answers_by_exit_status_and_says_why),
       PAM_TEST(verify_fills_the_cache),
       PAM_TEST(status_has_every_member),
+      PAM_TEST(status_sizes_have_units_for_people),
       PAM_TEST(status_segment_is_the_verify_groups_to_read),
       PAM_TEST(flush_forgets_what_was_verified),
       PAM_TEST(flush_on_a_full_host_leaves_the_segment),
