@@ -142,7 +142,8 @@ void add_window(std::uint64_t state, std::uint64_t now, const Store &store,
   }
 }
 
-// Calls use(&state) for each window of the token; in the shared ones alone.
+// Calls use(&state) for each window of the token, or of all if token_id is
+// empty; in the shared ones alone.
 template <typename Use>
 Result<void> for_each_window(const Store &store, std::string_view token_id,
                              Use use) {
@@ -158,7 +159,7 @@ Result<void> for_each_window(const Store &store, std::string_view token_id,
       beginning_of(state_of(load_relaxed(table.key), token_id));
   for (Tally &window : table.tallies) {
     const std::uint64_t tag = load_relaxed(&window.tag);
-    if (tag != 0 && tag >> kClientBits == token) {
+    if (tag != 0 && (token_id.empty() || tag >> kClientBits == token)) {
       use(&window.state);
     }
   }

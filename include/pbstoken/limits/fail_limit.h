@@ -52,8 +52,9 @@ struct TokenFailures {
   std::uint64_t seconds = 0;     // until no client is throttled
 };
 
-// For root.  Without the segment there are no windows, and it is not made.  An
-// error if it is there and cannot be had.
+// For root; token_id: empty for all tokens together.  Without the segment there
+// are no windows, and it is not made.  An error if it is there and cannot be
+// had.
 Result<TokenFailures> failures_of(const Store &store,
                                   std::string_view token_id);
 
