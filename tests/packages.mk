@@ -17,7 +17,7 @@ CLANG_TIDY = clang-tidy-19
 DEMO_PACKAGES = pamtester util-linux
 TEST_PACKAGES = $(UNIT_TEST_PACKAGES) bash-completion bindfs clang \
   $(CLANG_FORMAT) $(CLANG_TIDY) cppcheck fail2ban libclang-rt-dev mandoc \
-  shellcheck strace systemd valgrind
+  python3-prometheus-client shellcheck strace systemd valgrind
 SERVICE_PACKAGES = apache2 curl dovecot-imapd iproute2 libapache2-mod-authnz-pam \
   libnginx-mod-http-auth-pam nginx openssh-client openssh-server openssl openvpn \
   pamtester postgresql sasl2-bin squid sudo systemd util-linux

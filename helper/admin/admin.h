@@ -60,6 +60,18 @@ ExitStatus save_use(Context *context);
 // The same, for a command that does more.  `use` is the store's.
 Result<void> save_use(const Store &store, Use *use);
 
+// How a command is run for the store of a line.
+using RunCommand = ExitStatus (*)(const CommandEntry &entry,
+                                  const CommandLine &line);
+
+// Prints the numbers of each store, or of the one that the line names, for a
+// collector.  A store that cannot be read has a number that says so: then this
+// complains, and kDone is returned all the same.  run: has tell_metrics() run,
+// in a child.
+ExitStatus print_metrics(const CommandEntry &entry, const CommandLine &line,
+                         RunCommand run);
+ExitStatus tell_metrics(Context *context);
+
 // Retires the segment and makes a new one with a new key.
 ExitStatus flush_cache(Context *context);
 

@@ -25,7 +25,8 @@ Answer is_unused(const TokenRow &row, const UseHistory &history,
   return record && *record <= start ? Answer::kYes : Answer::kUntold;
 }
 
-// Whether the token counts, and will not for its age.
+}  // namespace
+
 bool is_expiring(const TokenRow &row, const Tokens &tokens, std::uint64_t now,
                  std::uint64_t seconds) {
   const std::uint64_t then = now + std::min(seconds, UINT64_MAX - now);
@@ -33,7 +34,9 @@ bool is_expiring(const TokenRow &row, const Tokens &tokens, std::uint64_t now,
          tokens.state_of(row, then) == TokenState::kExpired;
 }
 
-}  // namespace
+bool is_weak(const TokenRow &row) {
+  return is_old(row) || is_bad_hash(row);
+}
 
 bool has_filter(const CommandLine &line) {
   return line.unused || line.expiring || line.weak;
@@ -43,7 +46,7 @@ Result<Filtered> filter(const CommandLine &line, const Tokens &tokens,
                         const UseHistory &use, std::uint64_t now) {
   Filtered filtered;
   for (const TokenRow &row : tokens.rows()) {
-    if ((line.weak && !is_old(row) && !is_bad_hash(row)) ||
+    if ((line.weak && !is_weak(row)) ||
         (line.expiring && !is_expiring(row, tokens, now, *line.expiring))) {
       continue;
     }

@@ -14,6 +14,13 @@
 
 namespace pbstoken {
 
+// Whether the token counts, and will not so many seconds later for its age.
+bool is_expiring(const TokenRow &row, const Tokens &tokens, std::uint64_t now,
+                 std::uint64_t seconds);
+
+// Whether its hash is old or unusable.
+bool is_weak(const TokenRow &row);
+
 struct Filtered {
   List<TokenRow> rows;
   // Tokens that were not used as far as the record goes, which is not far

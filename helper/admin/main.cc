@@ -89,7 +89,9 @@ ExitStatus run_for_root(const CommandEntry &entry, const CommandLine &line) {
     return give_up(ExitStatus::kUnavailable, root.error());
   }
   // The store need not be there, so there is nothing to be confined to.
-  return entry.command == Command::kInit ? init_store(line) : run(entry, line);
+  return entry.command == Command::kInit      ? init_store(line)
+         : entry.command == Command::kMetrics ? print_metrics(entry, line, run)
+                                              : run(entry, line);
 }
 
 // With none but the rights of the user.

@@ -48,6 +48,7 @@ enum class Command : std::uint8_t {
   kList,
   kStatus,
   kReset,
+  kMetrics,
   kCheck,
   kExplain,
   kPrepare,
@@ -64,8 +65,8 @@ inline constexpr auto kCommandNames = std::to_array<std::string_view>(
      // of pbstoken
      "init", "token add", "token remove", "token enable", "token disable",
      "token expire", "token comment", "user add", "user enable", "user disable",
-     "user expire", "list", "status", "reset", "check", "explain", "prepare",
-     "save", "flush", "retire"});
+     "user expire", "list", "status", "reset", "metrics", "check", "explain",
+     "prepare", "save", "flush", "retire"});
 static_assert(kCommandNames.size() == static_cast<std::size_t>(Command::kNone));
 
 enum class OutputFormat : std::uint8_t { kText, kJson, kJsonPretty };
@@ -76,29 +77,30 @@ enum class About : std::uint8_t { kNothing, kHelp, kVersion };
 struct CommandLine {
   Command command = Command::kNone;
   About about = About::kNothing;
+  OutputFormat format = OutputFormat::kText;
+  bool is_one_store = false;  // one of the next two was given
   FixedText<32> store = FixedText<32>(kDefaultStore);
   PathText config;  // empty: the store's own
-  OutputFormat format = OutputFormat::kText;
   // Of the commands that take one, and of --token; views into argv; empty: none
   // was given.
   TokenId token_id;
   std::string_view user_id;
   std::string_view service;  // of explain: of PAM; empty: not given
   // What a section of user.cfg is to have; nullopt: not given.
-  std::optional<bool> enable;
   std::optional<std::uint64_t> expire;      // seconds since the epoch; 0: never
   std::optional<std::string_view> comment;  // empty: no comment
+  std::optional<bool> enable;
   // The remote host that a secret came from; empty: none is known.
   FixedText<255> remote_host;
   bool nocache = false;  // bypass the segment
   // Of init: where a new store is to be, and whether it has a user.cfg.
   PathText token_shadow;  // empty: not given
   std::optional<bool> users;
-  // Of list: only tokens that were not used for so many seconds, that expire in
-  // so many, that have an old or unusable hash.
+  // Of list: only tokens that have an old or unusable hash, that were not used
+  // for so many seconds, that expire in so many.
+  bool weak = false;
   std::optional<std::uint64_t> unused;
   std::optional<std::uint64_t> expiring;
-  bool weak = false;
   // The program answers by the protocol of helper_protocol.h, not by text.
   bool replies = false;
 };

@@ -61,11 +61,13 @@ namespace {
 
 Result<void> apply_store(std::string_view value, CommandLine *out) {
   out->store = FixedText<32>(value);
+  out->is_one_store = true;
   return is_store_name(value) ? Result<void>()
                               : usage_error("not a store name:", value);
 }
 
 Result<void> apply_configuration(std::string_view value, CommandLine *out) {
+  out->is_one_store = true;
   return apply_path(value, &out->config);
 }
 
@@ -83,7 +85,8 @@ constexpr auto kCommonOptions = std::to_array<Option>({
     {"store", "NAME", kEachCommand, apply_store, "default: pbs"},
     {"config", "PATH", kEachCommand, apply_configuration,
      "default: /etc/pbstoken/NAME.conf"},
-    {"output-format", "text|json|json-pretty", kEachCommand, apply_format,
+    {"output-format", "text|json|json-pretty",
+     kEachCommand & ~one_command(Command::kMetrics), apply_format,
      "default: text"},
 });
 

@@ -124,6 +124,7 @@ void completion_of_commands_and_options(void ** /*state*/) {
   assert_text_equal(typed("pbstoken-helper stat\t"), "stat\n");
   assert_text_equal(typed("pbstoken gen\t"), "gen\n");
   assert_text_equal(typed("pbstoken sav\t"), "save\n");
+  assert_text_equal(typed("pbstoken me\t"), "metrics\n");
   assert_text_equal(typed("pbstoken list --we\t--unu\t9"),
                     "list\n--weak\n--unused\n9\n");
   assert_text_equal(typed("pbstoken check --we\t"), "check\n--we\n");
