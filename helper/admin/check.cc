@@ -10,8 +10,10 @@
 
 #include "admin/admin.h"
 #include "admin/problems.h"
+#include "admin/use_history.h"
 #include "admin/verdict.h"
 #include "io/held_signals.h"
+#include "io/stores.h"
 #include "pbstoken/cache/subject.h"
 #include "pbstoken/os/file.h"
 #include "pbstoken/os/ipc.h"
@@ -282,6 +284,13 @@ void check_cache(const Store &store, Kind kind, Use *use, Problems *problems) {
   }
 }
 
+void check_saved_use(const Store &store, Use *use, Problems *problems) {
+  if (const auto history = UseHistory::read(store, use); !history) {
+    problems->add_error(saved_use_path(store.name.view()).view(),
+                        history.error());
+  }
+}
+
 }  // namespace
 
 std::optional<ProblemText> problem_of_file_system(const PathText &path,
@@ -328,6 +337,7 @@ ExitStatus check_store(Context *context) {
   check_host(store, &problems);
   check_twins(store, &problems);
   check_limits(store, &problems);
+  check_saved_use(store, &context->verifier.use(), &problems);
   return problems.print();
 }
 

@@ -333,6 +333,18 @@ void damaged_file_is_neither_used_nor_replaced(void ** /*state*/) {
   assert_int_equal(uses(), 2);
 }
 
+void check_names_what_cannot_be_used(void ** /*state*/) {
+  configure("user_cfg =\n");
+  use_the_token(1);
+  tool_output({"save"});
+  assert_text_equal(tool_output({"check"}), "");
+  write_file(kSaved, "x\n", 0600);
+  const RunResult outcome = run_tool({"check"});
+  assert_int_equal(outcome.status, 1);
+  assert_text_equal(outcome.out,
+                    kSaved + ":1: not what 'pbstoken save' writes\n");
+}
+
 void file_that_others_may_change_is_not_used(void ** /*state*/) {
   use_the_token(1);
   tool_output({"save"});
@@ -436,6 +448,7 @@ int main() {
       E2E_TEST(member_that_writes_over_the_record_breaks_nothing),
       E2E_TEST(status_of_members_has_what_the_segment_has),
       E2E_TEST(damaged_file_is_neither_used_nor_replaced),
+      E2E_TEST(check_names_what_cannot_be_used),
       E2E_TEST(file_that_others_may_change_is_not_used),
       E2E_TEST(save_without_a_directory_is_exit_4),
       E2E_TEST(save_of_a_malformed_token_shadow_is_exit_4),
