@@ -178,13 +178,14 @@ void parse_sections_take_two_words_and_a_value(void ** /*state*/) {
   for (const auto &[arguments, message] :
        std::vector<std::pair<Arguments, std::string>>{
            {{"token"},
-            "unknown command token (add, remove, enable, disable, expire or "
-            "comment)"},
+            "unknown command token ('pbstoken token' and add, remove, enable, "
+            "disable, expire or comment)"},
            {{"token", "revoke", "a@pbs!t"},
-            "unknown command token (add, remove, enable, disable, expire or "
-            "comment)"},
+            "unknown command token ('pbstoken token' and add, remove, enable, "
+            "disable, expire or comment)"},
            {{"user", "remove", "a@pbs"},
-            "unknown command user (add, enable, disable or expire)"},
+            "unknown command user ('pbstoken user' and add, enable, disable or "
+            "expire)"},
            {{"token", "add"}, "no token id given for token add"},
            {{"user", "add"}, "no user id given for user add"},
            {{"user", "add", "a@pbs!t"}, "not a user ID, USER@REALM: a@pbs!t"},

@@ -19,8 +19,9 @@ using testing::terminated;
 
 const PathText kPath("/some/user.cfg");
 constexpr const char *kToken = "a@pbs!t";
+constexpr const char *kNewToken = "root@pam!t";  // the user needs no section
 
-SectionChange add(const char *id = kToken, bool is_token = true) {
+SectionChange add(const char *id = kNewToken, bool is_token = true) {
   return {Operation::kAdd, is_token, id, {}, {}, {}};
 }
 SectionChange change(const char *id = kToken, bool is_token = true) {
@@ -48,6 +49,7 @@ std::string changed(const std::string &text, const SectionChange &change) {
   const auto done = change_user_cfg_text(&old_text, kPath, change, &out);
   return !done                                ? describe(done.error()).c_str()
          : *done == SectionChanged::kNotThere ? "not there"
+         : *done == SectionChanged::kNoUser   ? "no user"
          : *done == SectionChanged::kThereAlready ? "there already"
                                                   : std::string(out.view());
 }
@@ -72,24 +74,30 @@ void section_is_added_at_the_end(void ** /*state*/) {
   const SectionChange full =
       with_comment(with_expire(with_enable(add(), false), 7), "for c");
   assert_cases({
-      {"", add(), "token: a@pbs!t\n\n"},
+      {"", add(), "token: root@pam!t\n\n"},
       {"", add("a@pbs", false), "user: a@pbs\n\n"},
       {"", full,
-       "token: a@pbs!t\n\tcomment for c\n\tenable false\n\texpire 7\n\n"},
-      {"", with_expire(with_enable(add(), true), 0), "token: a@pbs!t\n\n"},
-      {"user: a@pbs\n\n", add(), "user: a@pbs\n\ntoken: a@pbs!t\n\n"},
-      {"user: a@pbs\n", add(), "user: a@pbs\n\ntoken: a@pbs!t\n\n"},
-      {"user: a@pbs", add(), "user: a@pbs\n\ntoken: a@pbs!t\n\n"},
-      {"user: a@pbs\n \t\n", add(), "user: a@pbs\n \t\ntoken: a@pbs!t\n\n"},
+       "token: root@pam!t\n\tcomment for c\n\tenable false\n\texpire 7\n\n"},
+      {"", with_expire(with_enable(add(), true), 0), "token: root@pam!t\n\n"},
+      {"user: a@pbs\n\n", add(), "user: a@pbs\n\ntoken: root@pam!t\n\n"},
+      {"user: a@pbs\n", add(), "user: a@pbs\n\ntoken: root@pam!t\n\n"},
+      {"user: a@pbs", add(), "user: a@pbs\n\ntoken: root@pam!t\n\n"},
+      {"user: a@pbs\n \t\n", add(), "user: a@pbs\n \t\ntoken: root@pam!t\n\n"},
       {"user: a@pbs\r\n\r\n", add(),
-       "user: a@pbs\r\n\r\ntoken: a@pbs!t\r\n\r\n"},
-      {"user: a@pbs\r\n", add(), "user: a@pbs\r\n\r\ntoken: a@pbs!t\r\n\r\n"},
-      {"\n", add(), "\ntoken: a@pbs!t\n\n"},
+       "user: a@pbs\r\n\r\ntoken: root@pam!t\r\n\r\n"},
+      {"user: a@pbs\r\n", add(),
+       "user: a@pbs\r\n\r\ntoken: root@pam!t\r\n\r\n"},
+      {"\n", add(), "\ntoken: root@pam!t\n\n"},
+      // Its user must be there.
+      {"", add("a@pbs!t"), "no user"},
+      {"user: b@pbs\n", add("a@pbs!t"), "no user"},
+      {"user: a@pbs\n", add("a@pbs!t"), "user: a@pbs\n\ntoken: a@pbs!t\n\n"},
       // root@pam exists without one, and may have one.
       {"", add("root@pam", false), "user: root@pam\n\n"},
-      {"token: a@pbs!t\n", add(), "there already"},
+      {"token: root@pam!t\n", add(), "there already"},
       // A user and a token are two.
-      {"user: a@pbs!t@r2\n", add(), "user: a@pbs!t@r2\n\ntoken: a@pbs!t\n\n"},
+      {"user: root@pam!t@r2\n", add(),
+       "user: root@pam!t@r2\n\ntoken: root@pam!t\n\n"},
   });
 }
 
@@ -146,7 +154,7 @@ void section_is_removed_with_its_blank_line(void ** /*state*/) {
 
 void bad_file_is_left_alone(void ** /*state*/) {
   assert_cases({
-      {"token: a@pbs!t\nuser: b@pbs\n", add("c@pbs!t"),
+      {"token: a@pbs!t\nuser: b@pbs\n", add(),
        "/some/user.cfg:2:1: a@pbs!t: no blank line before a header, or no "
        "indent"},
       // What upstream would not read back.
@@ -160,11 +168,31 @@ void bad_file_is_left_alone(void ** /*state*/) {
   });
 }
 
+// A last line without an end: an end would make it another line.
+void odd_end_of_a_file_is_refused(void ** /*state*/) {
+  assert_cases({{"user: a@pbs\n\tcomment\r", add(),
+                 "cannot change /some/user.cfg: the new text would not say "
+                 "what it should"}});
+}
+
+// One pass, however often: the locks of both files are held meanwhile.
+void repeated_sections_are_removed_in_one_pass(void ** /*state*/) {
+  std::string text;
+  for (int i = 0; i < 20000; ++i) {
+    text += "token: a@pbs!t\n\tenable 1\n\nuser: u" + std::to_string(i) +
+            "@pbs\n\n";
+  }
+  const std::string after = changed(text, remove());
+  assert_true(after.starts_with("user: u0@pbs\n\nuser: u1@pbs\n\n"));
+  assert_true(after.ends_with("\nuser: u19999@pbs\n\n"));
+  assert_true(after.find("token") == std::string::npos);
+}
+
 void missing_file_is_an_empty_one(void ** /*state*/) {
   Buffer out;
   const auto done = change_user_cfg_text(nullptr, kPath, add(), &out);
   assert_true(done && *done == SectionChanged::kDone);
-  assert_text_equal(out.view(), "token: a@pbs!t\n\n");
+  assert_text_equal(out.view(), "token: root@pam!t\n\n");
 }
 
 // --- at random
@@ -230,6 +258,13 @@ class Writer {
     const std::string after = changed(text_, change);
     const auto key = std::pair(change.is_token, std::string(change.id));
     const bool is_there = models_.contains(key);
+    if (after == "no user") {
+      assert_true(change.operation == Operation::kAdd && change.is_token);
+      const auto user = user_id_of(*parse_token_id(change.id));
+      assert_true(user != "root@pam" &&
+                  !models_.contains({false, std::string(user)}));
+      return;
+    }
     if (after == "not there" || after == "there already") {
       assert_true(is_there == (change.operation == Operation::kAdd));
       return;
@@ -330,6 +365,8 @@ int main() {
       cmocka_unit_test(properties_change_where_they_stand),
       cmocka_unit_test(section_is_removed_with_its_blank_line),
       cmocka_unit_test(bad_file_is_left_alone),
+      cmocka_unit_test(odd_end_of_a_file_is_refused),
+      cmocka_unit_test(repeated_sections_are_removed_in_one_pass),
       cmocka_unit_test(missing_file_is_an_empty_one),
       cmocka_unit_test(random_changes_leave_what_upstream_takes),
   };

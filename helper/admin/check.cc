@@ -157,7 +157,7 @@ void check_litter(const PathText &path, IsLitter is_litter,
     // What keeps the file from being opened has been added.
     return;
   }
-  const DirectoryStream stream = read_directory(*place);
+  const DirectoryStream stream = read_directory(place->directory());
   if (!stream) {
     problems->add_error(
         path.view(), system_error("cannot read the directory of", path.view()));

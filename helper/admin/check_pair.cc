@@ -2,8 +2,9 @@
 #include <sys/stat.h>
 
 #include "admin/check.h"
-#include "pbstoken/store/token_shadow.h"
-#include "pbstoken/store/user_cfg.h"
+#include "admin/tokens.h"
+#include "io/stores.h"
+#include "pbstoken/cache/subject.h"
 
 namespace pbstoken {
 
@@ -14,6 +15,22 @@ bool is_missing(const PathText &path) {
   return stat(path.c_str(), &status) != 0 && errno == ENOENT;
 }
 
+// Another store may have the secrets that go with the sections.
+bool shares_user_cfg(const Store &store) {
+  bool is_shared = false;
+  const auto ours = view_of(store.user_cfg);
+  for_each_store([&](std::string_view name) {
+    const PathText configuration = configuration_path(name);
+    const auto other = load_store(name, configuration);
+    if (other && configuration.view() != store.configuration.view() &&
+        !other->user_cfg.empty()) {
+      const auto theirs = view_of(other->user_cfg);
+      is_shared = is_shared || (ours && theirs && *ours == *theirs);
+    }
+  });
+  return is_shared;
+}
+
 void add_half(Problems *problems, const PathText &path, std::string_view id,
               std::string_view what, std::uint64_t line = 0) {
   ProblemText text;
@@ -22,30 +39,39 @@ void add_half(Problems *problems, const PathText &path, std::string_view id,
   problems->add(path.view(), text.view(), {.line = line});
 }
 
-void check_sections(const Store &store, const TokenShadow &shadow,
-                    const UserCfg &cfg, Problems *problems) {
-  for (const UserCfg::Section &token : cfg.tokens()) {
-    if (!shadow.find(token.id)) {
-      add_half(problems, store.user_cfg, token.id,
+void check_sections(const Store &store, std::span<const TokenRow> rows,
+                    Problems *problems) {
+  for (const TokenRow &row : rows) {
+    if (row.secret == nullptr) {
+      add_half(problems, store.user_cfg, row.token_id,
                ": a section and no secret: it lets nothing in; make one with "
                "pbstoken-helper generate, or run pbstoken token remove",
-               token.line);
+               row.section->line);
     }
   }
 }
 
-void check_secrets(const Store &store, const TokenShadow &shadow,
-                   const UserCfg &cfg, Problems *problems) {
-  for (const TokenShadow::Entry &entry : shadow.entries()) {
-    // Of several of one name the last counts.
-    const bool counts =
-        shadow.find(entry.token_id)->data() == entry.stored_hash.data();
-    const auto id = parse_token_id(entry.token_id);
-    if (counts && id && cfg.find_token(id->text) == nullptr) {
-      add_half(problems, store.token_shadow, id->text,
+void check_secrets(const Store &store, std::span<const TokenRow> rows,
+                   Problems *problems) {
+  for (const TokenRow &row : rows) {
+    if (row.section == nullptr) {
+      add_half(problems, store.token_shadow, row.token_id,
                ": a secret and no section in user.cfg: Proxmox and account "
                "rules refuse it; run pbstoken token add, or token remove");
     }
+  }
+}
+
+// A process that has the one lock would wait for the other in vain.
+void check_locks(const Store &store, Problems *problems) {
+  struct stat users = {};
+  struct stat tokens = {};
+  if (stat(store.user_lock.c_str(), &users) == 0 &&
+      stat(store.lock_file.c_str(), &tokens) == 0 &&
+      users.st_dev == tokens.st_dev && users.st_ino == tokens.st_ino) {
+    problems->add(store.user_lock.view(),
+                  "user_lock and lock_file are the same file: no token can be "
+                  "added or removed; name two");
   }
 }
 
@@ -55,26 +81,29 @@ void check_pair(const Store &store, Problems *problems) {
   if (store.user_cfg.empty()) {
     return;
   }
-  const auto shadow = TokenShadow::read(store.token_shadow);
-  const auto cfg = UserCfg::read(store.user_cfg);
+  check_locks(store, problems);
+  const auto tokens = Tokens::read(store);
   // What cannot be read is reported elsewhere.
-  if (!shadow || !cfg) {
+  if (!tokens || tokens->rows().empty()) {
     return;
   }
-  if (is_missing(store.user_cfg) && !shadow->entries().empty()) {
+  const auto rows = tokens->rows();
+  if (is_missing(store.user_cfg)) {
     problems->add(store.user_cfg.view(),
                   "is not there, and there are tokens: the account rules let "
                   "none of them in; restore it, or set user_cfg to nothing");
     return;
   }
-  if (is_missing(store.token_shadow) && !cfg->tokens().empty()) {
+  if (is_missing(store.token_shadow)) {
     problems->add(store.token_shadow.view(),
                   "is not there, and user.cfg has tokens: none of them has a "
                   "secret; restore it, or make new ones");
     return;
   }
-  check_sections(store, *shadow, *cfg, problems);
-  check_secrets(store, *shadow, *cfg, problems);
+  if (!shares_user_cfg(store)) {
+    check_sections(store, rows, problems);
+  }
+  check_secrets(store, rows, problems);
 }
 
 }  // namespace pbstoken

@@ -15,6 +15,7 @@
 #include "io/output.h"
 #include "pbstoken/os/file.h"
 #include "pbstoken/store/file_lock.h"
+#include "write/replacement_file.h"
 
 namespace pbstoken {
 
@@ -87,21 +88,49 @@ Result<void> make_file(const NewFile &wanted, Made *made) {
   return made->add(wanted.path, true);
 }
 
+bool is_empty(const UniqueFd &directory) {
+  const DirectoryStream stream = read_directory(directory.get());
+  if (!stream) {
+    return false;
+  }
+  while (const dirent *entry = readdir(stream.get())) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") {
+      return false;
+    }
+  }
+  return true;
+}
+
+// Whether an open directory may be the one that mkdirat(2) has just made.  The
+// owner of the directory around it may have put another one of root's in its
+// place.
+bool is_as_made(const UniqueFd &directory) {
+  struct stat status = {};
+  return fstat(directory.get(), &status) == 0 && status.st_uid == 0 &&
+         (status.st_mode & ALLPERMS) == S_IRWXU && is_empty(directory);
+}
+
 Result<void> make_directory(const PathText &path, mode_t mode, Owner owner,
                             Made *made) {
   const auto place = find_place(path);
   if (!place) {
     return place.error();
   }
-  const int directory = place->directory.get();
+  const int parent = place->directory.get();
   const char *name = place->name.c_str();
-  if (mkdirat(directory, name, S_IRWXU) != 0) {
+  if (mkdirat(parent, name, S_IRWXU) != 0) {
     return errno == EEXIST ? Result<void>()
                            : system_error("cannot make", path.view());
   }
-  if (fchownat(directory, name, owner.user, owner.group, AT_SYMLINK_NOFOLLOW) !=
-          0 ||
-      fchmodat(directory, name, mode, 0) != 0) {
+  const UniqueFd directory(
+      openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!directory || !is_as_made(directory)) {
+    return plain_error(Errc::kUnsafe, "cannot make", path.view(),
+                       "another process has put something in its place");
+  }
+  if (fchown(directory.get(), owner.user, owner.group) != 0 ||
+      fchmod(directory.get(), mode) != 0) {
     return system_error("cannot make", path.view());
   }
   return made->add(path, true);

@@ -54,22 +54,31 @@ void complain_of(const Store &store, std::string_view what, std::string_view id,
   complain(text.view());
 }
 
-ExitStatus complain_of_absence(const Store &store, bool is_token,
-                               std::string_view id) {
-  complain_of(store,
-              is_token ? " has no section of the token "
-                       : " has no section of the user ",
-              id, "; 'add' makes one");
-  return ExitStatus::kNoSuchToken;
-}
-
-ExitStatus complain_of_presence(const Store &store, bool is_token,
-                                std::string_view id) {
-  complain_of(
-      store,
-      is_token ? " has a section of the token " : " has a section of the user ",
-      id, is_token ? "; 'pbstoken-helper generate' makes a new secret" : "");
-  return ExitStatus::kRefused;
+// Why no section was changed; not kDone.
+ExitStatus complain_of(SectionChanged changed, const Store &store,
+                       const SectionChange &change) {
+  switch (changed) {
+    case SectionChanged::kNoUser:
+      complain_of(store, " has no section of the user ",
+                  user_id_of(*parse_token_id(change.id)),
+                  "; 'pbstoken user add' makes one");
+      return ExitStatus::kRefused;
+    case SectionChanged::kThereAlready:
+      complain_of(store,
+                  change.is_token ? " has a section of the token "
+                                  : " has a section of the user ",
+                  change.id,
+                  change.is_token
+                      ? "; 'pbstoken-helper generate' makes a new secret"
+                      : "");
+      return ExitStatus::kRefused;
+    default:
+      complain_of(store,
+                  change.is_token ? " has no section of the token "
+                                  : " has no section of the user ",
+                  change.id, "; 'add' makes one");
+      return ExitStatus::kNoSuchToken;
+  }
 }
 
 // nullopt: the store's files may be changed.
@@ -89,89 +98,96 @@ std::optional<ExitStatus> refuse_store(const Store &store) {
   return std::nullopt;
 }
 
+// For a process whose signals are held: one that asks for an end ends the wait.
 Result<FileLock> lock_file_of(const Store &store, Kind kind) {
-  return FileLock::acquire(store, lock_path_of(kind, store), kWriterSeconds);
+  return FileLock::acquire(store, lock_path_of(kind, store), kWriterSeconds,
+                           HeldSignals::has_end_signal);
 }
 
-// Tells how a change ended, and logs it.
-ExitStatus conclude(const Context &context, Outcome outcome) {
+// How a change ended.
+struct Ending {
+  // What to tell of a change that stands; nullopt: it does not, or what is to
+  // be said of it has been said.
+  std::optional<Outcome> outcome;
+  ExitStatus status = ExitStatus::kUnavailable;  // without an outcome
+  bool is_half = false;  // one of two changes stands, which is told already
+};
+
+Ending failed(const Error &error) {
+  complain(error);
+  return {.outcome = std::nullopt};
+}
+
+Ending refused(ExitStatus status) {
+  return {.outcome = std::nullopt, .status = status};
+}
+
+Ending half_done(const Error &error, std::string_view half) {
+  complain(error);
+  complain(half);
+  return {.outcome = std::nullopt,
+          .status = ExitStatus::kNotDurable,
+          .is_half = true};
+}
+
+// Tells how a change ended, and logs it, when no lock is held any more.
+ExitStatus conclude(const Context &context, const Ending &ending,
+                    HeldSignals *signals) {
   const CommandLine &line = context.line;
   const bool is_user = is_about_user(line);
-  audit({.command = kCommandNames[static_cast<std::size_t>(line.command)],
-         .subject = is_user ? line.user_id : line.token_id.text,
-         .store = context.store.name.view(),
-         .caller = getuid(),
-         .is_user = is_user},
-        outcome);
-  const OutcomeInfo &info = info_of(outcome);
+  if (ending.outcome || ending.is_half) {
+    signals->hold_for_good();
+    audit({.command = kCommandNames[static_cast<std::size_t>(line.command)],
+           .subject = is_user ? line.user_id : line.token_id.text,
+           .store = context.store.name.view(),
+           .caller = getuid(),
+           .is_user = is_user},
+          ending.outcome.value_or(Outcome::kDone));
+  }
+  if (!ending.outcome) {
+    return ending.status;
+  }
+  const OutcomeInfo &info = info_of(*ending.outcome);
   if (!info.message.empty()) {
     complain(info.message);
   }
   return info.exit_status;
 }
 
-ExitStatus write_section_alone(Context *context, Operation operation) {
-  const Store &store = context->store;
-  if (const auto refused = refuse_store(store); refused) {
-    return *refused;
-  }
+Ending write_section_alone(const Store &store, const SectionChange &change) {
   const auto lock = lock_file_of(store, Kind::kAccounts);
   if (!lock) {
-    return note(lock.error(), ExitStatus::kDone);
+    return failed(lock.error());
   }
-  const HeldSignals signals;
-  const SectionChange change = change_of(context->line, operation);
+  auto writer = SectionWriter::open(store, change, *lock);
+  if (!writer) {
+    return failed(writer.error());
+  }
   Outcome outcome = Outcome::kDone;
-  const auto changed = write_section(store, change, *lock, &outcome);
+  auto changed = writer->prepare();
+  if (changed && *changed == SectionChanged::kDone) {
+    changed = writer->commit(EndSignals::kHeeded, &outcome);
+  }
   if (!changed) {
-    return note(changed.error(), ExitStatus::kDone);
+    return failed(changed.error());
   }
-  switch (*changed) {
-    case SectionChanged::kNotThere:
-      return complain_of_absence(store, change.is_token, change.id);
-    case SectionChanged::kThereAlready:
-      return complain_of_presence(store, change.is_token, change.id);
-    case SectionChanged::kDone:
-      break;
-  }
-  return conclude(*context, outcome);
+  return *changed == SectionChanged::kDone
+             ? Ending{.outcome = outcome}
+             : refused(complain_of(*changed, store, change));
 }
 
-// --- token add
-
-// nullopt: the token may have a section.
-std::optional<ExitStatus> refuse_token(const Store &store, const TokenId &id) {
-  const auto cfg = UserCfg::read(store.user_cfg);
-  if (!cfg) {
-    return note(cfg.error(), ExitStatus::kDone);
+ExitStatus run_alone(Context *context, Operation operation) {
+  const Store &store = context->store;
+  if (const auto refusal = refuse_store(store); refusal) {
+    return *refusal;
   }
-  if (cfg->find_user(user_id_of(id)) == nullptr) {
-    complain_of(store, " has no section of the user ", user_id_of(id),
-                "; 'pbstoken user add' makes one");
-    return ExitStatus::kRefused;
-  }
-  return cfg->find_token(id.text) != nullptr
-             ? std::optional(complain_of_presence(store, true, id.text))
-             : std::nullopt;
+  HeldSignals signals;
+  return conclude(
+      *context, write_section_alone(store, change_of(context->line, operation)),
+      &signals);
 }
 
-// Makes a secret and its hash and prints the secret, before a lock is held.
-Result<Buffer> deliver_secret(const Context &context, Secret *out_secret) {
-  if (const auto made = make_secret(out_secret); !made) {
-    return made.error();
-  }
-  auto hash = hash_in_turn(context.store, context.client, *out_secret);
-  if (!hash) {
-    return hash;
-  }
-  const std::array<Field, 2> fields = {
-      Field::string("tokenid", context.line.token_id.text),
-      Field::string("value", out_secret->view())};
-  if (!print_fields(fields, context.line.format)) {
-    return system_error("cannot write to", "standard output");
-  }
-  return hash;
-}
+// --- both files
 
 // Both locks, in upstream's order.
 struct BothLocks {
@@ -183,6 +199,11 @@ Result<BothLocks> lock_both(const Store &store) {
   auto users = lock_file_of(store, Kind::kAccounts);
   if (!users) {
     return users.error();
+  }
+  if (users->is_still_named(store.lock_file)) {
+    return plain_error(Errc::kBadConfiguration, "cannot use",
+                       store.user_lock.view(),
+                       "user_lock and lock_file are the same file");
   }
   auto tokens = lock_file_of(store, Kind::kSecrets);
   if (!tokens) {
@@ -196,120 +217,215 @@ Outcome worse_of(Outcome a, Outcome b) {
   return a == Outcome::kDone ? b : a;
 }
 
-ExitStatus complain_of_half(const Error &error, std::string_view half) {
-  complain(error);
-  complain(half);
-  return ExitStatus::kUnavailable;
+// Why a section that was prepared could not be written after all: the file has
+// changed meanwhile.
+Error error_of(const Result<SectionChanged> &changed, const Store &store) {
+  return !changed ? changed.error()
+                  : plain_error(Errc::kUnsafe, "cannot change",
+                                store.user_cfg.view(),
+                                "another process has changed the section");
 }
 
-// What follows the delivery: all of it may fail.
-ExitStatus write_new_token(Context *context, const Change &secret) {
+// Makes a secret and its hash and prints the secret, before a lock is held.
+Result<Buffer> deliver_secret(Context *context, Secret *out_secret) {
+  if (const auto made = make_secret(out_secret); !made) {
+    return made.error();
+  }
+  auto hash = hash_in_turn(context->store, context->client, *out_secret);
+  if (!hash) {
+    return hash;
+  }
+  const std::array<Field, 2> fields = {
+      Field::string("tokenid", context->line.token_id.text),
+      Field::string("value", out_secret->view())};
+  context->delivered = true;  // a part of it, if it fails
+  if (!print_fields(fields, context->line.format)) {
+    return system_error("cannot write to", "standard output");
+  }
+  return hash;
+}
+
+// The section could not be written: the secret, which would count where account
+// rules are not asked, goes again.
+Ending take_back(Context *context, const FileLock &lock, const Error &error) {
+  const auto taken = write_token(context->store, &context->verifier.cache(),
+                                 {.token_id = context->line.token_id,
+                                  .stored_hash = std::nullopt,
+                                  .secret = {},
+                                  .expected_hash = std::nullopt},
+                                 lock, EndSignals::kLeftForLater);
+  if (!taken) {
+    complain(taken.error());
+    return half_done(error,
+                     "the token has a secret, which counts, and no section: "
+                     "run the same again, or pbstoken token remove");
+  }
+  return failed(error);
+}
+
+// What follows the delivery.
+Ending write_new_token(Context *context, const Change &secret) {
   const Store &store = context->store;
   const auto locks = lock_both(store);
   if (!locks) {
-    return note(locks.error(), ExitStatus::kDone);
+    return failed(locks.error());
   }
-  const HeldSignals signals;
-  if (const auto refused = refuse_token(store, context->line.token_id);
-      refused) {
-    return *refused;
+  const SectionChange change = change_of(context->line, Operation::kAdd);
+  auto section = SectionWriter::open(store, change, locks->users);
+  if (!section) {
+    return failed(section.error());
   }
-  const auto written =
-      write_token(store, &context->verifier.cache(), secret, locks->tokens);
+  const auto prepared = section->prepare();
+  if (!prepared) {
+    return failed(prepared.error());
+  }
+  if (*prepared != SectionChanged::kDone) {
+    return refused(complain_of(*prepared, store, change));
+  }
+  const auto written = write_token(store, &context->verifier.cache(), secret,
+                                   locks->tokens, EndSignals::kHeeded);
   if (!written) {
-    return note(written.error(), ExitStatus::kDone);
+    return failed(written.error());
   }
   Outcome outcome = Outcome::kDone;
-  const auto changed = write_section(
-      store, change_of(context->line, Operation::kAdd), locks->users, &outcome);
-  if (!changed) {
-    return complain_of_half(
-        changed.error(),
-        "the token has a secret and no section: run the same again");
+  const auto changed = section->commit(EndSignals::kLeftForLater, &outcome);
+  if (!changed || *changed != SectionChanged::kDone) {
+    return take_back(context, locks->tokens, error_of(changed, store));
   }
-  return conclude(*context, worse_of(*written, outcome));
+  return {.outcome = worse_of(*written, outcome)};
+}
+
+// Before a secret is made and printed; the same is asked again under the lock.
+std::optional<ExitStatus> refuse_token(const Store &store,
+                                       const SectionChange &change) {
+  const auto cfg = UserCfg::read(store.user_cfg);
+  if (!cfg) {
+    complain(cfg.error());
+    return ExitStatus::kUnavailable;
+  }
+  if (cfg->find_user(user_id_of(*parse_token_id(change.id))) == nullptr) {
+    return complain_of(SectionChanged::kNoUser, store, change);
+  }
+  return cfg->find_token(change.id) != nullptr
+             ? std::optional(
+                   complain_of(SectionChanged::kThereAlready, store, change))
+             : std::nullopt;
+}
+
+Ending remove_both(Context *context) {
+  const Store &store = context->store;
+  const auto locks = lock_both(store);
+  if (!locks) {
+    return failed(locks.error());
+  }
+  const SectionChange change = change_of(context->line, Operation::kRemove);
+  auto section = SectionWriter::open(store, change, locks->users);
+  const auto prepared =
+      section ? section->prepare() : Result<SectionChanged>(section.error());
+  if (!prepared) {
+    complain(prepared.error());
+    complain(
+        "nothing was removed: 'pbstoken-helper delete' removes the secret, "
+        "which ends the token");
+    return refused(ExitStatus::kUnavailable);
+  }
+  const auto written = write_token(store, &context->verifier.cache(),
+                                   {.token_id = context->line.token_id,
+                                    .stored_hash = std::nullopt,
+                                    .secret = {},
+                                    .expected_hash = std::nullopt},
+                                   locks->tokens, EndSignals::kHeeded);
+  if (!written) {
+    return failed(written.error());
+  }
+  const bool had_secret = *written != Outcome::kUnknownToken;
+  if (*prepared != SectionChanged::kDone) {
+    if (!had_secret) {
+      complain(info_of(Outcome::kUnknownToken).message);
+      return refused(ExitStatus::kNoSuchToken);
+    }
+    return {.outcome = *written};
+  }
+  Outcome outcome = Outcome::kDone;
+  const auto changed = section->commit(
+      had_secret ? EndSignals::kLeftForLater : EndSignals::kHeeded, &outcome);
+  if (!changed) {
+    return had_secret ? half_done(changed.error(),
+                                  "the token has no secret any more, and "
+                                  "still its section: run the same again")
+                      : failed(changed.error());
+  }
+  return {.outcome = had_secret ? worse_of(*written, outcome) : outcome};
+}
+
+// What counts again with a user's section, after the section was lost.
+void warn_of_tokens_of(std::string_view user_id, const Store &store) {
+  const auto cfg = UserCfg::read(store.user_cfg);
+  if (!cfg) {
+    return;
+  }
+  std::uint64_t count = 0;
+  for (const UserCfg::Section &token : cfg->tokens()) {
+    const auto id = parse_token_id(token.id);
+    count += id && user_id_of(*id) == user_id ? 1U : 0U;
+  }
+  if (count > 0) {
+    complain(FixedText<200>("warning: the user has tokens already, and they "
+                            "count again: ")
+                 .append(count)
+                 .append("; see pbstoken list")
+                 .view());
+  }
 }
 
 }  // namespace
 
 ExitStatus add_token(Context *context) {
-  const TokenId &id = context->line.token_id;
   const Store &store = context->store;
-  auto refused = refuse_store(store);
-  if (!refused) {
-    refused = refuse_token(store, id);
+  auto refusal = refuse_store(store);
+  if (!refusal) {
+    refusal = refuse_token(store, change_of(context->line, Operation::kAdd));
   }
-  if (refused) {
-    return *refused;
+  if (refusal) {
+    return *refusal;
   }
+  const TokenId &id = context->line.token_id;
   Secret secret;
-  const auto hash = deliver_secret(*context, &secret);
-  const ExitStatus status =
+  const auto hash = deliver_secret(context, &secret);
+  HeldSignals signals;
+  const Ending ending =
       hash ? write_new_token(context, {.token_id = id,
                                        .stored_hash = hash->view(),
                                        .secret = secret.view(),
                                        .expected_hash = std::nullopt})
-           : note(hash.error(), ExitStatus::kDone);
-  if (status == ExitStatus::kDone || status == ExitStatus::kNotDurable) {
+           : failed(hash.error());
+  const ExitStatus status = conclude(*context, ending, &signals);
+  if (ending.outcome) {
     warn_if_kept_out(store, id);
-  } else {
+  } else if (context->delivered && !ending.is_half) {
     complain("the secret that was printed does not count");
   }
   return status;
 }
 
-// A malformed user.cfg is told before anything is changed: the secret alone is
-// pbstoken-helper's to delete.
 ExitStatus remove_token(Context *context) {
-  const Store &store = context->store;
-  if (const auto refused = refuse_store(store); refused) {
-    return *refused;
+  if (const auto refusal = refuse_store(context->store); refusal) {
+    return *refusal;
   }
-  const auto locks = lock_both(store);
-  if (!locks) {
-    return note(locks.error(), ExitStatus::kDone);
-  }
-  const HeldSignals signals;
-  if (const auto cfg = UserCfg::read(store.user_cfg); !cfg) {
-    return complain_of_half(
-        cfg.error(),
-        "nothing was removed: 'pbstoken-helper delete' removes the secret, "
-        "which ends the token");
-  }
-  const TokenId &id = context->line.token_id;
-  const auto written = write_token(store, &context->verifier.cache(),
-                                   {.token_id = id,
-                                    .stored_hash = std::nullopt,
-                                    .secret = {},
-                                    .expected_hash = std::nullopt},
-                                   locks->tokens);
-  if (!written) {
-    return note(written.error(), ExitStatus::kDone);
-  }
-  const bool had_secret = *written != Outcome::kUnknownToken;
-  Outcome outcome = Outcome::kDone;
-  const auto changed =
-      write_section(store, change_of(context->line, Operation::kRemove),
-                    locks->users, &outcome);
-  if (!changed) {
-    return complain_of_half(
-        changed.error(),
-        "the token has no secret any more, and still its section: run the "
-        "same again");
-  }
-  if (!had_secret && *changed == SectionChanged::kNotThere) {
-    complain(info_of(Outcome::kUnknownToken).message);
-    return ExitStatus::kNoSuchToken;
-  }
-  return conclude(*context, had_secret ? worse_of(*written, outcome) : outcome);
-}
-
-ExitStatus change_section(Context *context) {
-  return write_section_alone(context, Operation::kChange);
+  HeldSignals signals;
+  return conclude(*context, remove_both(context), &signals);
 }
 
 ExitStatus add_user(Context *context) {
-  return write_section_alone(context, Operation::kAdd);
+  const ExitStatus status = run_alone(context, Operation::kAdd);
+  if (status == ExitStatus::kDone || status == ExitStatus::kNotDurable) {
+    warn_of_tokens_of(context->line.user_id, context->store);
+  }
+  return status;
+}
+
+ExitStatus change_section(Context *context) {
+  return run_alone(context, Operation::kChange);
 }
 
 }  // namespace pbstoken

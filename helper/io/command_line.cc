@@ -195,8 +195,9 @@ constexpr auto kOtherWords = std::to_array<OtherWord>({
     {"ls", "'pbstoken list' shows the tokens"},
     {"enable", "'pbstoken token enable' and 'pbstoken user enable'"},
     {"disable", "'pbstoken token disable' and 'pbstoken user disable'"},
-    {"token", "add, remove, enable, disable, expire or comment"},
-    {"user", "add, enable, disable or expire"},
+    {"token",
+     "'pbstoken token' and add, remove, enable, disable, expire or comment"},
+    {"user", "'pbstoken user' and add, enable, disable or expire"},
     {"help", "see --help"},
 });
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // HeldSignals: for as long as it lives no signal from another process ends or
-// stops the process, SIGKILL and SIGSTOP apart; what came meanwhile takes
+// stops the process, SIGKILL and SIGSTOP apart.  What came meanwhile takes
 // effect afterwards.
 #ifndef PBSTOKEN_HELD_SIGNALS_H_
 #define PBSTOKEN_HELD_SIGNALS_H_
@@ -20,7 +20,15 @@ class HeldSignals {
   }
   HeldSignals(const HeldSignals &) = delete;
   HeldSignals &operator=(const HeldSignals &) = delete;
-  ~HeldSignals() { sigprocmask(SIG_SETMASK, &before_, nullptr); }
+  ~HeldSignals() {
+    if (!is_for_good_) {
+      sigprocmask(SIG_SETMASK, &before_, nullptr);
+    }
+  }
+
+  // A change stands: the process is to log it, and to tell it by its exit
+  // status, which is all that is left to do.
+  void hold_for_good() { is_for_good_ = true; }
 
   // Whether a signal is waiting that asks for an end.
   [[nodiscard]] static bool has_end_signal() {
@@ -36,6 +44,7 @@ class HeldSignals {
 
  private:
   sigset_t before_{};
+  bool is_for_good_ = false;
 };
 
 }  // namespace pbstoken

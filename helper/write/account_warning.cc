@@ -12,6 +12,12 @@ namespace {
 
 using Warning = FixedText<1500>;
 
+// Whether the id means itself between the quotes of a shell, as it is shown.
+bool can_be_pasted(std::string_view id) {
+  return id.find('\'') == std::string_view::npos &&
+         FixedText<700>().append_escaped(id).view() == id;
+}
+
 // What a person can paste.
 void append_command(Warning *out, const Store &store, std::string_view command,
                     std::string_view id) {
@@ -44,7 +50,7 @@ void append_reason(Warning *out, const Store &store, const TokenId &id,
 void append_advice(Warning *out, const Store &store, const TokenId &id,
                    const UserCfg &cfg, Outcome outcome) {
   const std::string_view user = user_id_of(id);
-  if (id.text.find('\'') != std::string_view::npos) {
+  if (!can_be_pasted(id.text)) {
     out->append("see pbstoken(8)");
     return;
   }

@@ -129,8 +129,8 @@ Result<void> FileWriter::give_access(int to) const {
   return set_access(store_, kind_, to, place_);
 }
 
-Result<ReplacementFile> FileWriter::write_temporary(
-    std::string_view text) const {
+Result<void> FileWriter::write_temporary(std::string_view text) {
+  gives_back_ = is_given_back();
   auto temporary = ReplacementFile::create(place_);
   if (!temporary) {
     return temporary.error();
@@ -145,29 +145,33 @@ Result<ReplacementFile> FileWriter::write_temporary(
   if (const auto filled = temporary->fill(text); !filled) {
     return filled.error();
   }
-  return temporary;
+  temporary_.emplace(std::move(*temporary));
+  return {};
 }
 
-Result<bool> FileWriter::replace(std::string_view text) {
-  gives_back_ = is_given_back();
-  auto temporary = write_temporary(text);
-  if (!temporary) {
-    return temporary.error();
-  }
+Result<std::optional<Outcome>> FileWriter::commit(EndSignals end_signals) {
   if (!is_unchanged()) {
-    return false;
+    temporary_.reset();
+    return std::optional<Outcome>();
   }
-  const auto renamed = rename_into_place(&*temporary);
-  return renamed ? Result<bool>(true) : renamed.error();
-}
-
-Result<void> FileWriter::rename_into_place(ReplacementFile *temporary) {
   // The last moment at which a signal, or a caller that has gone, may have its
   // way.
-  if (HeldSignals::has_end_signal() || has_lost_caller()) {
+  if (end_signals == EndSignals::kHeeded &&
+      (HeldSignals::has_end_signal() || has_lost_caller())) {
     errno = EINTR;
     return system_error("cannot replace", place_.path.view());
   }
+  const auto renamed = rename_into_place();
+  temporary_.reset();
+  return renamed ? Result<std::optional<Outcome>>(finish()) : renamed.error();
+}
+
+Error FileWriter::keeps_changing() const {
+  return plain_error(Errc::kTimedOut, "cannot replace", place_.path.view(),
+                     "another process keeps changing it");
+}
+
+Result<void> FileWriter::rename_into_place() {
   auto claim = cache_.claim(place_.at);
   if (!claim) {
     return claim.error();
@@ -175,7 +179,7 @@ Result<void> FileWriter::rename_into_place(ReplacementFile *temporary) {
   // If the lock file was exchanged, another process may hold the new one.
   const PathText &lock_path = lock_path_of(kind_, store_);
   const auto renamed = lock_.is_still_named(lock_path)
-                           ? temporary->rename_into_place()
+                           ? temporary_->rename_into_place()
                            : Result<void>(plain_error(
                                  Errc::kUnsafe, "cannot use", lock_path.view(),
                                  "another process has replaced it"));

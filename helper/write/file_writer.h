@@ -21,6 +21,7 @@
 
 #include <sys/stat.h>
 
+#include <cstdint>
 #include <optional>
 #include <string_view>
 
@@ -40,7 +41,11 @@ namespace pbstoken {
 // configuration does not say that they may.
 Result<void> permit_file_system(const Store &store, Kind kind);
 
-// One thread per object.
+// Whether SIGINT and the like, which are held, keep a change from being done.
+// The second half of one must not be: the first stands.
+enum class EndSignals : std::uint8_t { kHeeded, kLeftForLater };
+
+// One thread per object, which stays where it is once it has prepared.
 class FileWriter {
  public:
   // All three must outlive the object; lock is that of this kind's file.
@@ -48,45 +53,56 @@ class FileWriter {
   static Result<FileWriter> open(const Store &store, Kind kind,
                                  const FileLock &lock);
 
-  // Has make(old_text, &new_text) change the text, again if the file changes
-  // meanwhile, and replaces the file.  old_text: const Buffer *, null if the
-  // file is missing.  make returns Result<bool>; false: there is nothing to
-  // change.
-  //
-  // Returns kDone, kNotDurable, kNotAnnounced or kTakenOver if the change
-  // stands; nullopt if make() returned false.  An error is a failure up to the
-  // rename: nothing was changed.
+  // Steps 1 and 2: has make(old_text, &new_text) change the text, and writes
+  // the temporary file.  old_text: const Buffer *, null if the file is missing.
+  // make returns Result<bool>; false, here too: there is nothing to change.
   template <typename Make>
-  Result<std::optional<Outcome>> change(Make make) {
-    for (int round = 0; round < kMaxRounds; ++round) {
-      if (const auto read = read_current(); !read) {
-        return read.error();
-      }
-      Buffer text;
-      const Result<bool> made =
-          make(current_.file ? &current_.text : nullptr, &text);
-      if (!made) {
-        return made.error();
-      }
-      if (!*made) {
-        return std::optional<Outcome>();
-      }
-      const auto replaced = replace(text.view());
-      if (!replaced) {
-        return replaced.error();
-      }
-      if (*replaced) {
-        return std::optional(finish());
-      }
+  Result<bool> prepare(Make make) {
+    temporary_.reset();
+    if (const auto read = read_current(); !read) {
+      return read.error();
     }
-    return plain_error(Errc::kTimedOut, "cannot replace", place_.path.view(),
-                       "somebody else keeps changing it");
+    Buffer text;
+    const Result<bool> made =
+        make(current_.file ? &current_.text : nullptr, &text);
+    if (!made || !*made) {
+      return made;
+    }
+    const auto written = write_temporary(text.view());
+    return written ? Result<bool>(true) : written.error();
   }
 
- private:
+  // Steps 3 to 5 of what was prepared.  Returns kDone, kNotDurable,
+  // kNotAnnounced or kTakenOver if the change stands; nullopt if the file has
+  // changed, and the change is to be prepared again.  An error is a failure up
+  // to the rename: nothing was changed.
+  Result<std::optional<Outcome>> commit(EndSignals end_signals);
+
+  // Both, again and again while the file changes meanwhile.  Returns nullopt if
+  // make() returned false.
+  template <typename Make>
+  Result<std::optional<Outcome>> change(Make make, EndSignals end_signals) {
+    for (int round = 0; round < kMaxRounds; ++round) {
+      const auto prepared = prepare(make);
+      if (!prepared) {
+        return prepared.error();
+      }
+      if (!*prepared) {
+        return std::optional<Outcome>();
+      }
+      auto committed = commit(end_signals);
+      if (!committed || *committed) {
+        return committed;
+      }
+    }
+    return keeps_changing();
+  }
+
   // Another process may change the file without the lock, again and again.
   static constexpr int kMaxRounds = 100;
+  [[nodiscard]] Error keeps_changing() const;
 
+ private:
   // What stands there before the change.
   struct Current {
     UniqueFd file;  // not open if there is no such file
@@ -100,11 +116,8 @@ class FileWriter {
   [[nodiscard]] bool is_unchanged() const;
   [[nodiscard]] bool is_given_back() const;
   [[nodiscard]] Result<void> give_access(int to) const;
-  [[nodiscard]] Result<ReplacementFile> write_temporary(
-      std::string_view text) const;
-  // Returns false if the file is no longer the one that was read.
-  Result<bool> replace(std::string_view text);
-  Result<void> rename_into_place(ReplacementFile *temporary);
+  Result<void> write_temporary(std::string_view text);
+  Result<void> rename_into_place();
   Outcome finish();
 
   const Store &store_;
@@ -113,6 +126,7 @@ class FileWriter {
   Place place_;
   CacheWriter cache_;
   Current current_;
+  std::optional<ReplacementFile> temporary_;
   bool gives_back_ = false;  // the file was root's, and is the store's again
   bool announced_ = false;   // upstream's daemons have been told
   bool taken_over_ = false;  // the generation was not ours any more

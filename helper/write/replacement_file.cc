@@ -111,18 +111,17 @@ bool is_new_lock_name(std::string_view lock_name, std::string_view name) {
   return is_random(suffix) || parse_number(suffix);
 }
 
-DirectoryStream read_directory(const Place &place) {
-  const int directory =
-      openat(place.directory(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DirectoryStream stream(directory < 0 ? nullptr : fdopendir(directory));
-  if (!stream && directory >= 0) {
-    close(directory);
+DirectoryStream read_directory(int directory) {
+  const int again = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DirectoryStream stream(again < 0 ? nullptr : fdopendir(again));
+  if (!stream && again >= 0) {
+    close(again);
   }
   return stream;
 }
 
 void remove_litter(const Place &place, const PathText &lock_file) {
-  const DirectoryStream stream = read_directory(place);
+  const DirectoryStream stream = read_directory(place.directory());
   if (!stream) {
     return;
   }

@@ -50,8 +50,8 @@ struct DirectoryCloser {
 };
 using DirectoryStream = std::unique_ptr<DIR, DirectoryCloser>;
 
-// The names in the directory; nullptr, with errno, if it cannot be read.
-DirectoryStream read_directory(const Place &place);
+// The names in an open directory; nullptr, with errno, if it cannot be read.
+DirectoryStream read_directory(int directory);
 
 // For the holder of the lock, which is lock_file: removes what writers that
 // died have left beside the file.

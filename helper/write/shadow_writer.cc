@@ -53,7 +53,8 @@ void renew_cache(const Store &store, Cache *cache, const Change &change,
 }  // namespace
 
 Result<Outcome> write_token(const Store &store, Cache *cache,
-                            const Change &change, const FileLock &lock) {
+                            const Change &change, const FileLock &lock,
+                            EndSignals end_signals) {
   auto writer = FileWriter::open(store, Kind::kSecrets, lock);
   if (!writer) {
     return writer.error();
@@ -68,7 +69,8 @@ Result<Outcome> write_token(const Store &store, Cache *cache,
         }
         made = *text;
         return made == Outcome::kDone;
-      });
+      },
+      end_signals);
   if (!written) {
     return written.error();
   }
@@ -92,8 +94,12 @@ Result<Outcome> write_token(const Store &store, Cache *cache,
   }
   // Ctrl-C must leave no temporary file, no unfinished claim, and no change
   // without its exit status; and no signal stops the holder of the lock.
-  const HeldSignals signals;
-  return write_token(store, cache, change, *lock);
+  HeldSignals signals;
+  auto written = write_token(store, cache, change, *lock, EndSignals::kHeeded);
+  if (written && is_success(*written)) {
+    signals.hold_for_good();
+  }
+  return written;
 }
 
 }  // namespace pbstoken

@@ -18,6 +18,7 @@
 #include "pbstoken/store/store.h"
 #include "pbstoken/store/token_id.h"
 #include "pbstoken/verify/outcome.h"
+#include "write/file_writer.h"
 
 namespace pbstoken {
 
@@ -40,7 +41,8 @@ Result<Outcome> write_token(const Store &store, Cache *cache,
 
 // The same for the holder of the lock, whose signals are held.
 Result<Outcome> write_token(const Store &store, Cache *cache,
-                            const Change &change, const FileLock &lock);
+                            const Change &change, const FileLock &lock,
+                            EndSignals end_signals);
 
 }  // namespace pbstoken
 

@@ -2,9 +2,12 @@
 #include "write/user_cfg_text.h"
 
 #include <algorithm>
+#include <array>
+#include <functional>
 #include <span>
 #include <utility>
 
+#include "pbstoken/base/vector.h"
 #include "pbstoken/store/user_cfg.h"
 
 namespace pbstoken {
@@ -23,36 +26,33 @@ const Section *find_section(const UserCfg &cfg, const SectionChange &change) {
                                                                : nullptr;
 }
 
-// A file whose text is changed piece by piece, and parsed after each.
+// The text of one section, which is changed piece by piece and parsed after
+// each.
 class Editor {
  public:
   explicit Editor(const PathText &path) : path_(path) {}
 
-  Result<void> parse(Buffer text) {
-    auto cfg = UserCfg::parse(std::move(text), path_);
+  Result<void> start(std::string_view text) { return replace({}, text); }
+
+  [[nodiscard]] const UserCfg &cfg() const { return cfg_; }
+
+  // Puts `with` in the place of a part of the text, which may be empty.
+  Result<void> replace(std::string_view part, std::string_view with,
+                       std::string_view end = {}) {
+    const std::string_view text = cfg_.text();
+    const auto at = static_cast<std::size_t>(part.data() - text.data());
+    Buffer changed;
+    if (!changed.append(slice(text, 0, at)) || !changed.append(with) ||
+        !changed.append(end) ||
+        !changed.append(slice(text, at + part.size()))) {
+      return no_memory("cannot change", path_.view());
+    }
+    auto cfg = UserCfg::parse(std::move(changed), path_);
     if (!cfg) {
       return cfg.error();
     }
     cfg_ = std::move(*cfg);
     return {};
-  }
-
-  [[nodiscard]] const UserCfg &cfg() const { return cfg_; }
-
-  // Puts `with` in the place of what these two are of the text; the first may
-  // be empty.
-  Result<void> replace(std::string_view what, std::string_view with_a,
-                       std::string_view with_b = {},
-                       std::string_view with_c = {}) {
-    const std::string_view text = cfg_.text();
-    const auto at = static_cast<std::size_t>(what.data() - text.data());
-    Buffer changed;
-    if (!changed.append(slice(text, 0, at)) || !changed.append(with_a) ||
-        !changed.append(with_b) || !changed.append(with_c) ||
-        !changed.append(slice(text, at + what.size()))) {
-      return no_memory("cannot change", path_.view());
-    }
-    return parse(std::move(changed));
   }
 
  private:
@@ -72,30 +72,15 @@ bool ends_with_blank_line(std::string_view text) {
              .find_first_not_of(" \t\r") == std::string_view::npos;
 }
 
-// A section stands alone between blank lines.
-Result<void> add_section(Editor *editor, const SectionChange &change) {
-  const std::string_view text = editor->cfg().text();
+// What goes between the text and a section at its end: a section stands alone
+// between blank lines.
+FixedText<8> gap_behind(std::string_view text) {
   const std::string_view end = line_end(text);
   FixedText<8> gap(text.empty() || text.ends_with('\n') ? "" : end);
   if (!text.empty() && (!gap.empty() || !ends_with_blank_line(text))) {
     gap.append(end);
   }
-  FixedText<512> section(change.is_token ? "token: " : "user: ");
-  section.append(change.id).append(end).append(end);
-  return editor->replace(slice(text, text.size()), gap.view(), section.view());
-}
-
-// Its lines, and the blank one that ends it.
-Result<void> remove_section(Editor *editor, const Section &section) {
-  const std::string_view text = editor->cfg().text();
-  const auto end = static_cast<std::size_t>(section.text.data() +
-                                            section.text.size() - text.data());
-  const std::string_view rest = slice(text, end);
-  const std::size_t blank = rest.starts_with("\n")     ? 1
-                            : rest.starts_with("\r\n") ? 2
-                                                       : 0;
-  return editor->replace({section.text.data(), section.text.size() + blank},
-                         {});
+  return gap;
 }
 
 // The whole line of the section that `part` is in.
@@ -160,25 +145,115 @@ Result<void> set_properties(Editor *editor, const SectionChange &change) {
   return done;
 }
 
-Result<SectionChanged> edit(Editor *editor, const SectionChange &change) {
-  const Section *section = find_section(editor->cfg(), change);
+// --- the whole text
+
+// A part of the old text and what takes its place.
+struct Piece {
+  std::string_view old_part;
+  std::string_view new_part;
+};
+
+// The pieces, in their order, in the place of what they were.
+Result<void> replace_pieces(std::string_view text,
+                            std::span<const Piece> pieces, const PathText &path,
+                            Buffer *out_text) {
+  std::size_t done = 0;
+  bool ok = true;
+  for (const Piece &piece : pieces) {
+    const auto at =
+        static_cast<std::size_t>(piece.old_part.data() - text.data());
+    ok = ok && out_text->append(slice(text, done, at - done)) &&
+         out_text->append(piece.new_part);
+    done = at + piece.old_part.size();
+  }
+  ok = ok && out_text->append(slice(text, done));
+  return ok ? Result<void>() : no_memory("cannot change", path.view());
+}
+
+Result<void> add_section(const UserCfg &cfg, const SectionChange &change,
+                         const PathText &path, Buffer *out_text) {
+  const std::string_view text = cfg.text();
+  const std::string_view end = line_end(text);
+  FixedText<512> header(change.is_token ? "token: " : "user: ");
+  header.append(change.id).append(end).append(end);
+  Editor editor(path);
+  if (const auto started = editor.start(header.view()); !started) {
+    return started.error();
+  }
+  if (const auto set = set_properties(&editor, change); !set) {
+    return set.error();
+  }
+  const auto gap = gap_behind(text);
+  const std::array<Piece, 2> pieces = {
+      {{slice(text, text.size()), gap.view()},
+       {slice(text, text.size()), editor.cfg().text()}}};
+  return replace_pieces(text, pieces, path, out_text);
+}
+
+Result<void> change_section(const UserCfg &cfg, const Section &section,
+                            const SectionChange &change, const PathText &path,
+                            Buffer *out_text) {
+  Editor editor(path);
+  if (const auto started = editor.start(section.text); !started) {
+    return started.error();
+  }
+  if (const auto set = set_properties(&editor, change); !set) {
+    return set.error();
+  }
+  const std::array<Piece, 1> piece = {{{section.text, editor.cfg().text()}}};
+  return replace_pieces(cfg.text(), piece, path, out_text);
+}
+
+// The lines of a section, and the blank one that ends it.
+std::string_view with_blank_line(const UserCfg &cfg, const Section &section) {
+  const auto end = static_cast<std::size_t>(
+      section.text.data() + section.text.size() - cfg.text().data());
+  const std::string_view rest = slice(cfg.text(), end);
+  const std::size_t blank = rest.starts_with("\n")     ? 1
+                            : rest.starts_with("\r\n") ? 2
+                                                       : 0;
+  return {section.text.data(), section.text.size() + blank};
+}
+
+// Those of the same id that it replaces go, too: one of them would count now.
+Result<void> remove_sections(const UserCfg &cfg, const Section &section,
+                             const PathText &path, Buffer *out_text) {
+  List<Piece> pieces;
+  bool ok = pieces.append({with_blank_line(cfg, section), {}});
+  for (const Section &replaced : cfg.replaced()) {
+    if (replaced.is_token == section.is_token && replaced.id == section.id) {
+      ok = ok && pieces.append({with_blank_line(cfg, replaced), {}});
+    }
+  }
+  if (!ok) {
+    return no_memory("cannot change", path.view());
+  }
+  const auto all = pieces.mutable_items();
+  std::sort(all.begin(), all.end(), [](const Piece &a, const Piece &b) {
+    return std::less<>()(a.old_part.data(), b.old_part.data());
+  });
+  return replace_pieces(cfg.text(), all, path, out_text);
+}
+
+bool has_user(const UserCfg &cfg, const SectionChange &change) {
+  const auto id = parse_token_id(change.id);
+  return !id || cfg.find_user(user_id_of(*id)) != nullptr;
+}
+
+Result<SectionChanged> edit(const UserCfg &cfg, const SectionChange &change,
+                            const PathText &path, Buffer *out_text) {
+  const Section *section = find_section(cfg, change);
   const bool is_new = change.operation == Operation::kAdd;
+  if (is_new && change.is_token && !has_user(cfg, change)) {
+    return SectionChanged::kNoUser;
+  }
   if ((section != nullptr) == is_new) {
     return is_new ? SectionChanged::kThereAlready : SectionChanged::kNotThere;
   }
-  Result<void> done;
-  if (change.operation == Operation::kRemove) {
-    // A section that it replaced would count now.
-    for (; done && section != nullptr;
-         section = find_section(editor->cfg(), change)) {
-      done = remove_section(editor, *section);
-    }
-  } else {
-    done = is_new ? add_section(editor, change) : Result<void>();
-    if (done) {
-      done = set_properties(editor, change);
-    }
-  }
+  const auto done = is_new ? add_section(cfg, change, path, out_text)
+                    : change.operation == Operation::kRemove
+                        ? remove_sections(cfg, *section, path, out_text)
+                        : change_section(cfg, *section, change, path, out_text);
   return done ? Result<SectionChanged>(SectionChanged::kDone) : done.error();
 }
 
@@ -228,12 +303,12 @@ bool is_proven(const UserCfg &before, const UserCfg &after,
          is_as_wanted(find_section(after, change), change);
 }
 
-Result<void> start(Editor *editor, const Buffer *text, const PathText &path) {
+Result<UserCfg> parse_copy(std::string_view text, const PathText &path) {
   Buffer copy;
-  if (text != nullptr && !copy.append(text->view())) {
+  if (!copy.append(text)) {
     return no_memory("cannot change", path.view());
   }
-  return editor->parse(std::move(copy));
+  return UserCfg::parse(std::move(copy), path);
 }
 
 }  // namespace
@@ -242,23 +317,19 @@ Result<SectionChanged> change_user_cfg_text(const Buffer *text,
                                             const PathText &path,
                                             const SectionChange &change,
                                             Buffer *out_text) {
-  Editor before(path);
-  Editor editor(path);
-  for (Editor *each : {&before, &editor}) {
-    if (const auto started = start(each, text, path); !started) {
-      return started.error();
-    }
+  const auto before =
+      parse_copy(text != nullptr ? text->view() : std::string_view(), path);
+  if (!before) {
+    return before.error();
   }
-  const auto changed = edit(&editor, change);
+  const auto changed = edit(*before, change, path, out_text);
   if (!changed || *changed != SectionChanged::kDone) {
     return changed;
   }
-  if (!is_proven(before.cfg(), editor.cfg(), change)) {
+  const auto after = parse_copy(out_text->view(), path);
+  if (!after || !is_proven(*before, *after, change)) {
     return plain_error(Errc::kMalformed, "cannot change", path.view(),
                        "the new text would not say what it should");
-  }
-  if (!out_text->append(editor.cfg().text())) {
-    return no_memory("cannot change", path.view());
   }
   return SectionChanged::kDone;
 }

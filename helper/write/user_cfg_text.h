@@ -27,8 +27,9 @@ struct SectionChange {
 
 enum class SectionChanged : std::uint8_t {
   kDone,
-  kNotThere,     // there is no such section to change or to remove
-  kThereAlready  // there is such a section, and none is added
+  kNotThere,      // there is no such section to change or to remove
+  kThereAlready,  // there is such a section, and none is added
+  kNoUser         // the user of a token that is to be added has no section
 };
 
 // `text` is the whole file; null if the file is missing.  With kDone out_text

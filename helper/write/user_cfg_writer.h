@@ -2,26 +2,54 @@
 // Writing one section of user.cfg, and a token with its section.
 //
 // A change of both files holds both locks, user_lock first, as upstream does.
-// token.shadow is changed first: in between the token is refused.  The other
-// way round a section could bring an old secret to life.
+// The section is prepared first, so that what can fail fails before anything is
+// changed.  Then token.shadow is changed, then user.cfg: in between the token
+// is refused.  The other way round a section could bring an old secret to life.
 #ifndef PBSTOKEN_USER_CFG_WRITER_H_
 #define PBSTOKEN_USER_CFG_WRITER_H_
+
+#include <utility>
 
 #include "pbstoken/base/result.h"
 #include "pbstoken/store/file_lock.h"
 #include "pbstoken/store/store.h"
 #include "pbstoken/verify/outcome.h"
+#include "write/file_writer.h"
 #include "write/user_cfg_text.h"
 
 namespace pbstoken {
 
-// For the holder of user_lock, whose signals are held.  With kDone out_outcome
-// is kDone, kNotDurable, kNotAnnounced or kTakenOver; else, and with an error,
-// nothing was changed.
-Result<SectionChanged> write_section(const Store &store,
-                                     const SectionChange &change,
-                                     const FileLock &lock,
-                                     Outcome *out_outcome);
+// For the holder of user_lock, whose signals are held.  One thread per object,
+// which stays where it is.
+class SectionWriter {
+ public:
+  // All must outlive the object; lock is user_lock.
+  static Result<SectionWriter> open(const Store &store,
+                                    const SectionChange &change,
+                                    const FileLock &lock);
+
+  // Makes the new text and writes it beside the file.  An error, and whatever
+  // is not kDone: the section cannot be changed so.
+  Result<SectionChanged> prepare();
+
+  // Puts it in the file's place; prepares again if the file has changed
+  // meanwhile, and then the same can happen.  With kDone out_outcome is kDone,
+  // kNotDurable, kNotAnnounced or kTakenOver; else nothing was changed.
+  Result<SectionChanged> commit(EndSignals end_signals, Outcome *out_outcome);
+
+ private:
+  SectionWriter(const Store &store, const SectionChange &change,
+                const FileLock &lock, FileWriter writer)
+      : store_(store),
+        change_(change),
+        lock_(lock),
+        writer_(std::move(writer)) {}
+
+  const Store &store_;
+  const SectionChange &change_;
+  const FileLock &lock_;
+  FileWriter writer_;
+};
 
 }  // namespace pbstoken
 

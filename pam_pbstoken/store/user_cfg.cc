@@ -371,7 +371,7 @@ void UserCfg::sort_sections() {
     const bool replaced = i + 1 < all.size() && all[i].id == all[i + 1].id;
     if (!replaced) {
       ++(all[i].is_token ? token_count_ : user_count_);
-      all[kept++] = all[i];
+      std::swap(all[kept++], all[i]);
     }
   }
 }

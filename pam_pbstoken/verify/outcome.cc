@@ -54,13 +54,13 @@ constexpr std::array<OutcomeInfo, kOutcomes> kTable = {{
     {O::kOffer, T::kChange, R::kNoAnswer, E::kUnavailable, {}, {}},
     {O::kDone, T::kChange, R::kAccept, E::kDone, {}, {}},
     {O::kNotDurable, T::kChange, R::kAccept, E::kNotDurable, {},
-     "token.shadow was changed, but its directory could not be synced: a power "
+     "the change counts, but its directory could not be synced: a power "
      "failure may undo it"},
     {O::kNotAnnounced, T::kChange, R::kAccept, E::kNotDurable, {},
-     "token.shadow was changed, but the Proxmox daemons could not be told: "
+     "the change counts, but the Proxmox daemons could not be told: "
      "they may take up to a minute to notice"},
     {O::kTakenOver, T::kChange, R::kAccept, E::kNotDurable, {},
-     "token.shadow was changed, but another process has taken over the cache "
+     "the change counts, but another process has taken over the cache "
      "meanwhile: old secrets may count for up to cache_ttl"},
     {O::kChangedMeanwhile, T::kChange, R::kNoAnswer, E::kRefused, {},
      "another process has changed the token meanwhile"},

@@ -50,8 +50,13 @@ inline int replace_dev(void ** /*state*/) {
 inline int restore_dev(void ** /*state*/) {
   closelog();
   close(the_log);
-  return umount("/dev") == 0 ? umount2(scratch("real-dev").c_str(), MNT_DETACH)
-                             : -1;
+  if (umount("/dev") != 0 ||
+      umount2(scratch("real-dev").c_str(), MNT_DETACH) != 0) {
+    return -1;
+  }
+  std::filesystem::remove_all(scratch("dev"));
+  std::filesystem::remove(scratch("real-dev"));
+  return 0;
 }
 
 // What was logged since it was last called.  Ten lines fill the socket's

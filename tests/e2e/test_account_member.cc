@@ -205,6 +205,26 @@ void disabled_token_is_refused_to_members_within_cache_ttl(void ** /*state*/) {
   }
 }
 
+// However long cache_ttl is: the tool claims the verdicts of the segment.
+void change_by_the_tool_counts_for_members_at_once(void ** /*state*/) {
+  configure("cache_ttl = 3600\n");
+  write_users("user: john@pbs\n\ntoken: john@pbs!client1\n");
+  tool_output({"prepare"});
+  write_services(setuid_helper(), "");
+  const auto answer = [] { return pamtester(become_member, kId, "acct_mgmt"); };
+  assert_answer(answer(), {kId, PAM_SUCCESS});
+  for (int i = 0; i < 3; ++i) {
+    tool_output({"token", "disable", kId});
+    assert_answer(answer(), {kId, PAM_PERM_DENIED});
+    tool_output({"token", "enable", kId});
+    assert_answer(answer(), {kId, PAM_SUCCESS});
+    tool_output({"user", "expire", "john@pbs", "2020-01-01"});
+    assert_answer(answer(), {kId, PAM_ACCT_EXPIRED});
+    tool_output({"user", "expire", "john@pbs", "never"});
+    assert_answer(answer(), {kId, PAM_SUCCESS});
+  }
+}
+
 }  // namespace
 }  // namespace pbstoken
 
@@ -219,6 +239,7 @@ int main() {
       with_members(a_thousand_times_cost_one_helper_run),
       with_members(each_ttl_costs_one_helper_run),
       with_members(disabled_token_is_refused_to_members_within_cache_ttl),
+      with_members(change_by_the_tool_counts_for_members_at_once),
   };
   return cmocka_run_group_tests_name("account_member", tests, nullptr, nullptr);
 }

@@ -99,6 +99,15 @@ void change_in_another_store_names_it(void ** /*state*/) {
   std::filesystem::remove("/etc/pbstoken/web.conf");
 }
 
+// It would be shown as another user's name.
+void warning_of_a_name_that_is_escaped_names_no_command(void ** /*state*/) {
+  write_accounts("");
+  assert_warning("DOM\\svc@ad!t",
+                 std::string("/etc/proxmox-backup/user.cfg has no section of "
+                             "the user DOM\\x5csvc@ad") +
+                     kNowhere + "see pbstoken(8)");
+}
+
 // It is no name that a person should paste.
 void warning_of_a_name_with_a_quote_names_no_command(void ** /*state*/) {
   write_accounts("");
@@ -154,6 +163,7 @@ int main() {
       E2E_TEST(change_of_an_expired_token_says_so),
       E2E_TEST(change_in_another_store_names_it),
       E2E_TEST(warning_of_a_name_with_a_quote_names_no_command),
+      E2E_TEST(warning_of_a_name_that_is_escaped_names_no_command),
       E2E_TEST(change_with_a_bad_user_cfg_says_so),
       E2E_TEST(change_that_fails_warns_of_nothing),
       E2E_TEST(rotate_and_delete_warn_of_nothing),

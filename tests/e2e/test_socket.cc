@@ -472,7 +472,7 @@ void rotation_that_cannot_be_announced_says_so(void ** /*state*/) {
   assert_true(is_accepted(rotated.offered));
   assert_int_equal(set.status, 7);
   assert_text_equal(set.err,
-                    "pbstoken-helper: token.shadow was changed, but the "
+                    "pbstoken-helper: the change counts, but the "
                     "Proxmox daemons could not be told: they may take up to "
                     "a minute to notice\n");
 }

@@ -301,6 +301,33 @@ void check_half_a_token_is_named(void ** /*state*/) {
            "account rules refuse it; run pbstoken token add, or token remove"});
 }
 
+// Of a store that has the same user.cfg.
+void check_of_a_shared_user_cfg_misses_no_secrets(void ** /*state*/) {
+  write_good_store();
+  write_file("/etc/pbstoken/web.conf",
+             "token_shadow = /etc/pbstoken/web/token.shadow\n"
+             "user_cfg = /etc/proxmox-backup/user.cfg\nfile_owner = root\n"
+             "file_group = root\n",
+             0644);
+  std::filesystem::create_directory("/etc/pbstoken/web");
+  write_file("/etc/pbstoken/web/token.shadow",
+             "{" + member("web@pbs!t", kHash) + "}", 0600);
+  write_file(kUserCfg,
+             std::string(kAccounts) + "\nuser: web@pbs\n\ntoken: web@pbs!t\n",
+             0640);
+  assert_problems({});
+  std::filesystem::remove_all("/etc/pbstoken/web");
+  std::filesystem::remove("/etc/pbstoken/web.conf");
+}
+
+void check_names_one_lock_for_both_files(void ** /*state*/) {
+  write_good_store();
+  configure(std::string("user_lock = ") + kLock + "\n");
+  assert_problems({std::string(kLock) +
+                   ": user_lock and lock_file are the same file: no token can "
+                   "be added or removed; name two"});
+}
+
 // The file counts here, but not, or not all of it, for the daemons.
 void check_user_cfg_that_counts_in_part_is_named(void ** /*state*/) {
   write_good_store();
@@ -1015,6 +1042,8 @@ int main() {
       CHECK_TEST(check_bad_user_cfg_is_named_with_its_place),
       CHECK_TEST(check_token_without_its_user_is_named),
       CHECK_TEST(check_half_a_token_is_named),
+      CHECK_TEST(check_of_a_shared_user_cfg_misses_no_secrets),
+      CHECK_TEST(check_names_one_lock_for_both_files),
       CHECK_TEST(check_user_cfg_that_counts_in_part_is_named),
       CHECK_TEST(check_modes_that_let_others_in_are_named),
       CHECK_TEST(check_owners_that_are_others_are_named),

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // `pbstoken init`: a store where none is, and none changed where one is.
+#include <unistd.h>
+
 #include "helper_support.h"
 
 namespace pbstoken {
@@ -149,6 +151,50 @@ void init_follows_no_link(void ** /*state*/) {
   std::filesystem::remove_all(scratch("elsewhere"));
 }
 
+// The owner of the directory around a new one puts something of root's in its
+// place, between two calls of the program: here with a second to do it in.
+void init_gives_away_nothing_that_it_has_not_made(void ** /*state*/) {
+  const std::string secret = scratch("root-secret");
+  const std::string keys = std::string(kDirectory) + "/keys";
+  for (const bool is_link : {true, false}) {
+    std::filesystem::create_directory(kDirectory);
+    chmod(kDirectory, 0777);
+    write_file(secret, "s", 0600);
+    std::filesystem::create_directory(keys);
+    write_file(keys + "/key", "k", 0600);
+    chmod(keys.c_str(), 0700);
+    const std::string made = std::string(kDirectory) + "/a";
+    const pid_t owner = start_child([&] {
+      while (!std::filesystem::exists(made)) {
+        usleep(1000);
+      }
+      std::filesystem::rename(made, std::string(kDirectory) + "/b");
+      if (is_link) {
+        std::filesystem::create_symlink(secret, made);
+      } else {
+        std::filesystem::rename(keys, made);
+      }
+      return 0;
+    });
+    // The third component of the path is the first that is not there.
+    const RunResult outcome =
+        run({.path = "/usr/bin/strace",
+             .arguments = {"-o", "/dev/null", "-e",
+                           "inject=mkdirat:delay_exit=1000000", tool_path(),
+                           "--store", "web", "init", "--token-shadow",
+                           made + "/token.shadow"}});
+    assert_int_equal(wait_for(owner), 0);
+    assert_int_equal(outcome.status, 4);
+    assert_true(outcome.err.ends_with(
+        "cannot make /etc/proxmox-backup/a: another process has put something "
+        "in its place\n"));
+    assert_entry(secret, 0600, 0, 0);
+    assert_entry(is_link ? keys : made, 0700, 0, 0, S_IFDIR);
+    std::filesystem::remove_all(kDirectory);
+    std::filesystem::remove("/etc/pbstoken/web.conf");
+  }
+}
+
 void init_as_json(void ** /*state*/) {
   rapidjson::Document made;
   made.Parse(tool_output({"--output-format", "json", "init"}).c_str());
@@ -181,6 +227,7 @@ int main() {
       INIT_TEST(init_with_a_path_and_users),
       INIT_TEST(init_changes_nothing_that_is_there),
       INIT_TEST(init_follows_no_link),
+      INIT_TEST(init_gives_away_nothing_that_it_has_not_made),
       INIT_TEST(init_as_json),
       INIT_TEST(options_of_init_are_its_own),
   };

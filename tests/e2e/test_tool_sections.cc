@@ -316,6 +316,177 @@ void file_with_another_group_is_given_back(void ** /*state*/) {
   assert_int_equal(status_of(kUserCfg).st_uid, 0);
 }
 
+// The page's counters, the lock of users, the lock of tokens; token.shadow,
+// then user.cfg; and neither lock is given back before.
+void files_change_in_order_under_both_locks(void ** /*state*/) {
+  const bool all_well =
+      in_workers("order", [](Host *host, int /*worker*/, Sweep *sweep) {
+        for (const bool is_add : {true, false}) {
+          if (is_add) {
+            host->make({"set", true});
+            write_users();
+          }
+          host->run_traced({"-y", "-e", "trace=flock,renameat", tool_path(),
+                            "token", is_add ? "add" : "remove", kId},
+                           "");
+          std::string order;
+          std::istringstream trace(host->trace());
+          for (std::string line; std::getline(trace, line);) {
+            const bool is_lock = line.find(" flock(") != std::string::npos;
+            const bool is_user =
+                line.find(is_lock ? ".user.lck>" : "\"user.cfg\"") !=
+                std::string::npos;
+            order += is_lock && line.find("LOCK_UN") != std::string::npos ? "-"
+                     : is_lock ? (is_user ? "U" : "T")
+                     : is_user ? "u"
+                     : line.find("\"token.shadow\"") != std::string::npos ? "t"
+                                                                          : "";
+          }
+          sweep->count(order);
+          // A new lock file is renamed, too, but to another name.
+          if (order != "UTtu--") {
+            sweep->add(host->trace());
+          }
+        }
+      });
+  assert_true(all_well);
+}
+
+// A file that is a mount point cannot be replaced.
+void section_that_cannot_be_written_leaves_no_secret(void ** /*state*/) {
+  write_users();
+  if (mount(kUserCfg, kUserCfg, nullptr, MS_BIND, nullptr) != 0) {
+    fail_msg("cannot mount");
+  }
+  log_lines();
+  const RunResult added =
+      run_tool({"--output-format", "json", "token", "add", kId});
+  const std::string secret = value_of(added.out);
+  const int verified = verify_status(secret);
+  const auto lines = log_lines();
+  umount(kUserCfg);
+  assert_int_equal(added.status, 4);
+  assert_true(added.err.ends_with(
+      "pbstoken: the secret that was printed does not count\n"));
+  assert_int_equal(verified, 5);
+  assert_text_equal(read_file(kShadow), "{}");
+  for (const std::string &line : lines) {
+    assert_true(line.find(">pbstoken[") == std::string::npos);
+  }
+}
+
+void section_that_cannot_be_removed_is_told_and_logged(void ** /*state*/) {
+  write_users();
+  const std::string secret = add();
+  if (mount(kUserCfg, kUserCfg, nullptr, MS_BIND, nullptr) != 0) {
+    fail_msg("cannot mount");
+  }
+  log_lines();
+  const RunResult removed = run_tool({"token", "remove", kId});
+  const int verified = verify_status(secret);
+  const auto lines = log_lines();
+  umount(kUserCfg);
+  assert_int_equal(removed.status, 7);
+  assert_true(removed.err.ends_with(
+      "pbstoken: the token has no secret any more, and still its section: run "
+      "the same again\n"));
+  assert_int_equal(verified, 5);
+  assert_true(
+      std::any_of(lines.begin(), lines.end(), [](const std::string &line) {
+        return line.find("token remove; uid=0") != std::string::npos;
+      }));
+  tool_output({"token", "remove", kId});
+  assert_text_equal(read_file(kUserCfg), kUsers);
+}
+
+// SIGTERM at the first of both renames: the second must follow, and the exit
+// status is told.
+void signal_between_the_files_leaves_no_half(void ** /*state*/) {
+  const bool all_well =
+      in_workers("signal", [](Host *host, int /*worker*/, Sweep *sweep) {
+        for (const bool is_add : {true, false}) {
+          if (is_add) {
+            host->make({"set", true});
+            write_users();
+            write_file(kShadow, "{}", 0640);
+            tool_output({"user", "enable", "john@pbs"});
+          }
+          const RunResult outcome = host->run_traced(
+              {"-P", kShadow, "-e", "trace=renameat", "-e",
+               "inject=renameat:signal=SIGTERM:when=1", tool_path(), "token",
+               is_add ? "add" : "remove", kId},
+              "");
+          sweep->count(std::to_string(outcome.status));
+          const bool has_secret =
+              read_file(kShadow).find(kId) != std::string::npos;
+          const bool has_section =
+              read_file(kUserCfg).find(kId) != std::string::npos;
+          if (outcome.status != 0 || has_secret != is_add ||
+              has_section != is_add) {
+            sweep->add(std::string(is_add ? "add" : "remove") + ": " +
+                       outcome.err + host->trace());
+          }
+        }
+      });
+  assert_true(all_well);
+}
+
+// Of several at once one makes the token, and each says what is so.
+void token_is_added_once(void ** /*state*/) {
+  write_users();
+  const std::string outputs = scratch("adds");
+  std::filesystem::create_directory(outputs);
+  std::vector<pid_t> children;
+  for (int i = 0; i < 6; ++i) {
+    children.push_back(start_child([&] {
+      const RunResult added =
+          run_tool({"--output-format", "json", "token", "add", kId});
+      write_file(outputs + "/" + std::to_string(i) +
+                     (added.status == 0 ? ".good" : ".bad"),
+                 added.out);
+      const bool is_told =
+          added.err.ends_with(
+              "pbstoken: the secret that was printed does not count\n") ||
+          added.out.empty();
+      return added.status == 0 || (added.status == 1 && is_told) ? 0 : 1;
+    }));
+  }
+  for (const pid_t child : children) {
+    assert_int_equal(wait_for(child), 0);
+  }
+  int good = 0;
+  for (const std::string &name : names_in(outputs)) {
+    const std::string text = read_file(outputs + "/" + name);
+    const bool is_good = name.ends_with(".good");
+    good += is_good ? 1 : 0;
+    if (!text.empty()) {
+      assert_int_equal(verify_status(value_of(text)), is_good ? 0 : 1);
+    }
+  }
+  assert_int_equal(good, 1);
+  std::filesystem::remove_all(outputs);
+}
+
+void one_lock_for_both_files_is_refused(void ** /*state*/) {
+  write_users();
+  configure(std::string("user_lock = ") + kLock + "\n");
+  const RunResult outcome = run_tool({"token", "remove", kId});
+  assert_int_equal(outcome.status, 4);
+  assert_text_equal(outcome.err,
+                    "pbstoken: cannot use /etc/proxmox-backup/"
+                    "token.shadow.lock: user_lock and lock_file are the same "
+                    "file\n");
+}
+
+void user_who_comes_back_brings_tokens(void ** /*state*/) {
+  write_users("token: john@pbs!client1\n\ntoken: john@pbs!c2\n\n");
+  const RunResult outcome = run_tool({"user", "add", "john@pbs"});
+  assert_int_equal(outcome.status, 0);
+  assert_text_equal(outcome.err,
+                    "pbstoken: warning: the user has tokens already, and they "
+                    "count again: 2; see pbstoken list\n");
+}
+
 // --- killed at any moment
 
 struct State {
@@ -451,6 +622,17 @@ int main() {
       E2E_TEST(others_than_root_are_refused),
       E2E_TEST(both_words_are_raised),
       E2E_TEST(both_locks_are_taken),
+      E2E_TEST(files_change_in_order_under_both_locks),
+      cmocka_unit_test_setup_teardown(
+          section_that_cannot_be_written_leaves_no_secret, replace_dev,
+          restore_dev),
+      cmocka_unit_test_setup_teardown(
+          section_that_cannot_be_removed_is_told_and_logged, replace_dev,
+          restore_dev),
+      E2E_TEST(signal_between_the_files_leaves_no_half),
+      E2E_TEST(token_is_added_once),
+      E2E_TEST(one_lock_for_both_files_is_refused),
+      E2E_TEST(user_who_comes_back_brings_tokens),
       cmocka_unit_test_setup_teardown(changes_are_in_the_trail, replace_dev,
                                       restore_dev),
       E2E_TEST(file_with_another_group_is_given_back),

@@ -97,6 +97,10 @@ class UserCfg {
   [[nodiscard]] std::span<const Section> tokens() const {
     return sections_.items().subspan(user_count_, token_count_);
   }
+  // In no order: those whose id a later section has, too.
+  [[nodiscard]] std::span<const Section> replaced() const {
+    return sections_.items().subspan(user_count_ + token_count_);
+  }
   [[nodiscard]] const Section *find_user(std::string_view id) const;
   [[nodiscard]] const Section *find_token(std::string_view id) const;
 
