@@ -32,8 +32,8 @@ Result<std::uint64_t> life_of(const Store &store) {
   return quick_hash({boot.data(), static_cast<std::size_t>(size)}, id);
 }
 
-// Returns nullopt if nothing was saved, and for members of verify_group, who see
-// what the segments show.
+// Returns nullopt if nothing was saved, and for members of verify_group, who
+// see what the segments show.
 Result<std::optional<SavedUse>> read_saved(const Store &store) {
   if (!is_root()) {
     return std::optional<SavedUse>();
