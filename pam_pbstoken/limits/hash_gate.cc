@@ -104,8 +104,7 @@ Result<Gate> Gate::open(const Store &store, GateShare share) {
   }
   Gate gate(form, *set);
   gate.epoch_ = values[kEpoch];
-  gate.adjust(values[kFree], values[kHeld],
-              static_cast<int>(wanted_places(store, share)));
+  gate.adjust(values[kFree], values[kHeld], form.first()[kFree]);
   return gate;
 }
 

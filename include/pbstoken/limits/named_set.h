@@ -38,6 +38,8 @@ class NamedSet {
   NamedSet(const Store &store, std::string_view purpose, std::size_t count,
            const First &first = {});
 
+  [[nodiscard]] const First &first() const { return first_; }
+
   // The values of a set that has the name; false if it has not, or is not
   // root's alone.
   bool read(int id, Values *out_values) const;
