@@ -127,7 +127,10 @@ Error timed_out(const PathText &path, std::optional<std::uint64_t> holder) {
 
 void FileLock::prepare(const Store &store, const PathText &path) {
   // What fails now fails again in acquire(), which says so.
-  static_cast<void>(open_or_create(store, path));
+  struct stat status = {};
+  if (lstat(path.c_str(), &status) != 0) {
+    static_cast<void>(open_or_create(store, path));
+  }
 }
 
 bool FileLock::is_still_named(const PathText &path) const {
