@@ -18,6 +18,7 @@
 #include "pbstoken/cache/subject.h"
 #include "pbstoken/os/sched_slice.h"
 #include "wire/answer.h"
+#include "wire/ready_stores.h"
 #include "wire/request.h"
 #include "wire/service.h"
 
@@ -145,7 +146,11 @@ std::optional<ExitStatus> judge(Job *job) {
     return refuse(line, Outcome::kNotPermitted,
                   "not permitted: --config is for root");
   }
-  const auto store = load_store(line.store.view(), configuration_of(line));
+  const Store *ready =
+      line.config.empty() ? ready_store(line.store.view()) : nullptr;
+  const auto store =
+      ready != nullptr ? Result<Store>(*ready)
+                       : load_store(line.store.view(), configuration_of(line));
   if (!store) {
     return refuse_store(*job, store.error());
   }

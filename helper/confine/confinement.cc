@@ -7,7 +7,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <optional>
+#include <utility>
 
 #include "confine/landlock.h"
 #include "confine/seccomp.h"
@@ -203,57 +206,147 @@ constexpr bool saves(Reach reach) {
   return reach == Reach::kSaves || reach == Reach::kRemoves;
 }
 
-Result<void> confine_files(Reach reach, const PathText &configuration,
-                           const Store &store) {
+// What is allowed, to an object with Landlock's two functions for that.
+template <typename Rules>
+void allow_files(Reach reach, const PathText &configuration, const Store &store,
+                 Rules *rules) {
   // `check` finds out a directory that stands where a file belongs.
   const FileRights beside = {.read = true, .list = reach == Reach::kLists};
   const bool writes = reach >= Reach::kTokenShadow;
   const FileRights read = {.read = true};
-  Landlock landlock;
   // The rules name directories, since these files are replaced meanwhile.
-  landlock.allow_beside(
+  rules->allow_beside(
       store.token_shadow,
       {.read = true, .list = true, .write = writes, .replace = writes});
-  landlock.allow_beside(store.lock_file, beside);
-  landlock.allow_beside(store.user_cfg, reach == Reach::kUserCfg
-                                            ? FileRights{.read = true,
-                                                         .list = true,
-                                                         .write = true,
-                                                         .replace = true}
-                                            : beside);
-  landlock.allow_beside(store.user_lock, beside);
-  landlock.allow_beside(
+  rules->allow_beside(store.lock_file, beside);
+  rules->allow_beside(store.user_cfg, reach == Reach::kUserCfg
+                                          ? FileRights{.read = true,
+                                                       .list = true,
+                                                       .write = true,
+                                                       .replace = true}
+                                          : beside);
+  rules->allow_beside(store.user_lock, beside);
+  rules->allow_beside(
       store.version_cache,
       {.read = true, .list = beside.list, .write = reach >= Reach::kRemoves});
-  landlock.allow_file(configuration, read);
+  rules->allow_file(configuration, read);
   if (reach == Reach::kReports || reach == Reach::kLists || saves(reach)) {
-    landlock.allow_beside(saved_use_path(store.name.view()),
-                          {.read = true,
-                           .list = saves(reach),
-                           .write = saves(reach),
-                           .replace = saves(reach)});
-    landlock.allow_file(PathText("/proc/sys/kernel/random/boot_id"), read);
+    rules->allow_beside(saved_use_path(store.name.view()),
+                        {.read = true,
+                         .list = saves(reach),
+                         .write = saves(reach),
+                         .replace = saves(reach)});
+    rules->allow_file(PathText("/proc/sys/kernel/random/boot_id"), read);
   }
   for (const char *path : {
            "/etc/group", "/etc/passwd",
            "/proc/locks",                     // the holder of the lock
            "/sys/devices/system/cpu/online",  // how many hashes at once
        }) {
-    landlock.allow_file(PathText(path), read);
+    rules->allow_file(PathText(path), read);
   }
   if (beside.list) {
     // The other stores may have the same files.
-    landlock.allow_beside(configuration_path(kDefaultStore), beside);
-    landlock.allow_beside(PathText("/etc/pam.d/other"), beside);
-    landlock.allow_beside(PathText("/usr/lib/pam.d/other"), read);
+    rules->allow_beside(configuration_path(kDefaultStore), beside);
+    rules->allow_beside(PathText("/etc/pam.d/other"), beside);
+    rules->allow_beside(PathText("/usr/lib/pam.d/other"), read);
     // The kernel makes that file anew for each use: its directory stays.
-    landlock.allow_beside(socket_table(), read);
-    landlock.allow_file(PathText("/proc/sys/kernel/shm_rmid_forced"), read);
+    rules->allow_beside(socket_table(), read);
+    rules->allow_file(PathText("/proc/sys/kernel/shm_rmid_forced"), read);
   }
   if (writes) {
-    landlock.allow_file(PathText("/proc/sys/kernel/random/uuid"), read);
+    rules->allow_file(PathText("/proc/sys/kernel/random/uuid"), read);
   }
-  return landlock.enforce();
+}
+
+// Where the paths of rules lead now.
+class Places {
+ public:
+  void allow_file(const PathText &path, FileRights /*rights*/) {
+    struct stat status = {};
+    const bool is_there = stat(path.c_str(), &status) == 0;
+    add(is_there ? Place{status.st_dev, status.st_ino} : Place{});
+  }
+
+  // Most are about a directory that another one was about just before.
+  void allow_beside(const PathText &path, FileRights rights) {
+    const PathText directory = directory_of(path);
+    if (path.empty()) {
+      add({});
+    } else if (count_ > 0 && directory.view() == last_directory_.view()) {
+      add(last_);
+    } else {
+      allow_file(directory, rights);
+      last_directory_ = directory;
+      last_ = count_ <= all_.size() ? all_[count_ - 1] : Place{};
+    }
+  }
+
+  [[nodiscard]] bool are_those_of(const Places &other) const {
+    return count_ <= all_.size() && count_ == other.count_ &&
+           all_ == other.all_;
+  }
+
+ private:
+  struct Place {
+    dev_t device = 0;
+    ino_t inode = 0;
+    bool operator==(const Place &) const = default;
+  };
+
+  void add(const Place &place) {
+    if (count_ < all_.size()) {
+      all_[count_] = place;
+    }
+    ++count_;
+  }
+
+  std::array<Place, 16> all_ = {};
+  std::size_t count_ = 0;
+  PathText last_directory_;
+  Place last_;
+};
+
+constexpr Reach kPreparedReach = Reach::kCache;
+
+struct PreparedRules {
+  Places places;  // before the rules were made
+  Landlock rules;
+};
+constinit std::array<std::optional<PreparedRules>, 4> the_prepared = {};
+
+Places places_of(Reach reach, const PathText &configuration,
+                 const Store &store) {
+  Places places;
+  allow_files(reach, configuration, store, &places);
+  return places;
+}
+
+// Those that were made for these files, or else new ones.
+Landlock make_rules(Reach reach, const PathText &configuration,
+                    const Store &store) {
+  if (reach == kPreparedReach && the_prepared.front()) {
+    const Places places = places_of(reach, configuration, store);
+    for (auto &prepared : the_prepared) {
+      if (prepared && prepared->places.are_those_of(places)) {
+        return std::move(prepared->rules);
+      }
+    }
+  }
+  Landlock rules;
+  allow_files(reach, configuration, store, &rules);
+  return rules;
+}
+
+// The other children have the same prepared rules: a child that acts must not
+// be able to add to them.
+Result<void> confine_files(Reach reach, const PathText &configuration,
+                           const Store &store) {
+  Landlock rules = make_rules(reach, configuration, store);
+  for (auto &prepared : the_prepared) {
+    prepared.reset();
+  }
+  return rules.enforce();
 }
 
 }  // namespace
@@ -294,7 +387,7 @@ Result<void> confine_service() {
   if (const auto kept = keep_capabilities(kWriting | looking()); !kept) {
     return kept.error();
   }
-  if (!set_effective([](auto) { return Capabilities{0}; })) {
+  if (!lay_down_capabilities()) {
     return system_error(kCannotDrop, {});
   }
   is_service = true;
@@ -303,6 +396,27 @@ Result<void> confine_service() {
 
 bool use_capabilities() {
   return set_effective([](Capabilities permitted) { return permitted; });
+}
+
+bool lay_down_capabilities() {
+  return set_effective([](auto) { return Capabilities{0}; });
+}
+
+bool prepare_to_confine(const Store &store, int descriptor) {
+  const auto free =
+      std::find(the_prepared.begin(), the_prepared.end(), std::nullopt);
+  if (free == the_prepared.end()) {
+    return false;
+  }
+  const PathText &configuration = store.configuration;
+  PreparedRules prepared = {
+      .places = places_of(kPreparedReach, configuration, store), .rules = {}};
+  allow_files(kPreparedReach, configuration, store, &prepared.rules);
+  if (!prepared.rules.move_to(descriptor)) {
+    return false;
+  }
+  free->emplace(std::move(prepared));
+  return true;
 }
 
 Result<void> give_up_capabilities() {

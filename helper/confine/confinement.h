@@ -26,8 +26,16 @@ Result<void> confine(Reach reach, const PathText &configuration,
 // parent itself uses no capability.  Needs root.
 Result<void> confine_service();
 
-// For a child of it: takes the capabilities that are left into use.
+// For a child of it: takes the capabilities that are left into use, and lays
+// them down until then.
 [[nodiscard]] bool use_capabilities();
+[[nodiscard]] bool lay_down_capabilities();
+
+// Before that, for its children: makes the rules for the files of one more
+// store, as confine() would for a command of members, under this descriptor,
+// which is free.  confine() takes them if each path in them still leads where
+// it did, and lets go of the others.  False if that cannot be done.
+bool prepare_to_confine(const Store &store, int descriptor);
 
 // Gives up every capability, for good.
 Result<void> give_up_capabilities();

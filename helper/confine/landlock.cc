@@ -113,6 +113,17 @@ void Landlock::allow(const PathText &path, FileRights rights, bool is_file) {
   }
 }
 
+bool Landlock::move_to(int descriptor) {
+  last_ = UniqueFd();
+  last_directory_.clear();
+  if (!rules_ || problem_ ||
+      dup3(rules_.get(), descriptor, O_CLOEXEC) != descriptor) {
+    return false;
+  }
+  rules_ = UniqueFd(descriptor);
+  return true;
+}
+
 Result<void> Landlock::enforce() {
   if (problem_) {
     return *problem_;

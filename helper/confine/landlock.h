@@ -36,6 +36,10 @@ class Landlock {
     allow(path, rights, /*is_file=*/false);
   }
 
+  // Gives them this descriptor, which is free.  False if they could not be
+  // made, or the kernel enforces no rules.
+  [[nodiscard]] bool move_to(int descriptor);
+
   // From here on everything else that has to do with opening, making and
   // removing files is refused, and so is TCP; signals and abstract sockets
   // reach no farther than this process and its children.  Needs no_new_privs.

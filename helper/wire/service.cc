@@ -21,6 +21,7 @@
 #include "pbstoken/os/ipc.h"
 #include "pbstoken/os/privilege.h"
 #include "pbstoken/verify/helper_protocol.h"
+#include "wire/ready_stores.h"
 #include "wire/spare.h"
 #include "wire/surroundings.h"
 
@@ -122,7 +123,7 @@ class Service {
   [[nodiscard]] std::size_t served_of(uid_t user);
   [[nodiscard]] std::size_t waiting_of(uid_t user);
   [[nodiscard]] std::size_t connections();
-  void add_spare();
+  void add_spare(Haste haste);
   void let_spares_go();
   void pause_for(const char *what);
   [[nodiscard]] bool is_to_end();
@@ -188,11 +189,11 @@ void Service::pause_for(const char *what) {
   complain_at_times(describe(system_error(what, {})).view(), now_);
 }
 
-void Service::add_spare() {
+void Service::add_spare(Haste haste) {
   if (children_.full()) {
     return;
   }
-  auto spare = fork_spare(answer_);
+  auto spare = fork_spare(haste, answer_);
   if (!spare) {
     pause_for("cannot make a child");
     return;
@@ -210,7 +211,7 @@ void Service::let_spares_go() {
 // False if there can be no child now.
 bool Service::begin_to_serve(const UniqueFd &connection, uid_t user) {
   if (spares_ == 0) {
-    add_spare();
+    add_spare(Haste::kConnectionWaits);
   }
   for (Child &child : children_) {
     if (!child.serves) {
@@ -398,7 +399,7 @@ Result<void> Service::run(const sigset_t &signals_of_wait) {
       }
     }
     if (!has_waited && !is_ending_) {
-      add_spare();
+      add_spare(Haste::kNone);
     }
   }
   let_spares_go();
@@ -450,6 +451,7 @@ Result<void> begin(Service *service, sigset_t *out_signals) {
   if (!service->surroundings().find()) {
     complain("there are too many stores to watch all of their directories");
   }
+  get_stores_ready(kFirstOfStores);
   return confine_service();
 }
 

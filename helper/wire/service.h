@@ -10,11 +10,11 @@
 // waited for 5 seconds, or finds no room to wait, is answered `busy`.
 //
 // The service ends after 60 seconds without a connection, when the program, a
-// configuration or the directory of a store has changed (surroundings.h), and
-// by SIGTERM.  From then on it accepts nothing more, and answers what it has:
-// what is not accepted starts the next one.  So that this does not wait for
-// long, a change is heeded when all that is served has begun just now, or after
-// 60 seconds.
+// configuration, the files of users and groups or the directory of a store has
+// changed (surroundings.h), and by SIGTERM.  From then on it accepts nothing
+// more, and answers what it has: what is not accepted starts the next one.  So
+// that this does not wait for long, a change is heeded when all that is served
+// has begun just now, or after 60 seconds.
 #ifndef PBSTOKEN_SERVICE_H_
 #define PBSTOKEN_SERVICE_H_
 

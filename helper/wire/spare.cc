@@ -14,7 +14,8 @@
 #include <utility>
 
 #include "io/audit.h"
-#include "pbstoken/store/store.h"
+#include "pbstoken/base/buffer.h"
+#include "wire/ready_stores.h"
 
 namespace pbstoken {
 
@@ -54,16 +55,19 @@ UniqueFd receive_connection(int channel) {
   return UniqueFd(connection);
 }
 
-// The child's end, which stays open until the child has ended.
 // The first that the service has opened; see audit.h.
 constexpr int kLog = STDERR_FILENO + 1;
+// The child's end, which stays open until the child has ended.
 constexpr int kChannel = kLog + 1;
+static_assert(kFirstOfStores == kChannel + 1);
 
 // Nothing else of the parent's, and signals as by default.  First of all it
 // closes what it need not have: the parent's table may be full.
 bool keep_only(int channel) {
   sigset_t none{};
-  if (dup2(channel, kChannel) < 0 || close_range(kChannel + 1, ~0U, 0) != 0) {
+  const auto first_other =
+      static_cast<unsigned>(kFirstOfStores + descriptors_of_stores());
+  if (dup2(channel, kChannel) < 0 || close_range(first_other, ~0U, 0) != 0) {
     return false;
   }
   if (audit_log() != kLog) {
@@ -76,22 +80,29 @@ bool keep_only(int channel) {
 }
 
 // A new process pays for each page of its memory that it uses for the first
-// time: most of that is done before there is a client, whatever its store.
+// time: most of that is done before there is a client.
 void warm_up() {
-  const auto store =
-      load_store(kDefaultStore, configuration_path(kDefaultStore));
-  if (store && !store->verify_group.is_nobody()) {
-    static_cast<void>(group_id(store->verify_group));
+  constexpr std::size_t kStack = 65536;
+  constexpr std::size_t kHeap = 65536;
+  // The compiler's own probes touch each page of it.
+  std::array<volatile char, kStack> stack;
+  stack[0] = 0;
+  Buffer heap;
+  if (heap.reserve(kHeap)) {
+    std::memset(heap.free_space(), 0, kHeap);
   }
+  find_objects_of_stores();
 }
 
 // Members could fill the journal with complaints about their own requests: they
 // are told by the answer.
-ExitStatus live(int channel, ExitStatus (*answer)()) {
+ExitStatus live(int channel, Haste haste, ExitStatus (*answer)()) {
   if (!keep_only(channel)) {
     return ExitStatus::kUnavailable;
   }
-  warm_up();
+  if (haste == Haste::kNone) {
+    warm_up();
+  }
   UniqueFd connection = receive_connection(kChannel);
   if (!connection) {
     return ExitStatus::kDone;
@@ -106,7 +117,7 @@ ExitStatus live(int channel, ExitStatus (*answer)()) {
 
 }  // namespace
 
-std::optional<Spare> fork_spare(ExitStatus (*answer)()) {
+std::optional<Spare> fork_spare(Haste haste, ExitStatus (*answer)()) {
   std::array<int, 2> ends{};
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
     return std::nullopt;
@@ -115,7 +126,7 @@ std::optional<Spare> fork_spare(ExitStatus (*answer)()) {
   const UniqueFd childs(ends[1]);
   const pid_t process = fork();
   if (process == 0) {
-    _exit(static_cast<int>(live(childs.get(), answer)));
+    _exit(static_cast<int>(live(childs.get(), haste, answer)));
   }
   if (process < 0) {
     return std::nullopt;

@@ -9,11 +9,14 @@
 #include <climits>
 
 #include "io/stores.h"
+#include "pbstoken/os/clock.h"
 #include "pbstoken/store/store.h"
 
 namespace pbstoken {
 
 namespace {
+
+constexpr std::uint64_t kSettlingTime = 2 * kNanosecondsPerSecond;
 
 // The empty identity of what is not there, or may not be seen.
 FileIdentity identity_at(const PathText &path, bool by_place) {
@@ -36,6 +39,12 @@ PathText own_program() {
 }  // namespace
 
 void Surroundings::add(const PathText &path, bool by_place) {
+  const std::size_t known = std::min(count_, all_.size());
+  if (std::any_of(all_.begin(), all_.begin() + known, [&](const Watched &one) {
+        return one.by_place == by_place && one.path.view() == path.view();
+      })) {
+    return;
+  }
   if (count_ < all_.size()) {
     all_[count_] = {.path = path, .by_place = by_place, .seen = {}};
   }
@@ -62,6 +71,8 @@ void Surroundings::add_store(std::string_view name) {
 
 bool Surroundings::find() {
   add(own_program(), false);
+  add(PathText("/etc/group"), false);
+  add(PathText("/etc/passwd"), false);
   add(directory_of(configuration_path(kDefaultStore)), false);
   for_each_store([this](std::string_view name) { add_store(name); });
   const bool is_complete = count_ <= all_.size();
@@ -70,12 +81,19 @@ bool Surroundings::find() {
 }
 
 void Surroundings::look() {
+  const std::uint64_t now = realtime_now();
   for (std::size_t i = 0; i < count_; ++i) {
-    all_[i].seen = identity_at(all_[i].path, all_[i].by_place);
+    Watched &one = all_[i];
+    one.seen = identity_at(one.path, one.by_place);
+    is_settled_ = is_settled_ && one.seen.changed + kSettlingTime < now;
   }
+  settled_at_ = boottime_now() + kSettlingTime;
 }
 
 bool Surroundings::have_changed() const {
+  if (!is_settled_ && boottime_now() > settled_at_) {
+    return true;
+  }
   for (std::size_t i = 0; i < count_; ++i) {
     if (identity_at(all_[i].path, all_[i].by_place) != all_[i].seen) {
       return true;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the resident service was started with: its program, the configurations,
-// and the directories of the stores' files.
+// the files of users and groups, and the directories of the stores' files.
 #ifndef PBSTOKEN_SURROUNDINGS_H_
 #define PBSTOKEN_SURROUNDINGS_H_
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 
 #include "pbstoken/os/file.h"
@@ -23,8 +24,10 @@ class Surroundings {
   void look();
 
   // Whether one is another than it was: of a directory of files, its device and
-  // inode; of all others, whatever changes with their content.  One statx(2)
-  // for each.
+  // inode; of all others, whatever changes with their content.  One stat(2)
+  // for each.  What had been changed just before the first look might have been
+  // once more within the same tick of its clock, and look the same: that counts
+  // as a change two seconds later.
   [[nodiscard]] bool have_changed() const;
 
  private:
@@ -39,6 +42,8 @@ class Surroundings {
 
   std::array<Watched, 64> all_ = {};
   std::size_t count_ = 0;
+  bool is_settled_ = true;
+  std::uint64_t settled_at_ = 0;  // by time since boot, if it is not yet
 };
 
 }  // namespace pbstoken

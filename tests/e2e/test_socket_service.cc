@@ -79,16 +79,37 @@ void wait_until_ended(pid_t process) {
   assert_int_equal(kill(process, 0), -1);
 }
 
-// A rotation whose new secret has been offered and not acknowledged.
-int ask_and_wait_for_offer() {
+void permit_rotations() {
   configure("member_rotate = yes\n");
   write_shadow({{kId, kHash}});
+}
+
+// A rotation whose new secret has been offered and not acknowledged.
+int wait_for_offer() {
   HelperRequest rotation = a_request();
   rotation.command = HelperCommand::kRotate;
   const int rotates = ask(rotation);
   std::array<char, 512> offer{};
   assert_true(recv(rotates, offer.data(), offer.size(), 0) > 8);
   return rotates;
+}
+
+int ask_and_wait_for_offer() {
+  permit_rotations();
+  return wait_for_offer();
+}
+
+// The group gets another number, in a new /etc/group.
+void replace_group(const std::string &name, gid_t number) {
+  std::string text;
+  std::ifstream old("/etc/group");
+  for (std::string line; std::getline(old, line);) {
+    text += line.starts_with(name + ":")
+                ? name + ":x:" + std::to_string(number) + ":\n"
+                : line + "\n";
+  }
+  write_file("/etc/group.new", text);
+  std::filesystem::rename("/etc/group.new", "/etc/group");
 }
 
 // --- many at once
@@ -338,9 +359,11 @@ void parent_and_children_have_no_more_than_they_need(void ** /*state*/) {
   int serving = 0;
   for (const pid_t child : processes) {
     const auto descriptors = descriptors_of(child);
-    // The third is the connection to the system log, where there is one.
+    // The third is the connection to the system log, where there is one; the
+    // fifth the rules for the files of the one store, where there is Landlock.
     assert_int_equal(descriptors.size(),
-                     descriptors.contains("3 socket") ? 5 : 4);
+                     4 + (descriptors.contains("3 socket") ? 1 : 0) +
+                         (descriptors.contains("5 anon_inode") ? 1 : 0));
     assert_true(descriptors.contains("2 /dev/null"));
     assert_true(descriptors.contains("4 socket"));
     serving += descriptors.contains("1 socket") ? 1 : 0;
@@ -355,6 +378,21 @@ void parent_and_children_have_no_more_than_they_need(void ** /*state*/) {
     assert_text_equal(status_line(process, "Seccomp"), "2");
   }
   close(idle);
+}
+
+// The rules are for all children: one that acts could add to them.
+void child_that_acts_holds_no_rules_of_others(void ** /*state*/) {
+  const int rotates = ask_and_wait_for_offer();
+  int acting = 0;
+  for (const pid_t child : children_of(resident_process())) {
+    const auto descriptors = descriptors_of(child);
+    if (descriptors.contains("1 socket")) {
+      ++acting;
+      assert_false(descriptors.contains("5 anon_inode"));
+    }
+  }
+  assert_int_equal(acting, 1);
+  close(rotates);
 }
 
 // --- how it ends
@@ -451,6 +489,35 @@ void rotation_that_is_read_holds_up_nobody_after_a_change(void ** /*state*/) {
   }
   close(rotates);
   assert_true(process_after(service, Outcome::kMatch) != service);
+}
+
+// It has read the configuration and the groups before, and must not go by that.
+void changes_count_while_a_rotation_keeps_the_service(void ** /*state*/) {
+  permit_rotations();
+  usleep(2'200'000);  // until they cannot change once more and look the same
+  const int rotates = wait_for_offer();
+  usleep(1'100'000);
+  const pid_t service = resident_process();
+  const auto answer_is = [&](Outcome expected) {
+    return wait_for(start_burst(kUsers[1], 4, expected)) == 0 &&
+           resident_process() == service;
+  };
+  assert_true(answer_is(Outcome::kMatch));
+  configure("verify_group = root\n");
+  assert_true(answer_is(Outcome::kNotPermitted));
+  configure("verify_group = daemon\n");
+  assert_true(answer_is(Outcome::kNotPermitted));
+  replace_group("daemon", kMembers);
+  assert_true(answer_is(Outcome::kMatch));
+  replace_group("daemon", 1);
+  assert_true(answer_is(Outcome::kNotPermitted));
+  configure("member_rotate = yes\n");
+  std::filesystem::rename(kDirectory, std::string(kDirectory) + ".old");
+  std::filesystem::create_directory(kDirectory);
+  assert_true(answer_is(Outcome::kUnknownToken));
+  write_shadow({{kId, kHash}});
+  assert_true(answer_is(Outcome::kMatch));
+  close(rotates);
 }
 
 void service_that_is_told_to_end_serves_whom_it_has(void ** /*state*/) {
@@ -560,9 +627,11 @@ int main() {
       SOCKET_TEST(real_uid_of_a_root_service_has_its_own_window),
       SOCKET_TEST(real_uid_of_others_is_not_theirs_to_state),
       SOCKET_TEST(parent_and_children_have_no_more_than_they_need),
+      SOCKET_TEST(child_that_acts_holds_no_rules_of_others),
       SOCKET_TEST(changed_configuration_is_that_of_a_new_process),
       SOCKET_TEST(each_request_is_answered_while_the_service_comes_and_goes),
       SOCKET_TEST(rotation_that_is_read_holds_up_nobody_after_a_change),
+      SOCKET_TEST(changes_count_while_a_rotation_keeps_the_service),
       SOCKET_TEST(service_that_is_told_to_end_serves_whom_it_has),
       SOCKET_TEST(killed_parent_and_killed_child_are_no_success),
       SOCKET_TEST(full_descriptor_table_delays_and_refuses_nobody),
