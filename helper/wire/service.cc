@@ -37,6 +37,9 @@ constexpr std::uint64_t kWaitingTime = 5 * kNanosecondsPerSecond;
 constexpr std::uint64_t kIdleTime = 60 * kNanosecondsPerSecond;
 // Until what failed for want of descriptors or processes is tried again.
 constexpr std::uint64_t kPause = kNanosecondsPerSecond / 10;
+// For so long a child that has just begun goes before the making of the next
+// one, which takes as long as an answer out of the segment.
+constexpr std::uint64_t kHeadStart = 2 * kNanosecondsPerSecond / 1000;
 // What has been served for less is done soon; what a rotation waits for a
 // person to read may take as long as kIdleTime.
 constexpr std::uint64_t kMoment = kNanosecondsPerSecond;
@@ -112,8 +115,9 @@ class Service {
   Surroundings &surroundings() { return surroundings_; }
 
  private:
-  bool wait_for_events(const sigset_t &signals);
+  void wait_for_events(const sigset_t &signals);
   [[nodiscard]] std::uint64_t next_deadline();
+  [[nodiscard]] std::uint64_t next_spare();
   void reap();
   void drop_waiting();
   void serve_waiting();
@@ -138,11 +142,13 @@ class Service {
   std::uint64_t changed_at_ = 0;  // the surroundings; 0: they have not
   std::uint64_t now_ = 0;
   std::uint64_t last_busy_ = 0;     // when there was a connection
+  std::uint64_t last_begun_ = 0;    // when one was handed over
   std::uint64_t paused_until_ = 0;  // accepting, and forking
   // What poll(2) says: first of the listener, then of each child, then of each
   // connection that waits.
   std::array<pollfd, 1 + 2 * kMostConnections + kSpares> events_ = {};
   bool listener_is_ready_ = false;
+  bool has_time_ = false;  // to fork: nothing else was to do
 };
 
 void answer_busy(const UniqueFd &connection) {
@@ -217,7 +223,7 @@ bool Service::begin_to_serve(const UniqueFd &connection, uid_t user) {
     if (!child.serves) {
       child.serves = true;
       child.user = user;
-      child.since = now_;
+      child.since = last_begun_ = now_;
       --spares_;
       if (hand_over(&child.self, connection)) {
         return true;
@@ -327,8 +333,16 @@ std::uint64_t Service::next_deadline() {
   return now_ < paused_until_ ? std::min(next, paused_until_) : next;
 }
 
-// False if it has waited for nothing: then there is time to fork.
-bool Service::wait_for_events(const sigset_t &signals) {
+// When to make one more spare child; never: ~0.
+std::uint64_t Service::next_spare() {
+  if (is_ending_ || now_ < paused_until_ || spares_ >= kSpares ||
+      children_.full()) {
+    return ~0ULL;
+  }
+  return spares_ > 0 && connections() > 0 ? last_begun_ + kHeadStart : now_;
+}
+
+void Service::wait_for_events(const sigset_t &signals) {
   const bool accepts = !is_ending_ && now_ >= paused_until_;
   std::size_t count = 0;
   events_[count++] = {accepts ? kListener : -1, POLLIN, 0};
@@ -338,21 +352,17 @@ bool Service::wait_for_events(const sigset_t &signals) {
   for (const Waiting &one : waiting_) {
     events_[count++] = {one.connection.get(), 0, 0};
   }
-  const bool has_spares = is_ending_ || now_ < paused_until_ ||
-                          spares_ >= kSpares || children_.full();
-  const std::uint64_t deadline = next_deadline();
-  timespec time =
-      timespec_of(has_spares && deadline > now_ ? deadline - now_ : 0);
-  const int ready =
-      ppoll(events_.data(), count,
-            deadline == ~0ULL && has_spares ? nullptr : &time, &signals);
+  const std::uint64_t deadline = std::min(next_deadline(), next_spare());
+  const timespec time = timespec_of(deadline > now_ ? deadline - now_ : 0);
+  const int ready = ppoll(events_.data(), count,
+                          deadline == ~0ULL ? nullptr : &time, &signals);
   if (ready <= 0) {
     for (pollfd &event : events_) {
       event.revents = 0;
     }
   }
   listener_is_ready_ = ready > 0 && events_[0].revents != 0;
-  return ready != 0 || has_spares;
+  has_time_ = ready == 0;
 }
 
 bool Service::serves_for_a_moment() {
@@ -384,7 +394,7 @@ Result<void> Service::run(const sigset_t &signals_of_wait) {
   surroundings_.look();
   now_ = last_busy_ = boottime_now();
   while (!is_ending_ || connections() > 0) {
-    const bool has_waited = wait_for_events(signals_of_wait);
+    wait_for_events(signals_of_wait);
     now_ = boottime_now();
     last_busy_ = connections() > 0 ? now_ : last_busy_;
     // In this order: what was polled is found by its place.
@@ -398,7 +408,7 @@ Result<void> Service::run(const sigset_t &signals_of_wait) {
         return accepted.error();
       }
     }
-    if (!has_waited && !is_ending_) {
+    if (has_time_ && now_ >= next_spare()) {
       add_spare(Haste::kNone);
     }
   }
