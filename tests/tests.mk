@@ -69,6 +69,11 @@ SANITIZERS = -fsanitize=address,undefined -fno-sanitize=pointer-overflow \
 VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full \
   --errors-for-leak-kinds=definite
 
+# Those that wait more than they compute: for an end after a minute, for a
+# time-out, for a place.
+WAITING_TESTS = $(patsubst %,$(BUILD)/tests/e2e/test_%,socket_service \
+  running_services helper_reach hash_gate module_helper_faults)
+
 # As many compilers at once as there are processors, unless make was told.
 PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
@@ -77,15 +82,16 @@ check: test-packages host-packages
 	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(BUILD)/clang CXX=clang++ all
 	$(MAKE) $(PARALLEL) WERROR=1 BUILD=$(SANITIZED) CXX=clang++ tests replays \
 	  SANITIZE='$(SANITIZERS)'
-	tests/run -j "$$(nproc)" $(UNIT_TESTS) \
+	tests/run -j "$$(nproc)" \
+	  -p '$(SUDO) tests/scratch' $(filter-out $(WAITING_TESTS),$(E2E_TESTS)) \
+	  $(patsubst $(BUILD)/%,$(SANITIZED)/%,$(REPLAYS_AS_ROOT)) \
+	  -p '$(SUDO) env BUILD=$(BUILD) WIPES=$(BUILD)/clang tests/scratch' \
+	  $(HOST_TESTS) \
+	  -p 'env BUILD=$(BUILD)' tests/installation $(HOST_TESTS_UNPRIVILEGED) \
+	  -p '$(VALGRIND)' $(UNIT_TESTS) -p '' $(UNIT_TESTS) \
 	  $(patsubst $(BUILD)/%,$(SANITIZED)/%,$(UNIT_TESTS) \
 	    $(filter-out $(REPLAYS_AS_ROOT),$(REPLAYS))) \
-	  -p '$(VALGRIND)' $(UNIT_TESTS) \
-	  -p '$(SUDO) tests/scratch' $(E2E_TESTS) \
-	  $(patsubst $(BUILD)/%,$(SANITIZED)/%,$(REPLAYS_AS_ROOT)) \
-	  -p 'env BUILD=$(BUILD)' tests/installation $(HOST_TESTS_UNPRIVILEGED) \
-	  -p '$(SUDO) env BUILD=$(BUILD) WIPES=$(BUILD)/clang tests/scratch' \
-	  $(HOST_TESTS)
+	  -p '$(SUDO) tests/scratch' -b $(WAITING_TESTS)
 
 # What check runs for some seconds and some thousand random moments, for as
 # long as one likes.  Their output is for people: it has the figures.
