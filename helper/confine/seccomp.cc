@@ -77,6 +77,7 @@ constexpr std::array kCalls = {
     SYS_renameat,
     SYS_renameat2,
     SYS_shutdown,
+    SYS_statfs,
     SYS_statx,
     SYS_unlinkat,
     SYS_write,

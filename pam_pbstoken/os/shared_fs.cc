@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pbstoken/os/shared_fs.h"
 
-#include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/vfs.h>
 
 #include <array>
 #include <cstdint>
-
-#include "pbstoken/os/unique_fd.h"
 
 namespace pbstoken {
 
@@ -33,9 +30,10 @@ constexpr std::array<Known, 8> kKnown = {{
 
 }  // namespace
 
-std::optional<std::string_view> shared_fs_of(int directory) {
+std::optional<std::string_view> shared_fs_of(const PathText &path) {
+  const PathText directory = directory_of(path);
   struct statfs status = {};
-  if (fstatfs(directory, &status) != 0) {
+  if (statfs(directory.c_str(), &status) != 0) {
     return std::nullopt;
   }
   const auto magic = static_cast<std::uint32_t>(status.f_type);
@@ -45,13 +43,6 @@ std::optional<std::string_view> shared_fs_of(int directory) {
     }
   }
   return std::nullopt;
-}
-
-std::optional<std::string_view> shared_fs_of(const PathText &path) {
-  const PathText directory = directory_of(path);
-  const UniqueFd file(
-      open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  return file ? shared_fs_of(file.get()) : std::nullopt;
 }
 
 }  // namespace pbstoken

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A store on a file system of several hosts: read as if `look` were no, written
 // only where the configuration says so.  Which one it is is played: by
-// fstatfs(2) of this program, and by strace(1) for the others; but for one of
+// statfs(2) of this program, and by strace(1) for the others; but for one of
 // FUSE, which is real: bindfs(1), before a directory that "another host"
 // writes.
 #include <crypt.h>
@@ -23,8 +23,8 @@ std::optional<std::uint32_t> played_magic;
 
 }  // namespace
 
-extern "C" int fstatfs(int fd, struct statfs *status) noexcept {
-  const auto result = static_cast<int>(syscall(SYS_fstatfs, fd, status));
+extern "C" int statfs(const char *path, struct statfs *status) noexcept {
+  const auto result = static_cast<int>(syscall(SYS_statfs, path, status));
   if (result == 0 && played_magic) {
     status->f_type = *played_magic;
   }
@@ -94,7 +94,7 @@ RunResult run_there(const std::string &program,
                     const std::vector<std::string> &arguments) {
   std::vector<std::string> all = {
       "-f",        "-qq", "-o",
-      "/dev/null", "-e",  "inject=fstatfs:poke_exit=@arg2=6969000000000000",
+      "/dev/null", "-e",  "inject=statfs:poke_exit=@arg2=6969000000000000",
       program};
   all.insert(all.end(), arguments.begin(), arguments.end());
   return run({.path = "/usr/bin/strace", .arguments = all, .input = kSecret});

@@ -12,11 +12,8 @@
 
 namespace pbstoken {
 
-// The name of the one that the directory is on, by statfs(2): "NFS".  nullopt
-// if it is the host's own, or cannot be asked.
-std::optional<std::string_view> shared_fs_of(int directory);
-
-// The same of the directory that a file is in, or is to be in.
+// The name of the one that has the directory that a file is in, or is to be in,
+// by statfs(2): "NFS".  nullopt if it is the host's own, or cannot be asked.
 std::optional<std::string_view> shared_fs_of(const PathText &path);
 
 }  // namespace pbstoken
