@@ -18,8 +18,8 @@ namespace pbstoken {
 
 namespace {
 
-// Whether a time is not in the future, as another clock's may be, and not
-// longer ago than that.
+// True if `since` is no longer ago than so many nanoseconds, and not in the
+// future, as another clock's time may be.
 bool is_within(std::uint64_t nanoseconds, std::uint64_t since,
                std::uint64_t now) {
   return now != 0 && now >= since && now - since < nanoseconds;
@@ -77,8 +77,8 @@ std::optional<AccountVerdict> Cache::look_up_account(
   return segment.generation_is_still(*generation) ? verdict : std::nullopt;
 }
 
-// The generation under which bindings are in force now; the stamp that goes
-// with it is good, or has just been found to be.
+// Returns the generation under which bindings are in force now.  The stamp that
+// goes with it is good, or has just been found to be.
 std::optional<std::uint64_t> Cache::generation_in_force() {
   stale_ = true;
   Segment *segment = this->segment();
@@ -98,7 +98,7 @@ std::optional<std::uint64_t> Cache::generation_in_force() {
   return generation;
 }
 
-// Asked once, and not by a process that looks at a settled stamp.
+// Asks once; a process that looks at a settled stamp does not ask.
 bool Cache::shares_clock() {
   if (!shares_clock_) {
     shares_clock_ = found_ && pbstoken::shares_clock(found_->segment);
@@ -106,7 +106,7 @@ bool Cache::shares_clock() {
   return *shares_clock_;
 }
 
-// For cache_ttl, without a look.
+// True for cache_ttl, without a look at the file.
 bool Cache::is_trusted(const Stamp &stamp, std::uint64_t now) {
   return is_within(ttl(), stamp.time, now) && shares_clock();
 }
@@ -123,7 +123,7 @@ bool Cache::is_good_by_look(const Stamp &stamp, std::uint64_t now) {
     if (reason != EACCES && reason != EPERM) {
       return false;
     }
-    // Nobody else would tell that this process has another file there.
+    // No other check tells that this process has another file there.
     if (may_be_mounted_over(last_component(path()))) {
       return false;
     }
@@ -134,8 +134,8 @@ bool Cache::is_good_by_look(const Stamp &stamp, std::uint64_t now) {
     return false;
   }
   if (is_settled(stamp)) {
-    // Renewing is root's; others look again next time.  Early, so that members
-    // whose stamps of both files are of one request need one request again.
+    // Only root renews; other processes look again next time.  It renews early:
+    // if one request has stamped both files, a member needs one request again.
     if (!is_within(ttl() / 2, stamp.time, now) && now != 0 &&
         store_.cache_ttl != 0 && is_root() && shares_clock()) {
       renew_stamp(found_->identity.id, subject_, store_, found_->segment, stamp,
@@ -157,7 +157,7 @@ bool Cache::is_good_by_look(const Stamp &stamp, std::uint64_t now) {
 
 // --- the segment of this process
 
-// Where the path leads this process now, and what is there for that.
+// Looks where the path leads this process now, and which segment is there.
 void Cache::attach() {
   found_.reset();
   shares_clock_.reset();
@@ -209,7 +209,7 @@ Segment *Cache::segment() {
   return current_segment();
 }
 
-// Without asking for a new one, for the later steps of a verification.
+// Does not look for a new segment: it is for the later steps of a verification.
 Segment *Cache::current_segment() {
   return is_attached() ? &found_->segment : nullptr;
 }
@@ -238,8 +238,8 @@ Result<Snapshot> Cache::read() {
   return alone;
 }
 
-// Rule 5: the generation first, then the file.  What was read of another file
-// than the stamp names may not be inserted, and is evidence.
+// Rule 5: loads the generation first, then reads the file.  What was read of
+// another file than the stamp names may not be inserted, and is evidence.
 Result<Snapshot> Cache::read_alone() {
   std::optional<InsertPermit> permit;
   std::optional<Stamp> stamp;
@@ -299,7 +299,7 @@ std::optional<Result<Snapshot>> Cache::read_under_lock(
   problem_.reset();
   const auto lock = FileLock::acquire(store_, lock_path_of(kind_, store_), 0);
   if (!lock) {
-    // Another process that has it is at it.
+    // Another process that holds the lock is at it.
     if (!is_attached() && lock.error().code != Errc::kTimedOut) {
       problem_ = lock.error();
     }
@@ -359,8 +359,8 @@ void Cache::remember(Fact fact, std::string_view token_id,
     return;
   }
   WritableSegment &segment = writing->segment;
-  // Without a permit for this segment the fact alone is of use, to the next one
-  // that reads the file.
+  // Without a permit for this segment the fact alone is of use, to the next
+  // process that reads the file.
   const bool permitted =
       snapshot.permit && snapshot.permit->instance == segment.instance();
   segment.insert(fact, token_id, secret,

@@ -37,8 +37,8 @@ std::uint64_t next_writers(std::uint64_t number) {
   return number - number % 4 + (number % 4 == 0 ? 1 : 5);
 }
 
-// Of a re-reader's number: how often it was taken over so far, if that
-// re-reader has had its time.
+// Returns how often a re-reader's number was taken over so far; nullopt if the
+// re-reader has time left.
 std::optional<std::uint64_t> doublings_of_the_late(const Generation &words,
                                                    std::uint64_t number,
                                                    std::uint64_t now) {
@@ -77,7 +77,8 @@ std::optional<GenerationClaim> GenerationClaim::as_rereader(
     doublings = *late + 1;
   }
   const std::uint64_t number = next_rereaders(seen);
-  // Before the swap: a number without its note would be left alone for longer.
+  // The note comes before the swap: a number without its note would be left
+  // alone for longer.
   store_release(words.note, note_of(number, doublings, now));
   if (!compare_and_swap(words.word, seen, number)) {
     return std::nullopt;
@@ -87,8 +88,8 @@ std::optional<GenerationClaim> GenerationClaim::as_rereader(
 
 std::optional<GenerationClaim> GenerationClaim::as_writer(
     const Generation &words, const FileLock & /*proof*/) {
-  // Somebody without the lock may claim between load and swap, and end: each
-  // round that fails is another's that went well.
+  // A process without the lock may claim between load and swap, and end: each
+  // round that fails here is a claim of another process that succeeded.
   while (true) {
     const std::uint64_t seen = load_acquire(words.word);
     if (seen > kLastGeneration) {

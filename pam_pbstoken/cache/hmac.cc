@@ -46,7 +46,7 @@ Digest HmacKey::finish(SHA256_CTX inner, std::span<const unsigned char> head,
   SHA256_Update(&inner, head.data(), head.size());
   SHA256_Update(&inner, text.data(), text.size());
   finish_hash(&inner, &digest);
-  // It has had the text in clear.
+  // The state has had the text in clear.
   wipe(&inner, sizeof(inner));
   SHA256_CTX outer = outer_;
   SHA256_Update(&outer, digest.data(), sizeof(digest));
@@ -61,7 +61,7 @@ HmacBeginning::HmacBeginning(const HmacKey &key, char label,
   constexpr std::size_t kRoom = SHA256_CBLOCK - sizeof(label) - sizeof(length);
   const std::string_view begin = slice(text, 0, kRoom);
   const std::string_view rest = slice(text, kRoom);
-  // One call for a block, which is all of an id that is no longer than most.
+  // One call takes the whole block, which holds all of an id of usual length.
   std::array<unsigned char, SHA256_CBLOCK> block{};
   block[0] = static_cast<unsigned char>(label);
   std::memcpy(&block[sizeof(label)], &length, sizeof(length));

@@ -37,10 +37,10 @@ static_assert([] {
 
 constexpr std::array<std::uint64_t, 0> kNoNumbers = {};
 
-// How often a stamp that somebody is just storing is loaded again.
+// How often a stamp is loaded again while another process stores it.
 constexpr int kStampAttempts = 3;
 
-// Between two makings.
+// The least time between two replacements.
 constexpr std::uint64_t kMinute = 60 * kNanosecondsPerSecond;
 
 // One part in so many is for mismatches, and comes on top.
@@ -67,8 +67,9 @@ Slot load_slot(const Slot &slot) {
           .check = load_digest(slot.check)};
 }
 
-// All words, from a copy that was judged as a whole: what another process
-// stores at the same time mixes with them to a slot that fits no digest.
+// Stores all words from a copy that was judged as a whole.  What another
+// process stores at the same time mixes with them to a slot that fits no
+// digest.
 void store_slot(Slot *slot, const Slot &value) {
   store_relaxed(&slot->tag, value.tag);
   store_relaxed(&slot->generation, value.generation);
@@ -77,8 +78,8 @@ void store_slot(Slot *slot, const Slot &value) {
   store_digest(&slot->check, value.check);
 }
 
-// Slots fill from the front, and none is ever emptied: behind the first that
-// was never used there is nothing to be found.
+// Slots fill from the front, and no slot is ever emptied: behind the first one
+// that was never used there is nothing to find.
 template <typename Slots>
 auto used(Slots &bucket) {
   std::size_t count = 0;
@@ -117,9 +118,9 @@ Offer<T> offer_of(std::array<T, kWays> *bucket, std::uint64_t in_force,
   return offer;
 }
 
-// In the bucket with fewer slots in force; of two with as many, in the one with
-// fewer that are used.  So tokens spread as evenly over the buckets when those
-// of earlier generations fill them.
+// Returns a place in the bucket with fewer slots in force; of two with as many,
+// in the one with fewer that are used.  So tokens spread as evenly over the
+// buckets when those of earlier generations fill them.
 template <typename T>
 T *place_in(const std::array<std::array<T, kWays> *, kHalves> &buckets,
             std::uint64_t in_force, std::uint64_t any) {
@@ -179,7 +180,8 @@ Binding binding_to(const HmacBeginning &id, std::string_view stored_hash) {
 
 SlotDigest fact_of(const HmacBeginning &id, Fact part, const Binding &binding,
                    std::string_view secret) {
-  // Of a generated secret, 36 bytes: with its head no more than one block.
+  // A generated secret has 36 bytes: with its head it fills no more than one
+  // block.
   const char label = part == Fact::kMatch ? kMatchLabel : kMismatchLabel;
   return cut(id.digest_of(label, binding, secret));
 }
@@ -194,8 +196,8 @@ std::uint64_t prefix_word(const std::byte *address, std::size_t offset) {
       reinterpret_cast<const std::uint64_t *>(address + offset));
 }
 
-// The shape of a segment of this layout version; nothing if it is none, or one
-// that contradicts itself.
+// Returns the shape of a segment of this layout version; nullopt if it is of
+// another version, or contradicts itself.
 std::optional<SegmentShape> shape_in(const std::byte *address, std::size_t size,
                                      Kind kind) {
   if (size < kSlotsOffset ||
@@ -213,7 +215,7 @@ std::optional<SegmentShape> shape_in(const std::byte *address, std::size_t size,
   const auto has_halves = [](std::uint64_t buckets) {
     return buckets % kHalves == 0;
   };
-  // Of the kind that is wanted: the header's may be another by now.
+  // The kind that is wanted counts: the header's may be another by now.
   const bool has_mismatches = kind == Kind::kSecrets;
   if (shape.match_buckets == 0 || shape.match_buckets > most ||
       (shape.mismatch_buckets != 0) != has_mismatches ||
@@ -228,7 +230,7 @@ std::uint64_t quotient_up(std::uint64_t number, std::uint64_t divisor) {
   return (number + divisor - 1) / divisor;
 }
 
-// Whole halves.
+// Returns a number of buckets that fills whole halves.
 std::uint64_t buckets_for(std::uint64_t slots) {
   return kHalves * quotient_up(slots * kRoomNumerator,
                                kRoomDenominator * kHalves * kWays);
@@ -311,8 +313,8 @@ std::optional<Stamp> Segment::stamp() {
 
 Segment::Name Segment::name_of(std::string_view token_id) const {
   const HmacBeginning beginning(key_, kNameLabel, token_id);
-  // Which buckets it has decides nothing, but who could foresee them might fill
-  // another token's.  A tag of 0 marks the slots that were never used.
+  // Which buckets a token has decides nothing, but a client that could foresee
+  // them might fill another token's.  A tag of 0 marks a slot never used.
   return {.beginning = beginning, .tag = beginning.state()[0] | 1U};
 }
 
@@ -326,7 +328,7 @@ SlotDigest Segment::check_of(Fact part, const Binding &binding,
                              std::uint64_t generation) const {
   const char label =
       part == Fact::kMatch ? kMatchCheckLabel : kMismatchCheckLabel;
-  // 43 bytes: one block.
+  // The message has 43 bytes: one block.
   return cut(key_.digest_of(
       label, std::array{binding[0], binding[1], fact[0], fact[1], generation}));
 }
@@ -344,12 +346,12 @@ Segment::Buckets<const Bucket> Segment::buckets(Fact part,
   const Bucket *first = is_match ? matches : matches + shape_.match_buckets;
   const std::uint64_t half =
       (is_match ? shape_.match_buckets : shape_.mismatch_buckets) / kHalves;
-  // Two numbers that have no bit in common, without the one that is always set.
+  // The two numbers share no bit, and leave out the bit that is always set.
   return {first + (tag >> 32U) % half,
           first + half + (tag & UINT32_MAX) / 2 % half};
 }
 
-// In the place of the matches.
+// The accounts' buckets stand in the place of the matches.
 Segment::Buckets<const AccountBucket> Segment::account_buckets(
     std::uint64_t tag) const {
   const auto places = buckets(Fact::kMatch, tag);
@@ -362,7 +364,7 @@ std::optional<Fact> Segment::find(std::string_view token_id,
                                   const std::uint64_t *generation,
                                   const Binding *binding) const {
   const Name name = name_of(token_id);
-  // By generation or by binding, whichever the caller knows.
+  // The caller knows the generation, or the binding.
   const auto says = [&](Fact part, const Slot &slot) {
     return (generation == nullptr || slot.generation == *generation) &&
            (binding == nullptr || slot.binding == *binding) &&
@@ -516,7 +518,8 @@ Generation WritableSegment::generation_words() {
 }
 
 void WritableSegment::take_over(const Segment &predecessor) {
-  // Of an account, too: each slot begins with its tag, and has as many words.
+  // This copies slots of accounts, too: each begins with its tag, and has as
+  // many words.
   const SegmentShape &shape = predecessor.shape_;
   const auto *bucket = reinterpret_cast<const Bucket *>(
       reinterpret_cast<const std::byte *>(predecessor.header_) + kSlotsOffset);
@@ -548,8 +551,8 @@ void WritableSegment::insert(Fact fact, std::string_view token_id,
   const SlotDigest digest = fact_of(name.beginning, fact, binding, secret);
   const auto places = writable(buckets(fact, name.tag));
   const std::uint64_t current = this->generation();
-  // This id's own, which is replaced: a token has one secret that matches, but
-  // any number that do not.
+  // A slot of this id is replaced: a token has one secret that matches, but any
+  // number that do not.
   Slot *own = nullptr;
   for (Bucket *bucket : places) {
     for (Slot &shared : used(*bucket)) {
@@ -574,7 +577,7 @@ void WritableSegment::insert(Fact fact, std::string_view token_id,
        .check = check_of(fact, binding, digest, generation)});
 }
 
-// Of a slot that names the generation `found`.
+// See segment.h; `found` is the generation that the slot names.
 bool WritableSegment::is_later(std::uint64_t found,
                                std::uint64_t generation) const {
   const std::uint64_t current = this->generation();
@@ -588,14 +591,14 @@ void WritableSegment::rebind(std::string_view token_id,
   const Name name = name_of(token_id);
   std::optional<Binding> binding;  // made when the first slot asks for it
   const auto rebind_slot = [&](Fact part, Slot *shared) {
-    // Judged and written back as one copy: a slot that somebody else stores
-    // meanwhile must not inherit our verdict on the one it replaced.
+    // The slot is judged and written back as one copy: a slot that another
+    // process stores meanwhile must not inherit the verdict on the old one.
     Slot slot = load_slot(*shared);
     if (!binding) {
       binding = binding_to(name.beginning, stored_hash);
     }
     const bool bound = slot.binding == *binding;
-    // Bound by an earlier member of the same name: the last one counts.
+    // An earlier member of the same name has bound it: the last one counts.
     const bool unbind = !bound && slot.generation == generation;
     if ((bound || unbind) && is_whole(part, slot) &&
         !is_later(slot.generation, generation)) {

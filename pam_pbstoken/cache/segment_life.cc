@@ -60,8 +60,8 @@ Result<void> fill(int id, const SegmentShape &shape, const Subject &subject,
   if (!attached) {
     return attached.error();
   }
-  // Locked in memory where allowed; a host that forbids it has its reasons,
-  // and what is swapped out are digests and their key, no secret.
+  // The segment is locked in memory where allowed.  A host that forbids it has
+  // its reasons, and what is swapped out are digests and their key, no secret.
   static_cast<void>(shmctl(id, SHM_LOCK, nullptr));
   if (!WritableSegment::format(attached->address(), shape, subject, origin,
                                predecessor)) {
@@ -77,16 +77,17 @@ Result<void> fill(int id, const SegmentShape &shape, const Subject &subject,
 
 // --- walking
 
-// Made by root and large enough to begin like a segment.  Others' are not
-// asked: nobody trusts them, and an attachment would keep them alive.  Nor is
-// the record of use, in which members may write what they like.
+// True if root made it and it is large enough to begin like a segment.  Objects
+// of other users are not attached: no process trusts them, and an attachment
+// would keep them alive.  Nor is the record of use, in which members may write
+// what they like.
 bool may_be_ours(const SegmentEntry &entry) {
   return entry.owner().cuid == 0 &&
          entry.status.shm_segsz >= sizeof(SegmentPrefix) &&
          entry.status.shm_segsz != kUseRecordSize;
 }
 
-// Calls visit(entry) for each that may be ours, until that returns false.
+// Calls visit(entry) for each entry that may be ours, until that returns false.
 template <typename Visit>
 Result<void> walk(Visit visit) {
   return walk_table<SegmentEntry>([&visit](const SegmentEntry &entry) {
@@ -94,9 +95,9 @@ Result<void> walk(Visit visit) {
   });
 }
 
-// --- whose it is
+// --- what a segment is about
 
-// What layout 2 had behind its prefix, of which it used the first half alone;
+// The words that layout 2 had behind its prefix.  It used the first half alone;
 // its paths ended with a NUL.
 struct OldOrigin {
   static constexpr std::size_t kOffset = 328;
@@ -105,8 +106,8 @@ struct OldOrigin {
 };
 constexpr std::uint64_t kOldLayout = 2;
 
-// Whether a segment, of whatever layout, is about this subject.  One of an
-// older layout is about both kinds; it knew the directory, not the name.
+// True if a segment, of whatever layout, is about this subject.  A segment of
+// an older layout is about both kinds; it knew the directory, not the name.
 bool is_about(const ShmAttachment &attached, const Subject &subject) {
   const auto &prefix =
       *reinterpret_cast<const SegmentPrefix *>(attached.address());
@@ -155,7 +156,7 @@ struct Retirement {
   // False if a writer died in it and its debt to upstream's daemons could not
   // be paid: then they find out by themselves, later.
   bool is_paid;
-  // Its number before; nullopt if another process had retired it.
+  // The segment's number before; nullopt if another process had retired it.
   std::optional<std::uint64_t> last_generation;
 };
 
@@ -204,7 +205,8 @@ std::optional<FoundSegment> use_if_ours(int id, const Subject &subject) {
     }
     use = keep_attachment(key_of(subject), std::move(*fresh));
   }
-  // Asked once: another thread may drop the attachment, but not unmap it.
+  // The address is asked for once: another thread may drop the attachment, but
+  // not unmap it.
   const std::byte *address = use.address();
   auto segment = address == nullptr
                      ? std::nullopt
@@ -274,7 +276,7 @@ bool set_mode(const SegmentEntry &entry, unsigned mode) {
   return shmctl(entry.id, IPC_SET, &status) == 0;
 }
 
-// Of a segment of root's, which may have taken its own rights from it.
+// Attaches a segment of root's, from which root may have taken its own rights.
 Result<ShmAttachment> attach_as_owner(const SegmentEntry &entry,
                                       Access access) {
   auto attached = ShmAttachment::attach_untrusted(entry.id, access);
@@ -292,9 +294,9 @@ void leave_alone(const SegmentEntry &entry) {
   }
 }
 
-// Whether nobody has had a segment of ours attached for a day, as that of a
-// directory that was replaced; a walk is a use, too.  A dead writer's stays:
-// its successor owes what that had to tell.
+// True if no process has attached this segment of ours for a day, as happens
+// when its directory was replaced.  A walk counts as a use.  A dead writer's
+// segment stays: its successor owes what the writer had to tell.
 bool is_left_over(const SegmentEntry &entry, const ShmAttachment &attached) {
   constexpr std::time_t kDay = 86400;
   const auto &prefix =
@@ -315,11 +317,12 @@ void remove_left_over(int id) {
   }
 }
 
-// One that the walk has found; the first in use that it meets is kept.
+// Keeps or retires a segment that the walk has found.  The first one in use
+// that it meets is kept.
 Result<void> keep_or_retire(const Store &store, const SegmentEntry &entry,
                             const Subject &subject, const FileLock &lock,
                             Keep keep, Kept *out_kept) {
-  // Read first: a segment of another program is attached no further.
+  // It is read first: a segment of another program is attached no further.
   auto attached = attach_as_owner(entry, Access::kRead);
   if (attached && !is_about(*attached, subject)) {
     if (is_left_over(entry, *attached)) {
@@ -358,13 +361,13 @@ Result<void> keep_or_retire(const Store &store, const SegmentEntry &entry,
 
 namespace {
 
-// A size that a segment of ours may have: with cache_slots = auto the file says
-// which.
+// True if a segment of ours may have this size: with cache_slots = auto the
+// file says which.
 bool is_our_size(std::size_t size) {
   return size > kSlotsOffset && (size - kSlotsOffset) % sizeof(Bucket) == 0;
 }
 
-// What a maker that died has left: no other holds the lock.
+// True if a maker that died has left it: no other holds the lock.
 bool is_unfinished(int id, const shmid_ds &status) {
   if (status.shm_perm.cuid != 0 || !is_our_size(status.shm_segsz) ||
       status.shm_nattch != 0) {
@@ -375,13 +378,13 @@ bool is_unfinished(int id, const shmid_ds &status) {
          *reinterpret_cast<const std::uint64_t *>(attached->address()) == 0;
 }
 
-// A user's that has nothing to do with root: no program but ours has a use for
-// the key, and each process would have to walk.
+// True if a user made it and root has no part in it: no program but ours has a
+// use for the key, and each process would have to walk.
 bool is_planted(const shmid_ds &status) {
   return status.shm_perm.cuid != 0 && status.shm_perm.uid != 0;
 }
 
-// Removes what is under our key if that is nobody's.
+// Removes what is under our key if it is planted or unfinished.
 bool free_key(key_t key) {
   const int id = shmget(key, 0, 0);
   shmid_ds status{};
@@ -390,8 +393,8 @@ bool free_key(key_t key) {
          shmctl(id, IPC_RMID, nullptr) == 0;
 }
 
-// What a segment that is made now is to have room for.  A file that cannot be
-// read has no tokens.
+// Returns for how many slots a segment that is made now is to have room.  A
+// file that cannot be read has no tokens.
 std::uint32_t slots_to_make(const Store &store, Kind kind) {
   if (store.cache_slots) {
     return *store.cache_slots;
@@ -410,7 +413,7 @@ struct Plan {
   const Predecessor *predecessor = nullptr;
 };
 
-// An error with EEXIST if the key is taken.
+// Returns an error with EEXIST if the key is taken.
 Result<int> make_under(key_t key, const Plan &plan) {
   const auto &[store, subject, lock, slots, predecessor] = plan;
   const auto group = reader_group(store);
@@ -471,7 +474,7 @@ Result<Kept> keep_one_segment(const Store &store, const Subject &subject,
   };
   // A maker that died with a spare in use has left this.
   static_cast<void>(free_key(key_of(subject)));
-  // By its key first: of two that are in use readers find that one.
+  // The walk begins with the key: of two segments in use readers find that one.
   SegmentEntry named;
   named.id = shmget(key_of(subject), 0, 0);
   if (named.id >= 0 && shmctl(named.id, IPC_STAT, &named.status) == 0 &&
@@ -491,7 +494,7 @@ Result<void> retire_others(Kind kind, const Store &store) {
   }
   const std::uint64_t name = hash_of(last_component(path));
   return walk([&](const SegmentEntry &entry) {
-    // Read first: a segment of another program is attached no further.
+    // It is read first: a segment of another program is attached no further.
     auto attached = ShmAttachment::attach_untrusted(entry.id, Access::kRead);
     if (!attached) {
       return true;
@@ -521,9 +524,8 @@ bool is_outdated(int id, const Segment &segment, const Store &store) {
       readers_word(status.shm_perm.mode, status.shm_perm.gid)) {
     return true;
   }
-  // Settings that are older are not asked for: that takes a look into
-  // /etc/group.  A segment of a time to come was made by a clock that was
-  // wrong.
+  // Older settings are not asked for: that takes a look into /etc/group.  A
+  // segment of a time to come was made by a clock that was wrong.
   const auto changed = readers_changed_at(store);
   if (!changed ||
       (*changed < status.shm_ctime && status.shm_ctime <= std::time(nullptr))) {
@@ -541,7 +543,8 @@ bool is_outdated(int id, const Segment &segment, const Store &store) {
 
 namespace {
 
-// Under the key; where another program has that, the walk finds this segment.
+// Makes it under the key; where another program has that, the walk finds this
+// segment.
 Result<int> make_anywhere(const Plan &plan) {
   const key_t key = key_of(plan.subject);
   auto made = make_under(key, plan);
@@ -572,7 +575,7 @@ Result<void> replace(Plan plan, const Writing *outgrown) {
   }
   const auto kept = keep_one_segment(plan.store, plan.subject, plan.lock,
                                      Keep::kNone, *spare);
-  // Under the key it is found sooner.
+  // A segment under the key is found sooner.
   const auto attached = ShmAttachment::attach_untrusted(*spare, Access::kWrite);
   if (attached && (!kept || make_anywhere(plan))) {
     static_cast<void>(retire(plan.store, plan.subject.kind, *attached));

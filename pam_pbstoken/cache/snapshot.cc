@@ -10,7 +10,7 @@ namespace pbstoken {
 
 namespace {
 
-// With cache_slots = auto.
+// These hold with cache_slots = auto.
 constexpr std::size_t kLeastSlots = 8192;
 constexpr std::size_t kSlotsForEach = 2;
 

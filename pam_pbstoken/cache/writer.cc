@@ -8,7 +8,7 @@ namespace pbstoken {
 
 namespace {
 
-// Rule 6: the file's place, if it is the one that the segment is about.
+// Rule 6: returns the file's place if it is the one that the segment is about.
 std::optional<FilePlace> find_own_place(const Subject &subject,
                                         const PathText &path) {
   auto place = find_place(path);
@@ -20,14 +20,14 @@ std::optional<FilePlace> find_own_place(const Subject &subject,
                                        : std::nullopt;
 }
 
-// Not there is something to be seen, too.
+// True if the file can be opened, or is missing: that is an identity, too.
 bool can_be_opened(const FilePlace &place, const PathText &path) {
   const auto file = open_regular_at(place, path, Mounts::kRefused);
   return file || file.error().code == Errc::kNotFound;
 }
 
-// Rule 3: what a dead writer has not told upstream is told before its number
-// goes.  False if it could not be.
+// Rule 3: tells upstream what a dead writer has not told, before its number
+// goes.  Returns false if that fails.
 bool pay_debt(WritableSegment *segment, Kind kind, const Store &store) {
   return !is_writers(segment->generation()) ||
          bump_version_word(store.version_cache, version_word_of(kind));
@@ -45,17 +45,18 @@ Stamp make_stamp(const FileIdentity &identity, std::uint64_t generation,
           .first_seen = first_seen};
 }
 
-// Rule 4, from the claim on.
+// Does rule 4, from the claim on.
 Result<Snapshot> reread(Writing *writing, GenerationClaim *claim, Kind kind,
                         const FilePlace &place, const PathText &path) {
   WritableSegment *segment = &writing->segment;
-  // Of an earlier generation: what it says of the time is still so.
+  // The stamp is of an earlier generation: what it says of the time is still
+  // so.
   const auto before = segment->stamp();
   const std::uint64_t now = boottime_now();
   auto snapshot =
       read_snapshot(kind, open_regular_at(place, path, Mounts::kRefused), path);
   if (!snapshot) {
-    // In force from here on: no binding at all, and no stamp to trust.
+    // From here on no binding is in force, and there is no stamp to trust.
     claim->end();
     return snapshot.error();
   }
@@ -158,8 +159,9 @@ Result<std::optional<WriteClaim>> CacheWriter::claim(const FilePlace &place) {
   return Claimed(WriteClaim(std::move(kept->in_use->attachment), *claim, owes));
 }
 
-// At most one try a minute, as with growth: where no other can be made, or two
-// stores want it differently, this is not to cost each request a claim.
+// Tries at most once a minute, as with growth: where no other segment can be
+// made, or two stores want it differently, this must not cost each request a
+// claim.
 bool CacheWriter::begin_replacement(Writing *writing) {
   return writing->segment.may_be_replaced(boottime_now()) &&
          is_outdated(writing->attachment.identity().id, writing->segment,
@@ -168,7 +170,7 @@ bool CacheWriter::begin_replacement(Writing *writing) {
          writing->segment.begin_replacement(boottime_now());
 }
 
-// Returns nullopt if the one that is in use is a newer version's.
+// Returns nullopt if the segment that is in use is a newer version's.
 Result<std::optional<Writing>> CacheWriter::find_or_make(
     const Subject &subject) {
   auto kept = keep_one_segment(store_, subject, lock_, Keep::kInUseOrNewer);
@@ -260,7 +262,7 @@ Result<void> CacheWriter::prepare() {
   }
   if (*found && !is_in_force((*found)->segment.generation()) &&
       shares_clock((*found)->segment)) {
-    // A file that cannot be read is every verification's to tell.
+    // Every verification tells of a file that cannot be read.
     static_cast<void>(reread_for_all(&**found, subject, store_, &lock_));
   }
   return {};

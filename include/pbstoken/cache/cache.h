@@ -2,11 +2,13 @@
 // The cache of one watched file, as a verification uses it: the segment, the
 // stamp and the file together.
 //
-// A cache is only ever an optimisation: each function says "not known" where
-// the segment cannot be used, and nobody waits for anybody.  Any process reads.
-// What it has to change it leaves to writer.h: that takes an effective uid of
-// 0, and for the file's lock all three uids, since a user may stop the su(1)
-// that he started.  One thread per object; an object may be used in a child of
+// A cache is only an optimisation: each function says "not known" where the
+// segment cannot be used, and no process waits for another.  Any process reads.
+// Changes are made by writer.h: they take an effective uid of 0 and, for the
+// file's lock, all three uids 0, since a user may stop the su(1) that he
+// started.
+//
+// Thread safety: one thread per object.  An object may be used in a child of
 // the process that made it, and after a change of ids or namespaces.
 #ifndef PBSTOKEN_CACHE_H_
 #define PBSTOKEN_CACHE_H_
@@ -26,103 +28,121 @@
 
 namespace pbstoken {
 
-// What a person wants to know of a segment.
+// What `status` shows of a segment.
 struct CacheStatus {
   int id;
   std::uint64_t generation;
   std::optional<std::uint64_t> stamp_age;  // seconds; nullopt: no stamp
-  std::uint64_t slots;
-  std::uint64_t slots_used;  // in force
+  std::uint64_t slots;                     // that it has room for
+  std::uint64_t slots_used;                // in force
 };
 
 class CacheWriter;
 
+// The cache of one file of a store, for this process.
 class Cache {
  public:
   // `store` must outlive the object.
   Cache(const Store &store, Kind kind) : store_(store), kind_(kind) {}
 
-  // For a process that its starter could hold up: it takes no lock, neither to
-  // make a segment nor to repair one that a dead writer has left.
+  // Forbids the object to take a lock, both to make a segment and to repair one
+  // that a dead writer has left.  It is for a process that its starter could
+  // hold up.
   void take_no_lock() { takes_lock_ = false; }
 
-  // When it last looked for its segment, by CLOCK_BOOTTIME; 0: never.
+  // Returns when the object last looked for its segment, by CLOCK_BOOTTIME in
+  // ns; 0: never.
   [[nodiscard]] std::uint64_t attached() const { return checked_; }
 
-  // Where its segment was found; 0: nowhere.
+  // Returns the inode of the IPC namespace in which the segment was found; 0:
+  // no segment was found.
   [[nodiscard]] std::uint64_t ipc_namespace() const {
     return found_ ? found_->identity.ipc_namespace : 0;
   }
 
   // Replaces the segment if it was made under other settings, see
-  // is_outdated(): for a process that only root may stop.
+  // is_outdated().  It is for a process that only root may stop; in any other
+  // it does nothing.
   void heal();
 
-  // Whether there is a segment that this process may read.
+  // True if there is a segment that this process may read.
   [[nodiscard]] bool is_usable();
 
-  // Why this process, which would have made a segment where there is none,
-  // could not; nullopt if it could, or has not tried.
+  // Returns the error that kept this process from making a segment that was
+  // missing; nullopt if there was no error, or no attempt.
   [[nodiscard]] const std::optional<Error> &problem() const { return problem_; }
 
-  // Returns nullopt if it is not usable.
+  // Returns nullopt if the segment is not usable.
   std::optional<CacheStatus> status();
 
-  // The hit path: what the segment alone says, under a generation and a stamp
-  // that are good.  A process that may see the file looks at it (the store's
-  // `look`), or does so when the stamp has expired, as it does where other
-  // hosts may write: a look there tells what an attribute cache knows.  Of a
-  // cache of secrets.
+  // The hit path, for a cache of secrets.  Returns what the segment alone says,
+  // under a generation and a stamp that are good; nullopt if it does not know.
+  // A process that may see the file compares it with the stamp at each hit (the
+  // store's `look`).  Where other hosts may write, a look tells only what an
+  // attribute cache knows: there, and without `look`, the process looks when
+  // the stamp has expired.
   std::optional<Fact> look_up(std::string_view token_id,
                               std::string_view secret);
 
-  // The same of a cache of accounts.
+  // Does the same for a cache of accounts.
   std::optional<AccountVerdict> look_up_account(std::string_view token_id);
 
-  // Reads the file for all: if the look_up found the bindings out of force or
-  // the file changed, and this process can be the one that renews them, all
-  // slots are carried over in the same pass.  Returns nullopt if there is no
-  // need, or somebody else is at it.
+  // Reads the file for all and carries over all slots in the same pass.  It
+  // does so only if the last look_up found the bindings out of force or the
+  // file changed, and if this process can renew them.  Returns nullopt if there
+  // is no need, or if another process is at it.
   std::optional<Result<Snapshot>> read_for_all();
 
-  // Reads the file, for all where that is possible.
+  // Reads the file, for all where that is possible.  Returns an error if the
+  // file cannot be read.
   Result<Snapshot> read();
 
-  // Whether anything is known about this token id, in force or not.  Of a cache
-  // of secrets.
+  // True if a slot is about this token id, in force or not.  For a cache of
+  // secrets.
   [[nodiscard]] bool has_slot(std::string_view token_id);
 
-  // The fact about a secret and the stored hash that was just read.
+  // Returns the fact about a secret and the stored hash that was just read;
+  // nullopt if the segment does not know it.
   std::optional<Fact> find_fact(std::string_view token_id,
                                 std::string_view secret,
                                 std::string_view stored_hash);
 
-  // Stores what is known of a token of `snapshot`, which has the tokens.
+  // Stores what is known of a token of `snapshot`, which has read the tokens.
+  // Has no effect if the segment cannot be written, or if the secret is a
+  // mismatch shorter than kMinRememberedMismatch.
   void remember(Fact fact, std::string_view token_id, std::string_view secret,
                 std::string_view stored_hash, const Snapshot &snapshot);
 
-  // The same of the account of a token, of one that has the users.
+  // Stores the verdict on a token of `snapshot`, which has read the users.
   void remember_account(std::string_view token_id,
                         const AccountVerdict &verdict,
                         const Snapshot &snapshot);
 
  private:
   [[nodiscard]] const PathText &path() const { return path_of(kind_, store_); }
-  // In nanoseconds.
+  // Returns cache_ttl in nanoseconds.
   [[nodiscard]] std::uint64_t ttl() const {
     return store_.cache_ttl * kNanosecondsPerSecond;
   }
+  // Finds the segment where the path leads now.
   void attach();
+  // True if the file is on no file system of several hosts.  There a look tells
+  // only what an attribute cache knows.
   [[nodiscard]] bool can_look(const View &view) const;
   [[nodiscard]] bool is_attached() const;
+  // Returns the segment, and looks for it if that was cache_ttl ago; null if
+  // there is no segment in use.
   [[nodiscard]] Segment *segment();
   [[nodiscard]] Segment *current_segment();
   [[nodiscard]] std::optional<Writing> attach_writable();
   std::optional<std::uint64_t> generation_in_force();
   bool shares_clock();
+  // True if the stamp counts without a look; below, with one where that is
+  // possible.
   bool is_trusted(const Stamp &stamp, std::uint64_t now);
   bool is_good(const Stamp &stamp, std::uint64_t now);
   bool is_good_by_look(const Stamp &stamp, std::uint64_t now);
+  // Reads the file for this process alone.
   Result<Snapshot> read_alone();
   [[nodiscard]] bool may_take_lock() const;
   std::optional<Result<Snapshot>> read_under_lock(
@@ -135,7 +155,7 @@ class Cache {
   std::optional<Error> problem_;
   std::optional<bool> shares_clock_;  // with its maker; nullopt: not asked yet
   uid_t uid_ = 0;                     // effective, when it was attached
-  std::uint64_t checked_ = 0;         // when it was, or last tried; 0: never
+  std::uint64_t checked_ = 0;         // when attach() last ran; 0: never
   std::uint64_t blind_ = 0;  // when a look was last forbidden; 0: never
   bool looks_ = true;        // at each hit, where that tells anything
   bool takes_lock_ = true;

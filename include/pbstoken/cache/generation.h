@@ -1,60 +1,71 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The generation word: which bindings are in force.
+// The generation word of a segment: which bindings are in force.
 //
-// 64 bits that only grow.  A multiple of 4: the bindings written under this
-// number are in force.  1 more (2 more counts as that): a writer has claimed
-// it; 3 more: a re-reader has, or the maker of a new segment; then none is in
-// force.  The rules, which were explored with a model checker (each of them,
-// bent or left out, accepts a revoked secret or makes somebody wait):
+// The word has 64 bits and only grows.  A *writer* is a process that changes
+// the watched file.  A *re-reader* is a root process that reads the file and
+// renews the bindings for all.  The word modulo 4 tells the state:
+//   - 0: the bindings that were written under this number are in force.
+//   - 1 (2 counts as 1): a writer has claimed the word.
+//   - 3: a re-reader has claimed it, or the maker of a new segment has.
+// While the word is claimed, no binding is in force.
 //
-//  1. Whoever changes bindings first claims, by compare-and-swap, the next
-//     number of its own kind (1 or 3 modulo 4) above the present one, and ends
-//     with a compare-and-swap from its number to the next multiple of 4.  A
-//     re-reader stores slots and stamp, made for that multiple, before this,
-//     the stamp only while the word is still its own; if the swap fails it
-//     touches nothing more.  No number is used twice.  A writer stores no slot
-//     and no stamp under its own claim.
-//  2. A segment's lock is that of its file (file_lock.h), and the header names
-//     its inode; a process that holds another one may only retire the segment.
-//     From a number in force, or from a re-reader's that has had its time, any
-//     root process may claim as a re-reader, without the lock; from a writer's
-//     number only a holder of the lock may.  A claim as a writer is made under
-//     the lock, and then from any number at once.  A re-reader's time stands in
-//     a note beside the word: low bits of the number that it claims, doublings,
-//     CLOCK_BOOTTIME in ms.  A process that finds a re-reader's number whose
-//     note is of another number or in the future sets the note to this number
-//     and now, keeps the doublings, and goes on without the cache; one that
-//     finds it younger than 50 ms times 2^doublings (10 s at most) goes on
-//     without; else it claims, doublings + 1.  Safety does not depend on the
-//     note, and nobody waits.
-//     Writers wait for the lock; everyone else tries once.
-//  3. A segment is made, replaced and retired under that lock too, and is born
-//     claimed.  Its magic is stored last, and without it nobody uses the
-//     segment; a writer looks segments up after it has the lock.  Whoever holds
-//     the lock and finds a writer's number raises upstream's word
-//     (version_word.h) before it claims or retires: a debt of the dead is paid
-//     first.  Retired is the generation 2^64-1.
-//  4. A writer claims; renames; raises upstream's word; ends; syncs the
-//     directory.  It does not touch the stamp.  Right before the rename it
-//     looks once more that the lock's path is its descriptor's inode.  A
-//     re-reader opens the file once to see that it can, then claims, then reads
-//     the clock, then opens it relative to the same directory descriptor,
-//     fstats and reads it; its stamp is that time and that identity.  One that
-//     cannot read it after all ends its claim with nothing bound and no stamp.
+// The rules were explored with a model checker.  Each rule, bent or left out,
+// accepts a revoked secret or makes a process wait.
+//
+//  1. A process that changes bindings claims first.  By compare-and-swap it
+//     sets the word to the next number of its own kind (1 or 3 modulo 4) above
+//     the present one.  It ends with a compare-and-swap from its number to the
+//     next multiple of 4.  A re-reader stores slots and stamp before it ends,
+//     made for that multiple.  It stores the stamp only while the word is still
+//     its own.  If the last swap fails, it touches nothing more.  No number is
+//     used twice.  A writer stores no slot and no stamp under its own claim.
+//  2. A segment's lock is the lock of its file (file_lock.h), and the header
+//     names the inode of that lock.  A process that holds another lock may only
+//     retire the segment.  Any root process may claim as a re-reader without
+//     the lock, from a number in force or from that of a re-reader that has had
+//     its time.  From a writer's number only a holder of the lock may claim as
+//     a re-reader.  A writer claims under the lock, from any number, at once.
+//     Writers wait for the lock; all other processes try once.  A re-reader's
+//     time stands in a note beside the word: low bits of the number that it
+//     claims, doublings, CLOCK_BOOTTIME in ms.  A process that finds a
+//     re-reader's number reads the note.  If the note is of another number or
+//     in the future, the process sets the note to this number and now, keeps
+//     the doublings, and goes on without the cache.  If the note is younger
+//     than 50 ms times 2^doublings (10 s at most), the process goes on without
+//     the cache.  Else it claims, with one doubling more.  Safety does not
+//     depend on the note, and no process waits for a re-reader.
+//  3. A segment is made, replaced and retired under the same lock, and is born
+//     claimed.  Its maker stores the magic last, and no process uses a segment
+//     without the magic.  A writer looks for segments after it has taken the
+//     lock.  A holder of the lock that finds a writer's number raises
+//     upstream's word (version_word.h) before it claims or retires: it pays the
+//     debt of a dead writer first.  The generation of a retired segment is
+//     2^64-1.
+//  4. A writer keeps this order: claim; rename the file; raise upstream's word;
+//     end the claim; sync the directory.  It does not touch the stamp.  Right
+//     before the rename it checks once more that the lock's path leads to the
+//     inode of its descriptor.  A re-reader keeps this order: open the file
+//     once to see that it can; claim; read the clock; open the file relative to
+//     the same directory descriptor; fstat it; read it.  Its stamp is that time
+//     and that identity.  A re-reader that cannot read the file after all ends
+//     its claim with nothing bound and no stamp.
 //  5. An insert carries the instance and the generation in force that were
-//     loaded before the file was opened, and was read of the file that the
-//     stamp names; inserts, renewals and ends compare the instance in the
-//     attachment that they write to.
-//  6. Nobody changes for others what it has not seen through the segment's own
-//     view (subject.h).  Before every claim and renewal, in the same call, a
-//     process opens the file's directory, finds device and inode to be the
-//     header's, and opens the file (O_PATH for a look) with
-//     openat2(RESOLVE_NO_XDEV) from that descriptor and nothing else; no file
-//     is an identity too.  On any other error a re-reader or a renewing process
-//     goes without, and a writer retires the segment instead of claiming.
+//     loaded before the file was opened.  It inserts only what was read of the
+//     file that the stamp names.  Inserts, renewals and ends compare the
+//     instance in the attachment that they write to.
+//  6. A process changes for others only what it has seen through the segment's
+//     own view (subject.h).  Before every claim and renewal, in the same call,
+//     it opens the file's directory, finds device and inode to be the header's,
+//     and opens the file (O_PATH for a look) with openat2(RESOLVE_NO_XDEV) from
+//     that descriptor and in no other way.  A missing file is an identity too.
+//     On any other error a re-reader or a renewing process goes on without the
+//     cache, and a writer retires the segment instead of claiming.
 //
 // Claims are sequentially consistent.  A reader's first load of the word is an
-// acquire, its second comes after an acquire fence.
+// acquire; its second load comes after an acquire fence.
+//
+// Thread safety: one thread per object.  Any number of threads and processes
+// may use the same word.
 #ifndef PBSTOKEN_GENERATION_H_
 #define PBSTOKEN_GENERATION_H_
 
@@ -66,62 +77,70 @@
 
 namespace pbstoken {
 
+// The generation of a retired segment.
 constexpr std::uint64_t kRetired = UINT64_MAX;
-// Of a new segment: claimed by its maker, who never ends it; rule 2 does.
+// The generation of a new segment.  Its maker has claimed it and never ends the
+// claim; a re-reader claims from it by rule 2.
 constexpr std::uint64_t kBorn = 3;
 
-// The last number to claim from; beyond it the word would meet kRetired.  Only
+// The last number to claim from: beyond it the word would meet kRetired.  Only
 // a hostile word gets there, and then the segment is as good as retired.
 constexpr std::uint64_t kLastGeneration = kRetired - 16;
 
+// True if bindings that were written under this number are in force.
 constexpr bool is_in_force(std::uint64_t generation) {
   return generation % 4 == 0 && generation <= kLastGeneration;
 }
+// True if a writer has claimed the word by this number.
 constexpr bool is_writers(std::uint64_t generation) {
   return (generation % 4 == 1 || generation % 4 == 2) &&
          generation <= kLastGeneration;
 }
-// The number that the claim of this one ends with.
+// Returns the number that the claim `claimed` ends with.
 constexpr std::uint64_t next_in_force(std::uint64_t claimed) {
   return claimed - claimed % 4 + 4;
 }
 
-// Of a new segment that takes over the slots of one that is retired, whose last
-// number was this: claimed by its maker, and above all that slots may name.
+// Returns the generation of a new segment that takes over the slots of a
+// retired one with the last number `last`.  The maker has claimed it, and it is
+// above all numbers that the slots may name.
 constexpr std::uint64_t born_after(std::uint64_t last) {
   return next_in_force(last) + kBorn;
 }
 
-// The note of a re-reader's number that had its time long ago.
+// Returns the note of a re-reader that had its time long ago, for its number.
 std::uint64_t spent_note(std::uint64_t number);
 
-// The word, and the note of rule 2 beside it.
+// The word, and the note of rule 2 beside it.  Both lie in an attached segment.
 struct Generation {
   std::uint64_t *word;
   std::uint64_t *note;
 };
 
-// A number of one's own.  Dropped without end(), it is a death in the middle:
-// no binding is in force until somebody claims the next one.
+// A claimed number.  An object that is dropped without end() is like a process
+// that dies half-way: no binding is in force until another process claims.
 class GenerationClaim {
  public:
-  // Rule 2; lock: null, or the segment's.  Returns nullopt if the number is not
-  // to be had: somebody was faster or has time left, it is a writer's and there
-  // is no lock, the segment is retired, or there is no clock.
+  // Claims as a re-reader, by rule 2. lock: the segment's; null if the caller
+  // does not hold it.  Returns nullopt if another process was faster or has
+  // time left, if the number is a writer's and lock is null, if the segment is
+  // retired, or if there is no clock.
   static std::optional<GenerationClaim> as_rereader(const Generation &words,
                                                     const FileLock *lock);
 
+  // Claims as a writer, by rule 2. lock: the segment's, which the caller holds.
   // Returns nullopt only if the segment is retired.
   static std::optional<GenerationClaim> as_writer(const Generation &words,
                                                   const FileLock &lock);
 
-  // The generation that end() puts in force.
+  // Returns the generation that end() puts in force.
   [[nodiscard]] std::uint64_t next() const { return next_in_force(number_); }
 
-  // Whether nobody has taken over so far.
+  // True if no other process has taken over so far.
   [[nodiscard]] bool is_ours() const { return load_acquire(word_) == number_; }
 
-  // Rule 1.  False if somebody took over: nothing is in force by our doing.
+  // Ends the claim, by rule 1.  Returns false if another process has taken
+  // over: then this claim has put nothing in force.
   bool end() { return compare_and_swap(word_, number_, next()); }
 
  private:

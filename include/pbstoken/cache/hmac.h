@@ -54,7 +54,8 @@ auto message_head(char label,
   return head;
 }
 
-// A key, as the states after its two blocks.
+// A key, kept as the states after its two blocks.  Wiped by the destructor.
+// Any thread may call the const functions.
 class HmacKey {
  public:
   explicit HmacKey(const HmacKeyBytes &key);
@@ -62,7 +63,7 @@ class HmacKey {
   HmacKey &operator=(const HmacKey &) = default;
   ~HmacKey();
 
-  // Of a message with no beginning in common with others.
+  // Returns the digest of a message that shares no beginning with others.
   template <std::size_t kNumbers>
   [[nodiscard]] Digest digest_of(
       char label, const std::array<std::uint64_t, kNumbers> &numbers,
@@ -80,13 +81,13 @@ class HmacKey {
   SHA256_CTX outer_;
 };
 
-// What several messages begin with: a label and a text, in whole blocks, which
+// The beginning of several messages: a label and a text, in whole blocks, which
 // are hashed once for all of them.  `key` must outlive the object.
 class HmacBeginning {
  public:
   HmacBeginning(const HmacKey &key, char label, std::string_view text);
 
-  // Of a message that goes on like this.
+  // Returns the digest of a message that goes on like this.
   template <std::size_t kNumbers>
   [[nodiscard]] Digest digest_of(
       char label, const std::array<std::uint64_t, kNumbers> &numbers,
@@ -94,8 +95,8 @@ class HmacBeginning {
     return key_.finish(inner_, message_head(label, numbers, text), text);
   }
 
-  // SHA-256's state so far: what nobody can foresee who has not the key, but no
-  // proof of anything.
+  // Returns SHA-256's state so far.  Only a holder of the key can foresee it,
+  // but it proves nothing.
   [[nodiscard]] std::array<std::uint64_t, 2> state() const;
 
  private:

@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A segment as a table: finding facts and bindings, and storing them.
+// A segment as a table: finds facts and bindings, and stores them.
 //
-// Two kinds of the same build: one of secrets, and one of accounts, whose slots
-// say what user.cfg says of a token.  A slot of a secret states two things. The
-// *fact*, that a secret matches (or does not match) a stored hash, never goes
-// stale.  The *binding*, that a token id has that stored hash, is in force only
-// under the generation that the slot's check value covers.  A slot that is
-// torn, swapped, copied or written late fits no digest and is a miss, in
-// whatever order its words were stored.  Who knows no secret can still tell
-// whether a slot is whole, and puts only whole ones in force again.
+// There are two kinds of segment, built alike.  The slots of one say which
+// secrets match.  The slots of the other say what user.cfg says of a token: its
+// account.  A slot of a secret states two things:
+//   - The *fact*: a secret matches (or does not match) a stored hash.  A fact
+//     never goes stale.
+//   - The *binding*: a token id has that stored hash.  A binding is in force
+//     only under the generation that the slot's check value covers.
+// A slot that is torn, swapped, copied or written late fits no digest and is a
+// miss, in whatever order its words were stored.  A process that knows no
+// secret can still tell whether a slot is whole, and puts only whole slots in
+// force again.
 //
-// Nothing here locks, waits or makes a system call.
+// Thread safety: one thread per object; other processes may write the segment
+// at any time.  No function here locks, waits or makes a system call, except
+// format(), which asks the kernel for random bytes.
 #ifndef PBSTOKEN_SEGMENT_H_
 #define PBSTOKEN_SEGMENT_H_
 
@@ -30,78 +35,94 @@
 
 namespace pbstoken {
 
-// Only secrets of this many bytes are remembered as mismatches: a revoked
-// generated secret has 36; what is shorter may be a person's password for
-// something else, mistyped into the wrong prompt.
+// The least size in bytes of a secret that is remembered as a mismatch.  A
+// generated secret has 36 bytes, and may be a revoked one.  A shorter secret
+// may be a person's password for something else, mistyped into the wrong
+// prompt.
 constexpr std::size_t kMinRememberedMismatch = 32;
 
-// For an insert of a fact alone: no segment that is in use has this
-// generation, since the first is kBorn.
+// The generation for an insert of a fact alone.  No segment that is in use has
+// this generation, since the first one is kBorn.
 constexpr std::uint64_t kNeverInForce = 0;
 
-// HMAC-SHA-256, cut to its first 128 bits (RFC 2104, section 5).
+// An HMAC-SHA-256, cut to its first 128 bits (RFC 2104, section 5).
 using SlotDigest = std::array<std::uint64_t, 2>;
+// The digest that stands for a binding.
 using Binding = SlotDigest;
 
-// How large a segment is that has room for so many secrets, or accounts.
+// How many buckets a segment has, and with them its size.
 struct SegmentShape {
   std::uint64_t match_buckets = 0;
   std::uint64_t mismatch_buckets = 0;
 
+  // Returns the shape of a segment that has room for `slots` secrets, or
+  // accounts.
   static SegmentShape for_slots(std::uint32_t slots,
                                 Kind kind = Kind::kSecrets);
-  // How many it has room for.
+  // Returns how many secrets, or accounts, it has room for.
   [[nodiscard]] std::uint64_t slots() const;
-  // In 64 bits, so that no machine takes another shape for one of its size.
+  // Returns the size in bytes.  The sum has 64 bits, so that no machine takes
+  // another shape for one of its size.
   [[nodiscard]] std::uint64_t size() const;
 };
 
-// What a segment of this or a newer layout is about.
+// Returns what a segment of this or a newer layout is about.
 Subject subject_in(const SegmentPrefix &prefix);
 
-// A reader's view.  Valid while the segment is attached; one thread.
+// A reader's view of a segment.  It is valid while the segment is attached.
+// One thread per object.
 class Segment {
  public:
-  // Returns nullopt if what is attached there is no whole segment of this
-  // layout version about this subject.
+  // Opens the `size` bytes that are attached at `address`.  Returns nullopt if
+  // they are not a whole segment of this layout version about this subject.
   static std::optional<Segment> open(const std::byte *address, std::size_t size,
                                      const Subject &subject);
 
-  // Under what it was made.
+  // Returns the conditions under which the segment was made.
   [[nodiscard]] SegmentOrigin origin() const;
+  // Returns the random number that tells this segment from every other one.
   [[nodiscard]] std::uint64_t instance() const { return instance_; }
 
-  // An acquire.
+  // Returns the generation word.  The load is an acquire.
   [[nodiscard]] std::uint64_t generation() const;
+  // True if the word is still `generation`.  An acquire fence stands before the
+  // load.
   [[nodiscard]] bool generation_is_still(std::uint64_t generation) const;
-  // Returns nullopt if there is none, or none that is whole.
+  // Returns the stamp; nullopt if the segment has no stamp that is whole.
   [[nodiscard]] std::optional<Stamp> stamp();
+  // Returns the digest of a token id and its stored hash.
   [[nodiscard]] Binding binding_of(std::string_view token_id,
                                    std::string_view stored_hash) const;
 
-  // What is known of this secret by a binding that is in force under
-  // `generation`, which the caller loads again afterwards.
+  // Returns what is known of this secret by a binding that is in force under
+  // `generation`; nullopt if the segment does not know.  The caller loads the
+  // generation again afterwards.
   [[nodiscard]] std::optional<Fact> find_in_force(
       std::string_view token_id, std::string_view secret,
       std::uint64_t generation) const;
 
-  // The same under any generation, for a caller that has just read the stored
-  // hash that `binding` was made of.
+  // Does the same under any generation.  It is for a caller that has just read
+  // the stored hash that `binding` was made of.
   [[nodiscard]] std::optional<Fact> find_fact(std::string_view token_id,
                                               std::string_view secret,
                                               const Binding &binding) const;
 
-  // What user.cfg says of the token, in force under `generation`, which the
-  // caller loads again afterwards.
+  // Returns what user.cfg says of the token, in force under `generation`;
+  // nullopt if the segment does not know.  The caller loads the generation
+  // again afterwards.
   [[nodiscard]] std::optional<AccountVerdict> find_account(
       std::string_view token_id, std::uint64_t generation) const;
 
-  // Whether anything is known about this token id, true or not.
+  // True if a slot has the tag of this token id, whatever the slot says, and
+  // whether it is in force or not.
   [[nodiscard]] bool has_slot(std::string_view token_id) const;
 
+  // Returns how many secrets, or accounts, it has room for.
   [[nodiscard]] std::uint64_t slots() const { return shape_.slots(); }
-  // Whether it was made, and another one was last tried, over a minute ago.
+  // True if the segment was made, and the last attempt to replace it began, a
+  // minute ago or longer.  now: CLOCK_BOOTTIME in ns.
   [[nodiscard]] bool may_be_replaced(std::uint64_t now) const;
+  // Returns how many slots of matches, or accounts, name `generation`.
   [[nodiscard]] std::uint64_t slots_in_force(std::uint64_t generation) const;
 
  protected:
@@ -112,24 +133,29 @@ class Segment {
         key_(key),
         instance_(load_relaxed(&header->instance)) {}
 
-  // A token id: what its digests begin with, and its tag.
+  // What a token id gives: the beginning of its digests, and its tag.
   struct Name {
     HmacBeginning beginning;
     std::uint64_t tag;
   };
+  // Returns what a token id gives under the segment's key.
   [[nodiscard]] Name name_of(std::string_view token_id) const;
   // The buckets of a tag; never twice the same.
   template <typename T>
+  // The buckets of a tag, which are never the same one twice.
   using Buckets = std::array<T *, kHalves>;
+  // Returns the two buckets of a tag in a part; below, those of accounts.
   [[nodiscard]] Buckets<const Bucket> buckets(Fact part,
                                               std::uint64_t tag) const;
   [[nodiscard]] Buckets<const AccountBucket> account_buckets(
       std::uint64_t tag) const;
+  // Returns a stamp with its digest.
   [[nodiscard]] CheckedStamp checked(const Stamp &stamp) const;
+  // Returns the check value of a slot that says this.
   [[nodiscard]] SlotDigest check_of(Fact part, const Binding &binding,
                                     const SlotDigest &fact,
                                     std::uint64_t generation) const;
-  // Whether the check value is right for the generation that the slot names.
+  // True if the check value is right for the generation that the slot names.
   [[nodiscard]] bool is_whole(Fact part, const Slot &slot) const;
 
   const SegmentHeader *header_;
@@ -148,54 +174,63 @@ class Segment {
                                          const Binding *binding) const;
 };
 
-// A retired segment that a new one takes the place of, with the same key.
+// A retired segment that a new one replaces, with the same key.
 struct Predecessor {
   const Segment &segment;
   std::uint64_t last_generation;  // before it was retired
 };
 
-// A root process's view of a segment that is attached for writing.
+// A root process's view of a segment that is attached for writing.  One thread
+// per object.
 class WritableSegment : public Segment {
  public:
+  // Does what Segment::open() does.
   static std::optional<WritableSegment> open(std::byte *address,
                                              std::size_t size,
                                              const Subject &subject);
 
-  // Writes header and key of a segment that is still all zero; its magic is
-  // the last word to be stored, its generation is kBorn, or born_after() that
-  // of a predecessor.  False without random bytes from the kernel.
+  // Writes header and key of a segment that is still all zero.  It stores the
+  // magic last.  The generation becomes kBorn.  With a predecessor it becomes
+  // born_after() the last one of that segment, and the key is the same.
+  // Returns false if the kernel gives no random bytes.
   [[nodiscard]] static bool format(std::byte *address,
                                    const SegmentShape &shape,
                                    const Subject &subject,
                                    const SegmentOrigin &origin,
                                    const Predecessor *predecessor = nullptr);
 
-  // Copies the slots of a predecessor.  None of them is in force here: each
-  // names a generation below the one that this segment was born with.
+  // Copies the slots of a predecessor.  No copy is in force here: each names a
+  // generation below the one that this segment was born with.
   void take_over(const Segment &predecessor);
 
-  // Sets out to make another one in its place.  False if it may not be replaced
-  // yet, or another process was faster.
+  // Registers that this process sets out to make another segment in this one's
+  // place.  now: CLOCK_BOOTTIME in ns.  Returns false if the segment may not be
+  // replaced yet, or if another process was faster.
   [[nodiscard]] bool begin_replacement(std::uint64_t now);
 
+  // Returns the generation word and its note, for GenerationClaim.
   [[nodiscard]] Generation generation_words();
 
+  // Stores the stamp, with a digest over all of its words.
   void set_stamp(const Stamp &stamp);
 
-  // Stores a fact and its binding, to be in force under `generation`.  May
-  // push out another slot of the same buckets; one that is out of force first.
+  // Stores a fact and its binding, to be in force under `generation`.  May push
+  // out another slot of the same buckets; a slot that is out of force goes
+  // first.  Has no effect if a later process has stored this token.
   void insert(Fact fact, std::string_view token_id, std::string_view secret,
               const Binding &binding, std::uint64_t generation);
 
-  // Puts every slot of this token id whose binding is to this stored hash in
-  // force under `generation`, and takes those of other stored hashes out.
+  // Puts every slot that binds this token id to this stored hash in force under
+  // `generation`.  Takes slots that bind it to other stored hashes out of
+  // force.
   void rebind(std::string_view token_id, std::string_view stored_hash,
               std::uint64_t generation);
 
-  // Stores what user.cfg says of a token; rebind: only if there is a slot for
-  // it.
+  // Stores what user.cfg says of a token.
   void insert_account(std::string_view token_id, const AccountVerdict &verdict,
                       std::uint64_t generation);
+
+  // Does what insert_account() does, if there is a slot for the token.
   void rebind_account(std::string_view token_id, const AccountVerdict &verdict,
                       std::uint64_t generation);
 
@@ -204,8 +239,9 @@ class WritableSegment : public Segment {
       : Segment(view), address_(address) {}
 
   [[nodiscard]] SegmentHeader *header();
-  // Whether a slot is in force, or about to be, by somebody who came after the
-  // one who works under `generation`: he must not push it out.
+  // True if a process that came after the one that works under `generation` has
+  // put a slot in force, or is about to.  The earlier process must not push it
+  // out.
   [[nodiscard]] bool is_later(std::uint64_t found,
                               std::uint64_t generation) const;
   [[nodiscard]] bool is_later_account(const AccountSlot &shared,
@@ -213,7 +249,8 @@ class WritableSegment : public Segment {
                                       std::uint64_t generation) const;
   template <typename T>
   [[nodiscard]] Buckets<T> writable(const Buckets<const T> &buckets);
-  // The number that bindings have that are in force, or were until a claim.
+  // Returns the number of the bindings that are in force, or were until a
+  // claim.
   [[nodiscard]] std::uint64_t last_in_force() const;
   void store_account(AccountSlot *slot, const Name &name,
                      const AccountVerdict &verdict, std::uint64_t generation);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What stands where in the segment.
+// The layout of a segment: what stands where.
 //
-// Numbers and digests only: no pointer, no lock, no secret, no stored hash.
-// All words are in the machine's order and are read and written as 8 bytes at
-// once.  Any byte may be hostile: readers copy, then judge the copy.
+// A segment holds numbers and digests only: no pointer, no lock, no secret, no
+// stored hash.  All words are in the machine's byte order, and are read and
+// written as 8 bytes at once.  Any byte may be hostile: readers copy, then
+// judge the copy.  Any thread may use the constants.
 #ifndef PBSTOKEN_SEGMENT_LAYOUT_H_
 #define PBSTOKEN_SEGMENT_LAYOUT_H_
 
@@ -16,11 +17,13 @@
 
 namespace pbstoken {
 
+// The first word of a segment that is whole.
 constexpr std::uint64_t kSegmentMagic = 0x6e656b6f74736270;  // "pbstoken"
+// The version of all that follows the prefix.
 constexpr std::uint64_t kLayoutVersion = 4;
 
-// These 64 bytes mean the same in this and in every later version, so that any
-// version can tell whose segment it is, and retire it.
+// The first 64 bytes.  They mean the same in this and in every later version,
+// so that any version can tell what a segment is about, and retire it.
 struct SegmentPrefix {
   std::uint64_t magic;  // stored last by the maker
   std::uint64_t layout_version;
@@ -34,10 +37,10 @@ struct SegmentPrefix {
 };
 static_assert(sizeof(SegmentPrefix) == 64);
 
-// When the file was last found unchanged, and as what.  It counts only whole:
-// a keyed digest covers all words and the instance, so one that two processes
-// wrote at the same time is none; and only for the generation that it was made
-// for.
+// When the file was last found unchanged, and with which identity.  A stamp
+// counts only whole: a keyed digest covers all words and the instance, so a
+// stamp that two processes wrote at the same time does not count.  It counts
+// only for the generation that it was made for.
 struct Stamp {
   std::uint64_t generation;
   std::uint64_t time;  // CLOCK_BOOTTIME in ns
@@ -53,6 +56,7 @@ struct Stamp {
   bool operator==(const Stamp &) const = default;
 };
 
+// A stamp and its keyed digest.
 struct CheckedStamp {
   Stamp stamp;
   std::array<std::uint64_t, 2> check;
@@ -60,21 +64,22 @@ struct CheckedStamp {
   bool operator==(const CheckedStamp &) const = default;
 };
 
-// Under what a segment was made.
+// The conditions under which a segment was made.
 struct SegmentOrigin {
   std::uint64_t lock_device;
   std::uint64_t lock_inode;
   std::uint64_t time_namespace;  // its inode; CLOCK_BOOTTIME differs in others
-  std::uint64_t readers;         // the gid, and above it the mode
+  std::uint64_t readers;         // the gid; the mode above its 32 bits
 
   bool operator==(const SegmentOrigin &) const = default;
 };
 
+// The header: prefix, key and stamp.
 struct SegmentHeader {
   SegmentPrefix prefix;
   std::uint64_t note;           // of a re-reader, see generation.h
   std::uint64_t instance;       // random: ids and keys repeat elsewhere
-  std::uint64_t match_buckets;  // of an accounts segment: all there are
+  std::uint64_t match_buckets;  // in a segment of accounts: all buckets
   std::uint64_t mismatch_buckets;
   HmacKeyBytes key;  // random, made with the segment
   SegmentOrigin origin;
@@ -87,11 +92,11 @@ struct SegmentHeader {
 static_assert(offsetof(SegmentHeader, note) == 64);
 static_assert(offsetof(SegmentHeader, stamp) == 192);
 
-// One verified secret, or one known mismatch: a cache line.
+// One verified secret, or one known mismatch.  It fills a cache line.
 struct Slot {
-  // From a keyed hash of the token id; 0: the slot was never used.
+  // Comes from a keyed hash of the token id; 0: the slot was never used.
   std::uint64_t tag;
-  // Under which generation the binding was written.
+  // The generation under which the binding was written.
   std::uint64_t generation;
   // Digest of (token id, stored hash).
   std::array<std::uint64_t, 2> binding;
@@ -114,9 +119,9 @@ struct AccountSlot {
 };
 static_assert(sizeof(AccountSlot) == sizeof(Slot));
 
-// A token id may stand in any slot of two buckets, and its tag says which.  A
-// part of the segment has two halves of as many buckets; one of the two is in
-// each.
+// The places of a token id: any slot of two buckets, which its tag names.  A
+// part of the segment has two halves of as many buckets; one of the two buckets
+// is in each half.
 constexpr std::size_t kWays = 8;
 constexpr std::size_t kHalves = 2;
 using Bucket = std::array<Slot, kWays>;
@@ -124,19 +129,19 @@ using AccountBucket = std::array<AccountSlot, kWays>;
 
 // A part has three slots for two tokens.  A new token goes to the emptier of
 // its buckets.  Then, with one token for each slot promised, a token finds both
-// full less than once in a hundred million, however large the part is
-// (simulated; with 11 slots for 8 tokens once in six million, with 5 for 4 once
-// in 27,000, with 1 for 1 once in 26).
+// full less than once in a hundred million, however large the part is.  The
+// figures were simulated: with 11 slots for 8 tokens it is once in six million,
+// with 5 for 4 once in 27,000, with 1 for 1 once in 26.
 constexpr std::uint64_t kRoomNumerator = 3;
 constexpr std::uint64_t kRoomDenominator = 2;
 
-// The matches' buckets begin here, and the mismatches' follow them; or the
-// accounts'.
+// The offset in bytes where the matches' buckets begin, or the accounts'.  The
+// mismatches' buckets follow those of the matches.
 constexpr std::size_t kSlotsOffset = 4096;
 static_assert(sizeof(SegmentHeader) <= kSlotsOffset);
 
-// That of the record of use (limits/use.h), in bytes: no segment of this layout
-// has it, so that what members write there is never taken for one.
+// The size in bytes of the record of use (limits/use.h).  No segment of this
+// layout has it, so that what members write there is never taken for a segment.
 constexpr std::size_t kUseRecordSize = 4202560;
 static_assert((kUseRecordSize - kSlotsOffset) % sizeof(Bucket) != 0);
 

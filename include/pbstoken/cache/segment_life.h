@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How segments are found, made and retired (rule 3 in generation.h).
+// Finds, makes and retires segments (rule 3 in generation.h).
 //
-// The key of a subject is the short way to its segment, and no more: where the
-// key is another's, the segment has none, and is found by walking the kernel's
-// table.  Any thread may call everything in here.
+// The key of a subject is the short way to its segment, and no more.  Where
+// another program has that key, the segment has no key and is found by a walk
+// through the kernel's table.
+//
+// Thread safety: any thread may call any function in here.
 #ifndef PBSTOKEN_SEGMENT_LIFE_H_
 #define PBSTOKEN_SEGMENT_LIFE_H_
 
@@ -26,33 +28,35 @@ struct FoundSegment {
   Segment segment;  // valid while attachment is
 };
 
-// The segment of this subject that is in use; nullopt if there is none that
-// this process may read.
+// Returns the segment of this subject that is in use; nullopt if there is no
+// such segment that this process may read.
 std::optional<FoundSegment> find_segment(const Subject &subject);
 
-// One about this subject in the kernel's table, in use or not; nullopt if there
-// is none that this process may read.
+// Returns a segment about this subject, in use or not; nullopt if the kernel's
+// table has no such segment that this process may read.
 std::optional<ShmAttachment> find_any_segment(const Subject &subject);
 
-// Whether there is one about the file of this kind.
+// True if find_any_segment() finds a segment about the file of this kind.
 bool has_segment(Kind kind, const Store &store);
 
-// Whether its maker and this process share CLOCK_BOOTTIME; false if this
-// process cannot tell.
+// True if the segment's maker and this process share CLOCK_BOOTTIME; false if
+// this process cannot tell.
 bool shares_clock(const Segment &segment);
 
-// Whether this process has the host's own clock and the maker of the segment
-// had not.  Most of its users could neither stamp nor renew it.
+// True if this process has the host's own clock and the maker of the segment
+// had not.  Most users of such a segment could neither stamp nor renew it.
 bool is_of_a_guest(const Segment &segment);
 
-// A segment, attached for writing for as long as this lives: no process keeps a
-// place from which it could write to the cache later, under other privileges.
+// A segment that is attached for writing as long as this object lives.  So no
+// process keeps a place from which it could write to the cache later, under
+// other privileges.
 struct Writing {
   ShmAttachment attachment;
   WritableSegment segment;
 };
 
-// Returns nullopt if it cannot be attached, or is not the one of that instance.
+// Attaches a segment for writing.  Returns nullopt if it cannot be attached, or
+// is not the one of that instance.
 std::optional<Writing> attach_for_writing(int id, const Subject &subject,
                                           std::uint64_t instance);
 
@@ -60,51 +64,65 @@ std::optional<Writing> attach_for_writing(int id, const Subject &subject,
 enum class Keep : std::uint8_t {
   kNone,
   kInUse,         // the segment of this layout, this lock, right owner and mode
-  kInUseOrNewer,  // that, or one of a newer layout, whose users it is for
-};
-struct Kept {
-  std::optional<Writing> in_use;
-  bool newer = false;
-  bool owes = false;  // a dead writer's debt to upstream could not be paid
+  kInUseOrNewer,  // that, or one of a newer layout, which has its own users
 };
 
-// For the holder of the file's lock.  Walks the kernel's table and retires
-// every segment of this subject but the one that is kept, whatever its layout,
-// key, lock, owner or mode, removed ones and those of older modules included:
-// marks it, so that its users stop using it, and removes it.  Raises upstream's
-// word first where a dead writer has not.  `spared` is left alone.  Segments of
-// ours that nobody has used for a day go, too, of whatever file.  An error,
-// and the file must not be changed, if one could not be told.
+// What keep_one_segment() has kept.
+struct Kept {
+  std::optional<Writing> in_use;
+  bool newer = false;  // a segment of a newer layout was kept
+  bool owes = false;   // a dead writer's debt to upstream could not be paid
+};
+
+// Retires every segment of this subject but the one that is kept, whatever its
+// layout, key, lock, owner or mode, removed ones and those of older modules
+// included.  The caller holds the file's lock.  For each segment in the
+// kernel's table:
+//
+//  1. Raises upstream's word if a dead writer has not.
+//  2. Marks the segment as retired, so that its users stop using it.
+//  3. Removes it.
+//
+// The segment `spared` is left alone.  Segments of ours that no process has
+// attached for a day go as well, of whatever file.  Returns an error if the
+// users of a segment could not be told: then the caller must not change the
+// file.
 Result<Kept> keep_one_segment(const Store &store, const Subject &subject,
                               const FileLock &lock, Keep keep,
                               std::optional<int> spared = std::nullopt);
 
-// Retires what is about a file of that name in any other directory than the one
-// that the path leads to now.  Nothing tells a directory that is gone, with the
-// lock and every token, from another store's.  To the services of that store it
-// is a miss.
+// Retires segments about a file of the same name in any other directory than
+// the one that the path leads to now.  A directory that is gone, with the lock
+// and every token, cannot be told from the directory of another store.  To the
+// services of that other store the retirement is a miss.  Returns an error if
+// the directory or the kernel's table cannot be read.
 Result<void> retire_others(Kind kind, const Store &store);
 
-// How large a segment would be that is made now, in bytes.
+// Returns the size in bytes of a segment that would be made now.
 std::uint64_t size_to_make(const Store &store, Kind kind);
 
-// Makes a new one with a new random key, 0600 or, with a verify_group, 0640,
-// after keep_one_segment() has kept none; returns its id.
+// Makes a segment with a new random key, mode 0600 or, with a verify_group,
+// 0640.  Returns its id.  The caller holds the file's lock, and
+// keep_one_segment() has kept no segment.  Returns kUnsafe if the effective
+// group is neither root's nor the verify_group, or if /proc does not tell the
+// time namespace; else the system's error.
 Result<int> make_segment(const Store &store, const Subject &subject,
                          const FileLock &lock);
 
-// Whether somebody has changed the segment's mode or group; or it was made for
-// other readers, or with another number of slots, than the store's settings
-// say, and the settings are younger than it is: of two stores of one file the
-// one that was configured last has its way, and neither fights.
+// True if the segment is to be replaced for one of two reasons:
+//   - A process has changed its mode or group.
+//   - It was made for other readers, or with another number of slots, than the
+//     store's settings say, and the settings are younger than the segment.  Of
+//     two stores of one file the one that was configured last has its way, and
+//     neither fights.
 bool is_outdated(int id, const Segment &segment, const Store &store);
 
-// Makes a new one with a new key, and retires all others then: where none can
-// be made, they stay.
+// Makes a segment with a new key, and then retires all others.  If no segment
+// can be made, returns an error, and the others stay.
 Result<void> replace_segments(const Store &store, const Subject &subject,
                               const FileLock &lock);
 
-// Does so with one that is larger than `outgrown`, and has its key and slots;
+// Replaces `outgrown` by a larger segment with the same key and slots.  Returns
 // false if the file does not want a larger one.
 Result<bool> grow_segment(const Store &store, const Subject &subject,
                           const FileLock &lock, const Writing &outgrown);

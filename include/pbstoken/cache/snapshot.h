@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A watched file as it was read, and what its reader may do with that.
 //
-// Holds stored hashes, and wipes them when it goes.  One thread per object.
+// Holds stored hashes, and wipes them in the destructor.  Thread safety: one
+// thread per object.
 #ifndef PBSTOKEN_SNAPSHOT_H_
 #define PBSTOKEN_SNAPSHOT_H_
 
@@ -19,12 +20,14 @@
 
 namespace pbstoken {
 
-// Rule 5: under which generation of which segment it may be inserted.
+// Rule 5 of generation.h: the segment, and its generation, under which the
+// content of a snapshot may be inserted.
 struct InsertPermit {
   std::uint64_t instance;
   std::uint64_t generation;
 };
 
+// The content of one file.  permit: nullopt if nothing of it may be inserted.
 struct Snapshot {
   TokenShadow tokens;  // of kind kSecrets
   UserCfg users;       // of kind kAccounts
@@ -32,22 +35,27 @@ struct Snapshot {
   std::optional<InsertPermit> permit;
 };
 
-// Reads what open_regular() gave for the file of this kind.
+// Reads the file of this kind from what open_regular() returned.  Returns an
+// error if that was one, or if the file cannot be read or parsed.  path: for
+// the message.
 Result<Snapshot> read_snapshot(Kind kind, const Result<UniqueFd> &file,
                                const PathText &path);
 
-// How many tokens it has.
+// Returns the number of tokens in it.
 std::size_t tokens_in(Kind kind, const Snapshot &snapshot);
 
-// How many a segment has room for that is made for a file of so many tokens.
+// Returns for how many tokens a segment is made if its file has `tokens` of
+// them.
 std::uint32_t slots_for(const Store &store, std::size_t tokens);
 
 // Puts in force under `generation` what a segment knows of the tokens of a
-// snapshot: every slot for which the file says the same (a token) or anything
-// (an account).
+// snapshot.  Of secrets these are the slots for which the file has the same
+// stored hash.  Of accounts these are the slots of every token in the file,
+// with the file's verdict.
 void rebind_all(WritableSegment *segment, Kind kind, const Snapshot &snapshot,
                 std::uint64_t generation);
 
+// Returns the identity of the file that the stamp names.
 inline FileIdentity identity_in(const Stamp &stamp) {
   return {.device = stamp.device,
           .inode = stamp.inode,

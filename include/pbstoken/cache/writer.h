@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Changing what a segment says: claims, re-reading for all, renewing.
+// Changes what a segment says: claims, re-reads for all, renews.
 //
-// Only a process whose effective uid is 0 can; it attaches the segment for
-// writing just while it does, and nobody waits for anybody.  One thread per
-// object.
+// Only a process with effective uid 0 can do so.  It attaches the segment for
+// writing just while it changes it, and no process waits for another.  The
+// rules stand in generation.h.
+//
+// Thread safety: one thread per object.
 #ifndef PBSTOKEN_WRITER_H_
 #define PBSTOKEN_WRITER_H_
 
@@ -23,19 +25,20 @@
 
 namespace pbstoken {
 
-// A generation that was claimed for a rename, and the attachment it lives in.
+// A generation that was claimed for a rename, and the attachment that it lives
+// in.
 class WriteClaim {
  public:
   WriteClaim(ShmAttachment attachment, GenerationClaim claim, bool owes)
       : attachment_(std::move(attachment)), claim_(claim), owes_(owes) {}
 
-  // True if upstream has not been told of a dead writer's change.  A claim that
-  // owes, and whose owner told nothing either, must not be ended: the next
-  // holder of the lock then pays.
+  // True if upstream has not been told of a dead writer's change.  If this
+  // writer can tell nothing either, it must not end the claim: the next holder
+  // of the lock then pays.
   [[nodiscard]] bool owes() const { return owes_; }
 
-  // Right after the rename and upstream's word.  False if the generation was no
-  // longer ours.
+  // Ends the claim, right after the rename and upstream's word.  Returns false
+  // if another process has taken over the generation.
   bool end() { return claim_.end(); }
 
  private:
@@ -44,40 +47,44 @@ class WriteClaim {
   bool owes_;
 };
 
-// What a change of one watched file takes, for the holder of its lock.
+// Changes the segment of one watched file, for the holder of the file's lock.
 class CacheWriter {
  public:
-  // All three must outlive the object; lock is that of this kind's file.
+  // All three arguments must outlive the object.  lock: that of this kind's
+  // file.
   CacheWriter(const Store &store, Kind kind, const FileLock &lock)
       : store_(store), kind_(kind), lock_(lock) {}
 
   // Walks the kernel's table, claims the generation of the segment that is in
-  // use and retires all others, whatever the store says of the cache; place:
-  // where the file will be renamed.  Returns nullopt if there is none, or the
-  // place does not show what stands there (rule 6): then all are retired.  An
-  // error if one can be neither claimed nor retired: then the file must not be
-  // changed.
+  // use, and retires all others, whatever the store says of the cache.  place:
+  // where the file will be renamed.  Returns nullopt if no segment is in use,
+  // or if the place does not show what stands there (rule 6): then all are
+  // retired.  Returns an error if a segment can be neither claimed nor retired:
+  // then the caller must not change the file.
   Result<std::optional<WriteClaim>> claim(const FilePlace &place);
 
-  // Reads the file for all, making a segment if there is none that is in use,
-  // replacing one that is outdated, and making a larger one if the file has
-  // outgrown it.  Returns nullopt if that cannot be: the cache stays as it is.
+  // Reads the file for all.  Before that it makes a segment if no segment is in
+  // use, and replaces one that is outdated.  It makes a larger segment if the
+  // file has outgrown this one.  Returns nullopt if that cannot be done: the
+  // cache then stays as it is.
   std::optional<Result<Snapshot>> renew();
 
-  // Why there was no segment for renew().
+  // Returns the error that left renew() without a segment; nullopt if there was
+  // no error.
   [[nodiscard]] const std::optional<Error> &problem() const { return problem_; }
 
   // Makes a larger segment and reads the file for all, after begin_growth().
-  // Returns nullopt if that cannot be, or is done by now.
+  // Returns nullopt if that cannot be done, or another process has done it.
   std::optional<Result<Snapshot>> grow();
 
-  // Makes a segment and reads the file for all, if there is none that is in use
-  // or it is outdated; an error if there is no room for it.
+  // Makes a segment and reads the file for all, if no segment is in use or the
+  // one in use is outdated.  Returns an error if there is no room for a
+  // segment.
   Result<void> prepare();
 
-  // Replaces the segment by a new one with a new key, which is made first: if
-  // there is no room for it the old one stays.  Retires it if the store has no
-  // cache any more.
+  // Replaces the segment by one with a new key, which is made first: if there
+  // is no room for it, returns an error and the old segment stays.  If the
+  // store has no cache any more, retires the segment.
   Result<void> flush();
 
  private:
@@ -90,33 +97,41 @@ class CacheWriter {
   std::optional<Error> problem_;
 };
 
-// Whether a file that was just read has more tokens than its segment has room
-// for, and a larger one may be made or tried again.
+// True if a file that was just read has more tokens than its segment has room
+// for, and a larger segment may be made or tried again.
 bool is_outgrown(const Segment &segment, Kind kind, const Store &store,
                  const Snapshot &snapshot);
 
-// The same for the one process a minute that then sets out to make it.
+// True if is_outgrown() and this process is the one, at most once a minute,
+// that now makes the larger segment.
 bool begin_growth(WritableSegment *segment, Kind kind, const Store &store,
                   const Snapshot &snapshot);
 
-// The re-reader's part of the rules: opens the file through the segment's view,
-// claims, reads and carries over all slots, ends.  lock: null, or that of the
-// file.  Returns nullopt if that cannot be, or somebody else is at it; the
-// caller goes on without the cache.
+// Does the re-reader's part of the rules.  lock: null, or that of the file.
+//
+//  1. Opens the file through the segment's view.
+//  2. Claims the generation.
+//  3. Reads the file and carries over all slots.
+//  4. Ends the claim.
+//
+// Returns nullopt if that cannot be done, or if another process is at it: the
+// caller then goes on without the cache.
 std::optional<Result<Snapshot>> reread_for_all(Writing *writing,
                                                const Subject &subject,
                                                const Store &store,
                                                const FileLock *lock);
 
-// Sets the time of a settled stamp to `now`, which was read before the look by
-// which the caller found the file unchanged, if the segment's view shows the
-// same.
+// Sets the time of a settled stamp to `now` (CLOCK_BOOTTIME in ns), if the
+// segment's view still shows the same file.  The caller read `now` before the
+// look by which it found the file unchanged.
 void renew_stamp(int id, const Subject &subject, const Store &store,
                  const Segment &segment, const Stamp &stamp, std::uint64_t now);
 
-// How long the same identity must have been seen before it tells one content
-// from another: two changes within one tick of the file's clock look the same.
+// How long, in ns, the same identity must have been seen before it tells one
+// content from another: two changes within one tick of the file's clock look
+// the same.
 constexpr std::uint64_t kSettlingTime = 2 * kNanosecondsPerSecond;
+// True if the stamp's identity has been seen for kSettlingTime.
 constexpr bool is_settled(const Stamp &stamp) {
   return stamp.first_seen != 0 && stamp.time >= stamp.first_seen &&
          stamp.time - stamp.first_seen >= kSettlingTime;
