@@ -22,7 +22,7 @@ namespace pbstoken {
 
 namespace {
 
-// By when each began, in seconds of CLOCK_BOOTTIME.
+// The windows, each by when it began, in seconds of CLOCK_BOOTTIME.
 template <std::size_t kCount>
 struct Windows {
   alignas(64) std::uint64_t key;  // of the tags; 0: not made yet
@@ -30,10 +30,10 @@ struct Windows {
 };
 using SharedWindows = Windows<16384>;
 
-// Of this process alone.
+// The windows of this process alone.
 constinit Windows<256> own_windows = {};
 
-// Where they are.
+// Where the windows are.
 struct WindowTable {
   std::uint64_t *key;
   std::span<Tally> tallies;
@@ -47,8 +47,9 @@ WindowTable table_in(const AttachmentUse &use) {
   return {&own_windows.key, own_windows.tallies};
 }
 
-// Made by whichever process comes first.  Before the kernel has random bytes it
-// stays 0, and the windows of that time are forgotten.
+// Returns the key of the tags, which the first process makes.  Before the
+// kernel has random bytes it stays 0, and the windows of that time are
+// forgotten.
 std::uint64_t key_of(const WindowTable &table) {
   std::uint64_t key = load_relaxed(table.key);
   if (key == 0 &&
@@ -63,8 +64,8 @@ std::uint64_t now_in_seconds() {
   return boottime_now() / kNanosecondsPerSecond;
 }
 
-// One that lies in the future, of another time namespace's clock, is not: the
-// difference is huge then.
+// True if the window is open.  One that lies in the future, of another time
+// namespace's clock, is not: the difference is huge then.
 bool is_open(std::uint64_t state, std::uint64_t now, const Store &store) {
   return now - Tally::time_of(state) < store.fail_window;
 }

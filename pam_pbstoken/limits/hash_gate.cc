@@ -29,8 +29,8 @@ constexpr sembuf step(std::uint16_t number, int change, int flags) {
           .sem_flg = static_cast<std::int16_t>(flags)};
 }
 
-// All in one, under this epoch alone: under another it fails with EAGAIN at
-// once, and so it does while it waits, when another begins.
+// Does all steps in one, under this epoch alone.  Under another epoch it fails
+// with EAGAIN at once, and so it does while it waits, when another begins.
 template <std::size_t Count>
 bool act_under(int set, int epoch, int next_epoch, const timespec *time,
                const std::array<sembuf, Count> &steps) {
@@ -41,7 +41,7 @@ bool act_under(int set, int epoch, int next_epoch, const timespec *time,
   return semtimedop(set, all.data(), all.size(), time) == 0;
 }
 
-// One that is not this one, and not 0.
+// Returns an epoch that is neither this one nor 0.
 std::uint16_t other_epoch(unsigned epoch) {
   std::uint16_t number = 0;
   if (getrandom(&number, sizeof(number), GRND_NONBLOCK) < 0) {
@@ -68,8 +68,8 @@ class Gate {
   [[nodiscard]] Waited wait() const;
   [[nodiscard]] HashPlace place() const { return {set_, epoch_}; }
 
-  // When a place was last taken or given, by the kernel's own account; it notes
-  // a holder's death as well.
+  // Returns when a place was last taken or given, by the kernel's own account;
+  // it notes a holder's death as well.
   [[nodiscard]] std::time_t last_change() const {
     semid_ds status{};
     SemaphoreArgument argument{};
@@ -137,7 +137,7 @@ Waited Gate::wait() const {
     if (errno != EINTR) {
       return Waited::kSetAnew;  // removed, most likely
     }
-    // Without a clock the time would never be over.
+    // If there is no clock, the time would never be over.
     const std::uint64_t now = boottime_now();
     if (now == 0 || now >= deadline) {
       return Waited::kInVain;
@@ -160,14 +160,14 @@ Error busy(const char *why) {
   return plain_error(Errc::kBusy, "cannot hash", {}, why);
 }
 
-// Of the places of users root takes one that is free, for which no user waits.
+// Root takes a free place of the users, for which no user waits.
 std::optional<HashPlace> take_of_users(const Store &store) {
   const auto gate = Gate::open(store, GateShare::kUsers);
   return gate && gate->take(nullptr) ? std::optional(gate->place())
                                      : std::nullopt;
 }
 
-// An error that is not kBusy: there is no gate.
+// Returns an error other than kBusy if there is no gate.
 Result<HashPlace> take_place(const Store &store, GateShare share,
                              bool *out_waited) {
   auto gate = Gate::open(store, share);
@@ -206,7 +206,7 @@ Result<HashPlace> take_place(const Store &store, GateShare share,
   return busy("too many others do, reason=busy");
 }
 
-// What is left of the limit without a gate.
+// Keeps what is left of the limit without a gate.
 Result<GatePass> pass_without_gate(const Client &client, const Error &error) {
   if (is_beyond_own_limits(client)) {
     return busy("there are no semaphores, reason=busy");
@@ -251,7 +251,7 @@ std::optional<GateState> look_at_gate(const Store &store, GateShare share) {
 
 HashPlace::~HashPlace() {
   if (set_ >= 0) {
-    // Fails if the places were set anew: then this is none.
+    // Fails if the places were set anew: then this place no longer counts.
     static_cast<void>(act_under(
         set_, epoch_, epoch_, nullptr,
         std::array{step(kHeld, -1, kUndo | kAtOnce), step(kFree, 1, kUndo)}));

@@ -33,8 +33,8 @@ std::uint64_t NamedSegment::name_in(int id, std::uint64_t or_this) const {
   if (!identity || identity->size != size) {
     return 0;
   }
-  // One that this process uses has its name.  Its address is asked for once:
-  // another thread may drop the attachment, but not unmap it.
+  // A segment that this process uses has its name.  Its address is asked for
+  // once: another thread may drop the attachment, but not unmap it.
   const AttachmentUse use = use_attachment(*identity);
   if (std::byte *address = use.address(); address != nullptr) {
     return load_relaxed(name_at(address));
@@ -60,7 +60,7 @@ bool NamedSegment::is_ready(int id) const {
 }
 
 Result<AttachmentUse> NamedSegment::use(std::uint64_t ipc_namespace) const {
-  // The short way first; open_named() attaches more than once.
+  // The short way comes first; open_named() attaches more than once.
   auto use = use_ready(get(key, 0), ipc_namespace);
   for (int tries = 1; !use && tries <= kTries; ++tries) {
     const auto id = open_named(*this);

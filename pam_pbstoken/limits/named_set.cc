@@ -35,7 +35,7 @@ bool NamedSet::owner_of(int id, ipc_perm *out_owner) const {
   return known;
 }
 
-// Whether it has the size, and is root's alone to change.
+// True if it has the size, and is root's alone to change.
 bool NamedSet::is_trusted(int id) const {
   semid_ds status{};
   SemaphoreArgument argument{};
@@ -58,7 +58,7 @@ bool NamedSet::has_name(int id) const {
   return read(id, &values);
 }
 
-// One step, which fails if another process was faster.
+// This is one step, which fails if another process was faster.
 bool NamedSet::begin(int id) const {
   std::array<sembuf, kNameSize + 8> steps{};
   std::size_t size = 0;

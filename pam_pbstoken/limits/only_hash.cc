@@ -14,8 +14,8 @@ namespace {
 
 constexpr timespec kPause = {.tv_sec = 0, .tv_nsec = 10'000'000};
 
-// The process whose thread has it; 0: no thread has it.  In a child the
-// parent's number is another's, and so counts as 0.
+// The process with the thread that has the right; 0: no thread has it.  In a
+// child the parent's number is another process's, and so counts as 0.
 constinit std::atomic<pid_t> the_holder = 0;
 
 bool take() {

@@ -18,7 +18,8 @@ constexpr unsigned kShared = kAlone | S_IRGRP | S_IWGRP;
 
 constinit Lately looked_at;  // by heal(), with a mode that is not kShared
 
-// For all but the members of the group; what they have mapped they keep.
+// True if the members of its group may read and write it.  They keep what they
+// have mapped, whatever becomes of the mode.
 bool is_shared(const ipc_perm &owner) {
   return (owner.mode & kShared) == kShared;
 }
@@ -43,7 +44,7 @@ int SharedSegment::get(key_t with, int flags) const {
   return shmget(with, size, flags);
 }
 
-// Whatever its mode is.
+// True if it is this segment, whatever its mode is.
 bool SharedSegment::is_ours(const shmid_ds &status) const {
   return status.shm_perm.cuid == 0 && status.shm_perm.__key == key &&
          status.shm_segsz == size;
@@ -58,9 +59,9 @@ bool SharedSegment::is_ready(int id) const {
   return has_name(id) && share(id);
 }
 
-// False if it cannot be had as it is to be: then it is gone, where another one
-// may be made.  One that members of another group have mapped goes, too, or
-// they would go on writing.
+// Returns false if it cannot be had as it is to be: then it is gone, where
+// another one may be made.  One that members of another group have mapped goes,
+// too, or they would go on writing.
 bool SharedSegment::share(int id) const {
   const auto group = reader_group(store_);
   shmid_ds status{};

@@ -14,8 +14,8 @@ std::span<T> places_of(std::span<T> table, std::uint64_t tag) {
   return table.subspan(first, kTallyPlaces);
 }
 
-// The earliest gives way.  In this order: who finds the new tag must not find
-// the old count.
+// Gives the place of the earliest tally to a new one.  The state goes first: a
+// reader that finds the new tag must not find the old count.
 Tally *replace_earliest(std::span<Tally> places, std::uint64_t tag) {
   Tally *earliest = places.data();
   for (Tally &tally : places) {

@@ -15,7 +15,8 @@ Error busy(const char *why) {
   return plain_error(Errc::kBusy, "cannot hash", {}, why);
 }
 
-// Waits until it is 0 and makes it 1; at once for a time of nullopt.
+// Waits until the semaphore is 0 and makes it 1.  time: the longest wait in ns;
+// nullopt: it does not wait.
 bool take(int set, std::uint16_t number, std::optional<std::uint64_t> time) {
   const int flags = time ? 0 : IPC_NOWAIT;
   std::array<sembuf, 2> steps = {
@@ -43,7 +44,7 @@ Result<Turn> Turn::wait_for(const Store &store, const Client &client,
     return Turn();
   }
   const auto number = static_cast<std::uint16_t>(*client.caller % kTurns);
-  // Beside the turn, and never 0.
+  // The number stands beside the turn, and is never 0.
   const auto last_user = static_cast<std::uint16_t>(kTurns + number);
   SemaphoreArgument user{};
   user.value = static_cast<int>(1 + *client.caller % (kMostInSemaphore - 1U));

@@ -17,18 +17,19 @@ namespace pbstoken {
 
 namespace {
 
-// One line for each of so many processors: two that add to one line cost each
-// other most of what a hit costs.
+// There is one line for each of so many processors: two that add to one line
+// cost each other most of what a hit costs.
 constexpr std::size_t kStripes = 64;
 struct alignas(64) Line {
   Totals events;
 };
 
-// Of the tokens that were let in last.  The kernel gives memory to the pages
-// alone that are used.
+// The tokens that were let in last.  The kernel gives memory to the pages alone
+// that are used.
 constexpr std::size_t kTokens = 1U << 18U;
 
-// Whoever is at the same word at the same time is counted instead.
+// The attempts to count.  If all fail, the processes at the same word count,
+// and this one does not.
 constexpr int kAttempts = 8;
 
 std::uint64_t tag_of(std::string_view token_id) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Who asks for a verification, as far as this host can tell.
+// The client that asks for a verification, as far as this host can tell.
 #ifndef PBSTOKEN_CLIENT_H_
 #define PBSTOKEN_CLIENT_H_
 
@@ -12,20 +12,20 @@ namespace pbstoken {
 
 struct Client {
   std::string_view rhost;       // PAM_RHOST; empty: not known
-  std::optional<uid_t> caller;  // whom the helper runs for; nothing: root
+  std::optional<uid_t> caller;  // the user that the helper runs for, or root
   bool one_shot = false;        // this process is a helper, and ends with it
-  // Asked before it waits and when a signal interrupts that; null: it does not
-  // go.
+  // Called before the process waits, and when a signal interrupts the wait;
+  // true ends it.  Null: the client does not go.
   bool (*has_gone)() = nullptr;
 };
 
-// Whether the process runs for a user that is not root.
+// True if the process runs for a user that is not root.
 inline bool is_for_user(const Client &client) {
   return client.caller.value_or(0) != 0;
 }
 
-// Whether nothing that this process counts by itself would be any limit: the
-// next request of that remote host has a process of its own.
+// True if no limit that this process counts by itself is one: the next request
+// of the same remote host has a process of its own.
 inline bool is_beyond_own_limits(const Client &client) {
   return client.one_shot && !client.rhost.empty();
 }

@@ -1,31 +1,33 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// fail_limit: how many wrong secrets one client may have hashed for one token.
+// fail_limit: how many wrong secrets of one client are hashed for one token.
 //
 // A window begins with the first finished mismatch for a token id, a remote
-// host and a calling user, and ends fail_window seconds later; once it holds
-// fail_limit of them, further secrets of that client are refused unhashed until
-// it ends.  Hashes that are under way by then are finished, and counted.  The
-// next window begins with the next mismatch, so that across the end of one up
-// to twice fail_limit are hashed, and those that were under way.
+// host and a calling user, and ends fail_window seconds later.  Once it holds
+// fail_limit mismatches, further secrets of that client are refused unhashed
+// until it ends.  Hashes that are under way by then are finished, and counted.
+// The next window begins with the next mismatch.  So across the end of a window
+// up to twice fail_limit secrets are hashed, and those that were under way.
 //
-// A remote host is an address, which counts as an IPv4 address or as the /64 of
-// an IPv6 one, since any client has as many of those as it likes; or a name.
+// A remote host is an address or a name.  An IPv4 address counts as itself, an
+// IPv6 address as its /64, since any client has as many of those as it likes.
 //
 // The windows are tallies (tally.h) in a segment of their own that only root
 // attaches.  What that cannot hold is forgotten: the gate (hash_gate.h) bounds
 // what that costs.
 //
-// A window's tag has 32 bits of its token, by which those of one token are
-// found, and 31 of token and client together.  Both are of a digest under a
-// random key that lies beside the windows: no client can work out which windows
-// share a tag or a place with its own, so it can only guess, at the price of
-// fail_limit hashes.  A full table of windows of one token has another client's
-// tag with a chance of 1 in 130,000.
+// A window's tag has 32 bits of its token, by which the windows of one token
+// are found, and 31 bits of token and client together.  Both are of a digest
+// under a random key that lies beside the windows.  No client can work out
+// which windows share a tag or a place with its own, so it can only guess, at
+// the price of fail_limit hashes.  A full table of windows of one token has
+// another client's tag with a chance of 1 in 130,000.
 //
 // Where the segment cannot be had, each process keeps windows of its own,
 // fewer, of the same limit; and a helper that runs once for a remote host
 // hashes nothing (lost()).  So a client has fail_limit mismatches in each
 // process that it reaches, and never any number.
+//
+// Thread safety: any thread may call the functions; one thread per object.
 #ifndef PBSTOKEN_FAIL_LIMIT_H_
 #define PBSTOKEN_FAIL_LIMIT_H_
 
@@ -41,43 +43,45 @@
 
 namespace pbstoken {
 
+// Returns the segment of the windows of a store, which it does not make.
 NamedSegment failures_segment(const Store &store);
 
-// The open windows of one token, of all clients together: which these are, the
-// windows do not tell.
+// The open windows of one token, of all clients together: the windows do not
+// tell which clients these are.
 struct TokenFailures {
-  std::uint64_t clients = 0;     // that have one
+  std::uint64_t clients = 0;     // that have a window
   std::uint64_t throttled = 0;   // of these, those that have reached the limit
   std::uint64_t mismatches = 0;  // in all of them
   std::uint64_t seconds = 0;     // until no client is throttled
 };
 
-// For root; token_id: empty for all tokens together.  Without the segment there
-// are no windows, and it is not made.  An error if it is there and cannot be
-// had.
+// Returns the open windows of a token; of all tokens together if token_id is
+// empty.  For root.  Without the segment there are no windows, and it is not
+// made.  Returns an error if the segment is there and cannot be had.
 Result<TokenFailures> failures_of(const Store &store,
                                   std::string_view token_id);
 
-// The same, and ends them, in all processes that use the segment; returns what
-// there was.
+// Does the same, and ends the windows, in all processes that use the segment.
+// Returns what there was.
 Result<TokenFailures> end_failures(const Store &store,
                                    std::string_view token_id);
 
-// One thread per object.
+// The windows of one token and one client.
 class FailLimit {
  public:
-  // `store` must outlive the object.  Nothing is limited without PAM_RHOST (the
-  // gate alone bounds that), by a process that is not root, or with a
-  // fail_limit of 0.
+  // `store` must outlive the object.  Three cases have no limit: there is no
+  // PAM_RHOST (the gate alone bounds that), the process is not root, or
+  // fail_limit is 0.
   FailLimit(const Store &store, std::string_view token_id,
             const Client &client);
 
-  // Why the segment cannot be had, if it is wanted.
+  // Returns why the segment cannot be had; nullopt if it can, or is not wanted.
   [[nodiscard]] const std::optional<Error> &lost() const { return lost_; }
 
+  // True if the client has reached the limit in a window that is open.
   [[nodiscard]] bool is_reached() const;
 
-  // One more mismatch whose hash was computed to its end.
+  // Counts one more mismatch.  The hash was computed to its end.
   void count() const;
 
  private:

@@ -1,26 +1,36 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The gate: at most max_hashes password hashes at once on the host for one
-// token.shadow.  Each takes a processor for 20 ms and 16 MiB of memory, and any
-// client that knows a token id can ask for one.  A process that reads the file
-// for an id that the segment does not know passes it as well, since any client
-// can make up ids; and so does one that hashes a new secret.
+// The gate: at most max_hashes password hashes run at once on the host for one
+// token.shadow.
+//
+// A hash takes a processor for 20 ms and 16 MiB of memory, and any client that
+// knows a token id can ask for one.  Three kinds of process pass the gate:
+//   - one that computes a hash to verify a secret;
+//   - one that reads the file for an id that the segment does not know, since
+//     any client can make up ids;
+//   - one that hashes a new secret.
 //
 // Half of the places are root's own, half are for processes that run for other
-// users, one at least in each: those may be stopped in a place by their user's
-// means, and are not to hold up root's.  Each half is a set of three
-// semaphores, `free`, `held` and `epoch`.  To take a place is one step of the
-// kernel: it finds the epoch that was read before, waits for a free place in
-// the order of arrival, and moves it from free to held; to give it back is the
-// same the other way.  SEM_UNDO gives it back however its holder ends.
+// users; each half has at least one place.  A user has means to stop processes
+// that run for him while they hold a place, and these must not hold up root's.
+// Each half is a set of three semaphores, `free`, `held` and `epoch`:
 //
-// A holder that is stopped delays and does not deny.  A process that has waited
-// for kGateSeconds in which no place of its half was taken or given sets it
-// anew, under another epoch: all places are free, and what is taken or given
-// under the old epoch fails.
+//  1. To take a place is one step of the kernel.  It checks that the epoch is
+//     the one that was read before, waits for a free place in the order of
+//     arrival, and moves the place from `free` to `held`.
+//  2. To give it back is the same step the other way.
+//  3. SEM_UNDO gives it back however its holder ends.
+//
+// A stopped holder delays others, and does not deny them a place.  If a process
+// waits for kGateSeconds in which no place of its half was taken or given, it
+// sets the half anew, under another epoch: all places are free, and what is
+// taken or given under the old epoch fails.
 //
 // Without semaphores each process computes one hash at a time, and a helper
-// that runs once for a remote host none.  Only processes that are root's alone
-// (privilege.h) have a place, since others could be stopped in it by any user.
+// that runs once for a remote host computes no hash.  Only processes that are
+// root's alone (privilege.h) take a place, since any user could stop others in
+// it.
+//
+// Thread safety: any thread may call the functions; one thread per object.
 #ifndef PBSTOKEN_HASH_GATE_H_
 #define PBSTOKEN_HASH_GATE_H_
 
@@ -37,30 +47,35 @@
 
 namespace pbstoken {
 
-// What a process waits for a turn, and for a place.
+// How long, in seconds, a process waits for a turn, and then for a place.
 constexpr unsigned kGateSeconds = 5;
 
+// The halves of the places.
 enum class GateShare : std::uint8_t {
   kRoots,
-  kUsers  // of processes that run for other users
+  kUsers  // for processes that run for other users
 };
 
-// The semaphores of a share, and how many places the configuration wants there.
+// Returns the semaphores of a share.
 NamedSet gate_set(const Store &store, GateShare share);
+
+// Returns how many places the configuration wants in a share: 1 or more.
 unsigned wanted_places(const Store &store, GateShare share);
 
+// What a gate's semaphores say.
 struct GateState {
   unsigned held;    // hashes under way
   unsigned places;  // in all
 };
 
-// Changes nothing; nullopt if there is no gate that this process can read.
+// Returns the state of a gate; nullopt if there is no gate that this process
+// can read.  Changes nothing.
 std::optional<GateState> look_at_gate(const Store &store, GateShare share);
 
-// The right to compute one hash.
+// The right to compute one hash.  The destructor gives it back.
 class HashPlace {
  public:
-  HashPlace() = default;  // of a process that needs none
+  HashPlace() = default;  // for a process that needs no place
   HashPlace(int set, std::uint16_t epoch) : set_(set), epoch_(epoch) {}
   HashPlace(HashPlace &&other) noexcept
       : set_(std::exchange(other.set_, -1)), epoch_(other.epoch_) {}
@@ -78,23 +93,28 @@ class HashPlace {
   std::uint16_t epoch_ = 0;
 };
 
+// What a process holds in the gate until the hash is computed.
 struct GatePass {
   Turn turn = {};  // given back after the place
   HashPlace place = {};
   std::optional<OnlyHash> only = {};  // instead of a place
-  // Others have hashed meanwhile: look into the segment once more.
+  // True if others have hashed meanwhile: the caller looks into the segment
+  // once more.
   bool waited = false;
   std::optional<Error> no_gate = {};  // why there is `only`
 };
 
-// Waits for a turn if the process runs for a user, and for a place, for
-// kGateSeconds each.  kBusy if others were served all that time.  Where
-// max_hashes is 0 there is no gate.  The thread has semaphores of its own from
-// now on, see unshare(2), if it is not the only one.
+// Waits for a turn if the process runs for a user, and then for a place, for
+// kGateSeconds each.  Returns an empty pass if max_hashes is 0: then there is
+// no gate.  If there can be no gate, returns a pass with `only` and `no_gate`.
+// Returns kBusy if others were served all that time, if the client has gone, or
+// if there can be no gate and the process is a helper that runs once for a
+// remote host.  If the thread is not the only one, it has semaphores of its own
+// from now on, see unshare(2).
 Result<GatePass> enter_hash_gate(const Store &store, const Client &client);
 
-// The same for a single thread that may have been born with another process's
-// undo list, see CLONE_SYSVSEM in clone(2): it leaves that.
+// Leaves the undo list of another process that a single thread may have been
+// born with, see CLONE_SYSVSEM in clone(2).
 void leave_undo_list();
 
 }  // namespace pbstoken

@@ -1,17 +1,23 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How System V objects of root are found and made that no user can take away.
+// Finds and makes System V objects of root that no user can take away.
 //
 // A key is the short way to an object, and any user may have made something
-// under it before.  So each object holds a name as well, a number that a store
-// and a purpose make.  Where the key is a stranger's, the object has none and
-// is found by walking the kernel's table.  None is removed before there is
-// another in its place: a keyless one is made; the stranger's is removed, if
-// this process may; one under the key is made if that works now; and then the
-// keyless one goes.
+// under it before.  So each object holds a name as well: a number that a store
+// and a purpose make.  Where the key is a stranger's, the object has no key,
+// and is found by a walk through the kernel's table.  An object is removed only
+// after another has taken its place:
 //
-// An object is ready once it has its name, which is stored in one step together
-// with all that it begins with, by whichever process comes first.  A maker that
-// dies before leaves an empty object under the key, which the next one fills.
+//  1. Makes an object without a key.
+//  2. Removes the stranger's object, if this process may.
+//  3. Makes an object under the key, if that works now.
+//  4. Removes the object without a key.
+//
+// An object is ready once it has its name.  The name is stored in one step
+// together with all that the object begins with, by whichever process comes
+// first.  A maker that dies before leaves an empty object under the key, and
+// the next maker fills it.
+//
+// Thread safety: any thread may call any function in here.
 #ifndef PBSTOKEN_NAMED_OBJECT_H_
 #define PBSTOKEN_NAMED_OBJECT_H_
 
@@ -26,14 +32,14 @@ namespace pbstoken {
 //   Entry                 its table in ipc_table.h
 //   key                   the short way
 //   get(key, flags)       its get call; -1 and errno
-//   has_name(id)          whether it is root's alone and has the name
+//   has_name(id)          true if it is root's alone and has the name
 //   is_ready(id)          the same, but one without any name gets this one
 //   owner_of(id, *out)    its owner and mode; false if that cannot be told
 //   remove(id)            false if this process may not
 
-// The object that the key leads to, else the first in the table, which every
-// process takes; -1 if there is none.  `remove_others`: there shall be no
-// other.
+// Returns the id of the object that the key leads to, else of the first one in
+// the table, which every process takes; -1 if the kernel has no such object.
+// With `remove_others`, removes all other objects of that name.
 template <typename Object>
 int find_named(const Object &object, bool remove_others = false) {
   const int named = object.get(object.key, 0);
@@ -41,7 +47,7 @@ int find_named(const Object &object, bool remove_others = false) {
   if (found >= 0 && !remove_others) {
     return found;
   }
-  // One that the kernel does not show cannot be used either.
+  // An object that the kernel does not show cannot be used either.
   static_cast<void>(walk_table<typename Object::Entry>([&](const auto &entry) {
     if (entry.owner().cuid == 0 && entry.id != found &&
         object.has_name(entry.id)) {
@@ -56,7 +62,7 @@ int find_named(const Object &object, bool remove_others = false) {
   return found;
 }
 
-// Whether a stranger's object has the key.
+// True if a stranger's object has the key.
 template <typename Object>
 bool is_key_taken(const Object &object) {
   ipc_perm owner{};
@@ -64,8 +70,9 @@ bool is_key_taken(const Object &object) {
   return id >= 0 && object.owner_of(id, &owner) && owner.cuid != 0;
 }
 
-// Returns the id of a ready object under this key, or IPC_PRIVATE; -1 if there
-// is no room, or the key is another's.
+// Makes an object under this key, or without a key if that is IPC_PRIVATE,
+// unless there is one.  Returns the id of the ready object; -1 if there is no
+// room, or if the key is another's.
 template <typename Object>
 int make_named(const Object &object, key_t key) {
   const int id = object.get(key, IPC_CREAT | 0600);
@@ -78,7 +85,8 @@ int make_named(const Object &object, key_t key) {
   return -1;
 }
 
-// Finds the object, and makes it if it is not there.
+// Returns the id of the object, which it makes if it is not there.  Returns the
+// system's error if the object can be neither found nor made.
 template <typename Object>
 Result<int> open_named(const Object &object) {
   if (const int id = object.get(object.key, 0);
@@ -106,7 +114,8 @@ Result<int> open_named(const Object &object) {
 // replaced.
 constexpr int kTries = 5;
 
-// Removes what is under the key and every object of the name.
+// Removes what is under the key and every object of the name.  Returns an error
+// if the object under the key cannot be removed, or the table cannot be read.
 template <typename Object>
 Result<void> remove_named(const Object &object) {
   const int id = object.get(object.key, 0);

@@ -23,12 +23,13 @@ class NamedSegment : public SegmentObject {
   NamedSegment(const Store &store, std::string_view purpose,
                std::size_t content_size);
 
-  // The segment, made if it is not there, in the table of this process.  An
-  // error if it cannot be had.  ipc_namespace: see trusted_segment().
+  // Returns the segment, in the table of this process; makes it if it is not
+  // there.  Returns an error if it cannot be had.  ipc_namespace: see
+  // trusted_segment().
   [[nodiscard]] Result<AttachmentUse> use(
       std::uint64_t ipc_namespace = 0) const;
 
-  // The same if it is there already, else empty.
+  // Returns the segment if it is there already, else an empty use.
   [[nodiscard]] Result<AttachmentUse> use_if_there() const;
 
   // See named_object.h.
@@ -39,11 +40,12 @@ class NamedSegment : public SegmentObject {
  private:
   NamedSegment(std::uint64_t name, std::size_t content_size);
 
-  // The name that it has, or 0; `or_this`: in place of 0, if that is not 0.
+  // Returns the name that the segment has, or 0.  Stores `or_this` in place of
+  // 0, if that is not 0.
   [[nodiscard]] std::uint64_t name_in(int id, std::uint64_t or_this) const;
 };
 
-// What stands behind the name; null if there is no attachment.
+// Returns what stands behind the name; null if there is no attachment.
 std::byte *content_of(const AttachmentUse &use);
 
 }  // namespace pbstoken

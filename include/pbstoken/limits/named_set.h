@@ -31,21 +31,22 @@ class NamedSet {
   static constexpr std::size_t kMostSemaphores = 132;
   using Values = std::array<std::uint16_t, kMostSemaphores>;
 
-  // What the first semaphores begin with.
+  // The values that the first semaphores begin with.
   using First = std::array<std::uint16_t, 3>;
 
-  // A set of so many semaphores, without the name.
+  // A set of `count` semaphores, beside the four of the name.
   NamedSet(const Store &store, std::string_view purpose, std::size_t count,
            const First &first = {});
 
   [[nodiscard]] const First &first() const { return first_; }
 
-  // The values of a set that has the name; false if it has not, or is not
-  // root's alone.
+  // Reads the values of a set that has the name.  Returns false if it has not,
+  // or is not root's alone.
   bool read(int id, Values *out_values) const;
 
-  // All values at once are what a set begins with, but for this one, and no
-  // process gives back what it took before.
+  // Gives all semaphores at once what a set begins with, but `value` to the one
+  // of this number.  No process gives back what it took before.  Returns false
+  // if that fails.
   [[nodiscard]] bool set_anew(int id, std::size_t number,
                               std::uint16_t value) const;
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// One password hash at a time in this process: the limit that is left where the
-// kernel has no semaphores for a gate.
+// The right to compute a password hash, held by one thread of this process at a
+// time: the limit that is left where the kernel has no semaphores for a gate.
+//
+// Thread safety: one thread per object.
 #ifndef PBSTOKEN_ONLY_HASH_H_
 #define PBSTOKEN_ONLY_HASH_H_
 
@@ -12,9 +14,10 @@ namespace pbstoken {
 
 class OnlyHash {
  public:
-  // Waits until no other thread of this process has one, until `deadline`
-  // (CLOCK_BOOTTIME); returns nullopt then.  A child that was forked meanwhile
-  // has none.
+  // Waits until no other thread of this process holds the right, until
+  // `deadline` (CLOCK_BOOTTIME in ns) at most.  Sets *out_waited if it has
+  // waited.  Returns nullopt if the deadline passes.  A child that was forked
+  // meanwhile does not hold the right.
   static std::optional<OnlyHash> wait_until(std::uint64_t deadline,
                                             bool *out_waited);
 

@@ -24,7 +24,7 @@ class SegmentObject {
   bool owner_of(int id, ipc_perm *out_owner) const;
   [[nodiscard]] bool remove(int id) const;
 
-  // Why the kernel has no room for it; nullopt if it has.
+  // Returns why the kernel has no room for it; nullopt if it has.
   [[nodiscard]] std::optional<Shortage> shortage() const {
     return shortage_of_segments(size);
   }
@@ -33,14 +33,15 @@ class SegmentObject {
   const std::size_t size;  // in bytes
 
  protected:
-  // writers: the segment is used if no others may write it.  name: the number
-  // that it begins with once it is ready; 0: it has none.
+  // writers: the segment is used only if no other users may write it.  name:
+  // the number that it begins with once it is ready; 0: it has no name.
   SegmentObject(key_t its_key, std::size_t its_size, Writers writers,
                 std::uint64_t name)
       : key(its_key), size(its_size), writers_(writers), name_(name) {}
 
-  // The segment of that id, in the table of this process.  An error if it
-  // cannot be had or is not this one.  ipc_namespace: see trusted_segment().
+  // Returns the segment of that id, in the table of this process.  Returns an
+  // error if it cannot be had or is another one.  ipc_namespace: see
+  // trusted_segment().
   [[nodiscard]] Result<AttachmentUse> use_ready(
       int id, std::uint64_t ipc_namespace) const;
 

@@ -2,10 +2,10 @@
 // A small shared-memory segment that root makes and the members of verify_group
 // may write, too: the record of use.
 //
-// Any bytes are a valid content, and nothing that matters depends on them.  A
-// name in front, as root's own objects have (named_object.h), members could
-// write over; so it is known by its key, its size and its maker.  Where root
-// cannot have the key there is none.
+// Any bytes are a valid content, and nothing that matters depends on them.
+// Members could write over a name in front, as root's own objects have
+// (named_object.h).  So the segment is known by its key, its size and its
+// maker. Where root cannot have the key, there is no such segment.
 #ifndef PBSTOKEN_SHARED_SEGMENT_H_
 #define PBSTOKEN_SHARED_SEGMENT_H_
 
@@ -26,20 +26,20 @@ class SharedSegment : public SegmentObject {
   SharedSegment(const Store &store, std::string_view purpose,
                 std::size_t its_size);
 
-  // The segment, in the table of this process; root makes it if it is not
-  // there.  An error if it cannot be had.  ipc_namespace: see
+  // Returns the segment, in the table of this process; root makes it if it is
+  // not there.  Returns an error if it cannot be had.  ipc_namespace: see
   // trusted_segment().
   [[nodiscard]] Result<AttachmentUse> use(
       std::uint64_t ipc_namespace = 0) const;
 
-  // The same, but it is never made.
+  // Does the same, but never makes it.
   [[nodiscard]] Result<AttachmentUse> find(
       std::uint64_t ipc_namespace = 0) const {
     return use_ready(get(key, 0), ipc_namespace);
   }
 
-  // For root: gives it to the readers that the store has now.  A change of its
-  // mode by hand ends within a minute.
+  // Gives it to the readers that the store has now; does so for root alone.  A
+  // change of its mode by hand ends within a minute.
   void heal() const;
 
   // See named_object.h.

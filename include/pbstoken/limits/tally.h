@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Tallies: how often something happened to each of many things, and when.
 //
-// A table of them lies in shared memory, and processes add to it without
-// waiting for each other: nobody's death or stop leaves more behind than a
-// count.  Zero bytes are an empty table.  What it has no room for is forgotten,
-// that with the earliest time first.
+// A table of tallies lies in shared memory.  Processes add to it without
+// waiting for each other: a process that dies or stops leaves no more behind
+// than a count.  Zero bytes are an empty table.  If the table has no room for a
+// tally, the one with the earliest time is forgotten.
+//
+// Thread safety: any thread may call any function in here.
 #ifndef PBSTOKEN_TALLY_H_
 #define PBSTOKEN_TALLY_H_
 
@@ -13,11 +15,13 @@
 
 namespace pbstoken {
 
-// Time and count are one word, so that they change together.
+// One count.  Time and count are one word, so that they change together.
 struct Tally {
-  std::uint64_t tag;    // says of what; 0: never used
+  std::uint64_t tag;    // says what is counted; 0: never used
   std::uint64_t state;  // the time in seconds, and the count; 0: nothing yet
 
+  // The count takes the lower bits of the state, the time the upper ones.  A
+  // count stays at kMostCounted once it is there.
   static constexpr unsigned kCountBits = 32;
   static constexpr std::uint64_t kMostCounted = (1ULL << kCountBits) - 1;
 
@@ -33,13 +37,15 @@ struct Tally {
   }
 };
 
-// A tally may stand in any of so many places; a table has more.
+// The number of places in which a tally may stand; a table has more.
 constexpr std::size_t kTallyPlaces = 32;
 
-// The tally of this tag, which is not 0; null if there is none.
+// Returns the tally of this tag, which is not 0; null if the table has no such
+// tally.
 const Tally *find_tally(std::span<const Tally> table, std::uint64_t tag);
 
-// The same, but makes it if there is none.
+// Returns the tally of this tag; makes it if the table has no such tally.
+// Never null: the earliest tally gives way.
 Tally *make_tally(std::span<Tally> table, std::uint64_t tag);
 
 }  // namespace pbstoken

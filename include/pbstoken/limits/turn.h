@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Turns between users: of the helpers that run for one user, one at a time asks
-// for a place in the gate (hash_gate.h), so that a user who starts many keeps
-// the others no longer from theirs than one who starts a few.
+// for a place in the gate (hash_gate.h).  So a user with many helpers keeps the
+// others from their turns no longer than a user with a few.
 //
-// A turn is a semaphore that is 1 while it is taken, one of 64 by the number of
-// the user; another one beside it tells which user had it last.  A process that
-// has waited in vain goes on without a turn if the holder was the same all the
-// time, which has been stopped, or if another user had it, whose number leads
-// to the same one; behind processes of its own user it is busy.
+// A turn is a semaphore that is 1 while the turn is taken.  There are kTurns of
+// them; the number of the user leads to one.  Another semaphore beside it tells
+// which user took the turn last.  A process that has waited in vain:
+//   - goes on without a turn if the holder was the same all the time: it has
+//     been stopped;
+//   - goes on without a turn if another user had it: that user's number leads
+//     to the same turn;
+//   - is busy if it stood behind processes of its own user.
+//
+// Thread safety: any thread may call turns_set() and wait_for(); one thread per
+// object.
 #ifndef PBSTOKEN_TURN_H_
 #define PBSTOKEN_TURN_H_
 
@@ -23,18 +29,22 @@
 
 namespace pbstoken {
 
+// The number of turns.
 constexpr std::uint16_t kTurns = 64;
 
+// Returns the semaphores of the turns of a store.
 NamedSet turns_set(const Store &store);
 
+// A turn that this process has taken.  The destructor gives it back.
 class Turn {
  public:
-  Turn() = default;  // of a process that goes on without one
+  Turn() = default;  // for a process that goes on without a turn
 
-  // Waits for the turn of the client's user, for so many seconds at most.  An
-  // empty one if the holder was the same all the time, or there can be no
-  // turns; kBusy if others of the user had theirs meanwhile, or the client has
-  // gone.
+  // Waits for the turn of the client's user, for `seconds` at most.  The client
+  // has a caller.  Sets *out_waited if it has waited.  Returns an empty turn if
+  // the holder was the same all the time, if another user's number leads to the
+  // same turn, or if there can be no turns.  Returns kBusy if others of the
+  // user had theirs meanwhile, or if the client has gone.
   static Result<Turn> wait_for(const Store &store, const Client &client,
                                unsigned seconds, bool *out_waited);
 

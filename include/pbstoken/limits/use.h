@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The use of a store: what verifications cost, and when each token was last
-// let in.
+// The use of a store: what verifications cost, and when each token was last let
+// in.
 //
 // It is a statistic, for `status` and `list`, and nothing else depends on it.
 // It lives in a segment of its own, which is shared with the members of
 // verify_group, so that their hits are counted, too.  A member could write
-// anything there: whoever reads takes it for numbers that mean nothing else.
+// anything there: a reader takes it for numbers that mean nothing else.
+//
+// Thread safety: one thread per object; any process may count at the same time.
 #ifndef PBSTOKEN_USE_H_
 #define PBSTOKEN_USE_H_
 
@@ -21,6 +23,7 @@
 
 namespace pbstoken {
 
+// How a verification was answered.
 enum class Event : std::uint8_t {
   kHit,            // answered by the segment alone: the secret matches
   kRecheck,        // the file was read, a fact in the segment saved the hash
@@ -30,58 +33,66 @@ enum class Event : std::uint8_t {
   kBypassed,       // the segment could not be used
 };
 constexpr std::size_t kEvents = 6;
+// The number of each event.
 using Totals = std::array<std::uint64_t, kEvents>;
 
-// For whom: the process itself, or the user that a helper runs for.
+// The party that an event is counted for: the process itself, or the user that
+// a helper runs for.
 enum class Party : std::uint8_t { kRoot, kMembers };
 constexpr std::size_t kParties = 2;
 
+// The use of one token.
 struct TokenUse {
-  std::uint64_t last;   // when it was last let in: seconds since the epoch
+  std::uint64_t last;   // time it was last let in: seconds since the epoch
   std::uint64_t count;  // how often; at most Tally::kMostCounted
 };
 
+// Returns the segment of the record of use, which it does not make.
 SharedSegment use_segment(const Store &store);
 
-// One thread per object.
+// The record of use of one store.
 class Use {
  public:
-  // When the caller last attached its own segment, in whatever number, and in
-  // which IPC namespace (0: it has not asked): then the record is asked for
-  // anew, too.
+  // When the caller last attached its own segment, in whatever unit, and in
+  // which IPC namespace (0: it has not asked).  If `attached` is another than
+  // before, the record is asked for anew, too.
   struct Moment {
     std::uint64_t attached = 0;
     std::uint64_t ipc_namespace = 0;
   };
 
-  // `store` must outlive the object.  Nothing fails: a process that cannot have
-  // the segment counts nothing.  Root makes it if it is not there.
+  // `store` must outlive the object.  No call fails: a process that cannot have
+  // the segment counts nothing.  Root makes the segment if it is not there.
   explicit Use(const Store &store) : store_(store) {}
 
-  // For whom this process works.  Else for root, if that is its effective uid
-  // when it attaches the record.
+  // Sets the party that this process works for.  Without this call that is
+  // kRoot if the effective uid is root's when it attaches the record, else
+  // kMembers.
   void count_for(Party party) { given_ = party; }
 
-  // From here on it makes no segment: for a process that changes nothing.
+  // Makes no segment from here on: for a process that changes nothing.
   void only_look() { makes_ = false; }
 
-  // Relaxed, and on the cache line of this processor.  let_in: the token whose
-  // secret matched; empty: none did.
+  // Counts an event, by a relaxed addition on the cache line of this processor.
+  // let_in: the token that the secret matched; empty if no secret matched.
   void count(Event event, std::string_view let_in, const Moment &moment);
 
+  // Returns the number of each event; zeros without a record.
   [[nodiscard]] Totals totals(Party party);
-  // When counting began: seconds since the epoch; nullopt: it has not.
+  // Returns when counting began, in seconds since the epoch; nullopt if it has
+  // not.
   [[nodiscard]] std::optional<std::uint64_t> since();
   // Returns nullopt if the token was not let in, or too many others were since.
   [[nodiscard]] std::optional<TokenUse> of(std::string_view token_id);
-  // When anything was last counted: seconds since the epoch; 0: nothing was.
+  // Returns when an event was last counted, in seconds since the epoch; 0:
+  // never.
   [[nodiscard]] std::uint64_t last();
 
-  // See SharedSegment::heal().
+  // Does what SharedSegment::heal() does.
   void heal() const { use_segment(store_).heal(); }
 
-  // Lets go of what this process may not have any more: its effective uid is
-  // another.
+  // Lets go of an attachment that this process may not have any more: its
+  // effective uid is another.
   void let_go_if_dropped() {
     if (attachment_.address() == nullptr) {
       attachment_ = AttachmentUse();
@@ -90,8 +101,8 @@ class Use {
 
  private:
   void attach(std::uint64_t ipc_namespace);
-  // Null if it cannot be had; attached anew in a child of the process that
-  // opened it.
+  // Returns null if the record cannot be had.  A child of the process that
+  // opened it attaches it anew.
   [[nodiscard]] struct UseRecord *record(const Moment &moment);
 
   const Store &store_;
