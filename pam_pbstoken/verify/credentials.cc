@@ -31,7 +31,7 @@ std::optional<unsigned> digit(char c) {
                                 : std::nullopt;
 }
 
-// As upstream does it: what is no escape stays as it is.
+// Decodes as upstream does: what is no escape stays as it is.
 bool percent_decode(std::string_view text, Buffer *out) {
   while (!text.empty()) {
     char c = text.front();
@@ -53,7 +53,7 @@ bool percent_decode(std::string_view text, Buffer *out) {
 }
 
 // A token of another user or realm may be a person's own password: without the
-// header it is none of ours.
+// header this module does not take it for a token.
 std::optional<Outcome> split_combined(const ModuleOptions &options,
                                       std::string_view user,
                                       std::string_view password,

@@ -21,11 +21,11 @@ constexpr std::uint64_t scatter(std::uint64_t x) {
   return x ^ (x >> 31U);
 }
 
-// "pbstoken", so that no other protocol has the same words.
+// The seed is "pbstoken", so that no other protocol has the same words.
 constexpr std::uint64_t kSeed = 0x706273746f6b656eU;
 
-// One word for each outcome and, last, the request's.  Every version knows that
-// of kOtherVersion.
+// Makes one word for each outcome and, last, that of the request.  Every
+// version knows the word of kOtherVersion.
 constexpr Words make_words() {
   Words words{};
   for (std::size_t i = 0; i < words.size(); ++i) {

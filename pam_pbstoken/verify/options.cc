@@ -11,7 +11,7 @@ namespace pbstoken {
 
 namespace {
 
-// Null, or what is wrong with the option.
+// Returns null, or what is wrong with the option.
 using Problem = const char *;
 
 Problem set_store(ModuleOptions *options, std::string_view value) {

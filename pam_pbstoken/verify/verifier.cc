@@ -13,7 +13,8 @@ Outcome known_outcome(Fact fact) {
 
 }  // namespace
 
-// What was known of a secret; if_match: what that is called for the right one.
+// Counts what was known of a secret.  if_match: what that is called for the
+// right secret.
 void Verifier::count_known(const TokenId &id, Fact fact, Event if_match) {
   const bool matches = fact == Fact::kMatch;
   use_.count(matches ? if_match : Event::kKnownMismatch,
@@ -121,8 +122,9 @@ Result<Verification> Verifier::verify_in(const Snapshot &snapshot,
   return hash_through_gate(snapshot, attempt, *stored);
 }
 
-// What the segment knows of this secret and this stored hash, which was just
-// read; it is in force again then.
+// Returns what the segment knows of this secret and this stored hash, which was
+// just read; puts it in force again then.  Returns nullopt if the segment does
+// not know.
 std::optional<Verification> Verifier::recall(const Snapshot &snapshot,
                                              const Attempt &attempt,
                                              std::string_view stored) {
@@ -159,7 +161,7 @@ Result<Verification> Verifier::hash_through_gate(const Snapshot &snapshot,
       }
     }
   }
-  // Asked after the wait: others may have failed meanwhile.
+  // The limit is asked after the wait: others may have failed meanwhile.
   if (limit.is_reached()) {
     use_.count(Event::kThrottled, {}, moment());
     return Verification{Outcome::kThrottled, Source::kFile};

@@ -38,8 +38,8 @@ std::optional<Outcome> find_credentials(const ModuleOptions &options,
                                         std::string_view password,
                                         Credentials *out);
 
-// Why no user and no password let this token in under the options realm= and
-// map_user=: kOtherRealm or kNotMappable; nullopt if they may.
+// Returns why no user and no password let this token in under the options
+// realm= and map_user=: kOtherRealm or kNotMappable; nullopt if they may.
 std::optional<Outcome> refuse_id(const ModuleOptions &options,
                                  const TokenId &id);
 

@@ -4,6 +4,8 @@
 //
 // One table in outcome.cc says what each outcome means.  An outcome that the
 // table does not know is a refusal everywhere.
+//
+// Thread safety: any thread may call any function in here.
 #ifndef PBSTOKEN_OUTCOME_H_
 #define PBSTOKEN_OUTCOME_H_
 
@@ -15,6 +17,7 @@
 
 namespace pbstoken {
 
+// How a request ended.
 enum class Outcome : std::uint8_t {
   // of a verification
   kMatch,
@@ -73,7 +76,7 @@ enum class ExitStatus : std::uint8_t {
 // What an outcome is to a PAM stack.  The core does not know PAM: module/ has
 // the codes.
 enum class Ruling : std::uint8_t {
-  kRefuse,  // the first: what is not known is refused
+  kRefuse,  // the first value, so that an unknown outcome is refused
   kAccept,
   kIgnore,       // another module must decide
   kUnknownUser,  // so that a stack can fall through to pam_unix(8)
@@ -83,26 +86,28 @@ enum class Ruling : std::uint8_t {
   kNoMemory,
 };
 
-// What a request was about that ends so.
+// What the request with this outcome was about.
 enum class Topic : std::uint8_t {
   kVerification,
   kAccount,
   kChange,
-  kAny  // of any request: it has no answer
+  kAny  // any request: it has no answer
 };
 
+// A row of the table.
 struct OutcomeInfo {
   Outcome outcome;
   Topic topic;
   Ruling ruling;
   ExitStatus exit_status;
-  // For the log line of a refused token id; empty if it is no refusal.
+  // The reason in the log line of a refused token id; empty if the outcome is
+  // no refusal.
   std::string_view reason;
-  // For the person at the terminal; empty if there is nothing to say.
+  // The text for the person at the terminal; empty if there is nothing to say.
   std::string_view message;
 };
 
-// What an outcome means; for a value that is no outcome, a refusal.
+// Returns what an outcome means; for a value that is no outcome, a refusal.
 const OutcomeInfo &info_of(Outcome outcome);
 
 // True if the outcome says yes: it lets a caller in, or a change was done.
@@ -112,11 +117,12 @@ bool is_success(Outcome outcome);
 // account rules.  Such an answer counts only whole, and without a text.
 bool lets_in(Outcome outcome);
 
-// The outcome of a request that ended with this error.
+// Returns the outcome of a request that ended with this error.
 Outcome outcome_of(const Error &error);
 
-// What an account verdict means at a time.  now: seconds since the epoch by the
-// wall clock; 0: the clock could not be read, and whatever expires has expired.
+// Returns what an account verdict means at a time.  now: seconds since the
+// epoch by the wall clock; 0: the clock could not be read, and whatever expires
+// has expired.
 Outcome outcome_of(const AccountVerdict &verdict, std::uint64_t now);
 
 }  // namespace pbstoken

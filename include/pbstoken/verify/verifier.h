@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The verification: a token id and a secret against a store.
 //
-// One thread per object.  Every outcome other than kMatch is a refusal, and so
-// is every Error.
+// Every outcome other than kMatch is a refusal, and so is every Error.
+//
+// Thread safety: one thread per object.
 #ifndef PBSTOKEN_VERIFIER_H_
 #define PBSTOKEN_VERIFIER_H_
 
@@ -31,14 +32,16 @@ enum class Source : std::uint8_t {
   kHelper    // the helper
 };
 
+// How a verification ended.
 struct Verification {
   Outcome outcome;  // of Topic::kVerification
   Source source;
 };
 
+// Verifies the tokens of one store, and judges their accounts.
 class Verifier {
  public:
-  // Gives crypt_rn(3), or a null pointer if it cannot be had.
+  // Returns crypt_rn(3), or a null pointer if it cannot be had.
   using CryptLoader = CryptFunction (*)();
 
   // `store` must outlive the object.
@@ -49,39 +52,45 @@ class Verifier {
         accounts_(store, Kind::kAccounts),
         use_(store) {}
 
-  // secret may be anything: one that cannot be any token's is refused, once it
-  // is known that there is the token, as upstream has it.  The answer comes
-  // from the segment where it can.
+  // Verifies a secret.  It may be any text: one that cannot be any token's is
+  // refused, as upstream does, after the token is known to exist.  The answer
+  // comes from the segment where it can.  Returns an error if there is no
+  // answer: the file or libcrypt cannot be read (kSystem and others), memory is
+  // short (kNoMemory), or too many hashes are under way (kBusy).
   Result<Verification> verify(const TokenId &id, std::string_view secret,
                               const Client &client = {});
 
-  // The part of it that any process can do that may read the segment: nothing
-  // if the answer is not to be had from the segment alone.
+  // Does the part of verify() that any process can do that may read the
+  // segment.  Returns nullopt if the segment alone does not know the answer.
   std::optional<Verification> verify_in_segment(const TokenId &id,
                                                 std::string_view secret);
 
-  // The rest of it, for which that has just had no answer.
+  // Does the rest of verify(), after verify_in_segment() has returned nullopt.
   Result<Verification> verify_beyond_segment(const TokenId &id,
                                              std::string_view secret,
                                              const Client &client);
 
-  // The same as verify(), but always against token.shadow as it is now;
-  // *out_stored_hash becomes the stored hash that was compared with.
+  // Does the same as verify(), but always against token.shadow as it is now.
+  // Appends to *out_stored_hash the stored hash of the token, if the file has
+  // the token.
   Result<Verification> verify_in_file(const TokenId &id,
                                       std::string_view secret,
                                       Buffer *out_stored_hash,
                                       const Client &client = {});
 
-  // What user.cfg says of the token, which was verified before; the store has a
-  // user_cfg.
+  // Returns what user.cfg says of the token, which was verified before.  The
+  // store has a user_cfg.  Returns an error if the file cannot be read.
   Result<AccountVerdict> judge(const TokenId &id);
 
-  // The part of it that any process can do that may read the segment, and the
-  // rest of it, for which that has just had no answer.
+  // Does the part of judge() that any process can do that may read the segment.
+  // Returns nullopt if the segment alone does not know the answer.
   std::optional<AccountVerdict> judge_in_segment(const TokenId &id);
+
+  // Does the rest of judge(), after judge_in_segment() has returned nullopt.
   Result<AccountVerdict> judge_beyond_segment(const TokenId &id);
 
-  // See Cache::heal(); before what the segment does not know is verified.
+  // Calls Cache::heal() and the like.  The caller does so before it verifies
+  // what the segment does not know.
   void heal() {
     use_.heal();
     cache_.heal();
@@ -90,30 +99,35 @@ class Verifier {
     }
   }
 
-  // See Cache::take_no_lock().
+  // Calls Cache::take_no_lock().
   void take_no_lock() {
     cache_.take_no_lock();
     accounts_.take_no_lock();
   }
 
-  // That of the secrets, and that of the accounts.
+  // Returns the cache of the secrets.
   [[nodiscard]] Cache &cache() { return cache_; }
+
+  // Returns the cache of the accounts.
   [[nodiscard]] Cache &accounts() { return accounts_; }
-  // Why a limit was this process's own only, in what it has verified so far.
+
+  // Returns why a limit was this process's own only, in what it has verified so
+  // far; nullopt if no limit was.
   [[nodiscard]] const std::optional<Error> &lost_limit() const {
     return lost_limit_;
   }
 
-  // Why there is no segment, where this process could not make one: see
-  // Cache::problem().
+  // Returns why this process could not make a segment, see Cache::problem();
+  // nullopt if there was no such problem.
   [[nodiscard]] const std::optional<Error> &lost_cache() const {
     return cache_.problem() ? cache_.problem() : accounts_.problem();
   }
 
+  // Returns the record of use.
   [[nodiscard]] Use &use() { return use_; }
 
  private:
-  // What is verified, and the place in the gate once it is held.
+  // What is verified, and the place in the gate once the process holds it.
   struct Attempt {
     const TokenId &id;
     std::string_view secret;
