@@ -21,8 +21,8 @@ constexpr std::uint32_t kFilling = 0x8000'0000;
 constexpr std::uint32_t kDropped = 0x4000'0000;
 constexpr std::uint32_t kIdle = 2;  // while one thread looks at it
 
-// What nobody has asked for in this time goes: its segment may be one that
-// nobody asks for any more, of a directory that was replaced.
+// How long an attachment is kept without a use.  Its segment may be of a
+// directory that was replaced, for which no process asks any more.
 constexpr std::uint64_t kKept = 60 * kNanosecondsPerSecond;
 
 }  // namespace
@@ -48,7 +48,7 @@ using Chain = std::atomic<AttachmentEntry *>;
 struct Table {
   std::array<Chain, 64> chains;      // by the segment's id
   std::atomic<std::uint32_t> count;  // of the entries in all of them
-  // Under which uid, and when, all were last looked through.
+  // The uid under which, and the time when, all were last looked through.
   std::atomic<uid_t> uid;
   std::atomic<std::uint64_t> looked_through;
 };
@@ -92,7 +92,7 @@ Chain *chain_of(Table *all, const ShmIdentity &identity) {
   return &all->chains[static_cast<unsigned>(identity.id) % all->chains.size()];
 }
 
-// Null if its piece cannot be had.
+// Returns null if its piece cannot be had.
 AttachmentEntry *entry_at(std::uint32_t index) {
   const auto piece =
       static_cast<unsigned>(std::bit_width(index / kFirstPiece + 1)) - 1;
@@ -118,8 +118,8 @@ bool acquire(AttachmentEntry *entry) {
 void release(AttachmentEntry *entry) {
   const std::uint32_t before =
       entry->state.fetch_sub(1, std::memory_order_acq_rel);
-  // Only a dropped entry runs out of uses, and until it is marked free nobody
-  // fills it anew.
+  // Only a dropped entry runs out of uses, and until it is marked free no
+  // thread fills it anew.
   if (before == (kDropped | 1U)) {
     shmdt(entry->address);
     entry->serial.store(0, std::memory_order_relaxed);
@@ -136,8 +136,8 @@ void drop(AttachmentEntry *entry) {
   }
 }
 
-// One more entry in the chain, which the caller alone may fill; null if there
-// is no memory.
+// Adds an entry to the chain, which the caller alone may fill; returns null if
+// there is no memory.
 AttachmentEntry *add_entry(Table *all, Chain *chain) {
   AttachmentEntry *entry = nullptr;
   std::uint32_t index = all->count.load(std::memory_order_relaxed);
@@ -277,7 +277,8 @@ AttachmentUse keep_attachment(key_t key, ShmAttachment attachment) {
   entry->state.store(2);  // the table's, the caller's
   use.entry_ = entry;
   use.serial_ = serial;
-  // Whoever has looked through all under another uid may have missed this one.
+  // A thread that has looked through all under another uid may have missed this
+  // one.
   if (all->uid.load() != uid) {
     drop(entry);
   }

@@ -170,9 +170,9 @@ Result<UniqueFd> open_regular(const PathText &path) {
   return open_regular_at(*place, path);
 }
 
-// Each directory of the path is root's, and nobody else may write it.  So
-// nobody else can exchange what has been looked at, from the topmost one down,
-// before the file is opened by its path.
+// Each directory of the path is root's, and no other user may write it.  So no
+// other user can exchange what was looked at, from the topmost one down, before
+// the file is opened by its path.
 Result<void> trust_directories(const PathText &path) {
   const std::string_view all = path.view();
   if (!all.starts_with('/')) {

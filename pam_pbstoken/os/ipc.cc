@@ -74,7 +74,7 @@ ShmIdentity identity_in(int id, const shmid_ds &status,
           .size = status.shm_segsz};
 }
 
-// Of trusted_segment(), once the kernel has told the status.
+// The second half of trusted_segment(), once the kernel has told the status.
 Result<void> trust(const ipc_perm &owner, Writers writers) {
   if (owner.cuid != 0 || owner.uid != 0) {
     return unsafe("it is not root's");
@@ -84,7 +84,7 @@ Result<void> trust(const ipc_perm &owner, Writers writers) {
     return unsafe("others than root may write it");
   }
   // IPC permissions give the group's bits to the maker's group as well, which
-  // nobody can change afterwards, see sysvipc(7).
+  // cannot be changed afterwards, see sysvipc(7).
   if ((owner.mode & S_IRGRP) != 0 && owner.cgid != 0 &&
       owner.cgid != owner.gid) {
     return unsafe("its maker's group may read it");

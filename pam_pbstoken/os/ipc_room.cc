@@ -93,7 +93,7 @@ std::optional<Shortage> shortage_of_one(const char *path, const char *what,
   return shortage;
 }
 
-// Of the objects.
+// Counts the objects.
 constexpr auto kOne = [](const auto & /*entry*/) { return std::uint64_t{1}; };
 
 }  // namespace

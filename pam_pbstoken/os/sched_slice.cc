@@ -11,8 +11,8 @@ namespace pbstoken {
 
 namespace {
 
-// As sched_setattr(2) has it; linux/sched/types.h and sched.h cannot be had
-// together.
+// The structure of sched_setattr(2); linux/sched/types.h and sched.h cannot be
+// had together.
 struct SchedulingAttributes {
   std::uint32_t size;
   std::uint32_t policy;

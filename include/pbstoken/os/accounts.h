@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Users and groups by name, from /etc/passwd and /etc/group as files.
+// Finds users and groups by name, in /etc/passwd and /etc/group as files.
 //
-// Never through NSS: its modules would be loaded into a setuid program or into
-// a host that did not ask for them, and may wait for a network.
+// It never goes through NSS: the modules of NSS would be loaded into a setuid
+// program or into a host that did not ask for them, and may wait for a network.
 #ifndef PBSTOKEN_ACCOUNTS_H_
 #define PBSTOKEN_ACCOUNTS_H_
 
@@ -13,12 +13,13 @@
 
 namespace pbstoken {
 
-// kNotFound if the file does not know the name.
+// Returns the number of a user, or group; kNotFound if the file does not know
+// the name.
 Result<uid_t> find_user(const char *name);
 Result<gid_t> find_group(const char *name);
 
-// The names of those whom /etc/group or /etc/passwd has in this group, once
-// each, a line for each.
+// Returns the names of the users that /etc/group or /etc/passwd has in this
+// group, each once, a line for each.
 Result<Buffer> members_of(gid_t gid);
 
 }  // namespace pbstoken

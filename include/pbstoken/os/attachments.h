@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The attachments of this process, kept for its life and shared by all
-// threads and PAM handles: attaching costs more than a verification out of the
-// segment.
+// The attachments of this process, kept for its life and shared by all threads
+// and PAM handles: attaching costs more than a verification out of the segment.
 //
-// Lock-free, so that a fork at any moment leaves nothing locked.  The table,
-// which grows with the stores that the process uses, lives in pages that the
+// The table is lock-free, so that a fork at any moment leaves nothing locked.
+// It grows with the stores that the process uses, and lives in pages that the
 // kernel empties in a child (MADV_WIPEONFORK), as the attachments themselves do
-// not go there (MADV_DONTFORK): a child, whose privileges may be about to
-// change, starts with nothing and attaches by its own rights.  So does a
-// process whose effective uid has changed: what it attached under another one
-// is dropped.
+// not go there (MADV_DONTFORK).  A child may be about to change its privileges:
+// it starts with nothing and attaches by its own rights.  If the effective uid
+// of a process has changed, what it attached under another one is dropped as
+// well.
 #ifndef PBSTOKEN_ATTACHMENTS_H_
 #define PBSTOKEN_ATTACHMENTS_H_
 
@@ -37,7 +36,7 @@ class AttachmentUse {
   AttachmentUse &operator=(const AttachmentUse &) = delete;
   ~AttachmentUse();
 
-  // Null if there is none, or none any more: the process has forked, has
+  // Returns null if the use is empty, or has ended: the process has forked, has
   // another effective uid, or has attached a newer segment in its place.
   [[nodiscard]] std::byte *address() const;
 
@@ -54,12 +53,14 @@ class AttachmentUse {
   std::uint64_t serial_ = 0;
 };
 
-// A use of this segment, if this process has it attached already by the rights
-// that it has now; empty if it has not.  Drops what it attached by others.
+// Returns a use of this segment, if this process has it attached already by the
+// rights that it has now; else an empty use.  Drops what it attached by other
+// rights.
 AttachmentUse use_attachment(const ShmIdentity &wanted);
 
 // Drops every attachment that was made under another effective uid, and those
-// that nobody has used or asked for in a minute: each goes once nobody uses it.
+// that no thread has used or asked for in a minute.  Each goes once its last
+// use ends.
 void drop_stale_attachments();
 
 // Hands an attachment to the table; an older one under the same key goes once

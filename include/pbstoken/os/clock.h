@@ -22,19 +22,21 @@ constexpr timespec timespec_of(std::uint64_t nanoseconds) {
           nanoseconds % kNanosecondsPerSecond)};
 }
 
-// Time since boot: runs on in suspend, cannot be set.  0 if the clock cannot
-// be read, which every caller takes for "nothing is fresh".
+// Returns the time since boot in ns: it runs on in suspend and cannot be set.
+// Returns 0 if the clock cannot be read, which every caller takes for "nothing
+// is fresh".
 inline std::uint64_t boottime_now() {
   timespec now{};
   return clock_gettime(CLOCK_BOOTTIME, &now) == 0 ? nanoseconds(now) : 0;
 }
 
-// So many seconds from now by that clock.
+// Returns the time so many seconds from now, by that clock.
 inline std::uint64_t deadline_in(std::uint64_t seconds) {
   return boottime_now() + seconds * kNanosecondsPerSecond;
 }
 
-// The wall clock, which file times are made from.  0 if it cannot be read.
+// Returns the wall clock's time in ns, which file times are made from; 0 if it
+// cannot be read.
 inline std::uint64_t realtime_now() {
   timespec now{};
   return clock_gettime(CLOCK_REALTIME, &now) == 0 ? nanoseconds(now) : 0;

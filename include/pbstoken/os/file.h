@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Opening and reading files that somebody else may have put there.
+// Opens and reads files that another user may have put there.
 //
-// Everything is opened first and asked for its type by descriptor; nothing
+// Everything is opened first and asked for its type by descriptor.  Nothing
 // blocks (a FIFO may be planted), nothing becomes a controlling terminal,
 // nothing is inherited by a child, nothing is mapped (its owner may truncate
 // it: SIGBUS in the host).
@@ -35,9 +35,10 @@ struct FileIdentity {
 
 FileIdentity identity_of(const struct stat &status);
 
-// The identity of what the path names now, as the file's server has it; the
-// empty one if that is nothing.  A symbolic link is judged as itself, since it
-// is never opened.  kUnsafe if something is mounted over the file.
+// Returns the identity of what the path names now, as the file's server has it;
+// the empty identity if it names nothing.  A symbolic link is judged as itself,
+// since it is never opened.  Returns kUnsafe if something is mounted over the
+// file.
 Result<FileIdentity> look_at(const PathText &path);
 
 // Where an absolute path leads: the directory, which is no good for reading
@@ -47,13 +48,13 @@ struct FilePlace {
   FixedText<NAME_MAX> name;
 };
 
-// Walks there component by component, following no symbolic link: whoever
-// owns a directory on the way must not lead root elsewhere.  kUnsafe if there
-// is one.
+// Walks there component by component, and follows no symbolic link: the owner
+// of a directory on the way must not lead root elsewhere.  Returns kUnsafe if
+// there is a symbolic link.
 Result<FilePlace> find_place(const PathText &path);
 
-// Opens a regular file for reading, by way of find_place().  kNotFound if it is
-// not there, kUnsafe if it is no regular file.
+// Opens a regular file for reading, by way of find_place().  Returns kNotFound
+// if it is not there, kUnsafe if it is no regular file.
 Result<UniqueFd> open_regular(const PathText &path);
 
 // What may be mounted over the last component.
@@ -61,15 +62,17 @@ enum class Mounts : std::uint8_t { kFollowed, kRefused };
 Result<UniqueFd> open_regular_at(const FilePlace &place, const PathText &path,
                                  Mounts mounts = Mounts::kFollowed);
 
-// As look_at(), of what is in that directory and nothing that is mounted over
-// it there: an error then, and where the kernel cannot tell.
+// Does what look_at() does, with what is in that directory and nothing that is
+// mounted over it there: then it returns an error, and where the kernel cannot
+// tell.
 Result<FileIdentity> look_in(const FilePlace &place, const PathText &path);
 
-// kUnsafe if a directory of the path is not root's alone to change, or none.
+// Returns kUnsafe if a directory of the path is not root's alone to change, or
+// is no directory.
 Result<void> trust_directories(const PathText &path);
 
-// Opens one that must be root's alone to change, like every directory above it;
-// else kUnsafe.
+// Opens a file that must be root's alone to change, like every directory above
+// it; else returns kUnsafe.
 Result<UniqueFd> open_trusted(const PathText &path);
 
 // A file's identity, and a time when it had that already and its content was
@@ -85,13 +88,13 @@ struct FileContent {
   Buffer content;
 };
 
-// Of what open_regular() gave; its error is passed on, but for kNotFound:
-// then it is the empty identity without content.
+// Reads what open_regular() gave.  Passes its error on, but for kNotFound: then
+// it returns the empty identity without content.
 Result<FileContent> read_opened(const Result<UniqueFd> &file,
                                 const PathText &path, std::size_t limit);
 
-// The whole content, followed by one NUL byte that is not counted.  More than
-// limit bytes are kMalformed.
+// Returns the whole content, followed by one NUL byte that is not counted;
+// kMalformed if it has more than `limit` bytes.
 Result<Buffer> read_whole(const UniqueFd &file, const PathText &path,
                           std::size_t limit);
 

@@ -29,8 +29,8 @@ enum class Access : std::uint8_t { kRead, kWrite };
 // cannot be told.
 std::uint64_t namespace_inode(std::string_view name);
 
-// For a program that stays in its namespaces, and so do its children: from here
-// on namespace_inode() tells what it tells now.  One thread.
+// Makes namespace_inode() tell from here on what it tells now.  It is for a
+// program that stays in its namespaces, as its children do.  One thread.
 void remember_namespaces();
 
 // What tells one segment from any other that has, or had, its id: ids repeat
@@ -45,16 +45,16 @@ struct ShmIdentity {
   bool operator==(const ShmIdentity &) const = default;
 };
 
-// Those who may write a segment that is to be trusted.
+// The users that may write a segment which is to be trusted.
 enum class Writers : std::uint8_t {
   kOwner,
   kGroup  // its group, too: what stands in it may be anything
 };
 
-// Asks for a segment and says whether it is to be trusted: it must have been
-// made by root, belong to root, be writable by nobody else and not be marked
-// for removal; else kUnsafe.  ipc_namespace: this thread's, if the caller has
-// just asked for it; 0: it has not.  Any thread.
+// Asks for a segment and says whether it is to be trusted.  Root must have made
+// it and own it, no other user may write it, and it must not be marked for
+// removal; else returns kUnsafe.  ipc_namespace: this thread's, if the caller
+// has just asked for it; 0: it has not.  Any thread.
 Result<ShmIdentity> trusted_segment(int id, std::uint64_t ipc_namespace = 0,
                                     Writers writers = Writers::kOwner);
 
@@ -72,14 +72,14 @@ class ShmAttachment {
   ~ShmAttachment();
 
   // Attaches first, then asks what it is, then trusts: see trusted_segment().
-  // Kept out of core dumps and, since a child may give up its privileges, out
-  // of children: of all but one that another thread forks in the moment between
-  // attaching and saying so.
+  // The attachment is kept out of core dumps and, since a child may give up its
+  // privileges, out of children: of all but one that another thread forks in
+  // the moment between attaching and saying so.
   static Result<ShmAttachment> attach(int id, Access access,
                                       Writers writers = Writers::kOwner);
 
-  // The same whatever it is: for a process of root that is to tell the users of
-  // a segment that it is no good.
+  // Attaches it whatever it is: for a process of root that is to tell the users
+  // of a segment that it is no good.
   static Result<ShmAttachment> attach_untrusted(int id, Access access);
 
   [[nodiscard]] std::byte *address() const { return address_; }
@@ -122,7 +122,8 @@ inline std::uint64_t exchange_relaxed(std::uint64_t *word,
                                       std::uint64_t value) {
   return __atomic_exchange_n(word, value, __ATOMIC_RELAXED);
 }
-// Sequentially consistent; true if word was `from` and is now `to`.
+// Swaps `from` for `to`, sequentially consistent.  Returns true if the word was
+// `from` and is now `to`.
 inline bool compare_and_swap(std::uint64_t *word, std::uint64_t from,
                              std::uint64_t to) {
   return __atomic_compare_exchange_n(word, &from, to, /*weak=*/false,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Which limit of the kernel keeps a System V object from being made, and whose
-// objects fill it.  See proc_sys_kernel(5).
+// Which limit of the kernel keeps a System V object from being made, and the
+// users that fill it with their objects.  See proc_sys_kernel(5).
 #ifndef PBSTOKEN_IPC_ROOM_H_
 #define PBSTOKEN_IPC_ROOM_H_
 
@@ -17,8 +17,9 @@ struct Shortage {
   FixedText<255> what;
 };
 
-// For one more segment of so many bytes, or one more set of so many semaphores;
-// nullopt if there is room, or the kernel does not tell.  Any thread.
+// Returns the shortage for one more segment of so many bytes, or one more set
+// of so many semaphores; nullopt if there is room, or the kernel does not tell.
+// Any thread.
 std::optional<Shortage> shortage_of_segments(std::uint64_t size);
 std::optional<Shortage> shortage_of_sets(std::uint64_t semaphores);
 

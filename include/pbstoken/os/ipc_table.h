@@ -74,7 +74,7 @@ Result<void> walk_table(Visit visit) {
       result = system_error(Entry::kCannotList, {});
     }
   }
-  // Before Linux 4.17 each place is EINVAL.
+  // In Linux before 4.17 each place is EINVAL.
   if (is_empty && used > 1) {
     return plain_error(Errc::kSystem, Entry::kCannotList, {},
                        "the kernel is too old");

@@ -15,8 +15,8 @@ namespace pbstoken {
 // that a process which may open files by name alone can be given it.
 PathText socket_table();
 
-// Of the socket that was bound by this path; nullopt if the table cannot be
-// read.
+// True if a process listens on the socket that was bound by this path; nullopt
+// if the table cannot be read.
 std::optional<bool> is_listened_on(std::string_view path);
 
 }  // namespace pbstoken

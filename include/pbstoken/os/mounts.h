@@ -7,10 +7,10 @@
 
 namespace pbstoken {
 
-// False if nothing is mounted over a file of this name, in whatever directory,
-// in the mount namespace of the calling thread; true also if that cannot be
-// told.  See proc_pid_mountinfo(5).  An answer is good for a second.  Any
-// thread.
+// Returns false if nothing is mounted over a file of this name, in whatever
+// directory, in the mount namespace of the calling thread; true also if that
+// cannot be told.  See proc_pid_mountinfo(5).  An answer is good for a second.
+// Any thread.
 bool may_be_mounted_over(std::string_view name);
 
 }  // namespace pbstoken

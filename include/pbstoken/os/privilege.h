@@ -8,14 +8,13 @@
 
 namespace pbstoken {
 
-// Whether it may write what is root's alone: the segment, the counters.
+// True if it may write what is root's alone: the segment, the counters.
 inline bool is_root() {
   return geteuid() == 0;
 }
 
-// Whether, besides, nobody but root may stop it, so that it may hold what
-// others wait for.  A user may stop the su(1) that he started: its real uid is
-// his.
+// True if, besides, root alone may stop it, so that it may hold what others
+// wait for.  A user may stop the su(1) that he started: its real uid is his.
 inline bool is_only_root() {
   uid_t real = 0;
   uid_t effective = 0;
@@ -24,9 +23,9 @@ inline bool is_only_root() {
          effective == 0 && saved == 0;
 }
 
-// Whether a filter judges its system calls, which may kill for one that it has
-// not foreseen.  prctl(2) itself is foreseen by the filters of services: so
-// many libraries use it.
+// True if a filter judges its system calls.  The filter may kill for a call
+// that it has not foreseen.  The filters of services foresee prctl(2) itself:
+// so many libraries use it.
 inline bool is_filtered() {
   return prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != 0;
 }

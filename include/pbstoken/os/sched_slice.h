@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How long the calling thread's turns on a processor are.
+// The length of the calling thread's turns on a processor.
 //
 // Since Linux 6.12 a thread of SCHED_OTHER may ask for slices of a length of
 // its own (sched_setattr(2), sched_runtime; the kernel's sched-eevdf.rst).  Its
-// share of the processor stays what it is; but one that wakes up and has the
-// shorter slice goes first, where else it may wait for a clock tick.  So who
-// hashes takes long turns, and a request that the cache answers does not wait
-// for those that it does not.
+// share of the processor stays what it is.  But a thread that wakes up and has
+// the shorter slice goes first, where else it may wait for a clock tick.  So a
+// thread that hashes takes long turns, and a request that the cache answers
+// does not wait for those that it does not.
 #ifndef PBSTOKEN_SCHED_SLICE_H_
 #define PBSTOKEN_SCHED_SLICE_H_
 
@@ -17,10 +17,10 @@ namespace pbstoken {
 // The longest that the kernel grants, in ns.
 constexpr std::uint64_t kLongSlice = 100'000'000;
 
-// Gives the thread this slice, or the kernel's own for 0; what it had before.
-// 0, and nothing is changed, if the thread has no slice (an older kernel,
-// another policy), and behind a filter of system calls, which may kill for one
-// that it has not foreseen.
+// Gives the thread this slice, or the kernel's own for 0, and returns the slice
+// that it had before.  Has no effect, and returns 0, if the thread has no slice
+// (an older kernel, another policy), and behind a filter of system calls, which
+// may kill for a call that it has not foreseen.
 std::uint64_t exchange_slice(std::uint64_t nanoseconds);
 
 // Long turns until its scope ends.

@@ -12,8 +12,9 @@
 
 namespace pbstoken {
 
-// The name of the one that has the directory that a file is in, or is to be in,
-// by statfs(2): "NFS".  nullopt if it is the host's own, or cannot be asked.
+// Returns the name, by statfs(2), of a file system of several hosts: "NFS".  It
+// is the one of the directory that a file is in, or is to be in.  Returns
+// nullopt if it is the host's own, or cannot be asked.
 std::optional<std::string_view> shared_fs_of(const PathText &path);
 
 }  // namespace pbstoken

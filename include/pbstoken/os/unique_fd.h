@@ -32,16 +32,17 @@ class UniqueFd {
   [[nodiscard]] int get() const { return fd_; }
   explicit operator bool() const { return fd_ >= 0; }
 
-  // For a caller that closes it itself, and wants to know whether that failed.
+  // Gives up ownership, for a caller that closes the file itself and wants to
+  // know whether that failed.
   [[nodiscard]] int take() { return std::exchange(fd_, -1); }
 
  private:
   int fd_ = -1;
 };
 
-// The same file under a number above those of standard input, output and error,
-// which other threads of a host may take for their own.  Returns no descriptor,
-// with errno, if no number is free.
+// Returns the same file under a number above those of standard input, output
+// and error, which other threads of a host may take for their own.  Returns no
+// descriptor, with errno, if no number is free.
 inline UniqueFd above_standard(UniqueFd file) {
   constexpr int kFirstFree = STDERR_FILENO + 1;
   if (file && file.get() < kFirstFree) {

@@ -7,9 +7,9 @@
 
 namespace pbstoken {
 
-// Until fd is ready for these events of poll(2), or hung up; deadline: of
-// CLOCK_BOOTTIME in ns.  False, with errno, if it is not: ETIMEDOUT when the
-// time is over.
+// Waits until fd is ready for these events of poll(2), or hung up.  deadline:
+// of CLOCK_BOOTTIME in ns.  Returns false, with errno, if it is not ready:
+// ETIMEDOUT when the time is over.
 [[nodiscard]] bool wait_until(std::uint64_t deadline, int fd,
                               std::int16_t events);
 
