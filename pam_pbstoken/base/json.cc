@@ -34,9 +34,9 @@ class FixedAllocator {
   alignas(std::max_align_t) std::array<char, kSize> place_{};
 };
 
-// As rapidjson::InsituStringStream, but never copied by the reader, so that
-// Tell() is true while a handler runs, and with a count of lines: once a
-// string is decoded in place, its "\n" looks like one.
+// A rapidjson::InsituStringStream that the reader never copies, so that Tell()
+// is true while a handler runs, and with a count of lines: once a string is
+// decoded in place, its "\n" looks like one.
 struct InPlaceStream : rapidjson::InsituStringStream {
   using rapidjson::InsituStringStream::GenericInsituStringStream;
 
@@ -176,7 +176,8 @@ class MemberHandler
     return sink_(context_, member_);
   }
 
-  // From the first byte of the token that was read last to its end.
+  // Returns the range from the first byte of the token that was read last to
+  // its end.
   JsonRange take_range(std::size_t end) {
     const JsonRange range = {.begin = stream_->token_after(last_end_),
                              .end = end};

@@ -14,7 +14,7 @@ std::string_view reason(const Error &error) {
   if (error.saved_errno == 0) {
     return {};
   }
-  // Not strerror: it would translate, from the host's locale files.
+  // This is not strerror: it would translate, from the host's locale files.
   const char *text = strerrordesc_np(error.saved_errno);
   return text != nullptr ? text : "unknown error";
 }

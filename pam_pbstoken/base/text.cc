@@ -38,8 +38,8 @@ struct Range {
   char32_t last;
 };
 
-// Of no width or blank, or with a direction: format characters and fillers of
-// the Unicode Standard, the separators of lines and paragraphs.
+// Characters of no width or blank, or with a direction: format characters and
+// fillers of the Unicode Standard, the separators of lines and paragraphs.
 constexpr std::array<Range, 13> kHidden = {{{0x80, 0x9f},
                                             {0xad, 0xad},
                                             {0x61c, 0x61c},

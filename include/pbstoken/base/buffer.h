@@ -27,13 +27,14 @@ class Buffer {
   Buffer &operator=(const Buffer &) = delete;
   ~Buffer() { clear(); }
 
-  // Empty again, and what was there is wiped.
+  // Empties it, and wipes what was there.
   void clear();
 
-  // Room for capacity bytes in all; false, and unchanged, without memory.
+  // Makes room for `capacity` bytes in all.  Returns false, and changes
+  // nothing, without memory.
   [[nodiscard]] bool reserve(std::size_t capacity);
 
-  // False, and unchanged, without memory.
+  // Returns false, and changes nothing, without memory.
   [[nodiscard]] bool append(std::string_view text);
 
   // The bytes that are reserved but not yet used, to be filled by read(2),
@@ -46,7 +47,7 @@ class Buffer {
   // memory.
   [[nodiscard]] bool terminate();
 
-  // Of a buffer that is not empty.
+  // Drops the last byte of a buffer that is not empty.
   void drop_last() { --size_; }
 
   [[nodiscard]] char *data() { return bytes_; }
@@ -54,7 +55,7 @@ class Buffer {
   [[nodiscard]] std::string_view view() const { return {bytes_, size_}; }
 
  private:
-  // Of an empty buffer.
+  // Takes over the content of another buffer.  This one is empty.
   void take(Buffer *other) {
     bytes_ = std::exchange(other->bytes_, nullptr);
     size_ = std::exchange(other->size_, 0);

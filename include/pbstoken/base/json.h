@@ -25,6 +25,7 @@ struct JsonRange {
   std::size_t end = 0;
 };
 
+// A member of the outermost object.
 struct JsonMember {
   std::string_view name;   // decoded
   std::string_view value;  // decoded, if is_string
@@ -33,8 +34,8 @@ struct JsonMember {
   JsonRange raw_value;
 };
 
-// Takes the members in the order of the text.  False stops the parser: no
-// memory.
+// Takes the members in the order of the text.  Returns false to stop the
+// parser: no memory.
 using JsonMemberSink = bool (*)(void *context, const JsonMember &member);
 
 // Decodes text, which is followed by a NUL byte, in place: the views handed to
@@ -45,7 +46,7 @@ Result<void> parse_json_members(std::span<char> text, const PathText &path,
                                 JsonMemberSink sink, void *context);
 
 // Appends text as a JSON string with its quotes; '/' and everything outside of
-// ASCII stay as they are.  False without memory.
+// ASCII stay as they are.  Returns false without memory.
 [[nodiscard]] bool append_json_string(Buffer *out, std::string_view text);
 
 }  // namespace pbstoken

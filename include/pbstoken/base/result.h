@@ -16,6 +16,7 @@
 
 namespace pbstoken {
 
+// The kinds of error.
 enum class Errc : std::uint8_t {
   kSystem,            // a system call failed: saved_errno has the reason
   kNotFound,          // the file is not there
@@ -32,11 +33,12 @@ enum class Errc : std::uint8_t {
 constexpr std::size_t kMaxPath = 1023;
 using PathText = FixedText<kMaxPath>;
 
-// Of an absolute path: the directory, which is "/" for one that has no other,
-// and the last component.
+// Returns the directory of an absolute path, which is "/" for one that has no
+// other; below, its last component.
 PathText directory_of(const PathText &path);
 std::string_view last_component(const PathText &path);
 
+// Why a call has failed.
 struct Error {
   Errc code = Errc::kSystem;
   int saved_errno = 0;         // 0: none
@@ -48,17 +50,17 @@ struct Error {
   FixedText<63> subject = {};  // the key or option, escaped
 };
 
-// The Error of a system call that has just failed.
+// Returns the Error of a system call that has just failed, with its errno.
 Error system_error(const char *what, std::string_view where);
 
-// An Error that has no errno.
+// Returns an Error that has no errno.
 Error plain_error(Errc code, const char *what, std::string_view where,
                   const char *why = nullptr);
 Error no_memory(const char *what, std::string_view where = {});
 
 using ErrorText = FixedText<511>;
 
-// One line for people, without a full stop:
+// Returns one line for people, without a full stop:
 //   cannot open /etc/proxmox-backup/token.shadow: Permission denied
 //   /etc/pbstoken/pbs.conf:3: cache_tll: unknown key
 ErrorText describe(const Error &error);

@@ -35,13 +35,14 @@ class Secret {
   Secret &operator=(const Secret &) = delete;
   ~Secret() { wipe(bytes_.data(), bytes_.size()); }
 
-  // False, and empty, if secret is longer than kMaxSecret.
+  // Returns false, and is empty, if secret is longer than kMaxSecret.
   [[nodiscard]] bool assign(std::string_view secret) {
     clear();
     return append(secret);
   }
 
-  // False, and unchanged, if the whole would be longer than kMaxSecret.
+  // Returns false, and stays as it is, if the whole would be longer than
+  // kMaxSecret.
   [[nodiscard]] bool append(std::string_view part) {
     if (part.size() > kMaxSecret - size_) {
       return false;

@@ -19,7 +19,8 @@ namespace pbstoken {
 // What FixedText does, once for all capacities.
 namespace text {
 
-// Appends as much of more as fits in capacity bytes, and a NUL; the new size.
+// Appends as much of `more` as fits in `capacity` bytes, and a NUL; returns the
+// new size.
 std::size_t append(char *bytes, std::size_t size, std::size_t capacity,
                    std::string_view more);
 
@@ -61,11 +62,11 @@ class FixedText {
     return append(text::digits_of(number, &digits));
   }
 
-  // For text that someone else chose: control characters (those of ASCII, DEL,
-  // and U+0080 to U+009F in UTF-8), characters that cannot be seen or turn the
-  // direction of others (see is_hidden() in text.cc), and the backslash become
-  // \xHH: one message stays one line, no terminal takes it for a command, and
-  // what a person reads is what stands there.
+  // For text that another party chose.  Control characters (those of ASCII,
+  // DEL, and U+0080 to U+009F in UTF-8), characters that cannot be seen or turn
+  // the direction of others (see is_hidden() in text.cc), and the backslash
+  // become \xHH: one message stays one line, no terminal takes it for a
+  // command, and what a person reads is what stands there.
   FixedText &append_escaped(std::string_view text) {
     while (!text.empty()) {
       text::Escape escape;
@@ -91,8 +92,8 @@ class FixedText {
   bool truncated_;
 };
 
-// The part of text from position `from` on, at most `count` bytes; what lies
-// beyond the end is left out.  (string_view::substr throws.)
+// Returns the part of text from position `from` on, at most `count` bytes;
+// leaves out what lies beyond the end.  (string_view::substr throws.)
 constexpr std::string_view slice(std::string_view text, std::size_t from,
                                  std::size_t count = std::string_view::npos) {
   if (from > text.size()) {
@@ -102,7 +103,7 @@ constexpr std::string_view slice(std::string_view text, std::size_t from,
   return {text.data() + from, count < rest ? count : rest};
 }
 
-// Whether there is an ASCII control character in it.
+// True if there is an ASCII control character in it.
 constexpr bool has_control(std::string_view text) {
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
@@ -113,11 +114,11 @@ constexpr bool has_control(std::string_view text) {
   return false;
 }
 
-// Whether text is this word of lower-case ASCII, whatever its own case is.
+// True if text is this word of lower-case ASCII, whatever its own case is.
 bool is_same_word(std::string_view text, std::string_view lower_case);
 
-// For tables: whoever chooses the texts can make two of them equal.  `before`:
-// the hash of what stands in front.
+// Returns a hash for tables: a party that chooses the texts can make two hashes
+// equal.  `before`: the hash of what stands in front.
 std::uint64_t quick_hash(std::string_view text, std::uint64_t before = 0);
 
 // Returns nullopt unless text is a number to its last character, which fits.

@@ -10,14 +10,16 @@
 
 namespace pbstoken {
 
-// Takes the first character off *text and returns its code point.  Nothing,
-// with *text unchanged, if it is empty or does not begin with a character.
+// Takes the first character off *text and returns its code point.  Returns
+// nullopt, with *text unchanged, if it is empty or does not begin with a
+// character.
 std::optional<char32_t> take_code_point(std::string_view *text);
 
-// How many characters text has; a byte that belongs to none counts as one.
+// Returns how many characters text has; a byte that belongs to none counts as
+// one.
 std::size_t count_characters(std::string_view text);
 
-// Unicode's White_Space property.
+// True if the character has Unicode's White_Space property.
 bool is_white_space(char32_t c);
 
 }  // namespace pbstoken

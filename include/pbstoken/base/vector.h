@@ -17,14 +17,14 @@ class List {
   static_assert(alignof(T) <= alignof(std::max_align_t));
 
  public:
-  // False, and unchanged, without memory.
+  // Returns false, and changes nothing, without memory.
   [[nodiscard]] bool append(const T &value) {
     return bytes_.append(
         {reinterpret_cast<const char *>(&value), sizeof(value)});
   }
 
-  // So many more, for the caller to fill in; null, and unchanged, without
-  // memory.
+  // Adds so many items, for the caller to fill in.  Returns null, and changes
+  // nothing, without memory.
   [[nodiscard]] T *extend(std::size_t count) {
     if (!bytes_.reserve(bytes_.size() + count * sizeof(T))) {
       return nullptr;

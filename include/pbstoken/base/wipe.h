@@ -16,7 +16,7 @@ inline void wipe(void *bytes, std::size_t size) {
   explicit_bzero(bytes, size);
 }
 
-// Equal length and content; the time depends on the lengths alone.
+// True if length and content are equal; the time depends on the lengths alone.
 inline bool equal_in_constant_time(std::string_view a, std::string_view b) {
   return a.size() == b.size() &&
          CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
