@@ -31,8 +31,8 @@ Result<void> create(const Store &store, const PathText &path,
   if (!group) {
     return group.error();
   }
-  // Under a name of its own until owner and mode are right: who died between
-  // would leave a lock that upstream's daemons cannot open.
+  // The file has a name of its own until owner and mode are right: a process
+  // that died between would leave a lock that upstream's daemons cannot open.
   FixedText<NAME_MAX> name(place.name.view());
   name.append(".tmp_").append(static_cast<std::uint64_t>(getpid()));
   const int directory = place.directory.get();

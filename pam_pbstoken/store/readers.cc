@@ -16,8 +16,8 @@ Result<std::optional<gid_t>> reader_group(const Store &store) {
   if (group) {
     return std::optional<gid_t>(*group);
   }
-  // The default's name may be missing: then nobody is in it.  Names that the
-  // configuration gives have been looked up by now.
+  // The default's name may be missing: then the group has no members.  Names
+  // that the configuration gives have been looked up by now.
   if (group.error().code == Errc::kBadConfiguration) {
     return std::optional<gid_t>();
   }

@@ -15,7 +15,7 @@ namespace {
 constexpr std::size_t kMaxConfiguration = std::size_t{64} * 1024;
 constexpr std::uint64_t kMaxId = 0xfffffffe;  // (uid_t)-1 means "leave alone"
 
-// Of a lock file that is not named otherwise.
+// The end of the name of a lock file that is not named otherwise.
 constexpr std::string_view kLockSuffix = ".lock";
 constexpr std::string_view kUserLock = ".user.lck";
 
@@ -132,7 +132,7 @@ Problem set_group(Principal *out_group, std::string_view value) {
   return set_principal(out_group, value, kGroups.unknown);
 }
 
-// A group that may be empty: then nobody is in it.
+// Sets a group.  An empty name stands for a group without members.
 Problem set_optional_group(Principal *out_group, std::string_view value) {
   *out_group = {};
   return value.empty() ? nullptr : set_group(out_group, value);
@@ -147,7 +147,7 @@ Problem set(Store *store, std::string_view value) {
 struct Key {
   std::string_view name;
   Problem (*set)(Store *store, std::string_view value);
-  // Of a key that names a user or a group: which one, and where it is known.
+  // The user or group that a key names, and where it is known.
   Principal Store::*principal = nullptr;
   const Directory *directory = nullptr;
 };
@@ -247,8 +247,8 @@ Result<void> parse_line(std::string_view line, std::uint64_t number,
   return bad_value(path, number, name, "unknown key");
 }
 
-// A name that the administrator wrote must mean somebody, lest a misspelt group
-// quietly means nobody; that of a default may be missing.
+// A name that the administrator wrote must be known, lest a misspelt group
+// quietly has no members; the name of a default may be missing.
 Result<void> look_up_names(const Lines &lines, const PathText &path,
                            Store *store) {
   for (std::size_t i = 0; i < kKeys.size(); ++i) {

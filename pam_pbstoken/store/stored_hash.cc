@@ -93,7 +93,7 @@ std::string_view setting_of(std::string_view stored, std::string_view prefix) {
   return slice(stored, prefix.size(), stored.rfind('$') - prefix.size());
 }
 
-// Of a hash that has all its parts: whether libcrypt would compute one by its
+// For a hash that has all its parts: true if libcrypt would compute one by its
 // setting, as far as its text tells.
 bool has_possible_setting(std::string_view stored, const Method &method) {
   const std::string_view setting = setting_of(stored, method.prefix);
@@ -112,7 +112,7 @@ struct CryptDataDeleter {
 };
 using CryptData = std::unique_ptr<crypt_data, CryptDataDeleter>;
 
-// Nothing where libcrypt makes none: an error is of our own memory.
+// Returns nullopt where libcrypt makes no hash: an error is of our own memory.
 Result<std::optional<Buffer>> compute(CryptFunction crypt, const Secret &secret,
                                       const char *setting) {
   const CryptData data(
@@ -148,8 +148,8 @@ std::string_view hash_method(std::string_view stored) {
     if (!stored.starts_with(method.prefix)) {
       continue;
     }
-    // Counted, because a hash that was cut off behind its salt may end in as
-    // many characters as a complete one.
+    // The characters are counted, because a hash that was cut off behind its
+    // salt may end in as many characters as a complete one.
     const std::string_view rest = slice(stored, method.prefix.size());
     const std::size_t tail = rest.rfind('$') + 1;
     const bool complete =
@@ -191,7 +191,8 @@ Result<std::optional<Fact>> compare_with_hash(CryptFunction crypt,
   if (method.empty()) {
     return std::optional<Fact>();
   }
-  // As a C string, and without a NUL inside: hash_method() has seen to that.
+  // It becomes a C string, and has no NUL inside: hash_method() has seen to
+  // that.
   Buffer setting;
   if (!setting.append(stored) || !setting.terminate()) {
     return no_memory("cannot hash");

@@ -16,7 +16,7 @@ namespace {
 using Section = UserCfg::Section;
 using Remark = UserCfg::Remark;
 
-// Of an id and, in characters, of upstream's texts that have a length.
+// The lengths of an id and, in characters, of upstream's texts that have one.
 constexpr std::size_t kMinId = 3;
 constexpr std::size_t kMinName = 1;  // 2 in versions of upstream before 2026
 constexpr std::size_t kMinAddress = 2;
@@ -90,7 +90,7 @@ Problem set_enable(Section *section, std::string_view value) {
   return "enable is neither true nor false";
 }
 
-// As upstream's parser of signed numbers takes it: a sign may lead.
+// Takes what upstream's parser of signed numbers takes: a sign may lead.
 Problem set_expire(Section *section, std::string_view value) {
   section->expire_text = value;
   const bool negative = value.starts_with('-');
@@ -109,7 +109,7 @@ Problem check_text(std::string_view value) {
   return has_control(value) ? "a control character in a value" : nullptr;
 }
 
-// Whatever its length: see Remark.
+// Takes a comment whatever its length: see Remark.
 Problem set_comment(Section *section, std::string_view value) {
   section->comment = value;
   return check_text(value);
@@ -129,8 +129,8 @@ Problem check_address(Section * /*section*/, std::string_view value) {
              : check_text(value);
 }
 
-// By the pattern and the length of the whole alone, as upstream: how long the
-// realm is it asks where it looks an id up.
+// Goes by the pattern and the length of the whole alone, as upstream: how long
+// the realm is it asks where it looks an id up.
 Problem check_id(std::string_view id, bool is_token) {
   const std::size_t size = count_characters(id);
   if (size < kMinId || size > kMaxWrittenId) {
@@ -222,7 +222,7 @@ class Parser {
                        .text = whole_line_};
     section.line = number_;
     section.is_token = type == "token";
-    // Not named: what is no id may be anything.
+    // The error does not name it: what is no id may be anything.
     if (const Problem problem = check_id(section.id, section.is_token);
         problem != nullptr) {
       return refuse(problem, section.id);
@@ -269,7 +269,7 @@ class Parser {
     return refuse("unknown property", key);
   }
 
-  // At a blank line, and at the end of the file.
+  // Runs at a blank line, and at the end of the file.
   Result<void> finish_section() {
     const auto section = std::exchange(section_, std::nullopt);
     if (!section) {

@@ -22,7 +22,7 @@ constexpr std::size_t kPageSize = 4096;
 constexpr std::array<unsigned char, 8> kMagic = {0x19, 0xc6, 0xa8, 0xe6,
                                                  0x9a, 0x84, 0x8f, 0x83};
 
-// An error if that cannot be told.
+// Returns an error if that cannot be told.
 Result<bool> is_page(const UniqueFd &file, const PathText &path) {
   if (!file) {
     return false;
@@ -63,7 +63,7 @@ class Mapping {
     }
   }
 
-  // Null if it could not be mapped.
+  // Returns null if it could not be mapped.
   [[nodiscard]] std::byte *address() const {
     return address_ == MAP_FAILED ? nullptr
                                   : static_cast<std::byte *>(address_);
@@ -111,7 +111,7 @@ Result<void> bump_version_word(const PathText &path, VersionWord which) {
       std::endian::native == std::endian::little ? 0 : 4;
   std::byte *word = page.address() + static_cast<std::size_t>(which) + kLowHalf;
   constexpr unsigned kAddOne = FUTEX_OP(FUTEX_OP_ADD, 1, FUTEX_OP_CMP_EQ, 0);
-  // Nobody waits at that address; a waiter would be woken, and no more.
+  // No process waits at that address; a waiter would be woken, and no more.
   if (syscall(SYS_futex, word, FUTEX_WAKE_OP, 0, nullptr, word, kAddOne) < 0) {
     return system_error("cannot raise the generation in", path.view());
   }

@@ -9,7 +9,7 @@ namespace pbstoken {
 
 namespace {
 
-// Of libxcrypt: a character stands for six bits.
+// The alphabet of libxcrypt: a character stands for six bits.
 constexpr std::string_view kAlphabet =
     "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 constexpr unsigned kBits = 6;
@@ -66,7 +66,8 @@ std::optional<std::uint32_t> take_number(std::string_view *text,
   return number;
 }
 
-// Numbers that are seldom there: a mask says which.  There is no ROM here.
+// True if the text is the numbers that are seldom there: a mask says which.
+// There is no ROM here.
 bool are_optional_parameters(std::string_view text) {
   const auto mask = take_number(&text, 1);
   if (!mask || *mask >= kHasRom) {
@@ -92,7 +93,7 @@ std::optional<YescryptCost> parse_parameters(std::string_view text) {
   return YescryptCost{.log2_blocks = *log2_blocks, .block_size = *block_size};
 }
 
-// Whole bytes, 64 at most; the bits that are left over are 0.
+// True if it is whole bytes, 64 at most; the bits that are left over are 0.
 bool is_salt(std::string_view text) {
   constexpr std::size_t kMost = 86;
   constexpr std::size_t kGroup = 4;  // characters, of three bytes

@@ -19,8 +19,8 @@ enum class AccountStatus : std::uint8_t {
 
 struct AccountVerdict {
   AccountStatus status = AccountStatus::kNoUser;
-  // Of an allowed one: seconds since the epoch, the earlier of the user's and
-  // the token's; 0: never.
+  // When an allowed one expires, in seconds since the epoch, the earlier of the
+  // user's and the token's; 0: never.
   std::uint64_t expires = 0;
 
   bool operator==(const AccountVerdict &) const = default;

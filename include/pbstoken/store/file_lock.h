@@ -22,17 +22,17 @@ constexpr unsigned kWriterSeconds = 10;
 
 class FileLock {
  public:
-  // Tries for wait_seconds (0: once), by polling and without any signal;
-  // kTimedOut if somebody else holds it, with the pid of who does if a wait was
-  // in vain and /proc/locks has it.  A lock file that is not there is
-  // made, 0660, with the owner and group that the store gives its files, which
-  // takes root.  The lock counts only if the path still names the file
-  // that was locked.
+  // Tries for wait_seconds (0: once), by polling and without any signal.
+  // Returns kTimedOut if another process holds the lock.  The error names the
+  // holder's pid if a wait was in vain and /proc/locks has it.  A lock file
+  // that is not there is made, 0660, with the owner and group that the store
+  // gives its files, which takes root.  The lock counts only if the path still
+  // names the file that was locked.
   static Result<FileLock> acquire(const Store &store, unsigned wait_seconds) {
     return acquire(store, store.lock_file, wait_seconds);
   }
-  // path: lock_file or user_lock of the store.  gives_up: asked again and again
-  // while it waits; true ends that.
+  // path: lock_file or user_lock of the store.  gives_up: called again and
+  // again while it waits; true ends the wait.
   static Result<FileLock> acquire(const Store &store, const PathText &path,
                                   unsigned wait_seconds,
                                   bool (*gives_up)() = nullptr);
@@ -49,7 +49,7 @@ class FileLock {
   };
   [[nodiscard]] const Identity &identity() const { return identity_; }
 
-  // Whether the path still names it.
+  // True if the path still names it.
   [[nodiscard]] bool is_still_named(const PathText &path) const;
 
   FileLock(FileLock &&) noexcept = default;

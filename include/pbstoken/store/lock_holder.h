@@ -19,7 +19,7 @@ namespace pbstoken {
 // number there than stat(2) gives.
 std::optional<std::uint64_t> lock_holder(const UniqueFd &file);
 
-// The same in a text of /proc/locks.
+// Does the same in a text of /proc/locks.
 std::optional<std::uint64_t> lock_holder_in(std::string_view locks,
                                             dev_t device, ino_t inode);
 

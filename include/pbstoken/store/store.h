@@ -21,7 +21,7 @@ namespace pbstoken {
 
 constexpr std::string_view kDefaultStore = "pbs";
 
-// What cache_slots may be.
+// The most that cache_slots may be.
 constexpr std::uint32_t kMostSlots = 1 << 20;
 
 // A user or a group: a number, or a name that /etc/passwd or /etc/group is
@@ -30,7 +30,8 @@ struct Principal {
   FixedText<32> name;
   std::optional<std::uint32_t> id;
 
-  // No name and no number: nobody.
+  // True if there is no name and no number: no user, or a group without
+  // members.
   [[nodiscard]] bool is_nobody() const { return name.empty() && !id; }
 };
 
@@ -47,32 +48,32 @@ struct Store {
   mode_t file_mode = 0640;
   bool cache = true;
   std::uint64_t cache_ttl = 5;  // seconds; 0: ask every time
-  bool look = true;             // at each hit, by whoever may see the file
-  // Secrets that there is room for; nothing: as many as the file needs.
+  bool look = true;             // at each hit, where a process may see the file
+  // The secrets that there is room for; nullopt: as many as the file needs.
   std::optional<std::uint32_t> cache_slots;
   bool has_shm_key = false;    // of earlier versions: it means nothing now
   Principal verify_group;      // may read the segment, and verify by the helper
-  bool member_rotate = false;  // they may rotate a token whose secret they hold
+  bool member_rotate = false;  // lets members rotate a token that they hold
   Principal admin_group;       // may change tokens by the helper
-  // Finished mismatches for one token, remote host and calling user in a
+  // The finished mismatches for one token, remote host and calling user in a
   // window of so many seconds, before more are refused unhashed; 0: no limit.
   std::uint32_t fail_limit = 10;
   std::uint64_t fail_window = 60;
-  // Password hashes at once; 0: no limit; nothing: as many as processors.
+  // The password hashes at once; 0: no limit; nullopt: as many as processors.
   std::optional<std::uint32_t> max_hashes;
   bool shared_fs = false;  // write where other hosts may write, too
   PathText version_cache;  // upstream's generation words; empty: not used
 };
 
-// The numbers behind a user or group of a store: kBadConfiguration if /etc
-// does not know the name.
+// Returns the number behind a user or group of a store; kBadConfiguration if
+// /etc does not know the name.
 Result<uid_t> user_id(const Principal &user);
 Result<gid_t> group_id(const Principal &group);
 
 // [a-z0-9][a-z0-9_-]{0,31}
 bool is_store_name(std::string_view name);
 
-// Where the configuration of a store is: /etc/pbstoken/NAME.conf.
+// Returns where the configuration of a store is: /etc/pbstoken/NAME.conf.
 PathText configuration_path(std::string_view name);
 
 // Whether the names of users and groups that the file gives are looked up in
@@ -84,7 +85,8 @@ enum class Names : std::uint8_t { kLookedUp, kUnknown };
 Result<Store> load_store(std::string_view name, const PathText &path,
                          Names names = Names::kLookedUp);
 
-// The settings that a text of such a file makes; path is for the messages.
+// Returns the settings that a text of such a file makes.  path: for the
+// messages.
 Result<Store> parse_store(std::string_view name, std::string_view text,
                           const PathText &path, Names names = Names::kLookedUp);
 

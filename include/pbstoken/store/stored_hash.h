@@ -18,24 +18,24 @@
 
 namespace pbstoken {
 
-// The name of the method ("yescrypt") if stored is a complete hash of one
-// that libxcrypt knows; empty if it is not.
+// Returns the name of the method ("yescrypt") if stored is a complete hash of
+// one that libxcrypt knows; empty if it is not.
 std::string_view hash_method(std::string_view stored);
 
-// Whether stored is a complete hash of a kind that upstream makes no more, and
+// True if stored is a complete hash of a kind that upstream makes no more, and
 // that is cheaper to guess: sha256crypt, which it made until March 2024, or
 // yescrypt below the default cost.
 bool is_old_hash(std::string_view stored);
 
-// libxcrypt's crypt_rn(3).  The module finds it when it first needs it, the
-// helper is linked with it.
+// The type of libxcrypt's crypt_rn(3).  The module finds it when it first needs
+// it; the helper is linked with it.
 using CryptFunction = char *(*)(const char *phrase, const char *setting,
                                 void *data, int size);
 
 // Hashes secret, an acceptable one, by setting, a well-formed one: a complete
-// hash or what crypt_gensalt(3) made.  kNoMemory if it could not be computed
-// to its end.  Takes 20 ms and 16 MiB for yescrypt, and 32 KiB of heap, wiped,
-// whatever the method.
+// hash or what crypt_gensalt(3) made.  Returns kNoMemory if it could not be
+// computed to its end.  Takes 20 ms and 16 MiB for yescrypt, and 32 KiB of
+// heap, wiped, whatever the method.
 Result<Buffer> compute_hash(CryptFunction crypt, const Secret &secret,
                             const char *setting);
 

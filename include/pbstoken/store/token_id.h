@@ -20,7 +20,7 @@ namespace pbstoken {
 // the longest that is ever written.  Reading has no such limit.
 constexpr std::size_t kMaxWrittenId = 64;
 
-// Views into the text that was parsed.
+// The parts of a token id: views into the text that was parsed.
 struct TokenId {
   std::string_view text;  // the whole
   std::string_view user;
@@ -31,19 +31,19 @@ struct TokenId {
 // Returns nullopt if text is not a token id; a user id is not one.
 std::optional<TokenId> parse_token_id(std::string_view text);
 
-// Of a text that is no token id but was meant as one, since it has a '!': which
-// form it misses, for people.  Null of any other text.
+// Returns which form a text misses, for people.  The text is no token id but
+// was meant as one, since it has a '!'.  Returns null for any other text.
 const char *missed_form(std::string_view text);
 
 // True if text is the id of a user, `user@realm`, and so not of a token.
 bool is_user_id(std::string_view text);
 
-// The same with a realm of any length, as upstream's pattern of an id has it:
-// true also of an id that no user can have.
+// True if it has the form with a realm of any length, as upstream's pattern of
+// an id has it: true also of an id that no user can have.
 bool has_user_form(std::string_view text);
 bool has_token_form(std::string_view text);
 
-// The id of the token's user: `user@realm`.
+// Returns the id of the token's user: `user@realm`.
 std::string_view user_id_of(const TokenId &id);
 
 // True if the helper may write this id: at most kMaxWrittenId characters.

@@ -18,7 +18,7 @@
 
 namespace pbstoken {
 
-// Half a million tokens.
+// The largest file that is read, in bytes: half a million tokens.
 constexpr std::size_t kMaxShadowSize = std::size_t{64} << 20U;
 
 class TokenShadow {
@@ -29,23 +29,24 @@ class TokenShadow {
   };
 
   // Opens, identifies, reads and parses what the path names.  A file that is
-  // not there has no tokens, as upstream has it; one that is not JSON, or
-  // whose root is neither an object nor null, is kMalformed.
+  // not there has no tokens, as upstream has it.  Returns kMalformed if the
+  // file is not JSON, or if its root is neither an object nor null.
   static Result<TokenShadow> read(const PathText &path) {
     return read(open_regular(path), path);
   }
 
-  // The same of what open_regular() gave.
+  // Does the same with what open_regular() gave.
   static Result<TokenShadow> read(const Result<UniqueFd> &file,
                                   const PathText &path);
 
-  // The same for content at hand, followed by a NUL byte that is not counted.
+  // Does the same with content at hand, followed by a NUL byte that is not
+  // counted.
   static Result<TokenShadow> parse(Buffer content, const PathText &path);
 
-  // The stored hash of an id; of several members with that name the last one
-  // counts, as upstream has it, also if its value is no string: then the hash
-  // is empty, which matches nothing.  Members whose name holds a NUL are as if
-  // they were not there.
+  // Returns the stored hash of an id; nullopt if the file has no such member.
+  // Of several members with that name the last one counts, as upstream has it,
+  // also if its value is no string: then the hash is empty, which matches
+  // nothing.  A member with a NUL in its name is as if it was not there.
   [[nodiscard]] std::optional<std::string_view> find(
       std::string_view token_id) const;
 
@@ -54,7 +55,7 @@ class TokenShadow {
     return entries_.items();
   }
 
-  // Of the descriptor that was read, taken before it was.
+  // Returns the identity of the descriptor that was read, taken before it was.
   [[nodiscard]] const Sighting &sighting() const { return sighting_; }
 
  private:

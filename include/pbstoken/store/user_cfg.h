@@ -49,8 +49,8 @@ class UserCfg {
   struct Section {
     std::string_view id;
     std::string_view comment;
-    // As they stand in the file.  These two and the comment have no data() if
-    // the section does not have the property.
+    // The texts as they stand in the file.  These two and the comment have no
+    // data() if the section does not have the property.
     std::string_view enable_text;
     std::string_view expire_text;
     std::string_view text;      // the lines, with their ends
@@ -60,7 +60,7 @@ class UserCfg {
     bool enabled = true;
   };
 
-  // What stands in the file and is not as it should be, though the file counts.
+  // A thing in the file that is not as it should be, though the file counts.
   struct Remark {
     enum Kind : std::uint8_t {
       kOddRealm,     // of fewer than 2 or more than 32 characters: no section
@@ -78,15 +78,15 @@ class UserCfg {
     return read(open_regular(path), path);
   }
 
-  // The same of what open_regular() gave.
+  // Does the same with what open_regular() gave.
   static Result<UserCfg> read(const Result<UniqueFd> &file,
                               const PathText &path);
 
-  // The same for content at hand; path is for messages.
+  // Does the same with content at hand.  path: for messages.
   static Result<UserCfg> parse(Buffer content, const PathText &path);
 
-  // Whether the token counts: its user and the token itself must be there and
-  // enabled.
+  // Returns whether the token counts: its user and the token itself must be
+  // there and enabled.
   [[nodiscard]] AccountVerdict judge(const TokenId &id) const;
 
   // The sections that count, sorted by id.  find_*() returns null if there is
@@ -97,14 +97,15 @@ class UserCfg {
   [[nodiscard]] std::span<const Section> tokens() const {
     return sections_.items().subspan(user_count_, token_count_);
   }
-  // In no order: those whose id a later section has, too.
+  // The sections with an id that a later section has, too; in no order.
   [[nodiscard]] std::span<const Section> replaced() const {
     return sections_.items().subspan(user_count_ + token_count_);
   }
   [[nodiscard]] const Section *find_user(std::string_view id) const;
   [[nodiscard]] const Section *find_token(std::string_view id) const;
 
-  // In the order of the file, also of sections that were replaced.
+  // Returns the remarks in the order of the file, also of sections that were
+  // replaced.
   [[nodiscard]] std::span<const Remark> remarks() const {
     return remarks_.items();
   }
@@ -112,7 +113,7 @@ class UserCfg {
   // The whole content: what the sections view.
   [[nodiscard]] std::string_view text() const { return content_.view(); }
 
-  // Of the descriptor that was read, taken before it was.
+  // Returns the identity of the descriptor that was read, taken before it was.
   [[nodiscard]] const Sighting &sighting() const { return sighting_; }
 
  private:

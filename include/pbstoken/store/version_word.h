@@ -16,15 +16,15 @@
 
 namespace pbstoken {
 
-// Of which file; the number is where it stands in the page.
+// The file that a word is about; the number is where it stands in the page.
 enum class VersionWord : std::uint8_t { kUserCfg = 8, kTokenShadow = 32 };
 
-// Adds 1 to it, atomically, if there is such a page; an error if there is one
-// and it could not be done.  An empty path: there is none.
+// Adds 1 to the word, atomically, if there is such a page.  Returns an error if
+// there is one and it could not be done.  An empty path: there is no page.
 Result<void> bump_version_word(const PathText &path, VersionWord which);
 
-// Whether an open file is a page of that kind.  If not, errno is 0, or says why
-// that cannot be told.
+// True if an open file is a page of that kind.  If false, errno is 0, or says
+// why that cannot be told.
 bool is_version_page(const UniqueFd &file);
 
 }  // namespace pbstoken

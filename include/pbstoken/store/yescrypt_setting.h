@@ -18,15 +18,15 @@ struct YescryptCost {
   std::uint32_t log2_blocks = 0;  // of N
   std::uint32_t block_size = 0;   // r
 
-  // Whether that is less than what crypt_gensalt(3) takes by default: 16 MiB.
+  // True if that is less than what crypt_gensalt(3) takes by default: 16 MiB.
   [[nodiscard]] bool is_below_default() const;
 };
 
-// `PARAMETERS$SALT`, between the prefix `$y$` or `$gy$` and the last '$'.
-// nullopt if libxcrypt would compute nothing.
+// Parses `PARAMETERS$SALT`, which stands between the prefix `$y$` or `$gy$` and
+// the last '$'.  Returns nullopt if libxcrypt would compute nothing.
 std::optional<YescryptCost> parse_yescrypt_setting(std::string_view setting);
 
-// Whether the same is so of what stands behind `$7$`.
+// True if libxcrypt would compute a hash by what stands behind `$7$`.
 bool is_scrypt_setting(std::string_view setting);
 
 }  // namespace pbstoken
