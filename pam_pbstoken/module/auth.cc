@@ -44,7 +44,8 @@ bool map_user(pam_handle_t *pamh, const ModuleOptions &options,
   }
   const std::string_view name =
       options.maps_to_user_part() ? id.user : options.map_user.view();
-  // Copied by libpam, and ended here: the user part is not.
+  // Libpam copies the name.  FixedText ends it with a NUL, which the user part
+  // has not.
   return pam_set_item(pamh, PAM_USER, FixedText<32>(name).c_str()) ==
          PAM_SUCCESS;
 }
@@ -112,7 +113,8 @@ int authenticate(pam_handle_t *pamh, std::span<const char *const> argv) {
       status != PAM_SUCCESS) {
     return status;
   }
-  // Again: the conversation may have given the handle another user name.
+  // The name is asked for again: the conversation may have given the handle
+  // another user name.
   if (const int status = current_user(pamh, &user); status != PAM_SUCCESS) {
     return status;
   }

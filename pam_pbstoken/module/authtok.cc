@@ -58,7 +58,7 @@ int get_secret(pam_handle_t *pamh, const ModuleOptions &options,
   if (!response) {
     return PAM_CONV_ERR;
   }
-  // For the modules after us, and so that libpam keeps and wipes it.
+  // This is for the modules after us, and so that libpam keeps and wipes it.
   status = pam_set_item(pamh, wanted.type, response.get());
   if (status != PAM_SUCCESS) {
     return status;
@@ -69,8 +69,8 @@ int get_secret(pam_handle_t *pamh, const ModuleOptions &options,
 // Callers know the question by its first word, as OpenVPN does.
 constexpr SecretItem kSecret = {PAM_AUTHTOK,
                                 "Password (token secret): ", PAM_AUTH_ERR};
-// Which may be a password for the modules after us, so nothing that would
-// surprise its owner.
+// The answer may be a password for the modules after us, so the question must
+// not surprise its owner.
 constexpr SecretItem kCombined = {PAM_AUTHTOK, "Password: ", PAM_AUTH_ERR};
 constexpr SecretItem kCurrentSecret = {
     PAM_OLDAUTHTOK, "Current token secret: ", PAM_AUTHTOK_RECOVERY_ERR};

@@ -22,10 +22,10 @@ namespace pbstoken {
 
 namespace {
 
-// For an answer, from the question or the acknowledgement on: more than what
-// the helper itself waits for, 5 s at the gate or 10 s at the lock.
+// The time for an answer, from the question or the acknowledgement on: more
+// than what the helper itself waits for, 5 s at the gate or 10 s at the lock.
 constexpr std::uint64_t kSeconds = 20;
-// For a place in the socket's queue.
+// The time for a place in the socket's queue.
 constexpr timeval kConnecting = {.tv_sec = 5, .tv_usec = 0};
 
 constexpr std::size_t kMostReceived = 640;  // an offer has 520 at most
@@ -37,7 +37,7 @@ constexpr const char *kNonsense = "the helper's answer makes no sense";
 
 // --- the two ways
 
-// Whether a setuid program would be one; root needs none.
+// True if a setuid program would be one; root needs none.
 bool may_gain_privileges() {
   return is_root() || prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1;
 }
@@ -54,7 +54,7 @@ bool connect_until(std::uint64_t deadline, int fd, const sockaddr_un &address) {
   return true;
 }
 
-// Connected to root, or why not.
+// Returns a socket that is connected to root, or why not.
 Result<UniqueFd> connect_to_helper(std::uint64_t deadline) {
   UniqueFd socket = above_standard(
       UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)));
@@ -69,7 +69,7 @@ Result<UniqueFd> connect_to_helper(std::uint64_t deadline) {
       getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
     return system_error(kHelperSocket, {});
   }
-  // Else a user who can write to /run/pbstoken could let every token in.
+  // Else a user that can write to /run/pbstoken could let every token in.
   if (peer.uid != 0) {
     return plain_error(Errc::kUnsafe, kHelperSocket, {},
                        "its peer is not root");
@@ -77,7 +77,7 @@ Result<UniqueFd> connect_to_helper(std::uint64_t deadline) {
   return socket;
 }
 
-// Whether the program may work where this keeps the socket from working: it is
+// True if the program may work where this keeps the socket from working: it is
 // not there, not for this process, or not root's.
 bool leaves_to_program(const Error &error) {
   constexpr std::array kReasons = {ENOENT, ENOTDIR, ECONNREFUSED,
@@ -105,13 +105,13 @@ Error no_answer(const char *what, std::optional<int> status) {
   return plain_error(Errc::kMalformed, what, end.view());
 }
 
-// Whether the socket, which takes none, would have been the way.
+// True if the socket, which takes none, would have been the way.
 bool is_for_want_of_privileges(Outcome outcome) {
   return outcome == Outcome::kNotStarted || outcome == Outcome::kNotSetuid ||
          outcome == Outcome::kConfined;
 }
 
-// Whether an exit status, where there is one, says what the word says.
+// True if an exit status, where there is one, says what the word says.
 bool agrees(std::optional<int> status, Outcome outcome) {
   const auto expected = static_cast<int>(info_of(outcome).exit_status);
   return status.value_or(expected) == expected;
@@ -259,7 +259,7 @@ Result<HelperAnswer> HelperDialogue::receive() {
         return HelperAnswer{.outcome = Outcome::kOffer, .text = {}};
       }
     } else if (count == 0 || errno == ECONNRESET) {
-      // Reset: it has ended without having read what we sent.
+      // A reset says that it has ended without having read what we sent.
       return judge(/*whole=*/count == 0);
     } else if (errno == EAGAIN) {
       if (!wait_until(deadline_, socket_.get(), POLLIN)) {

@@ -35,9 +35,9 @@ struct Launch {
 };
 
 // --- between clone(2) and execve(2): system calls only.  The host may have had
-// other threads, whose locks are never released here.
+// other threads, and their locks are never released here.
 
-// In the keeper's memory, while the keeper waits for execve(2).
+// Runs in the keeper's memory, while the keeper waits for execve(2).
 int execute(void *data) {
   auto *launch = static_cast<Launch *>(data);
   // The end of the keeper ends the helper.  The kernel forgets this when
@@ -169,8 +169,8 @@ Result<HelperProcess> HelperProcess::start(const char *path,
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, &before);
   pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellable);
-  // As fork(2), without the functions that the host wants called at a fork, and
-  // without an exit signal.
+  // This is fork(2) without the functions that the host wants called at a fork,
+  // and without an exit signal.
   const auto keeper =
       static_cast<pid_t>(syscall(SYS_clone, 0, nullptr, nullptr, nullptr, 0));
   if (keeper == 0) {

@@ -17,9 +17,9 @@ namespace pbstoken {
 
 namespace {
 
-// Longer than any host name: one that was cut would be another host's.
+// It is longer than any host name: one that was cut would be another host's.
 using Host = FixedText<255>;
-// Of what else a client has chosen.
+// The text of what else a client has chosen.
 using Field = FixedText<128>;
 
 Field escaped(std::string_view text) {
@@ -89,7 +89,7 @@ class NoFork {
   NoFork() {
     static constinit std::atomic<bool> is_registered = false;
     if (!is_registered.exchange(true)) {
-      // Never undone: the module stays mapped.
+      // This is never undone: the module stays mapped.
       static_cast<void>(
           pthread_atfork(before_fork, after_fork, after_fork_in_child));
     }

@@ -43,7 +43,8 @@ struct StoreDeleter {
     std::free(opened);
   }
 };
-// On the heap from the start: it takes more than a small stack has to spare.
+// It is on the heap from the start: it takes more than a small stack has to
+// spare.
 using OwnedStore = std::unique_ptr<OpenStore, StoreDeleter>;
 
 OwnedStore make_store() {

@@ -46,8 +46,8 @@ int refused(const pam_handle_t *pamh, const TokenId &id,
                                                          : PAM_AUTHTOK_ERR);
 }
 
-// Which token, and what its secret is said to be.  Asked after the
-// conversation, which may have given the handle another user name.
+// Sets *out to the token, and what its secret is said to be.  Asks for the user
+// name after the conversation, which may have given the handle another one.
 int get_credentials(pam_handle_t *pamh, const ModuleOptions &options,
                     Credentials *out) {
   const char *password = nullptr;

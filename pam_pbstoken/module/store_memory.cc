@@ -38,7 +38,7 @@ std::atomic<Place *> &chain_of(std::uint64_t hash) {
   return the_places[static_cast<std::size_t>(hash % the_places.size())];
 }
 
-// Null if there is none.
+// Returns null if the table has no such place.
 Place *find_place(std::uint64_t hash) {
   Place *place = chain_of(hash).load(std::memory_order_acquire);
   while (place != nullptr && place->hash != hash) {
@@ -47,8 +47,8 @@ Place *find_place(std::uint64_t hash) {
   return place;
 }
 
-// Null without memory.  Two threads may both add one: the first that is found
-// counts.
+// Returns null without memory.  Two threads may both add a place: the first
+// that is found counts.
 Place *add_place(std::uint64_t hash) {
   void *memory = std::malloc(sizeof(Place));
   if (memory == nullptr) {
@@ -63,7 +63,7 @@ Place *add_place(std::uint64_t hash) {
   return place;
 }
 
-// Whether this process has read one before.  For its first it remembers
+// True if this process has read one before.  For its first it remembers
 // nothing: many services fork for each connection, and there is no second.
 constinit std::atomic<bool> has_read = false;
 
@@ -113,7 +113,7 @@ void remember(Place *place, const PathText &path, const FileIdentity &identity,
   }
 }
 
-// Whether the file may change once more within the same tick of its clock, and
+// True if the file may change once more within the same tick of its clock, and
 // look the same.
 bool is_racy(const FileIdentity &identity, std::uint64_t now) {
   return identity.changed + 2 * kNanosecondsPerSecond > now;

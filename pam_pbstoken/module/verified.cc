@@ -31,7 +31,7 @@ bool set_variable(pam_handle_t *pamh, std::string_view token_id) {
          pam_putenv(pamh, variable.data()) == PAM_SUCCESS;
 }
 
-// Both texts, each with its NUL.
+// Stores both texts, each with its NUL.
 bool set_datum(pam_handle_t *pamh, const VerifiedToken &token) {
   const std::size_t size = token.configuration.size() + 1;
   auto *copy = static_cast<char *>(std::malloc(size + token.id.size() + 1));

@@ -28,7 +28,7 @@ std::string_view remote_host(const pam_handle_t *pamh) {
   return static_cast<const char *>(host);
 }
 
-// As far as this process can tell.
+// True if something is mounted over it, as far as this process can tell.
 bool is_mounted_over(const PathText &path) {
   const auto identity = look_at(path);
   return identity ? false
@@ -37,7 +37,8 @@ bool is_mounted_over(const PathText &path) {
              : identity.error().code == Errc::kUnsafe;
 }
 
-// Asks the helper a question whose answer is an outcome of this topic.
+// Asks the helper a question.  Returns an error if the answer is not an outcome
+// of this topic.
 Result<Outcome> ask_helper(const ModuleOptions &options,
                            const HelperRequest &request, Topic topic) {
   HelperDialogue dialogue(options);
@@ -56,7 +57,7 @@ Result<Verification> verify(const pam_handle_t *pamh,
                             const ModuleOptions &options, OpenStore *opened,
                             const TokenId &id, std::string_view secret) {
   Verifier &verifier = *opened->verifier;
-  // Asked before is_only_root(), which is a system call.
+  // The segment comes before is_only_root(), which is a system call.
   if (const auto known = verifier.verify_in_segment(id, secret); known) {
     return *known;
   }

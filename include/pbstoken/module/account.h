@@ -19,7 +19,7 @@ namespace pbstoken {
 Outcome judge_account(const pam_handle_t *pamh, const ModuleOptions &options,
                       OpenStore *opened, const TokenId &id);
 
-// PAM's account type.
+// Does the work of PAM's account type.  Returns a PAM code.
 int manage_account(pam_handle_t *pamh, std::span<const char *const> argv);
 
 }  // namespace pbstoken

@@ -9,7 +9,8 @@
 
 namespace pbstoken {
 
-// Every path that is not a match is a refusal.
+// Does the work of PAM's auth type.  Returns a PAM code: every path that is not
+// a match is a refusal.
 int authenticate(pam_handle_t *pamh, std::span<const char *const> argv);
 
 }  // namespace pbstoken

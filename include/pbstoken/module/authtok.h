@@ -9,13 +9,14 @@
 
 namespace pbstoken {
 
-// The secret, which libpam owns as PAM_AUTHTOK and wipes itself, or the PAM
-// code to return.  Asked for in a conversation, unless the options want one
-// that an earlier module of the stack has asked for.
+// Gives the secret, which libpam owns as PAM_AUTHTOK and wipes itself, or
+// returns the PAM code of a failure.  It asks for the secret in a conversation,
+// unless the options want one that an earlier module of the stack has asked
+// for.
 int get_authtok(pam_handle_t *pamh, const ModuleOptions &options,
                 const char **out_secret);
 
-// The same of the secret that is to be changed, PAM_OLDAUTHTOK.
+// Does the same for the secret that is to be changed, PAM_OLDAUTHTOK.
 int get_old_authtok(pam_handle_t *pamh, const ModuleOptions &options,
                     const char **out_secret);
 

@@ -18,22 +18,22 @@ namespace pbstoken {
 // What a failed call was about, in the log.
 constexpr const char *kCannotVerify = "cannot verify";
 
-// Sets *out_options, which are the defaults, to those of a call; false, and a
-// line in the log that begins with `what`, if they cannot be used:
+// Sets *out_options, which are the defaults, to those of a call.  Returns
+// false, and logs a line that begins with `what`, if they cannot be used:
 // PAM_SERVICE_ERR.
 bool get_options(const pam_handle_t *pamh, std::span<const char *const> argv,
                  const char *what, ModuleOptions *out_options);
 
-// The user name that the handle has now.
+// Sets *out_user to the user name that the handle has now.  Returns a PAM code.
 int current_user(pam_handle_t *pamh, std::string_view *out_user);
 
-// The same, for a call that is about a token.  Without `combined` the user name
-// must be a token id; otherwise it is not ours: PAM_USER_UNKNOWN, and nothing
-// is asked or logged.
+// Does so for a call that is about a token.  Without `combined` the user name
+// must be a token id.  Any other is not ours: it returns PAM_USER_UNKNOWN, and
+// asks and logs nothing.
 int get_user(pam_handle_t *pamh, const ModuleOptions &options,
              std::string_view *out_user);
 
-// The PAM code of an outcome.
+// Returns the PAM code of an outcome.
 int pam_code(Outcome outcome);
 
 // Logs an error because of which there is no verdict.  Returns its outcome.

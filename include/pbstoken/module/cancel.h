@@ -12,7 +12,8 @@
 
 namespace pbstoken {
 
-// Until its scope ends; one may be within another.
+// The thread cannot be cancelled until the scope of this ends.  One may be
+// within another.
 class NotCancellable {
  public:
   NotCancellable() { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before_); }

@@ -22,7 +22,7 @@
 
 namespace pbstoken {
 
-// What the helper answered in the end, with its text, which an Error escapes.
+// The helper's answer in the end, with its text, which an Error escapes.
 struct HelperAnswer {
   Outcome outcome;
   FixedText<kMaxAnswerText> text;
@@ -44,11 +44,12 @@ class HelperDialogue {
   // The secret that was offered.
   [[nodiscard]] std::string_view offered() const;
 
-  // Acknowledges the offer; the answer.
+  // Acknowledges the offer; returns the answer.
   Result<HelperAnswer> acknowledge();
 
  private:
-  // Why the socket is of no use, for the message if the program is none, too.
+  // The reason why the socket is of no use, for the message if the program is
+  // of no use either.
   using NoSocket = FixedText<kMaxAnswerText>;
 
   // Returns nullopt if the program is to be asked.
@@ -68,8 +69,8 @@ class HelperDialogue {
   Buffer received_;
 };
 
-// Whether the helper can be had by either way, as far as one can tell without
-// asking it.
+// Returns an error if the helper can be had by neither way, as far as one can
+// tell without asking it.
 Result<void> look_for_helper(const ModuleOptions &options);
 
 }  // namespace pbstoken

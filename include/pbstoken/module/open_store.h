@@ -26,12 +26,13 @@ struct OpenStore {
   std::optional<Verifier> verifier;  // there, once the store is known
 };
 
-// The handle's open store for these options, made when it is first asked for.
+// Returns the handle's open store for these options, which it makes when it is
+// first asked for.
 Result<OpenStore *> open_store(pam_handle_t *pamh,
                                const ModuleOptions &options);
 
 // Looks up, once for each handle, the users and groups that the configuration
-// names: whatever is not answered out of the segment needs them.
+// names: all that is not answered out of the segment needs them.  Returns
 // kBadConfiguration if /etc does not know one.
 Result<void> look_up_names(const ModuleOptions &options, OpenStore *opened);
 

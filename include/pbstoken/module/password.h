@@ -23,6 +23,7 @@
 
 namespace pbstoken {
 
+// Does the work of PAM's password type.  Returns a PAM code.
 int change_secret(pam_handle_t *pamh, int flags,
                   std::span<const char *const> argv);
 

@@ -11,9 +11,9 @@
 
 namespace pbstoken {
 
-// As load_store(), but from what this process remembers where that is as good:
-// the same file unchanged, in directories that were root's alone not a second
-// ago.
+// Does what load_store() does, but uses what this process remembers where that
+// is as good: the same file unchanged, in directories that were root's alone
+// not a second ago.
 Result<void> recall_store(std::string_view name, const PathText &path,
                           Store *out_store);
 

@@ -34,7 +34,7 @@ class VerifiedTokenId {
     }
   }
 
-  // False without memory.
+  // Returns false without memory.
   [[nodiscard]] bool set(const VerifiedToken &token);
   void forget();
 

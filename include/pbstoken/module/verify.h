@@ -23,23 +23,24 @@ Result<Verification> verify(const pam_handle_t *pamh,
                             const ModuleOptions &options, OpenStore *opened,
                             const TokenId &id, std::string_view secret);
 
-// What user.cfg says of a token, found in the same way: an outcome of
+// Returns what user.cfg says of a token, found in the same way: an outcome of
 // Topic::kAccount.
 Result<Outcome> ask_account(const pam_handle_t *pamh,
                             const ModuleOptions &options, OpenStore *opened,
                             const TokenId &id);
 
-// What the helper is to be asked about a token, with the service's PAM_RHOST
-// and its view of the store's directory.
+// Returns what the helper is to be asked about a token, with the service's
+// PAM_RHOST and its view of the store's directory.
 HelperRequest request_about(const pam_handle_t *pamh,
                             const ModuleOptions &options, const Store &store,
                             const TokenId &id, HelperCommand command);
 
-// A secret as the helper is to have it: empty, which cannot be one either, in
-// the place of one that cannot be, which might be too long for a request.
+// Returns a secret as the helper is to have it.  A text that cannot be a secret
+// might be too long for a request: in its place stands the empty text, which
+// cannot be one either.
 std::string_view secret_to_send(std::string_view secret);
 
-// The error that an answer is which does not answer the question.
+// Returns the error for an answer that does not answer the question.
 Error error_of(const HelperAnswer &answer);
 
 }  // namespace pbstoken
