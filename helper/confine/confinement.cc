@@ -129,8 +129,8 @@ Result<void> keep_capabilities(Capabilities wanted) {
   const Capabilities kept = before.permitted & wanted;
   const CapabilitySets goal = {
       .effective = kept, .permitted = kept, .inheritable = 0};
-  // A filter of the caller's may forbid capset(2): whoever has no more than the
-  // goal already, as after a change of ids, needs none.
+  // A filter of the caller's may forbid capset(2).  A process that has no more
+  // than the goal already, as after a change of ids, does not need the call.
   CapabilitySets now;
   if ((before != goal && !set_sets(goal)) || !get_sets(&now)) {
     return system_error(kCannotDrop, {});
@@ -176,8 +176,8 @@ Capabilities capabilities_for(Reach reach) {
 
 // --- objects that others have planted under the store's keys
 
-// Whoever removes them for good needs no other in their place.  A failure
-// leaves one that is found without its key, or a lower limit.
+// A command that removes them for good needs no other in their place.  A
+// failure leaves an object that is found without its key, or a lower limit.
 template <typename Object>
 void replace_planted(const Object &object, Reach reach) {
   if (!is_key_taken(object)) {
@@ -206,7 +206,7 @@ constexpr bool saves(Reach reach) {
   return reach == Reach::kSaves || reach == Reach::kRemoves;
 }
 
-// What is allowed, to an object with Landlock's two functions for that.
+// Says what is allowed, to an object with Landlock's two functions for that.
 template <typename Rules>
 void allow_files(Reach reach, const PathText &configuration, const Store &store,
                  Rules *rules) {
@@ -259,7 +259,7 @@ void allow_files(Reach reach, const PathText &configuration, const Store &store,
   }
 }
 
-// Where the paths of rules lead now.
+// Returns where the paths of rules lead now.
 class Places {
  public:
   void allow_file(const PathText &path, FileRights /*rights*/) {
@@ -268,7 +268,7 @@ class Places {
     add(is_there ? Place{status.st_dev, status.st_ino} : Place{});
   }
 
-  // Most are about a directory that another one was about just before.
+  // Most rules are about a directory that another one was about just before.
   void allow_beside(const PathText &path, FileRights rights) {
     const PathText directory = directory_of(path);
     if (path.empty()) {
@@ -322,7 +322,7 @@ Places places_of(Reach reach, const PathText &configuration,
   return places;
 }
 
-// Those that were made for these files, or else new ones.
+// Returns those that were made for these files, or else new ones.
 Landlock make_rules(Reach reach, const PathText &configuration,
                     const Store &store) {
   if (reach == kPreparedReach && the_prepared.front()) {

@@ -13,11 +13,11 @@
 
 namespace pbstoken {
 
-// Confines this process, which is root's, once and for good; `configuration` is
-// the store's file.  First it does what takes more than will be left: it
+// Confines this process, which is root's, once and for good.  `configuration`
+// is the store's file.  First it does what takes more than will be left: it
 // removes what other users have planted under the store's keys, and makes the
 // lock file, if the command might have to.  On a kernel without Landlock or
-// seccomp it goes without; any other failure is an error.
+// seccomp it goes without.  Returns an error for any other failure.
 Result<void> confine(Reach reach, const PathText &configuration,
                      const Store &store);
 
@@ -26,15 +26,16 @@ Result<void> confine(Reach reach, const PathText &configuration,
 // parent itself uses no capability.  Needs root.
 Result<void> confine_service();
 
-// For a child of it: takes the capabilities that are left into use, and lays
-// them down until then.
+// For a child of it: take the capabilities that are left into use, and lay them
+// down until then.  Return false if that fails.
 [[nodiscard]] bool use_capabilities();
 [[nodiscard]] bool lay_down_capabilities();
 
-// Before that, for its children: makes the rules for the files of one more
-// store, as confine() would for a command of members, under this descriptor,
-// which is free.  confine() takes them if each path in them still leads where
-// it did, and lets go of the others.  False if that cannot be done.
+// For its children, before confine_service(): makes the rules for the files of
+// one more store, as confine() would for a command of members, under this
+// descriptor, which is free.  confine() takes them if each path in them still
+// leads where it did, and lets go of the others.  Returns false if that cannot
+// be done.
 bool prepare_to_confine(const Store &store, int descriptor);
 
 // Gives up every capability, for good.

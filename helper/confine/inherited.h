@@ -11,11 +11,11 @@ namespace pbstoken {
 // process confines itself.
 void note_inherited_confinement();
 
-// What was noted, for a message: `it runs in a user namespace`.  Empty if
-// nothing was.
+// Returns what was noted, for a message: `it runs in a user namespace`.  Empty
+// if there was nothing to note.
 std::string_view inherited_confinement();
 
-// Whether that is a user namespace, in which ids may have no number.
+// True if that is a user namespace, in which ids may have no number.
 bool inherits_user_namespace();
 
 }  // namespace pbstoken

@@ -64,7 +64,7 @@ Landlock::Landlock() {
     rules_ = UniqueFd(static_cast<int>(syscall(
         SYS_landlock_create_ruleset, &attributes, sizeof(attributes), 0)));
   }
-  // A kernel without it, or one that was started without it.
+  // The kernel is without it, or was started without it.
   const bool is_missing = errno == ENOSYS || errno == EOPNOTSUPP;
   if (version > 0 ? !rules_ : !is_missing) {
     problem_ = system_error(kCannotConfine, {});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Landlock: the files that this process can still open, whatever it is made to
-// do.  By landlock(7)'s system calls, which libc has no functions for.
+// do.  It uses landlock(7)'s system calls, which libc has no functions for.
 #ifndef PBSTOKEN_LANDLOCK_H_
 #define PBSTOKEN_LANDLOCK_H_
 
@@ -36,18 +36,18 @@ class Landlock {
     allow(path, rights, /*is_file=*/false);
   }
 
-  // Gives them this descriptor, which is free.  False if they could not be
-  // made, or the kernel enforces no rules.
+  // Gives the rules this descriptor, which is free.  Returns false if they
+  // could not be made, or the kernel enforces no rules.
   [[nodiscard]] bool move_to(int descriptor);
 
-  // From here on everything else that has to do with opening, making and
-  // removing files is refused, and so is TCP; signals and abstract sockets
-  // reach no farther than this process and its children.  Needs no_new_privs.
+  // Refuses, from here on, everything else that has to do with opening, making
+  // and removing files, and TCP.  Signals and abstract sockets reach no farther
+  // than this process and its children.  Needs no_new_privs.
   Result<void> enforce();
 
  private:
-  // A path that leads nowhere, or through a symbolic link, is left out: what
-  // cannot be opened now cannot be opened later.
+  // Allows it for a path.  A path that leads nowhere, or through a symbolic
+  // link, is left out: what cannot be opened now cannot be opened later.
   void allow(const PathText &path, FileRights rights, bool is_file);
 
   std::optional<int> find_beside_last(const PathText &path);

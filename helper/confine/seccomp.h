@@ -7,13 +7,14 @@
 
 namespace pbstoken {
 
-// From here on any call that is not listed kills the process.  A kernel without
-// seccomp, or a processor that there is no list for, restricts nothing.  Needs
-// no_new_privs.
+// Makes any call that is not listed kill the process, from here on.  A kernel
+// without seccomp, or a processor that there is no list for, restricts nothing.
+// Needs no_new_privs.
 Result<void> restrict_system_calls();
 
-// The same for the resident service's parent and all its children: besides, it
-// leaves what they need to accept, hand over and confine themselves further.
+// Does the same for the resident service's parent and all its children:
+// besides, it leaves what they need to accept, hand over and confine themselves
+// further.
 Result<void> restrict_system_calls_of_service();
 
 }  // namespace pbstoken

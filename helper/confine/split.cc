@@ -31,7 +31,7 @@ constexpr int kRelaySeconds = 5;
 
 constexpr const char *kCannotSplit = "cannot become root apart from the caller";
 
-// Of split(): another process has other descriptors.
+// What split() sets: another process has other descriptors.
 constinit bool is_child = false;
 
 // The two ends of a connection.
@@ -45,7 +45,8 @@ struct Ends {
   }
 };
 
-// Few descriptors, since the caller may have left the process no more.
+// The channels take few descriptors, since the caller may have left the process
+// no more.
 struct Channels {
   Ends data;      // the child's input and output: a socket
   Ends messages;  // its standard error: a pipe
@@ -108,7 +109,7 @@ int write_in_time(int to, std::string_view text) {
   return 0;
 }
 
-// One piece of a stream; an empty one is its end.
+// Returns one piece of a stream; an empty piece is its end.
 Buffer read_piece(int from) {
   constexpr std::size_t kMost = 4096;
   Buffer piece;  // wiped: a new secret comes this way
@@ -283,7 +284,7 @@ bool become_caller() {
   const gid_t gid = getgid();
   return setresgid(gid, gid, gid) == 0 && setresuid(uid, uid, uid) == 0 &&
          geteuid() == uid &&
-         // Whatever securebits(7) say.
+         // This holds whatever securebits(7) say.
          give_up_capabilities() && (uid == 0 || setuid(0) != 0) &&
          prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
 }
@@ -309,7 +310,7 @@ bool is_split() {
 }
 
 Result<void> await_delivery() {
-  // Longer than the parent waits for the caller.
+  // This is longer than the parent waits for the caller.
   const std::uint64_t deadline =
       boottime_now() + (kRelaySeconds + 1) * kNanosecondsPerSecond;
   int reason = 0;

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The division in two of a setuid program.  Up to here the process had the real
-// uid of its caller, who could end it and whose limits it was under.
+// The division in two of a setuid program: a parent with the ids of the caller,
+// and a child that is root.
+//
+// Until then the process has the real uid of its caller, so the caller can end
+// it, and the caller's limits apply to it.
+//
+// One thread: no function here may run beside another one.
 #ifndef PBSTOKEN_SPLIT_H_
 #define PBSTOKEN_SPLIT_H_
 
@@ -14,33 +19,39 @@ namespace pbstoken {
 
 // What the child reads from standard input.
 enum class ChildInput : std::uint8_t {
-  kDelivery,  // how each piece of its output was passed on, see
+  kDelivery,  // how the parent passed each piece of output on, see
               // await_delivery()
   kCallers    // what comes from the caller over the socket that is its output
 };
 
-// Takes the ids of the caller for good: root again neither by a system call nor
-// by execve(2), and no other process of the caller may look into this one.
-// False if that fails.
+// Takes the ids of the caller for good.  The process can become root again
+// neither by a system call nor by execve(2), and no other process of the caller
+// may look into it.  Returns false if that fails.
 bool become_caller();
 
-// Forks.  Returns nullopt in the child, which is root with all three ids (see
-// become_root()), in a session of its own.  Its descriptors 0-2 lead to
-// the parent; it has no others, so nothing of it is shared with the caller.
+// Forks.
 //
-// The parent wipes the secret, takes the ids of the caller for good, and passes
-// on what goes through them: a caller that does not read holds up that
-// process of its own alone.  Returns the exit status of the child there, in the
-// end, or one above 124 if that is not known; if a signal has ended the child,
-// the parent ends by the same one.  If the parent is ended, the child finds
-// them broken.
+//  1. The child becomes root with all three ids (see become_root()), in a
+//     session of its own.  Its descriptors 0-2 lead to the parent, and it has
+//     no others, so it shares nothing with the caller.  Here split() returns
+//     nullopt.  It returns an error if a step fails.
+//  2. The parent wipes `secret` and takes the ids of the caller for good.
+//  3. The parent passes on what goes through the descriptors.  A caller that
+//     does not read holds up this process of its own alone.
+//  4. When the child has ended, split() returns the child's exit status in the
+//     parent, or one above 124 if that is not known.  If a signal has ended the
+//     child, the parent ends by the same signal.
+//
+// If the parent is ended, the child finds its descriptors broken.  Without a
+// fork, split() returns an error in the process that called it.
 Result<std::optional<int>> split(ChildInput input, Buffer *secret);
 
-// Whether this process is the child.
+// True if this process is the child.
 bool is_split();
 
 // For the child, with ChildInput::kDelivery: waits until the parent has passed
-// on what was printed in one piece, which takes it 5 seconds at most.
+// on what was printed in one piece, which takes it 5 seconds at most.  Returns
+// an error if the caller did not take all of it.
 Result<void> await_delivery();
 
 // For the child: true if no process is left that tells the caller how it ends.
