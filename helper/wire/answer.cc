@@ -21,7 +21,7 @@ namespace {
 
 constexpr std::uint64_t kReadingSeconds = 60;
 
-// All of it at once, so that it fits or waits once.
+// Sends all of it at once, so that it fits or waits once.
 bool send_message(Outcome outcome, std::string_view text) {
   const AnswerWord word = word_of(outcome);
   Buffer message;  // wiped: an offer is a secret
@@ -39,7 +39,8 @@ ExitStatus send_answer(Outcome outcome, std::string_view text) {
   const bool sent = send_message(
       outcome,
       slice(lets_in(outcome) ? std::string_view() : text, 0, kMaxAnswerText));
-  // The end of the answer, which else would come with that of the process.
+  // This is the end of the answer, which else would come with that of the
+  // process.
   static_cast<void>(shutdown(STDOUT_FILENO, SHUT_WR));
   // That takes longer than many an answer: the caller goes first.
   sched_yield();

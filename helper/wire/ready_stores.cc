@@ -21,7 +21,7 @@ namespace pbstoken {
 
 namespace {
 
-// Where names of users and groups are looked up.
+// The files in which names of users and groups are looked up.
 constexpr std::array kNameFiles = {"/etc/group", "/etc/passwd"};
 using NameFiles = std::array<FileIdentity, kNameFiles.size()>;
 
@@ -73,7 +73,7 @@ std::optional<ReadyStore> get_ready(std::string_view name) {
                         std::all_of(names.begin(), names.end(), is_settled)};
 }
 
-// It makes none of them.
+// Finds the objects, and makes none of them.
 void find_objects(const Store &store) {
   Verifier verifier(store, nullptr);
   static_cast<void>(verifier.cache().is_usable());

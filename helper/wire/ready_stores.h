@@ -19,7 +19,7 @@ namespace pbstoken {
 // take the descriptors from this one on.
 void get_stores_ready(int first_descriptor);
 
-// How many those are.  A child keeps them.
+// Returns how many descriptors those are.  A child keeps them.
 int descriptors_of_stores();
 
 // For a child: attaches the segments of these stores, and looks for the gate,
@@ -27,8 +27,8 @@ int descriptors_of_stores();
 // them down again.
 void find_objects_of_stores();
 
-// The settings of this store.  Null if it is not ready, or if anything that
-// they were made of is another by now.
+// Returns the settings of this store; null if it is not ready, or if anything
+// that they were made of is another by now.
 const Store *ready_store(std::string_view name);
 
 }  // namespace pbstoken

@@ -16,33 +16,33 @@
 
 namespace pbstoken {
 
-// Token id and secret are views into the bytes.
+// A request.  Token id and secret are views into the bytes.
 struct Request {
   CommandLine line;  // verify, account or rotate, to be replied to
   std::string_view secret;
-  std::uint64_t directory_device = 0;  // both 0: the module sees none
+  std::uint64_t directory_device = 0;  // both 0: the module sees no directory
   std::uint64_t directory_inode = 0;
   uid_t real_uid = 0;  // of the process that asks
 };
 
-// The size of the body that follows a head of kRequestHead bytes; kOtherVersion
-// if it is none of this version, kMalformed if it announces more than
-// kMaxRequestBody.
+// Returns the size in bytes of the body that follows a head of kRequestHead
+// bytes; kOtherVersion if the head is of another version, kMalformed if it
+// announces more than kMaxRequestBody.
 Result<std::size_t> parse_request_head(std::string_view head);
 
-// kMalformed unless it is a request to the last byte: one of the three
+// Returns kMalformed unless it is a request to the last byte: one of the three
 // commands, no unknown flag, a store name, a host without NUL, a token id, a
 // secret of at most kMaxRequestSecret bytes.
 Result<Request> parse_request_body(std::string_view body);
 
-// How long a request may take to arrive.
+// How long, in seconds, a request may take to arrive.
 constexpr std::uint64_t kRequestSeconds = 5;
 
 // Reads the body of the one request on standard input, in kRequestSeconds.
 Result<Buffer> receive_request();
 
-// Reads a line from standard input, without its newline.  kTimedOut if it has
-// not come by then, see deadline_in().
+// Reads a line from standard input, without its newline.  Returns kTimedOut if
+// it has not come by `deadline`, see deadline_in().
 Result<Buffer> receive_line(std::uint64_t deadline);
 
 }  // namespace pbstoken

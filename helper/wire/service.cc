@@ -35,7 +35,8 @@ constexpr std::size_t kMostAccepted = 64;  // before there is a look at the rest
 constexpr std::size_t kSpares = 2;
 constexpr std::uint64_t kWaitingTime = 5 * kNanosecondsPerSecond;
 constexpr std::uint64_t kIdleTime = 60 * kNanosecondsPerSecond;
-// Until what failed for want of descriptors or processes is tried again.
+// How long it waits until it tries again what failed for want of descriptors or
+// processes.
 constexpr std::uint64_t kPause = kNanosecondsPerSecond / 10;
 // For so long a child that has just begun goes before the making of the next
 // one, which takes as long as an answer out of the segment.
@@ -103,7 +104,7 @@ struct Waiting {
   std::uint64_t deadline = 0;
 };
 
-// By SIGTERM.
+// Set by SIGTERM.
 constinit volatile sig_atomic_t is_told_to_end = 0;
 
 class Service {
@@ -189,7 +190,7 @@ std::size_t Service::connections() {
   return children_.size() - spares_ + waiting_.size();
 }
 
-// Of what has just failed.
+// Complains of what has just failed.
 void Service::pause_for(const char *what) {
   paused_until_ = now_ + kPause;
   complain_at_times(describe(system_error(what, {})).view(), now_);
@@ -214,7 +215,7 @@ void Service::let_spares_go() {
   }
 }
 
-// False if there can be no child now.
+// Returns false if there can be no child now.
 bool Service::begin_to_serve(const UniqueFd &connection, uid_t user) {
   if (spares_ == 0) {
     add_spare(Haste::kConnectionWaits);
@@ -257,7 +258,8 @@ void Service::reap() {
 
 // --- connections
 
-// Those whose client has gone, and those that have waited too long.
+// Drops the connections of clients that have gone, and those that have waited
+// too long.
 void Service::drop_waiting() {
   const std::size_t first = 1 + children_.size();
   for (std::size_t i = waiting_.size(); i-- > 0;) {
@@ -333,7 +335,7 @@ std::uint64_t Service::next_deadline() {
   return now_ < paused_until_ ? std::min(next, paused_until_) : next;
 }
 
-// When to make one more spare child; never: ~0.
+// Returns when to make one more spare child; never: ~0.
 std::uint64_t Service::next_spare() {
   if (is_ending_ || now_ < paused_until_ || spares_ >= kSpares ||
       children_.full()) {
@@ -397,7 +399,7 @@ Result<void> Service::run(const sigset_t &signals_of_wait) {
     wait_for_events(signals_of_wait);
     now_ = boottime_now();
     last_busy_ = connections() > 0 ? now_ : last_busy_;
-    // In this order: what was polled is found by its place.
+    // The order counts: what was polled is found by its place.
     drop_waiting();
     reap();
     serve_waiting();
@@ -433,7 +435,7 @@ bool is_listening() {
          fcntl(kListener, F_SETFL, O_NONBLOCK) == 0;
 }
 
-// As many descriptors as the service manager allows.
+// Allows as many descriptors as the service manager does.
 void allow_descriptors() {
   rlimit files{};
   if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
@@ -442,7 +444,7 @@ void allow_descriptors() {
   }
 }
 
-// SIGTERM comes only while the parent waits; the mask for that.
+// Lets SIGTERM come only while the parent waits, and gives the mask for that.
 bool await_sigterm(sigset_t *out_signals_of_wait) {
   struct sigaction action = {};
   action.sa_handler = [](int) { is_told_to_end = 1; };

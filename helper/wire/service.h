@@ -5,9 +5,10 @@
 // asks for the user at the other end, keeps connections waiting, and hands each
 // to a child (spare.h).  A child serves one connection and ends.
 //
-// Of one user, at most 8 connections are served at once, 32 of root; 128 more
-// wait; 512 in all, of which others leave 96 to root.  A connection that has
-// waited for 5 seconds, or finds no room to wait, is answered `busy`.
+// At most 8 connections of one user are served at once, of root 32.  128 more
+// of each user wait.  In all 512 are served or wait, of which other users leave
+// 96 to root.  A connection that has waited for 5 seconds, or finds no room to
+// wait, is answered `busy`.
 //
 // The service ends after 60 seconds without a connection, when the program, a
 // configuration, the files of users and groups or the directory of a store has
@@ -24,13 +25,14 @@
 namespace pbstoken {
 
 // Serves the listening AF_UNIX stream socket that is standard input; returns
-// when it ends.  `answer` is called in each child, with a connection for
-// standard input and output, and returns the child's exit status.  Needs root;
-// confines the process.  One thread.
+// when it ends.  In each child it calls `answer` with a connection for standard
+// input and output; that returns the child's exit status.  Returns an error if
+// the service cannot begin, or cannot go on.  Needs root; confines the process.
+// One thread.
 Result<void> serve(ExitStatus (*answer)());
 
 // For a process that cannot serve: closes the connections that wait, which else
-// would start the next such process, and lets a second pass.
+// would start the next such process, and lets a second pass.  One thread.
 void turn_away();
 
 }  // namespace pbstoken

@@ -12,9 +12,11 @@
 
 namespace pbstoken {
 
-// Of the descriptors that a child keeps; see ready_stores.h.
+// The first of the descriptors of stores that a child keeps; see
+// ready_stores.h.
 constexpr int kFirstOfStores = 5;
 
+// A child that waits for its connection, for its parent.
 struct Spare {
   UniqueFd process;  // a pidfd, readable when the child has ended
   UniqueFd channel;  // where the child waits for its connection
@@ -24,14 +26,19 @@ struct Spare {
 // get ready for it.
 enum class Haste : std::uint8_t { kNone, kConnectionWaits };
 
-// Forks a child, or returns nullopt without the means to.  The child waits for
-// a connection, calls answer() with that for standard input and output, and
-// exits with its status; without a connection once the parent closes the
-// channel.  The child has no other descriptor of the parent but those of its
-// stores, and its standard error leads nowhere.
+// Forks a child.  Returns nullopt without the means to.
+//
+//  1. The child waits for a connection on its channel.  If the parent closes
+//     the channel before that, it exits.
+//  2. The child calls answer() with the connection for standard input and
+//     output.
+//  3. It exits with the status that answer() returns.
+//
+// The child has no other descriptor of the parent but those of its stores, and
+// its standard error leads nowhere.
 std::optional<Spare> fork_spare(Haste haste, ExitStatus (*answer)());
 
-// Gives the connection to the child, whose channel is closed then.  False if
+// Gives the connection to the child, and closes its channel.  Returns false if
 // the child has ended.
 [[nodiscard]] bool hand_over(Spare *spare, const UniqueFd &connection);
 

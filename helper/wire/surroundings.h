@@ -15,19 +15,19 @@ namespace pbstoken {
 
 class Surroundings {
  public:
-  // Finds the paths, which takes what reading configurations takes.  One that
-  // cannot be used names no directory.  False if there are more paths than
-  // room: the rest is not watched.
+  // Finds the paths, which takes what reading configurations takes.  A
+  // configuration that cannot be used names no directory.  Returns false if
+  // there are more paths than room: the rest is not watched.
   [[nodiscard]] bool find();
 
   // Looks at all of them for the first time.
   void look();
 
-  // Whether one is another than it was: of a directory of files, its device and
-  // inode; of all others, whatever changes with their content.  One stat(2)
-  // for each.  What had been changed just before the first look might have been
-  // once more within the same tick of its clock, and look the same: that counts
-  // as a change two seconds later.
+  // True if a path is another than it was: of a directory of files, its device
+  // and inode; of all others, whatever changes with their content.  It makes
+  // one stat(2) for each.  What had been changed just before the first look
+  // might have been once more within the same tick of its clock, and look the
+  // same: that counts as a change two seconds later.
   [[nodiscard]] bool have_changed() const;
 
  private:
