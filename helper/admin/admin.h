@@ -22,9 +22,9 @@ ExitStatus note(const Result<void> &result, ExitStatus before);
 ExitStatus init_store(const CommandLine &line);
 
 // Every token of token.shadow and of user.cfg, sorted by id, and whether it
-// counts.  Members of token.shadow whose names are no token ids are left out:
-// they might be anything, and `check` has them.  A store without user_cfg has
-// token.shadow alone.
+// counts.  Members of token.shadow with names that are no token ids are left
+// out: they might be anything, and `check` has them.  A store without user_cfg
+// has token.shadow alone.
 ExitStatus list_tokens(Context *context);
 
 // What the segment is, and what verifications cost; or, if a token is given,
@@ -46,7 +46,7 @@ ExitStatus check_store(Context *context);
 // kDone, kRefused, kNoSuchToken, or kUnavailable if it cannot tell.
 ExitStatus explain_token(Context *context);
 
-// The same of a store whose configuration cannot be used.
+// Does so for a store that has a configuration which cannot be used.
 ExitStatus explain_bad_store(const CommandLine &line, const Error &error);
 
 // Makes what the store would otherwise get at first use: its segments, and all

@@ -44,7 +44,7 @@ void check_token_shadow(const Store &store, AccessCheck *access,
   }
 }
 
-// Adds the tokens whose user has no section: they never count.
+// Adds the tokens of users without a section: they never count.
 void check_users(const UserCfg &cfg, const PathText &path, Problems *problems) {
   for (const UserCfg::Section &token : cfg.tokens()) {
     const auto id = parse_token_id(token.id);
@@ -214,7 +214,7 @@ void check_lock(const Store &store, const UniqueFd &lock, Problems *problems) {
   // No signal stops or ends the process while it holds the lock.
   const HeldSignals signals;
   if (lock && !lock_for_reading(lock)) {
-    // A temporary file does not tell whose it is, and the holder's is no litter
+    // A temporary file does not tell its owner, and the holder's is no litter
     // yet.
     if (errno == EWOULDBLOCK) {
       add_holder(store, lock, problems);
@@ -233,7 +233,7 @@ void check_lock(const Store &store, const UniqueFd &lock, Problems *problems) {
 
 // --- the cache
 
-// Of the segment that the key of a file names.
+// Checks the readers of the segment that the key of a file names.
 void check_readers(const Store &store, const Subject &subject,
                    Problems *problems) {
   const auto name = name_of("shm", key_of(subject));

@@ -19,11 +19,11 @@ namespace pbstoken {
 
 enum class FileKind : std::uint8_t {
   kData,     // token.shadow, user.cfg: others nothing, the group reads
-  kLock,     // others nothing: a user who can open it can hold it
+  kLock,     // others nothing: a user that can open it can hold it
   kCounters  // others do not write
 };
 
-// Finds users who may read or write the files of a store and should not, and
+// Finds users that may read or write the files of a store and should not, and
 // whether upstream's daemons may not and should.  Every file, and every
 // directory above it, must belong to root or to the store's file_owner, and
 // what a group may do with it is for root's or the store's file_group.  The
@@ -83,16 +83,16 @@ void check_shadow(const UniqueFd &file, const PathText &path,
                   Problems *problems);
 
 // Checks that the gate and the windows are as the configuration has them, or
-// can be made; and if the host has no room, who fills it.
+// can be made; and if the host has no room, which users fill it.
 void check_limits(const Store &store, Problems *problems);
 
-// Of that: what keeps the gate and the windows from being used; nullopt if they
+// Returns what keeps the gate, or the windows, from being used; nullopt if they
 // are there, or can be made.
 std::optional<ProblemText> problem_of_gate(const Store &store, GateShare share);
 std::optional<ProblemText> problem_of_windows(const Store &store);
 
-// That other hosts may write beside the file, and what follows; nullopt if it
-// is this host's own.  is_refused: it is not written there.
+// Returns that other hosts may write beside the file, and what follows; nullopt
+// if it is this host's own.  is_refused: it is not written there.
 std::optional<ProblemText> problem_of_file_system(const PathText &path,
                                                   bool is_refused);
 
@@ -103,7 +103,7 @@ void check_host(const Store &store, Problems *problems);
 // of their cache.
 void check_twins(const Store &store, Problems *problems);
 
-// How problems name an object of the kernel: shm:0x12345678.
+// Returns how problems name an object of the kernel: shm:0x12345678.
 FixedText<16> name_of(std::string_view kind, key_t key);
 
 }  // namespace pbstoken

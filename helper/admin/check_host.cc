@@ -23,7 +23,7 @@ bool is_missing(const PathText &path) {
   return stat(path.c_str(), &status) != 0 && errno == ENOENT;
 }
 
-// --- the ways to the helper, for those who are not root
+// --- the ways to the helper, for processes of other users than root
 
 void check_ways(const Store &store, Problems *problems) {
   if (const auto obstacle = obstacle_to_helper(store, ways_to_helper());

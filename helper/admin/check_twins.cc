@@ -49,7 +49,7 @@ void check_twins(const Store &store, Problems *problems) {
     if (configuration.view() == store.configuration.view()) {
       return;
     }
-    // One that cannot be read is for its own check.
+    // A file that cannot be read is for its own check.
     const auto other = load_store(name, configuration);
     for (const Kind kind : {Kind::kSecrets, Kind::kAccounts}) {
       if (other && !path_of(kind, store).empty() &&

@@ -9,8 +9,9 @@
 
 namespace pbstoken {
 
-// In seconds: a number and one unit, which is s, m, h, d or w.  Returns nullopt
-// if the text is anything else, or the seconds do not fit.
+// Returns a duration in seconds.  The text is a number and one unit, which is
+// s, m, h, d or w.  Returns nullopt if the text is anything else, or the
+// seconds do not fit.
 std::optional<std::uint64_t> parse_duration(std::string_view text);
 
 }  // namespace pbstoken

@@ -19,7 +19,8 @@ constexpr std::string_view kSeeCheck = "; 'pbstoken check' says why";
 
 // --- limits
 
-// "3 by 2 hosts, 1 of them refused for 20 s"; nothing if all have ended.
+// Appends "3 by 2 hosts, 1 of them refused for 20 s"; no text if all have
+// ended.
 void append_failures(const TokenFailures &failures, ProblemText *out) {
   if (failures.clients == 0) {
     return;

@@ -17,7 +17,7 @@ namespace pbstoken {
 
 enum class Finding : std::uint8_t {
   kFine,
-  kNote,           // it keeps no token out, and may be what somebody looks for
+  kNote,           // it keeps no token out, and may be what a reader looks for
   kRefuses,        // no service lets the token in
   kRefusesOthers,  // only services of root do
   kMissing,        // there is no such token
@@ -36,8 +36,8 @@ class Explanation {
   void add(std::string_view name, Finding finding, std::string_view text,
            std::string_view what_to_do = {});
 
-  // The same of what could not be read: it refuses the token if the file itself
-  // is the reason.
+  // Does the same for what could not be read: it refuses the token if the file
+  // itself is the reason.
   void add_error(std::string_view name, const Error &error,
                  std::string_view what_to_do);
 
@@ -75,8 +75,8 @@ struct StackDemands {
 // Looks at the lines of the service's stack that name the module.
 StackDemands explain_stack(const Context &context, Explanation *out);
 
-// What is there besides the files: limits, cache, helper, and when the token
-// was last let in.
+// Looks at what is there besides the files: limits, cache, helper, and when the
+// token was last let in.
 void explain_host(Context *context, Explanation *out);
 
 }  // namespace pbstoken

@@ -9,7 +9,7 @@ namespace {
 
 enum class Answer : std::uint8_t { kNo, kYes, kUntold };
 
-// Whether the token could be used all that time and was not.
+// Returns whether the token could be used all that time and was not.
 Answer is_unused(const TokenRow &row, const UseHistory &history,
                  std::uint64_t now, std::uint64_t seconds) {
   const std::uint64_t start = now - std::min(seconds, now);

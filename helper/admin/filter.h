@@ -14,11 +14,11 @@
 
 namespace pbstoken {
 
-// Whether the token counts, and will not so many seconds later for its age.
+// True if the token counts, and will not so many seconds later for its age.
 bool is_expiring(const TokenRow &row, const Tokens &tokens, std::uint64_t now,
                  std::uint64_t seconds);
 
-// Whether its hash is old or unusable.
+// True if its hash is old or unusable.
 bool is_weak(const TokenRow &row);
 
 struct Filtered {
@@ -28,11 +28,11 @@ struct Filtered {
   std::size_t untold = 0;
 };
 
-// Whether the line has such an option.
+// True if the line has such an option.
 bool has_filter(const CommandLine &line);
 
-// The rows that meet each of the options; all if there is no option.  `now`:
-// seconds since the epoch.  An error without memory.
+// Returns the rows that meet each of the options; all if there is no option.
+// `now`: seconds since the epoch.  Returns an error without memory.
 Result<Filtered> filter(const CommandLine &line, const Tokens &tokens,
                         const UseHistory &use, std::uint64_t now);
 

@@ -154,7 +154,7 @@ class Listing {
   std::uint64_t now_;  // seconds since the epoch
 };
 
-// Says that nobody can tell of some tokens whether they were unused.
+// Says that for some tokens it is not known whether they were unused.
 void complain_of_untold(std::size_t count, const UseHistory &use) {
   ErrorText text;
   if (const auto since = use.since(); since) {
@@ -167,8 +167,8 @@ void complain_of_untold(std::size_t count, const UseHistory &use) {
   complain(text.view());
 }
 
-// Returns how many tokens were listed, and complains of those of which nobody
-// can tell.
+// Returns how many tokens were listed, and complains of those of which that is
+// not known.
 Result<Filtered> list(const Store &store, const CommandLine &line, Use *use) {
   const auto tokens = Tokens::read(store);
   if (!tokens) {

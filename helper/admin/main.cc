@@ -29,7 +29,7 @@ bool is_for_members(const CommandEntry &entry) {
   return entry.command == Command::kStatus;
 }
 
-// Whether the process has no other ids than its user's, as if a bit were set by
+// True if the process has no other ids than its user's, as if a bit were set by
 // mistake.
 bool has_own_ids_alone() {
   std::array<uid_t, 3> users{};
@@ -94,7 +94,7 @@ ExitStatus run_for_root(const CommandEntry &entry, const CommandLine &line) {
                                               : run(entry, line);
 }
 
-// With none but the rights of the user.
+// Runs a command with the rights of the user alone.
 ExitStatus run_for_member(const CommandEntry &entry, const CommandLine &line) {
   if (const auto gave_up = give_up_capabilities(); !gave_up) {
     return give_up(ExitStatus::kUnavailable, gave_up.error());

@@ -71,7 +71,7 @@ struct NamedMetrics {
   }
 };
 
-// Appends the text, to its end; false without memory.
+// Appends the text, to its end.  Returns false without memory.
 [[nodiscard]] bool append_metrics(std::span<const NamedMetrics> stores,
                                   Buffer *out);
 

@@ -36,19 +36,19 @@ class Problems {
 
   void add(std::string_view path, std::string_view what, TextPlace place = {});
 
-  // The same of what may have been found before; then nothing is added.
+  // Does the same, but adds nothing that was found before.
   void add_once(std::string_view path, std::string_view what);
 
-  // Whether something was added about this path.
+  // True if something was added about this path.
   [[nodiscard]] bool has(std::string_view path) const;
 
   // Adds what an error says of the path, if it is a problem of the file.  If
   // the file could not be looked at, this complains at once.
   void add_error(std::string_view path, const Error &error);
 
-  // Prints them in the order in which they were added.  kDone if there are
-  // none, kRefused if there are, kUnavailable if something could not be
-  // looked at, or they could not be printed.
+  // Prints them in the order in which they were added.  Returns kDone without
+  // problems, kRefused with problems, kUnavailable if something could not be
+  // looked at, or the problems could not be printed.
   [[nodiscard]] ExitStatus print();
 
  private:
@@ -65,7 +65,7 @@ class Problems {
   bool failed_ = false;
 };
 
-// Whether such an error is a problem of the file itself, and not of looking at
+// True if such an error is a problem of the file itself, and not of looking at
 // it.
 bool is_finding(const Error &error);
 

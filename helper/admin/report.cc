@@ -33,8 +33,9 @@ bool append_escaped(Buffer *out, std::string_view text) {
   return ok;
 }
 
-// Of two columns on a terminal: those of East Asian scripts and of emoji
-// (Unicode Standard Annex 11, in its wide and fullwidth blocks).
+// True if the character takes two columns on a terminal: those of East Asian
+// scripts and of emoji (Unicode Standard Annex 11, in its wide and fullwidth
+// blocks).
 bool is_wide(char32_t c) {
   struct Range {
     char32_t first;

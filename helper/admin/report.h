@@ -33,10 +33,10 @@ class Table {
   // columns: at most kMaxColumns.
   explicit Table(std::size_t columns) : columns_(columns) {}
 
-  // Adds the next cell, row by row; false without memory.
+  // Adds the next cell, row by row.  Returns false without memory.
   [[nodiscard]] bool add(std::string_view text);
 
-  // Appends the rows, a line each; false without memory.
+  // Appends the rows, a line each.  Returns false without memory.
   [[nodiscard]] bool append_to(Buffer *out) const;
 
  private:
@@ -58,7 +58,7 @@ class JsonArray {
   explicit JsonArray(OutputFormat format)
       : pretty_(format == OutputFormat::kJsonPretty) {}
 
-  // False without memory.
+  // Adds an object.  Returns false without memory.
   [[nodiscard]] bool add(std::span<const Field> fields);
 
   // Ends the array and prints it, as print() does.
@@ -69,12 +69,12 @@ class JsonArray {
   bool pretty_;
 };
 
-// The permission bits, as chmod(1) takes them: 0640.
+// Returns the permission bits, as chmod(1) takes them: 0640.
 FixedText<8> octal(mode_t mode);
 
-// A time for people, of seconds since the epoch, in UTC: 2023-11-14T22:13:20Z;
-// "after 9999" for what ISO 8601 has no four digits for.  gmtime(3) would first
-// read the host's /etc/localtime.
+// Returns a time for people, from seconds since the epoch, in UTC:
+// 2023-11-14T22:13:20Z; "after 9999" for what ISO 8601 has no four digits for.
+// gmtime(3) would first read the host's /etc/localtime.
 FixedText<20> iso_date(std::uint64_t seconds);
 
 }  // namespace pbstoken

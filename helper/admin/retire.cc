@@ -45,7 +45,7 @@ bool print_keys(const Store &store, OutputFormat format) {
   return print_fields(fields, format);
 }
 
-// Under the lock, which only a directory that is there can have.
+// Removes it under the lock, which only a directory that is there can have.
 Result<void> remove_own_segment(const Store &store, Kind kind) {
   const auto view = view_of(path_of(kind, store));
   if (!view) {

@@ -50,8 +50,9 @@ Result<void> replace(const Place &place, std::string_view text) {
   return renamed;
 }
 
-// Sorted by id, one each.  Those that are gone from the file are forgotten, or
-// what is saved would only grow; but a file that is not there may come back.
+// Returns the tokens sorted by id, one each.  Those that are gone from the file
+// are forgotten, or what is saved would only grow; but a file that is not there
+// may come back.
 Result<List<std::string_view>> tokens_to_save(const TokenShadow &shadow,
                                               const UseHistory &history) {
   List<std::string_view> ids;

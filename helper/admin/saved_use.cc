@@ -70,7 +70,7 @@ class Reader {
 
   void check(bool is_right) { is_right_ = is_right_ && is_right; }
 
-  // Whether all has been right so far.
+  // True if all has been right so far.
   [[nodiscard]] bool is_right() const { return is_right_; }
   [[nodiscard]] bool is_at_end() const { return rest_.empty(); }
   [[nodiscard]] std::uint64_t line() const { return line_; }

@@ -43,9 +43,9 @@ struct Counter {
   std::uint64_t former = 0;   // of the lives before
   std::uint64_t current = 0;  // of this one, when it was last looked at
 
-  // What it is when the segment says so much.  A number that is smaller than
-  // before begins again, as that of a token does for which the segment had no
-  // room.
+  // Returns what it is when the segment says so much.  A number that is smaller
+  // than before begins again, as that of a token does for which the segment had
+  // no room.
   [[nodiscard]] Counter at(std::uint64_t now, bool is_same_life) const;
   [[nodiscard]] std::uint64_t total() const;
 
@@ -69,7 +69,7 @@ struct SavedUse {
   List<SavedToken> tokens;  // sorted by id
   Buffer text;              // that was parsed, and that the ids view
 
-  // Null if there is no such token.
+  // Returns null if there is no such token.
   [[nodiscard]] const SavedToken *find(std::string_view id) const;
 };
 
@@ -78,7 +78,7 @@ struct SavedUse {
 Result<SavedUse> parse_saved_use(Buffer text, const PathText &path,
                                  const PathText &token_shadow);
 
-// Appends what parse_saved_use() reads; false without memory.
+// Appends what parse_saved_use() reads.  Returns false without memory.
 [[nodiscard]] bool append_saved_use(const SavedUse &use,
                                     const PathText &token_shadow, Buffer *out);
 

@@ -54,7 +54,7 @@ void complain_of(const Store &store, std::string_view what, std::string_view id,
   complain(text.view());
 }
 
-// Why no section was changed; not kDone.
+// Complains why no section was changed.  changed: not kDone.
 ExitStatus complain_of(SectionChanged changed, const Store &store,
                        const SectionChange &change) {
   switch (changed) {
@@ -81,7 +81,7 @@ ExitStatus complain_of(SectionChanged changed, const Store &store,
   }
 }
 
-// nullopt: the store's files may be changed.
+// Returns nullopt if the store's files may be changed.
 std::optional<ExitStatus> refuse_store(const Store &store) {
   if (store.user_cfg.empty()) {
     complain(
@@ -98,7 +98,8 @@ std::optional<ExitStatus> refuse_store(const Store &store) {
   return std::nullopt;
 }
 
-// For a process whose signals are held: one that asks for an end ends the wait.
+// Takes the lock of a file, for a process that holds its signals: a signal that
+// asks for an end ends the wait.
 Result<FileLock> lock_file_of(const Store &store, Kind kind) {
   return FileLock::acquire(store, lock_path_of(kind, store), kWriterSeconds,
                            HeldSignals::has_end_signal);
@@ -189,7 +190,7 @@ ExitStatus run_alone(Context *context, Operation operation) {
 
 // --- both files
 
-// Both locks, in upstream's order.
+// The two locks, in upstream's order.
 struct BothLocks {
   FileLock users;
   FileLock tokens;
@@ -212,13 +213,13 @@ Result<BothLocks> lock_both(const Store &store) {
   return BothLocks{std::move(*users), std::move(*tokens)};
 }
 
-// Of two changes that stand: what is to be said of them.
+// Returns what is to be said of two changes that stand.
 Outcome worse_of(Outcome a, Outcome b) {
   return a == Outcome::kDone ? b : a;
 }
 
-// Why a section that was prepared could not be written after all: the file has
-// changed meanwhile.
+// Returns why a section that was prepared could not be written after all: the
+// file has changed meanwhile.
 Error error_of(const Result<SectionChanged> &changed, const Store &store) {
   return !changed ? changed.error()
                   : plain_error(Errc::kUnsafe, "cannot change",

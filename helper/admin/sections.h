@@ -10,10 +10,10 @@
 
 namespace pbstoken {
 
-// A new token: a random secret, which is printed once, then a section with
-// line.enable, line.expire and line.comment.  kRefused if the token has a
-// section, or its user has none.  A secret without a section, as an earlier run
-// may have left it, is replaced.
+// Makes a token: a random secret, which it prints once, then a section with
+// line.enable, line.expire and line.comment.  Returns kRefused if the token has
+// a section, or its user has none.  It replaces a secret without a section, as
+// an earlier run may have left it.
 ExitStatus add_token(Context *context);
 
 // Takes the secret away, then the section; either may be gone already.
@@ -22,7 +22,7 @@ ExitStatus remove_token(Context *context);
 // Changes the section of the token or of the user that the line names.
 ExitStatus change_section(Context *context);
 
-// A new section of a user; kRefused if there is one.
+// Makes a section of a user.  Returns kRefused if there is one.
 ExitStatus add_user(Context *context);
 
 }  // namespace pbstoken

@@ -25,8 +25,8 @@ enum class StackType : std::uint8_t {
   kNone   // no type: libpam refuses the stack
 };
 
-// Where a service's stack is, and a file that a stack takes in; in /etc/pam.d
-// if it is nowhere.
+// Returns where a service's stack is, or a file that a stack takes in; in
+// /etc/pam.d if it is nowhere.
 PathText stack_path(std::string_view name);
 
 // One file, line by line.  What the members return is about the present line,
@@ -42,9 +42,9 @@ class StackFile {
   [[nodiscard]] std::uint64_t number() const { return number_; }
 
   [[nodiscard]] StackType type() const;
-  // Without the brackets.
+  // Returns it without the brackets.
   [[nodiscard]] std::string_view control() const { return word(1); }
-  // Whether the line names pam_pbstoken.so.
+  // True if the line names pam_pbstoken.so.
   [[nodiscard]] bool is_ours() const;
   [[nodiscard]] std::span<const char *const> options() const;
   // The file that the line takes in; empty if it takes in none.

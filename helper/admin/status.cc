@@ -77,7 +77,7 @@ class CacheReport {
                                                      .slots = 0,
                                                      .slots_used = 0})),
         segment_(status_.id) {
-    // An error where the directory of the file cannot be found.
+    // This is an error where the directory of the file cannot be found.
     const auto view = view_of(path_of(kind, store));
     // There may be one that this process cannot attach.
     const bool is_known = is_root() || !store.cache || segment_.is_there();
@@ -251,7 +251,7 @@ ExitStatus show_status(Context *context) {
   }
   const Store &store = context->store;
   Verifier &verifier = context->verifier;
-  // Which makes the record, if it is not there.
+  // This makes the record, if it is not there.
   const UseHistory history =
       UseHistory::read_what_can_be(store, &verifier.use());
   const UseReport use(store, history, context->line.format);

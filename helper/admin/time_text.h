@@ -9,7 +9,8 @@
 
 namespace pbstoken {
 
-// Seconds since the epoch, with 0 for `never`; nullopt if the text is none of:
+// Returns seconds since the epoch, with 0 for `never`; nullopt if the text has
+// another form than:
 //   never
 //   90d                         a duration from `now` on, see duration.h
 //   2027-01-31                  that day, 00:00 UTC

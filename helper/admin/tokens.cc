@@ -12,8 +12,8 @@ namespace pbstoken {
 
 namespace {
 
-// By user, realm and name, and not by the text: '0' to '9' come before '@', so
-// that would put user10 before user1.
+// Compares user, realm and name, and not the text: '0' to '9' come before '@',
+// so that would put user10 before user1.
 bool is_before(const TokenRow &a, const TokenRow &b) {
   const auto key = [](const TokenRow &row) {
     const auto id = parse_token_id(row.token_id);

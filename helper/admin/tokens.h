@@ -2,8 +2,9 @@
 // The tokens of a store: what has a secret in token.shadow, a section in
 // user.cfg, or both; and which of them count.
 //
-// Members of token.shadow whose names are no token ids are left out: they might
-// be anything.  One thread per object, which owns the content of both files.
+// Members of token.shadow with names that are no token ids are left out: they
+// might be anything.  One thread per object, which owns the content of both
+// files.
 #ifndef PBSTOKEN_TOKENS_H_
 #define PBSTOKEN_TOKENS_H_
 
@@ -45,7 +46,8 @@ inline constexpr auto kTokenStates = std::to_array<std::string_view>(
     {"active", "no-secret", "bad-hash", "no-section", "no-user",
      "user-disabled", "disabled", "expired"});
 
-// Of the stored hash; empty without a secret, and if the hash is of no use.
+// Returns the method of the stored hash; empty without a secret, and if the
+// hash is of no use.
 std::string_view method_of(const TokenRow &row);
 bool is_bad_hash(const TokenRow &row);
 bool is_old(const TokenRow &row);
@@ -54,10 +56,10 @@ class Tokens {
  public:
   static Result<Tokens> read(const Store &store);
 
-  // Sorted by user, realm and name; one for each id.
+  // Returns the tokens, sorted by user, realm and name; one for each id.
   [[nodiscard]] std::span<const TokenRow> rows() const { return rows_.items(); }
 
-  // False of a store without account data: then each secret counts.
+  // Returns false for a store without account data: then each secret counts.
   [[nodiscard]] bool has_accounts() const { return accounts_.has_value(); }
 
   // now: seconds since the epoch.

@@ -17,8 +17,8 @@ namespace pbstoken {
 
 namespace {
 
-// Which life of the segment this is.  The kernel gives no id twice between two
-// restarts, and members cannot write it.
+// Returns which life of the segment this is.  The kernel gives no id twice
+// between two restarts, and members cannot write it.
 Result<std::uint64_t> life_of(const Store &store) {
   constexpr const char *kPath = "/proc/sys/kernel/random/boot_id";
   const UniqueFd file(open(kPath, O_RDONLY | O_CLOEXEC));
@@ -32,7 +32,7 @@ Result<std::uint64_t> life_of(const Store &store) {
   return quick_hash({boot.data(), static_cast<std::size_t>(size)}, id);
 }
 
-// Returns nullopt if nothing was saved, and for members of verify_group, who
+// Returns nullopt if nothing was saved, and for members of verify_group: they
 // see what the segments show.
 Result<std::optional<SavedUse>> read_saved(const Store &store) {
   if (!is_root()) {

@@ -24,30 +24,31 @@ constexpr std::uint64_t kLongestGap = std::uint64_t{2} * 24 * 3600;
 // object; `use` must outlive it.
 class UseHistory {
  public:
-  // An error if what is saved cannot be used.
+  // Returns an error if what is saved cannot be used.
   static Result<UseHistory> read(const Store &store, Use *use);
 
-  // The same, but complains and goes on with what the segment has.
+  // Does the same, but complains and goes on with what the segment has.
   static UseHistory read_what_can_be(const Store &store, Use *use);
 
-  // When the record began; nullopt: nothing was counted yet.
+  // Returns when the record began; nullopt if no use was counted yet.
   [[nodiscard]] std::optional<std::uint64_t> since() const { return since_; }
-  // When it was last saved; nullopt: it was not.
+  // Returns when it was last saved; nullopt if it was not.
   [[nodiscard]] std::optional<std::uint64_t> saved() const;
 
   [[nodiscard]] Totals totals(Party party) const;
   // Returns nullopt if the token was not let in.
   [[nodiscard]] std::optional<TokenUse> of(std::string_view token_id) const;
-  // Since when each use of the token was counted; nullopt: none is yet.
+  // Returns since when each use of the token was counted; nullopt if no use is
+  // yet.
   [[nodiscard]] std::optional<std::uint64_t> since(
       std::string_view token_id) const;
 
-  // What is to be saved, of these tokens, which are sorted; the views are into
-  // what they view.  An error without memory.
+  // Returns what is to be saved, of these tokens, which are sorted.  The views
+  // are into what they view.  Returns an error without memory.
   [[nodiscard]] Result<SavedUse> next(
       std::span<const std::string_view> token_ids) const;
 
-  // Every token that was saved.
+  // Returns every token that was saved.
   [[nodiscard]] std::span<const SavedToken> saved_tokens() const;
 
  private:

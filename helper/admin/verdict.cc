@@ -123,8 +123,8 @@ std::optional<CacheVerdict> judge_making(const Store &store, Kind kind) {
   return judge_lock(lock_path_of(kind, store));
 }
 
-// A segment whose bindings are not in force: while a process changes the file,
-// or until the next one of root mends what that has left.
+// Judges a segment with no bindings in force: while a process changes the file,
+// or until the next process of root mends what that has left.
 CacheVerdict judge_claim(const PathText &lock) {
   const auto file = open_regular(lock);
   if (file && flock(file->get(), LOCK_SH | LOCK_NB) != 0 &&
@@ -177,7 +177,7 @@ CacheVerdict judge_segment(const Store &store, Kind kind, Segment *segment,
              : judge_claim(lock_path_of(kind, store));
 }
 
-// Whether a member may search a directory, as far as that can be told: it may
+// True if a member may search a directory, as far as that can be told: it may
 // be in other groups, too.
 bool may_search(const struct stat &status, gid_t group) {
   const mode_t search = status.st_gid == group ? S_IXGRP

@@ -15,7 +15,7 @@ namespace pbstoken {
 
 enum class CacheState : std::uint8_t {
   kInUse,
-  kUnused,  // nothing keeps it from being used, but nobody has lately
+  kUnused,  // it can be used, but no process has used it lately
   kOff      // every request reads the file, or starts the helper
 };
 
@@ -25,15 +25,16 @@ struct CacheVerdict {
   ProblemText text = ProblemText("in use");  // else why, and what to do
 };
 
-// Of processes of root that see what this one sees.  `use` is the store's.
+// Judges it for processes of root that see what this one sees.  `use` is the
+// store's.
 CacheVerdict judge_for_root(const Store &store, Kind kind, Use *use);
 
-// Of the members of verify_group; nullopt: there are none.  `roots` is what
-// judge_for_root() returned.
+// Judges it for the members of verify_group; nullopt if the group has no
+// members.  `roots` is what judge_for_root() returned.
 std::optional<CacheVerdict> judge_for_members(const Store &store, Kind kind,
                                               const CacheVerdict &roots);
 
-// One text for people: "off: where: why; what to do".
+// Returns one text for people: "off: where: why; what to do".
 ProblemText text_of(const CacheVerdict &verdict);
 
 }  // namespace pbstoken

@@ -23,8 +23,8 @@ struct Ways {
   SocketState socket = SocketState::kMissing;
 };
 
-// As this process sees them.  It connects to no socket: that would start the
-// service.
+// Returns the ways as this process sees them.  It connects to no socket: that
+// would start the service.
 Ways ways_to_helper();
 
 // What keeps every service that is not root from an answer of the helper.
