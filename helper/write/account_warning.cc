@@ -12,7 +12,7 @@ namespace {
 
 using Warning = FixedText<1500>;
 
-// Whether the id means itself between the quotes of a shell, as it is shown.
+// True if the id means itself between the quotes of a shell, as it is shown.
 bool can_be_pasted(std::string_view id) {
   return id.find('\'') == std::string_view::npos &&
          FixedText<700>().append_escaped(id).view() == id;

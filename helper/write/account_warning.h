@@ -8,9 +8,9 @@
 
 namespace pbstoken {
 
-// One line on standard error, with what to run, if the account data of the
-// store refuse the token as they are now, or cannot be read; none if the store
-// has no account data.
+// Prints one line on standard error, with what to run, if the account data of
+// the store refuse the token as they are now, or cannot be read.  Prints no
+// line if the store has no account data.
 void warn_if_kept_out(const Store &store, const TokenId &id);
 
 }  // namespace pbstoken

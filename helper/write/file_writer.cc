@@ -24,7 +24,7 @@ std::size_t most_bytes(Kind kind) {
   return kind == Kind::kSecrets ? kMaxShadowSize : kMaxUserCfgSize;
 }
 
-// Whether the text is what the name of the file says.  The owner of the
+// True if the text is what the name of the file says.  The owner of the
 // directory could have put another file of root's in its place, such as one
 // with passwords' hashes.
 bool is_what_it_is_called(Kind kind, const Buffer &text, const PathText &path) {

@@ -37,15 +37,17 @@
 
 namespace pbstoken {
 
-// kUnsafe if other hosts may write the file of this kind and the store's
-// configuration does not say that they may.
+// Returns kUnsafe if other hosts may write the file of this kind and the
+// store's configuration does not say that they may.
 Result<void> permit_file_system(const Store &store, Kind kind);
 
-// Whether SIGINT and the like, which are held, keep a change from being done.
-// The second half of one must not be: the first stands.
+// What SIGINT and the like do, which are held: kHeeded keeps a change from
+// being done.  The second half of a change must not be kept back: the first
+// stands.
 enum class EndSignals : std::uint8_t { kHeeded, kLeftForLater };
 
-// One thread per object, which stays where it is once it has prepared.
+// Replaces one watched file.  One thread per object, which stays where it is
+// once it has prepared.
 class FileWriter {
  public:
   // All three must outlive the object; lock is that of this kind's file.
@@ -53,9 +55,10 @@ class FileWriter {
   static Result<FileWriter> open(const Store &store, Kind kind,
                                  const FileLock &lock);
 
-  // Steps 1 and 2: has make(old_text, &new_text) change the text, and writes
-  // the temporary file.  old_text: const Buffer *, null if the file is missing.
-  // make returns Result<bool>; false, here too: there is nothing to change.
+  // Does steps 1 and 2: has make(old_text, &new_text) change the text, and
+  // writes the temporary file.  old_text: const Buffer *, null if the file is
+  // missing.  make returns Result<bool>; false, here too: there is nothing to
+  // change.
   template <typename Make>
   Result<bool> prepare(Make make) {
     temporary_.reset();
@@ -72,14 +75,14 @@ class FileWriter {
     return written ? Result<bool>(true) : written.error();
   }
 
-  // Steps 3 to 5 of what was prepared.  Returns kDone, kNotDurable,
+  // Does steps 3 to 5 of what was prepared.  Returns kDone, kNotDurable,
   // kNotAnnounced or kTakenOver if the change stands; nullopt if the file has
   // changed, and the change is to be prepared again.  An error is a failure up
-  // to the rename: nothing was changed.
+  // to the rename: the file is as it was.
   Result<std::optional<Outcome>> commit(EndSignals end_signals);
 
-  // Both, again and again while the file changes meanwhile.  Returns nullopt if
-  // make() returned false.
+  // Prepares and commits, again and again while the file changes meanwhile.
+  // Returns nullopt if make() returned false.
   template <typename Make>
   Result<std::optional<Outcome>> change(Make make, EndSignals end_signals) {
     for (int round = 0; round < kMaxRounds; ++round) {

@@ -11,12 +11,13 @@
 
 namespace pbstoken {
 
-// A random UUID (version 4), lower case with dashes, 36 characters: the
-// kernel's, see random(4).  122 random bits.
+// Makes a random UUID (version 4), lower case with dashes, 36 characters: the
+// kernel's, see random(4).  It has 122 random bits.
 Result<void> make_secret(Secret *out_secret);
 
-// yescrypt with cost 5 and 32 random bytes of salt: `$y$j9T$`, 94 characters.
-// It is computed with a place of the gate, which goes back at once.
+// Returns a yescrypt hash with cost 5 and 32 random bytes of salt: `$y$j9T$`,
+// 94 characters.  Computes it with a place of the gate, which goes back at
+// once.  Returns kBusy like enter_hash_gate().
 Result<Buffer> hash_in_turn(const Store &store, const Client &client,
                             const Secret &secret);
 

@@ -23,7 +23,8 @@ FixedText<NAME_MAX> temporary_prefix(std::string_view file_name) {
   return prefix;
 }
 
-// What stands behind the prefix of temporary files; empty if it is none.
+// Returns what stands behind the prefix of temporary files; empty for any other
+// name.
 std::string_view temporary_suffix(std::string_view file_name,
                                   std::string_view name) {
   const auto prefix = temporary_prefix(file_name);
@@ -90,7 +91,8 @@ Result<Place> open_place(const PathText &path) {
   if (!at) {
     return at.error();
   }
-  // Once more and for reading, since fsync(2) takes no O_PATH descriptor.
+  // It is opened once more and for reading, since fsync(2) takes no O_PATH
+  // descriptor.
   at->directory = UniqueFd(
       openat(at->directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!at->directory) {

@@ -34,12 +34,11 @@ struct Place {
 // `path` must outlive the place.
 Result<Place> open_place(const PathText &path);
 
-// Whether a file of this name was made beside one called file_name to take its
-// place: by ReplacementFile or by upstream, whose names were others
-// before 4.2.3.
+// True if a file of this name was made beside one called file_name to take its
+// place: by ReplacementFile or by upstream, which had other names before 4.2.3.
 bool is_replacement_name(std::string_view file_name, std::string_view name);
 
-// Whether a file of this name was made to become the lock called lock_name: by
+// True if a file of this name was made to become the lock called lock_name: by
 // FileLock or by upstream.
 bool is_new_lock_name(std::string_view lock_name, std::string_view name);
 
@@ -112,7 +111,7 @@ class ReplacementFile {
 Result<void> copy_access(const UniqueFd &from, const struct stat &status,
                          int to, const Place &place);
 
-// Whether a file of this status was left by an edit or a restore as root, and
+// True if a file of this status was left by an edit or a restore as root, and
 // gets back what the store gives: it is root's, in a directory of file_owner's,
 // has no other name, and is not as the settings have it.  False if /etc does
 // not know the names that they give.

@@ -53,8 +53,8 @@ Result<TokenShadow> read_copy(const Buffer *text, const PathText &path) {
   return TokenShadow::parse(std::move(copy), path);
 }
 
-// Both in the order of their files, in which a change moves nothing but the
-// token itself.
+// Compares both in the order of their files, in which a change moves nothing
+// but the token itself.
 bool has_same_others(const TokenShadow &before, const TokenShadow &after,
                      std::string_view token_id) {
   const auto is_other = [token_id](const TokenShadow::Entry &entry) {

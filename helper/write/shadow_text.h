@@ -15,7 +15,7 @@ namespace pbstoken {
 struct ChangedText {
   Buffer text;
   // What the token had by its last member, as readers see it; empty if it had
-  // none, or one that is no string.
+  // no member, or one that is no string.
   Buffer old_hash;
   std::size_t old_members = 0;  // of the token's name, with any value
 };

@@ -39,7 +39,7 @@ struct Change {
 Result<Outcome> write_token(const Store &store, Cache *cache,
                             const Change &change);
 
-// The same for the holder of the lock, whose signals are held.
+// Does the same for a holder of the lock that holds its signals.
 Result<Outcome> write_token(const Store &store, Cache *cache,
                             const Change &change, const FileLock &lock,
                             EndSignals end_signals);

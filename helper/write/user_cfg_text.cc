@@ -17,7 +17,7 @@ namespace {
 using Section = UserCfg::Section;
 using Operation = SectionChange::Operation;
 
-// Of a section that the file has; null if it has none.
+// Returns the section that the file has; null if it has no such section.
 const Section *find_section(const UserCfg &cfg, const SectionChange &change) {
   const Section *section =
       change.is_token ? cfg.find_token(change.id) : cfg.find_user(change.id);
@@ -264,7 +264,7 @@ bool is_same(const Section &a, const Section &b) {
          a.comment == b.comment;
 }
 
-// Whether the sections are the same, the changed one apart.
+// True if the sections are the same, the changed one apart.
 bool are_same_but(std::string_view id, std::span<const Section> before,
                   std::span<const Section> after) {
   const auto skip = [id](std::span<const Section> rest) {

@@ -19,8 +19,8 @@
 
 namespace pbstoken {
 
-// For the holder of user_lock, whose signals are held.  One thread per object,
-// which stays where it is.
+// Writes one section, for a holder of user_lock that holds its signals.  One
+// thread per object, which stays where it is.
 class SectionWriter {
  public:
   // All must outlive the object; lock is user_lock.
@@ -28,13 +28,14 @@ class SectionWriter {
                                     const SectionChange &change,
                                     const FileLock &lock);
 
-  // Makes the new text and writes it beside the file.  An error, and whatever
-  // is not kDone: the section cannot be changed so.
+  // Makes the new text and writes it beside the file.  Returns an error, or a
+  // value other than kDone, if the section cannot be changed so.
   Result<SectionChanged> prepare();
 
-  // Puts it in the file's place; prepares again if the file has changed
-  // meanwhile, and then the same can happen.  With kDone out_outcome is kDone,
-  // kNotDurable, kNotAnnounced or kTakenOver; else nothing was changed.
+  // Puts it in the file's place.  If the file has changed meanwhile, it
+  // prepares again, and then prepare() says what may happen.  With kDone
+  // out_outcome is kDone, kNotDurable, kNotAnnounced or kTakenOver; else the
+  // file is as it was.
   Result<SectionChanged> commit(EndSignals end_signals, Outcome *out_outcome);
 
  private:
