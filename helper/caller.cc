@@ -31,7 +31,7 @@ bool is_for_admins(const CommandEntry *entry) {
   return entry != nullptr && entry->users != Users::kRoot;
 }
 
-// Whether members of verify_group may give it, too.
+// True if members of verify_group may give it, too.
 bool is_for_members(const Store &store, const CommandEntry *entry) {
   return entry != nullptr &&
          (entry->users == Users::kMembers ||
@@ -96,7 +96,7 @@ Result<Caller> connected_peer(int fd) {
                        "not a connected AF_UNIX stream socket");
   }
   Caller caller = {.uid = peer.uid, .gid = peer.gid, .groups = {}};
-  // Asked twice: first for how much room is needed.
+  // It asks twice: first for how much room is needed.
   socklen_t bytes = 0;
   // NOLINTNEXTLINE(clang-analyzer-unix.StdCLibraryFunctions): room for nothing
   if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, nullptr, &bytes) != 0 &&

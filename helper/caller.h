@@ -30,36 +30,36 @@ struct Caller {
   List<gid_t> groups;  // supplementary
 };
 
-// The process that started this one: its real ids, and the groups that come
-// with them.  Ask before this process gives them up.
+// Returns the process that started this one: its real ids, and the groups that
+// come with them.  Call it before this process gives them up.
 Result<Caller> calling_process();
 
-// The process that connected to the AF_UNIX stream socket `fd`, with the ids
-// and groups that it had then.
+// Returns the process that connected to the AF_UNIX stream socket `fd`, with
+// the ids and groups that it had then.
 Result<Caller> connected_peer(int fd);
 
-// The client that failures and turns count against: the caller, or where that
-// is root, the real uid that its request states (of su(1), the user that
-// started it); for that of root the remote host alone counts.
+// Returns the client that failures and turns count against: the caller, or
+// where that is root, the real uid that its request states (of su(1), the user
+// that started it).  For a real uid of root the remote host alone counts.
 Client client_of(const Caller &caller, uid_t real_uid,
                  std::string_view remote_host);
 
-// Whether the caller has groups that have no number in this user namespace:
+// True if the caller has groups that have no number in this user namespace:
 // they count for nothing.
 bool has_unknown_groups(const Caller &caller);
 
-// Whether the caller may say where a store's configuration is: that file
+// True if the caller may say where a store's configuration is: that file
 // decides what is read as root.
 bool may_name_configuration(const Caller &caller);
 
-// Whether the caller may give this command; without an entry no caller may. A
-// group that /etc/group does not know has no members; an error if that cannot
-// be told.
+// Returns whether the caller may give this command; without an entry no caller
+// may.  A group that /etc/group does not know has no members.  Returns an error
+// if that cannot be told.
 Result<bool> permits(const Caller &caller, const Store &store,
                      const CommandEntry *entry);
 
-// The message for a caller that may not: `not permitted: ...`, with the groups
-// that may, and its uid.
+// Returns the message for a caller that may not: `not permitted: ...`, with the
+// groups that may, and its uid.
 ErrorText refusal(const Caller &caller, const Store &store,
                   const CommandEntry *entry);
 

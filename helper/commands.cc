@@ -258,7 +258,7 @@ ExitStatus run_command(const CommandEntry &entry, const CommandLine &line,
   if (client.caller && entry.reach == Reach::kCache && is_split()) {
     context.verifier.take_no_lock();
   }
-  // Most members who ask may not read the segment.
+  // Most members that ask may not read the segment.
   if (entry.reach == Reach::kCache) {
     context.verifier.heal();
   }

@@ -11,7 +11,8 @@ namespace pbstoken {
 // NOLINTNEXTLINE(bugprone-dynamic-static-initializers)
 extern const Program kHelperProgram;
 
-// Runs a command, whose row this is, for a caller who may give it.
+// Runs the command of this row, for a caller that may give it.  Returns the
+// exit status.
 ExitStatus run_command(const CommandEntry &entry, const CommandLine &line,
                        const Store &store, const Client &client,
                        std::string_view secret);

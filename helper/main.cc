@@ -25,7 +25,7 @@
 namespace pbstoken {
 namespace {
 
-// What is asked for, and by whom.
+// What is asked for, and the caller that asks.
 struct Job {
   Caller caller;
   CommandLine line;
@@ -42,9 +42,9 @@ struct Job {
 
 // --- how it ends early: the module is told by an answer, a person by a message
 
-// What is written then is written with the rights of the caller: only the
-// child, whose descriptors are its own, has real uid 0 unless the caller has
-// it.
+// What is written then is written with the rights of the caller.  Only the
+// child has real uid 0 unless the caller has it, and its descriptors are its
+// own.
 void write_as_caller() {
   if (getuid() != 0 && !become_caller()) {
     _exit(static_cast<int>(ExitStatus::kUnavailable));

@@ -25,7 +25,8 @@ namespace {
 constinit UniqueFd the_log;
 constinit std::optional<std::uint64_t> login;
 
-// Of the session, see pam_loginuid(8); nullopt: it has none.
+// Returns the uid of the session, see pam_loginuid(8); nullopt if it has no
+// uid.
 std::optional<std::uint64_t> login_uid() {
   constexpr std::uint64_t kNobody = UINT32_MAX;
   const UniqueFd file(open("/proc/self/loginuid", O_RDONLY | O_CLOEXEC));

@@ -81,8 +81,8 @@ struct CommandLine {
   bool is_one_store = false;  // one of the next two was given
   FixedText<32> store = FixedText<32>(kDefaultStore);
   PathText config;  // empty: the store's own
-  // Of the commands that take one, and of --token; views into argv; empty: none
-  // was given.
+  // The operands, of the commands that take one, and of --token.  They are
+  // views into argv; empty: none was given.
   TokenId token_id;
   std::string_view user_id;
   std::string_view service;  // of explain: of PAM; empty: not given
@@ -93,11 +93,11 @@ struct CommandLine {
   // The remote host that a secret came from; empty: none is known.
   FixedText<255> remote_host;
   bool nocache = false;  // bypass the segment
-  // Of init: where a new store is to be, and whether it has a user.cfg.
+  // Options of init: where a new store is to be, and whether it has a user.cfg.
   PathText token_shadow;  // empty: not given
   std::optional<bool> users;
-  // Of list: only tokens that have an old or unusable hash, that were not used
-  // for so many seconds, that expire in so many.
+  // Options of list: only tokens that have an old or unusable hash, that were
+  // not used for so many seconds, that expire in so many.
   bool weak = false;
   std::optional<std::uint64_t> unused;
   std::optional<std::uint64_t> expiring;

@@ -90,8 +90,8 @@ constexpr auto kCommonOptions = std::to_array<Option>({
      "default: text"},
 });
 
-// For getopt_long(3): an option's code is its place behind this one, past every
-// character; the common options come first, then the program's.
+// What getopt_long(3) returns: an option's code is its place behind this one,
+// past every character; the common options come first, then the program's.
 constexpr int kFirstOption = 256;
 constexpr int kHelp = 1024;
 constexpr int kVersion = kHelp + 1;
@@ -290,7 +290,8 @@ namespace {
 
 using Row = FixedText<95>;
 
-// Of --help: what a person types, and from that column on what it does.
+// Prints a row of --help: what a person types, and from that column on what it
+// does.
 bool print_row(Row *row, std::size_t column, std::string_view summary) {
   do {
     row->append(" ");

@@ -11,11 +11,12 @@
 
 namespace pbstoken {
 
-// Where the configuration of the line's store is.
+// Returns where the configuration of the line's store is.
 PathText configuration_of(const CommandLine &line);
 
-// For what applies an option: the value, named, with what is wrong about it in
-// front; a path, which must be absolute; and a token id.
+// For functions that apply an option.  usage_error() returns an error about the
+// value, named, with what is wrong about it in front; the others take a path,
+// which must be absolute, and a token id.
 Error usage_error(const char *what, std::string_view subject);
 Result<void> apply_path(std::string_view value, PathText *out);
 Result<void> apply_token_id(std::string_view value, CommandLine *out);
@@ -25,8 +26,8 @@ Result<void> apply_token_id(std::string_view value, CommandLine *out);
 Result<CommandLine> parse_command_line(const Program &program, int argc,
                                        char **argv);
 
-// Prints what --help or --version asks for; false, with errno, if not all of
-// it could be written.
+// Prints what --help or --version asks for.  Returns false, with errno, if not
+// all of it could be written.
 [[nodiscard]] bool print_about(const Program &program, About about);
 
 }  // namespace pbstoken

@@ -26,11 +26,11 @@ class HeldSignals {
     }
   }
 
-  // A change stands: the process is to log it, and to tell it by its exit
-  // status, which is all that is left to do.
+  // Holds them until the process ends.  A change stands: the process is to log
+  // it, and to tell it by its exit status, which is all that is left to do.
   void hold_for_good() { is_for_good_ = true; }
 
-  // Whether a signal is waiting that asks for an end.
+  // True if a signal is waiting that asks for an end.
   [[nodiscard]] static bool has_end_signal() {
     sigset_t waiting{};
     sigpending(&waiting);

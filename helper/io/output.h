@@ -55,17 +55,17 @@ struct Field {
   }
 };
 
-// False, with errno, if not all of it could be written; ETIMEDOUT if standard
-// output has taken nothing for some seconds.
+// Returns false, with errno, if not all of it could be written; ETIMEDOUT if
+// standard output has taken nothing for some seconds.
 [[nodiscard]] bool print_fields(std::span<const Field> fields,
                                 OutputFormat format);
 [[nodiscard]] bool print(std::string_view text);
 
-// For people, rounded to a tenth: 512 B, 4.0 MiB.
+// Returns a size for people, rounded to a tenth: 512 B, 4.0 MiB.
 FixedText<31> size_text(std::uint64_t bytes);
 
-// Appends one JSON object, or an array of the fields' values; indent: of the
-// lines of a pretty one.  False without memory.
+// Appends one JSON object, or an array of the fields' values.  indent: of the
+// lines of a pretty one.  Returns false without memory.
 [[nodiscard]] bool append_json_object(Buffer *out,
                                       std::span<const Field> fields,
                                       bool pretty, std::string_view indent,

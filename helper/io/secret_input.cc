@@ -19,7 +19,7 @@ namespace {
 // Room for one byte too many, and the newline after it.
 constexpr std::size_t kMostRead = kMaxSecret + 2;
 
-// For all that does not come from a terminal.
+// The time, in seconds, for all that does not come from a terminal.
 constexpr std::uint64_t kInputSeconds = 60;
 
 // Switches the echo of a terminal off, and on again whatever happens: signals

@@ -15,12 +15,13 @@ namespace pbstoken {
 // What pbstoken keeps over a restart, in a directory of root's alone.
 constexpr const char *kStateDirectory = "/var/lib/pbstoken";
 
-// Where the use of a store is saved.
+// Returns where the use of a store is saved.
 inline PathText saved_use_path(std::string_view store) {
   return PathText(kStateDirectory).append("/").append(store).append(".use");
 }
 
-// Calls visit(name) for each that has a configuration, and for the default one.
+// Calls visit(name) for each store that has a configuration, and for the
+// default one.
 template <typename Visit>
 void for_each_store(Visit visit) {
   visit(kDefaultStore);
