@@ -24,6 +24,7 @@ constexpr std::string_view kText =
     "life 77\n"
     "since 1700000000\n"
     "saved 1700086400\n"
+    "lost 1600000000 1600000007\n"
     "root 1 2 3 4 5 6 7 8 9 10 11 12\n"
     "members 0 0 0 0 0 0 0 0 0 0 0 9007199254740991\n"
     "tokens 2\n"
@@ -49,6 +50,8 @@ void text_is_read_and_written_again(void ** /*state*/) {
   assert_int_equal(use->life, 77);
   assert_int_equal(use->since, 1700000000);
   assert_int_equal(use->saved, 1700086400);
+  assert_int_equal(use->lost.from, 1600000000);
+  assert_int_equal(use->lost.to, 1600000007);
   assert_true((use->events[0][5] == Counter{.former = 11, .current = 12}));
   assert_int_equal(use->events[1][5].total(), kMostUses);
   const SavedToken *token = use->find("jürgen@pbs!t");
@@ -81,16 +84,17 @@ void malformed_text_is_refused_with_its_line(void ** /*state*/) {
            Case{"life 77", "life -7", 3},
            Case{"life 77", "life 18446744073709551616", 3},
            Case{"life 77", "live 77", 3},
-           Case{"root 1 2", "root 1", 6},
-           Case{"root 1 2", "root 1 2 3", 6},
-           Case{"9007199254740991", "9007199254740992", 7},
-           Case{"tokens 2", "tokens 1", 9},
-           Case{"tokens 2", "tokens 3", 11},
-           Case{"tokens 2", "tokens 18446744073709551615", 11},
-           Case{"a@pbs!t", "a@pbs", 9},
-           Case{"a@pbs!t", "z@pbs!t", 10},
-           Case{"jürgen@pbs!t", "a@pbs!t", 10},
-           Case{" 3 4 j", " 3 j", 10},
+           Case{"lost 1600000000", "lost", 6},
+           Case{"root 1 2", "root 1", 7},
+           Case{"root 1 2", "root 1 2 3", 7},
+           Case{"9007199254740991", "9007199254740992", 8},
+           Case{"tokens 2", "tokens 1", 10},
+           Case{"tokens 2", "tokens 3", 12},
+           Case{"tokens 2", "tokens 18446744073709551615", 12},
+           Case{"a@pbs!t", "a@pbs", 10},
+           Case{"a@pbs!t", "z@pbs!t", 11},
+           Case{"jürgen@pbs!t", "a@pbs!t", 11},
+           Case{" 3 4 j", " 3 j", 11},
        }) {
     const auto use = parse(replaced(c.what, c.with));
     assert_false(static_cast<bool>(use));

@@ -18,11 +18,17 @@ Answer is_unused(const TokenRow &row, const UseHistory &history,
     return Answer::kNo;
   }
   const auto record = history.since();
-  const auto token = history.since(row.token_id);
-  if (record && *token > *record && *token > start) {
-    return Answer::kNo;  // it is new
+  if (!record || *record > start || !history.is_counting()) {
+    return Answer::kUntold;
   }
-  return record && *record <= start ? Answer::kYes : Answer::kUntold;
+  if (use) {
+    return Answer::kYes;
+  }
+  // Nothing but a save has noted when the token was first there.
+  if (!history.saved()) {
+    return Answer::kUntold;
+  }
+  return *history.since(row.token_id) > start ? Answer::kNo : Answer::kYes;
 }
 
 }  // namespace

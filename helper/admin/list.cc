@@ -157,13 +157,35 @@ class Listing {
 // Says that for some tokens it is not known whether they were unused.
 void complain_of_untold(std::size_t count, const UseHistory &use) {
   ErrorText text;
-  if (const auto since = use.since(); since) {
+  if (!use.is_counting()) {
+    text.append(
+        "the segment that counts uses cannot be had, run pbstoken check; "
+        "tokens "
+        "that are not listed: ");
+  } else if (!use.saved() && use.since()) {
+    text.append(
+        "nothing was saved yet, run pbstoken save; tokens that are not "
+        "listed: ");
+  } else if (const auto since = use.since(); since) {
     text.append("the record of use begins at ").append(iso_date(*since).view());
     text.append("; tokens that were not used since, and are not listed: ");
   } else {
     text.append("no use was counted yet; tokens that are not listed: ");
   }
   text.append(std::uint64_t{count});
+  complain(text.view());
+}
+
+// Says that uses may have been lost in the time that is asked for.
+void complain_of_lost(const UseHistory &use, std::uint64_t start) {
+  const Gap &lost = use.lost();
+  if (lost.to <= start) {
+    return;
+  }
+  ErrorText text("uses may have been lost between ");
+  text.append(iso_date(lost.from).view()).append(" and ");
+  text.append(iso_date(lost.to).view());
+  text.append(": nothing was saved before the segment was made anew");
   complain(text.view());
 }
 
@@ -189,6 +211,9 @@ Result<Filtered> list(const Store &store, const CommandLine &line, Use *use) {
   }
   if (filtered->untold != 0) {
     complain_of_untold(filtered->untold, history);
+  }
+  if (line.unused) {
+    complain_of_lost(history, now - std::min(*line.unused, now));
   }
   return filtered;
 }

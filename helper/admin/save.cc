@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,8 +19,11 @@ namespace pbstoken {
 
 namespace {
 
-// Only root can open the directory, so that no other process holds this.
+// Only root can open the directory then, so that no other process holds this.
 Result<void> lock_directory(const Place &place) {
+  if (fchmod(place.directory(), S_IRWXU) != 0) {
+    return system_error("cannot lock the directory of", place.path.view());
+  }
   constexpr timespec kPause = {.tv_sec = 0, .tv_nsec = 10'000'000};
   const std::uint64_t deadline = deadline_in(kWriterSeconds);
   while (flock(place.directory(), LOCK_EX | LOCK_NB) != 0) {
@@ -97,8 +101,8 @@ Result<void> save_use(const Store &store, Use *use) {
   }
   remove_litter(*place, path);
   const auto history = UseHistory::read(store, use);
-  if (!history || !history->since()) {
-    return history ? Result<void>() : Result<void>(history.error());
+  if (!history) {
+    return history.error();
   }
   const auto ids = tokens_to_save(*shadow, *history);
   if (!ids) {
@@ -107,6 +111,13 @@ Result<void> save_use(const Store &store, Use *use) {
   const auto next = history->next(ids->items());
   if (!next) {
     return next.error();
+  }
+  // The numbers have been read by now.
+  if (const auto permitted = history->permit_save(store); !permitted) {
+    return permitted.error();
+  }
+  if (!history->since()) {
+    return {};  // no use was counted yet
   }
   Buffer text;
   return append_saved_use(*next, store.token_shadow, &text)

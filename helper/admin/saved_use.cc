@@ -47,6 +47,15 @@ class Reader {
     return value;
   }
 
+  Gap gap(std::string_view word) {
+    std::string_view line = field(word);
+    Gap gap;
+    gap.from = take_number(&line, UINT64_MAX);
+    gap.to = take_number(&line, UINT64_MAX);
+    check(line.empty());
+    return gap;
+  }
+
   PartyCounters counters(std::string_view word) {
     std::string_view line = field(word);
     PartyCounters counters{};
@@ -126,6 +135,7 @@ Result<void> parse_head(Reader *reader, const PathText &path,
   out->life = reader->number("life");
   out->since = reader->number("since");
   out->saved = reader->number("saved");
+  out->lost = reader->gap("lost");
   for (std::size_t party = 0; party < kParties; ++party) {
     out->events[party] = reader->counters(kPartyNames[party]);
   }
@@ -213,6 +223,8 @@ bool append_saved_use(const SavedUse &use, const PathText &token_shadow,
   writer.text("token_shadow ").text(token_shadow.view()).text("\n");
   writer.field("life", use.life).field("since", use.since);
   writer.field("saved", use.saved);
+  writer.text("lost ").number(use.lost.from).text(" ");
+  writer.number(use.lost.to).text("\n");
   for (std::size_t party = 0; party < kParties; ++party) {
     writer.text(kPartyNames[party]);
     for (const Counter &counter : use.events[party]) {

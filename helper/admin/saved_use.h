@@ -12,6 +12,7 @@
 //   life N                     which life of the segment
 //   since N                    seconds since the epoch, as the next
 //   saved N
+//   lost FROM TO               the last time in which uses may have been lost
 //   root FORMER CURRENT...     a pair for each Event
 //   members FORMER CURRENT...
 //   tokens N                   so many lines follow, sorted by id
@@ -54,6 +55,13 @@ struct Counter {
 
 using PartyCounters = std::array<Counter, kEvents>;
 
+// A time between a save and the next life of the segment, in seconds since the
+// epoch; 0 to 0: there was no such time.
+struct Gap {
+  std::uint64_t from = 0;
+  std::uint64_t to = 0;
+};
+
 struct SavedToken {
   std::string_view id;
   std::uint64_t since;  // the first time that a save has seen the token
@@ -65,6 +73,7 @@ struct SavedUse {
   std::uint64_t life = 0;
   std::uint64_t since = 0;
   std::uint64_t saved = 0;
+  Gap lost;
   std::array<PartyCounters, kParties> events{};
   List<SavedToken> tokens;  // sorted by id
   Buffer text;              // that was parsed, and that the ids view

@@ -2,6 +2,7 @@
 #include "admin/use_history.h"
 
 #include <fcntl.h>
+#include <sys/shm.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,19 +18,28 @@ namespace pbstoken {
 
 namespace {
 
-// Returns which life of the segment this is.  The kernel gives no id twice
-// between two restarts, and members cannot write it.
+// Returns which life of the segment this is, by what members cannot write.  In
+// a container ids repeat after a restart, and the host's boot goes on: the time
+// of the making tells these apart.
 Result<std::uint64_t> life_of(const Store &store) {
   constexpr const char *kPath = "/proc/sys/kernel/random/boot_id";
   const UniqueFd file(open(kPath, O_RDONLY | O_CLOEXEC));
   std::array<char, 64> boot{};
-  const ssize_t size = ::read(file.get(), boot.data(), boot.size());
+  const ssize_t size = file ? ::read(file.get(), boot.data(), boot.size()) : -1;
   if (size <= 0) {
     return system_error("cannot read", kPath);
   }
   const SharedSegment record = use_segment(store);
-  const auto id = static_cast<std::uint64_t>(record.get(record.key, 0));
-  return quick_hash({boot.data(), static_cast<std::size_t>(size)}, id);
+  const int id = record.get(record.key, 0);
+  shmid_ds status = {};
+  const bool is_there = id >= 0 && shmctl(id, IPC_STAT, &status) == 0;
+  const FixedText<64> text =
+      FixedText<64>()
+          .append(static_cast<std::uint64_t>(is_there ? status.shm_ctime : 0))
+          .append(" ")
+          .append(static_cast<std::uint64_t>(is_there ? id : 0));
+  return quick_hash({boot.data(), static_cast<std::size_t>(size)},
+                    quick_hash(text.view()));
 }
 
 // Returns nullopt if nothing was saved, and for members of verify_group: they
@@ -107,9 +117,10 @@ void UseHistory::find_beginning() {
     return;
   }
   const std::uint64_t next = since_.value_or(now_);
-  const bool has_gap = !is_same_life_ && next > saved_->saved &&
-                       next - saved_->saved > kLongestGap;
-  since_ = has_gap ? next : std::min(saved_->since, now_);
+  const std::uint64_t gap =
+      !is_same_life_ && next > saved_->saved ? next - saved_->saved : 0;
+  lost_ = gap > kShortestGap ? Gap{saved_->saved, next} : saved_->lost;
+  since_ = gap > kLongestGap ? next : std::min(saved_->since, now_);
 }
 
 std::optional<std::uint64_t> UseHistory::saved() const {
@@ -135,16 +146,13 @@ Totals UseHistory::totals(Party party) const {
   return totals;
 }
 
-// A token that no save has seen is new, if there was one.
+// A token that no save has seen may be new.
 SavedToken UseHistory::token(std::string_view id) const {
   const SavedToken *saved = saved_ ? saved_->find(id) : nullptr;
   const TokenUse counted =
       use_->of(id).value_or(TokenUse{.last = 0, .count = 0});
   const std::uint64_t since = since_.value_or(now_);
-  SavedToken token{.id = id,
-                   .since = saved_ ? now_ : since,
-                   .last = counted.last,
-                   .uses = {}};
+  SavedToken token{.id = id, .since = now_, .last = counted.last, .uses = {}};
   if (saved != nullptr) {
     token = *saved;
     token.id = id;
@@ -174,6 +182,7 @@ Result<SavedUse> UseHistory::next(
   next.life = life_;
   next.since = since_.value_or(now_);
   next.saved = now_;
+  next.lost = lost_;
   next.events = {counters(Party::kRoot), counters(Party::kMembers)};
   for (const std::string_view id : token_ids) {
     if (!next.tokens.append(token(id))) {
@@ -181,6 +190,31 @@ Result<SavedUse> UseHistory::next(
     }
   }
   return next;
+}
+
+// With a clock that was set back each time would be cut to it, and a segment
+// that cannot be had would pass for one that has counted nothing.
+Result<void> UseHistory::permit_save(const Store &store) const {
+  const PathText path = saved_use_path(store.name.view());
+  if (!is_counting()) {
+    return plain_error(Errc::kUnsafe, "cannot save the use", {},
+                       "the segment that counts cannot be had; run pbstoken "
+                       "check");
+  }
+  if (saved_ && saved_->saved > now_) {
+    return plain_error(Errc::kUnsafe, "cannot replace", path.view(),
+                       "it is of a later time than now: set the clock, or "
+                       "remove it");
+  }
+  const auto life = life_of(store);
+  if (!life) {
+    return life.error();
+  }
+  return *life == life_
+             ? Result<void>()
+             : plain_error(Errc::kBusy, "cannot save the use", {},
+                           "the segment that counts was made anew meanwhile: "
+                           "run the same again");
 }
 
 std::span<const SavedToken> UseHistory::saved_tokens() const {

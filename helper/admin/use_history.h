@@ -19,6 +19,9 @@ namespace pbstoken {
 // A save each day leaves no longer gap.  What was counted in a longer one may
 // be lost, so the record begins anew behind it.
 constexpr std::uint64_t kLongestGap = std::uint64_t{2} * 24 * 3600;
+// A host that restarts saves just before.  A longer gap than this may hide
+// uses.
+constexpr std::uint64_t kShortestGap = 600;
 
 // All times are seconds since the epoch, and not in the future.  One thread per
 // object; `use` must outlive it.
@@ -35,6 +38,12 @@ class UseHistory {
   // Returns when it was last saved; nullopt if it was not.
   [[nodiscard]] std::optional<std::uint64_t> saved() const;
 
+  // False if the segment cannot be had, so that uses after the last save are
+  // not known.
+  [[nodiscard]] bool is_counting() const { return use_->is_there(); }
+  // Returns the last time in which uses may have been lost.
+  [[nodiscard]] const Gap &lost() const { return lost_; }
+
   [[nodiscard]] Totals totals(Party party) const;
   // Returns nullopt if the token was not let in.
   [[nodiscard]] std::optional<TokenUse> of(std::string_view token_id) const;
@@ -47,6 +56,9 @@ class UseHistory {
   // are into what they view.  Returns an error without memory.
   [[nodiscard]] Result<SavedUse> next(
       std::span<const std::string_view> token_ids) const;
+
+  // Why nothing may be saved now.
+  [[nodiscard]] Result<void> permit_save(const Store &store) const;
 
   // Returns every token that was saved.
   [[nodiscard]] std::span<const SavedToken> saved_tokens() const;
@@ -64,6 +76,7 @@ class UseHistory {
   std::uint64_t life_;
   bool is_same_life_;
   std::optional<std::uint64_t> since_;
+  Gap lost_;
 };
 
 }  // namespace pbstoken

@@ -66,8 +66,7 @@ class FileWriter {
       return read.error();
     }
     Buffer text;
-    const Result<bool> made =
-        make(current_.file ? &current_.text : nullptr, &text);
+    Result<bool> made = make(current_.file ? &current_.text : nullptr, &text);
     if (!made || !*made) {
       return made;
     }

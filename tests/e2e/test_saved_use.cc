@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What was counted survives the segment that counts: save, retire, and what
 // list and status make of it.
+#include <sched.h>
 #include <sys/shm.h>
 #include <sys/sysinfo.h>
 
@@ -221,9 +222,89 @@ void times_in_the_future_are_now(void ** /*state*/) {
   assert_in_range(use_member("since"), now, now + 60);
   assert_in_range(use_member("saved"), now, now + 60);
   assert_in_range(listed()[0]["last_used"].GetUint64(), now, now + 60);
+  // To save them so would lose them for good: the clock may be wrong.
+  text = read_file(kSaved);
+  const RunResult outcome = run_tool({"save"});
+  assert_int_equal(outcome.status, 4);
+  assert_text_equal(outcome.err,
+                    "pbstoken: cannot replace " + kSaved +
+                        ": it is of a later time than now: set the clock, or "
+                        "remove it\n");
+  assert_text_equal(read_file(kSaved), text);
+}
+
+// In a container ids repeat after a restart, and the boot goes on.
+void segment_of_the_same_id_is_another_one(void ** /*state*/) {
+  use_the_token(2);
   tool_output({"save"});
-  assert_true(read_file(kSaved).find("18446744073709551615 ") ==
-              std::string::npos);
+  const auto store = load_store("pbs", PathText(kConfiguration));
+  const SharedSegment record = use_segment(*store);
+  const int id = record.get(record.key, 0);
+  const bool all_well =
+      wait_for(start_child([&] {
+        sleep(1);
+        // Empty, so that the ids begin anew.
+        if (unshare(CLONE_NEWIPC) != 0) {
+          return 1;
+        }
+        for (int i = 0; i < 10 && record.get(record.key, 0) != id; ++i) {
+          remove_segments();
+          if (i < id) {
+            const int other = shmget(IPC_PRIVATE, 1, 0600);
+            shmctl(other, IPC_RMID, nullptr);
+          }
+          run_helper({"verify", "--", kId}, kSecret);
+        }
+        return uses() > 2 ? 0 : 2;
+      })) == 0;
+  assert_true(all_well);
+}
+
+// Else what is not known would pass for what was not used.
+void record_that_cannot_be_had_is_not_saved(void ** /*state*/) {
+  use_the_token(1);
+  tool_output({"save"});
+  const std::string text = read_file(kSaved);
+  restart();
+  const auto store = load_store("pbs", PathText(kConfiguration));
+  const SharedSegment record = use_segment(*store);
+  // Another program of root's has the key.
+  const int other = shmget(record.key, 4096, IPC_CREAT | IPC_EXCL | 0600);
+  assert_true(other >= 0);
+  sleep(2);
+  const RunResult saved = run_tool({"save"});
+  const RunResult listed = run_tool({"list", "--unused", "1s"});
+  shmctl(other, IPC_RMID, nullptr);
+  assert_int_equal(saved.status, 4);
+  assert_text_equal(saved.err,
+                    "pbstoken: cannot save the use: the segment that counts "
+                    "cannot be had; run pbstoken check\n");
+  assert_text_equal(read_file(kSaved), text);
+  assert_int_equal(listed.status, 4);
+  assert_text_equal(listed.err,
+                    "pbstoken: the segment that counts uses cannot be had, run "
+                    "pbstoken check; tokens that are not listed: 1\n");
+}
+
+// The segment was made anew, hours after the last save.
+void time_without_a_save_is_named(void ** /*state*/) {
+  const auto now = static_cast<std::uint64_t>(std::time(nullptr));
+  configure("user_cfg =\n");
+  use_the_token(1);
+  tool_output({"save"});
+  set_saved("since", now - 100 * kDay);
+  set_saved("saved", now - kDay / 2);
+  restart();
+  verify(1);
+  for (int i = 0; i < 2; ++i) {
+    const RunResult listed = run_tool({"list", "--unused", "90d"});
+    assert_int_equal(listed.status, 0);
+    assert_true(
+        listed.err.starts_with("pbstoken: uses may have been lost between 20"));
+    assert_true(listed.err.ends_with(
+        "Z: nothing was saved before the segment was made anew\n"));
+    tool_output({"save"});  // and it stays so
+  }
 }
 
 // --- what members may write
@@ -311,7 +392,7 @@ void damaged_file_is_neither_used_nor_replaced(void ** /*state*/) {
     std::string why;
   } cases[] = {
       {text.substr(0, text.size() - 9),
-       kSaved + ":9: not what 'pbstoken save' writes"},
+       kSaved + ":10: not what 'pbstoken save' writes"},
       {"", kSaved + ":1: not what 'pbstoken save' writes"},
       {"pbstoken use 2\nelse\n",
        "cannot use " + kSaved + ": another version of pbstoken has saved it"},
@@ -445,6 +526,9 @@ int main() {
       E2E_TEST(record_goes_on_over_restarts),
       E2E_TEST(record_begins_anew_after_days_without_a_save),
       E2E_TEST(times_in_the_future_are_now),
+      E2E_TEST(segment_of_the_same_id_is_another_one),
+      E2E_TEST(record_that_cannot_be_had_is_not_saved),
+      E2E_TEST(time_without_a_save_is_named),
       E2E_TEST(member_that_writes_over_the_record_breaks_nothing),
       E2E_TEST(status_of_members_has_what_the_segment_has),
       E2E_TEST(damaged_file_is_neither_used_nor_replaced),

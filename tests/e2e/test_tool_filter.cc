@@ -117,7 +117,7 @@ void write_record(
   };
   std::string text = "pbstoken use 1\n" + line("token_shadow") + line("life") +
                      "since " + std::to_string(since) + "\n" + line("saved") +
-                     line("root") + line("members") + "tokens " +
+                     line("lost") + line("root") + line("members") + "tokens " +
                      std::to_string(used.size()) + "\n";
   for (const auto &[id, times] : used) {
     text += std::to_string(times.first) + " " + std::to_string(times.second) +
@@ -192,6 +192,19 @@ void unused_without_a_record_is_exit_4(void ** /*state*/) {
                     "listed: 2\n");
 }
 
+// A token may be as young as it likes, where no save has seen it.
+void unused_cannot_be_told_before_the_first_save(void ** /*state*/) {
+  use_a_token();
+  sleep(1);
+  const Listed listed = list({"--unused", "1s"});
+  assert_int_equal(listed.status, 1);
+  assert_true(listed.ids == std::vector<std::string>{kId});
+  assert_text_equal(
+      listed.err,
+      "pbstoken: nothing was saved yet, run pbstoken save; tokens "
+      "that are not listed: 5\n");
+}
+
 void unused_without_a_secret_is_not_listed(void ** /*state*/) {
   use_a_token();
   configure("");
@@ -235,6 +248,7 @@ int main() {
       E2E_TEST(unused_are_those_that_the_record_knows_for_so_long),
       E2E_TEST(unused_cannot_be_told_of_a_time_before_the_record),
       E2E_TEST(unused_without_a_record_is_exit_4),
+      E2E_TEST(unused_cannot_be_told_before_the_first_save),
       E2E_TEST(unused_without_a_secret_is_not_listed),
       E2E_TEST(options_narrow_what_is_listed),
       E2E_TEST(options_are_strict),

@@ -88,6 +88,10 @@ class Use {
   // never.
   [[nodiscard]] std::uint64_t last();
 
+  // True if the record can be had, and so what it does not have was not
+  // counted.
+  [[nodiscard]] bool is_there() { return record({}) != nullptr; }
+
   // Does what SharedSegment::heal() does.
   void heal() const { use_segment(store_).heal(); }
 
