@@ -28,8 +28,7 @@ ExitStatus init_store(const CommandLine &line);
 ExitStatus list_tokens(Context *context);
 
 // What the segment is, and what verifications cost; or, if a token is given,
-// what fail_limit has counted of it.  Changes nothing, but for a counters'
-// segment that was not there.
+// what fail_limit has counted of it.  Changes nothing.
 ExitStatus show_status(Context *context);
 ExitStatus show_throttling(Context *context);
 

@@ -72,6 +72,9 @@ ExitStatus run(const CommandEntry &entry, const CommandLine &line) {
       .input = {},
       // It verifies no secret.
       .verifier = Verifier(*store, [] { return CryptFunction{}; })};
+  if (entry.reach <= Reach::kLists) {
+    context.verifier.use().only_look();
+  }
   return entry.run(&context);
 }
 

@@ -338,8 +338,7 @@ Landlock make_rules(Reach reach, const PathText &configuration,
   return rules;
 }
 
-// The other children have the same prepared rules: a child that acts must not
-// be able to add to them.
+// What was prepared for other stores goes before anything else is done.
 Result<void> confine_files(Reach reach, const PathText &configuration,
                            const Store &store) {
   Landlock rules = make_rules(reach, configuration, store);
@@ -402,21 +401,19 @@ bool lay_down_capabilities() {
   return set_effective([](auto) { return Capabilities{0}; });
 }
 
-bool prepare_to_confine(const Store &store, int descriptor) {
+void prepare_to_confine(const Store &store) {
   const auto free =
       std::find(the_prepared.begin(), the_prepared.end(), std::nullopt);
   if (free == the_prepared.end()) {
-    return false;
+    return;
   }
   const PathText &configuration = store.configuration;
   PreparedRules prepared = {
       .places = places_of(kPreparedReach, configuration, store), .rules = {}};
   allow_files(kPreparedReach, configuration, store, &prepared.rules);
-  if (!prepared.rules.move_to(descriptor)) {
-    return false;
+  if (prepared.rules.complete()) {
+    free->emplace(std::move(prepared));
   }
-  free->emplace(std::move(prepared));
-  return true;
 }
 
 Result<void> give_up_capabilities() {

@@ -31,12 +31,11 @@ Result<void> confine_service();
 [[nodiscard]] bool use_capabilities();
 [[nodiscard]] bool lay_down_capabilities();
 
-// For its children, before confine_service(): makes the rules for the files of
-// one more store, as confine() would for a command of members, under this
-// descriptor, which is free.  confine() takes them if each path in them still
-// leads where it did, and lets go of the others.  Returns false if that cannot
-// be done.
-bool prepare_to_confine(const Store &store, int descriptor);
+// For a child that has no request yet, and its capabilities in use: makes the
+// rules for the files of one more store, as confine() would for a command of
+// members.  confine() takes them if each path in them still leads where it did.
+// Does nothing where rules cannot be made, or four stores have theirs.
+void prepare_to_confine(const Store &store);
 
 // Gives up every capability, for good.
 Result<void> give_up_capabilities();

@@ -113,15 +113,10 @@ void Landlock::allow(const PathText &path, FileRights rights, bool is_file) {
   }
 }
 
-bool Landlock::move_to(int descriptor) {
+bool Landlock::complete() {
   last_ = UniqueFd();
   last_directory_.clear();
-  if (!rules_ || problem_ ||
-      dup3(rules_.get(), descriptor, O_CLOEXEC) != descriptor) {
-    return false;
-  }
-  rules_ = UniqueFd(descriptor);
-  return true;
+  return rules_ && !problem_;
 }
 
 Result<void> Landlock::enforce() {

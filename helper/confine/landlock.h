@@ -36,9 +36,9 @@ class Landlock {
     allow(path, rights, /*is_file=*/false);
   }
 
-  // Gives the rules this descriptor, which is free.  Returns false if they
-  // could not be made, or the kernel enforces no rules.
-  [[nodiscard]] bool move_to(int descriptor);
+  // Lets go of what more rules would need.  Returns false if the rules could
+  // not be made, or the kernel enforces no rules.
+  [[nodiscard]] bool complete();
 
   // Refuses, from here on, everything else that has to do with opening, making
   // and removing files, and TCP.  Signals and abstract sockets reach no farther

@@ -36,7 +36,6 @@ struct ReadyStore {
 // A child attaches the segments of each, whatever store is asked for.
 constexpr std::size_t kMostReady = 4;
 constinit std::array<std::optional<ReadyStore>, kMostReady> the_ready = {};
-constinit int rules = 0;
 
 NameFiles name_files() {
   NameFiles all{};
@@ -82,38 +81,30 @@ void find_objects(const Store &store) {
   }
   const SharedSegment use = use_segment(store);
   if (const int id = use.get(use.key, 0); id >= 0 && use.has_name(id)) {
-    static_cast<void>(use.use());
+    static_cast<void>(use.find());
   }
   static_cast<void>(find_named(gate_set(store, GateShare::kUsers)));
 }
 
 }  // namespace
 
-void get_stores_ready(int first_descriptor) {
+void get_stores_ready() {
   std::size_t count = 0;
-  for_each_store([&count, first_descriptor](std::string_view name) {
-    if (count == the_ready.size()) {
-      return;
-    }
-    auto &ready = the_ready[count++];
-    ready = get_ready(name);
-    if (ready && prepare_to_confine(ready->store, first_descriptor + rules)) {
-      ++rules;
+  for_each_store([&count](std::string_view name) {
+    if (count < the_ready.size()) {
+      the_ready[count++] = get_ready(name);
     }
   });
 }
 
-int descriptors_of_stores() {
-  return rules;
-}
-
-void find_objects_of_stores() {
+void get_child_ready() {
   if (!use_capabilities()) {
     return;
   }
   for (const auto &ready : the_ready) {
     if (ready) {
       find_objects(ready->store);
+      prepare_to_confine(ready->store);
     }
   }
   if (!lay_down_capabilities()) {

@@ -15,17 +15,14 @@
 namespace pbstoken {
 
 // For the service, which is not confined yet: reads the settings of the first
-// few stores, with the numbers of their groups, and makes their rules, which
-// take the descriptors from this one on.
-void get_stores_ready(int first_descriptor);
+// few stores, with the numbers of their groups.
+void get_stores_ready();
 
-// Returns how many descriptors those are.  A child keeps them.
-int descriptors_of_stores();
-
-// For a child: attaches the segments of these stores, and looks for the gate,
-// where they are there.  It takes its capabilities into use for that, and lays
-// them down again.
-void find_objects_of_stores();
+// For a child that has no connection yet: attaches the segments of these
+// stores, looks for the gate, where they are there, and makes the rules that it
+// may be confined by.  No other process has its rules.  It takes its
+// capabilities into use for that, and lays them down again.
+void get_child_ready();
 
 // Returns the settings of this store; null if it is not ready, or if anything
 // that they were made of is another by now.

@@ -44,6 +44,9 @@ constexpr std::uint64_t kHeadStart = 2 * kNanosecondsPerSecond / 1000;
 // What has been served for less is done soon; what a rotation waits for a
 // person to read may take as long as kIdleTime.
 constexpr std::uint64_t kMoment = kNanosecondsPerSecond;
+// What was taken for such a moment may be a rotation, after all: others wait no
+// longer for it than this.
+constexpr std::uint64_t kLongestHold = 5 * kNanosecondsPerSecond;
 
 constexpr int kListener = STDIN_FILENO;
 constexpr const char *kCannotServe = "cannot serve";
@@ -105,7 +108,7 @@ struct Waiting {
 };
 
 // Set by SIGTERM.
-constinit volatile sig_atomic_t is_told_to_end = 0;
+constinit volatile sig_atomic_t told_to_end = 0;
 
 class Service {
  public:
@@ -131,7 +134,9 @@ class Service {
   void add_spare(Haste haste);
   void let_spares_go();
   void pause_for(const char *what);
+  [[nodiscard]] bool is_told_to_end() const;
   [[nodiscard]] bool is_to_end();
+  void decide_the_end();
   [[nodiscard]] bool serves_for_a_moment();
 
   ExitStatus (*answer_)();
@@ -140,6 +145,7 @@ class Service {
   Table<Waiting, kMostConnections> waiting_;
   std::size_t spares_ = 0;
   bool is_ending_ = false;
+  std::uint64_t ending_since_ = 0;
   std::uint64_t changed_at_ = 0;  // the surroundings; 0: they have not
   std::uint64_t now_ = 0;
   std::uint64_t last_busy_ = 0;     // when there was a connection
@@ -328,7 +334,10 @@ Result<void> Service::accept_some() {
 // --- the loop
 
 std::uint64_t Service::next_deadline() {
-  std::uint64_t next = connections() == 0 ? last_busy_ + kIdleTime : ~0ULL;
+  std::uint64_t next = connections() == 0 ? last_busy_ + kIdleTime
+                       : is_ending_ && !is_told_to_end()
+                           ? ending_since_ + kLongestHold
+                           : ~0ULL;
   for (const Waiting &one : waiting_) {
     next = std::min(next, one.deadline);
   }
@@ -374,22 +383,38 @@ bool Service::serves_for_a_moment() {
          });
 }
 
+// A signal is not delivered while there is always something to do.
+bool Service::is_told_to_end() const {
+  sigset_t pending{};
+  return told_to_end != 0 ||
+         (sigpending(&pending) == 0 && sigismember(&pending, SIGTERM) == 1);
+}
+
 // Once it is to end it accepts no more, so that what it has must not take long,
 // unless it is told.
 bool Service::is_to_end() {
   if (listener_is_ready_ && changed_at_ == 0 && surroundings_.have_changed()) {
     changed_at_ = now_;
   }
-  // A signal is not delivered while there is always something to do.
-  sigset_t pending{};
-  const bool is_told =
-      is_told_to_end != 0 ||
-      (sigpending(&pending) == 0 && sigismember(&pending, SIGTERM) == 1);
   const bool is_idle = connections() == 0 && !listener_is_ready_ &&
                        now_ - last_busy_ >= kIdleTime;
-  return is_told || is_idle ||
+  return is_told_to_end() || is_idle ||
          (changed_at_ != 0 &&
           (serves_for_a_moment() || now_ - changed_at_ >= kIdleTime));
+}
+
+// What takes longer than the end may be held up gives all others their turn
+// again: each request is judged by what is there then.
+void Service::decide_the_end() {
+  if (is_ending_ && !is_told_to_end() && now_ - ending_since_ >= kLongestHold) {
+    is_ending_ = false;
+    changed_at_ = now_;
+    return;
+  }
+  if (!is_ending_ && is_to_end()) {
+    is_ending_ = true;
+    ending_since_ = now_;
+  }
 }
 
 Result<void> Service::run(const sigset_t &signals_of_wait) {
@@ -403,7 +428,7 @@ Result<void> Service::run(const sigset_t &signals_of_wait) {
     drop_waiting();
     reap();
     serve_waiting();
-    is_ending_ = is_ending_ || is_to_end();
+    decide_the_end();
     if (listener_is_ready_ && !is_ending_) {
       last_busy_ = now_;
       if (const auto accepted = accept_some(); !accepted) {
@@ -447,7 +472,7 @@ void allow_descriptors() {
 // Lets SIGTERM come only while the parent waits, and gives the mask for that.
 bool await_sigterm(sigset_t *out_signals_of_wait) {
   struct sigaction action = {};
-  action.sa_handler = [](int) { is_told_to_end = 1; };
+  action.sa_handler = [](int) { told_to_end = 1; };
   sigset_t term{};
   return sigemptyset(&term) == 0 && sigaddset(&term, SIGTERM) == 0 &&
          sigprocmask(SIG_BLOCK, &term, out_signals_of_wait) == 0 &&
@@ -463,7 +488,7 @@ Result<void> begin(Service *service, sigset_t *out_signals) {
   if (!service->surroundings().find()) {
     complain("there are too many stores to watch all of their directories");
   }
-  get_stores_ready(kFirstOfStores);
+  get_stores_ready();
   return confine_service();
 }
 

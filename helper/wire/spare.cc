@@ -59,15 +59,12 @@ UniqueFd receive_connection(int channel) {
 constexpr int kLog = STDERR_FILENO + 1;
 // The child's end, which stays open until the child has ended.
 constexpr int kChannel = kLog + 1;
-static_assert(kFirstOfStores == kChannel + 1);
 
 // Nothing else of the parent's, and signals as by default.  First of all it
 // closes what it need not have: the parent's table may be full.
 bool keep_only(int channel) {
   sigset_t none{};
-  const auto first_other =
-      static_cast<unsigned>(kFirstOfStores + descriptors_of_stores());
-  if (dup2(channel, kChannel) < 0 || close_range(first_other, ~0U, 0) != 0) {
+  if (dup2(channel, kChannel) < 0 || close_range(kChannel + 1, ~0U, 0) != 0) {
     return false;
   }
   if (audit_log() != kLog) {
@@ -91,7 +88,7 @@ void warm_up() {
   if (heap.reserve(kHeap)) {
     std::memset(heap.free_space(), 0, kHeap);
   }
-  find_objects_of_stores();
+  get_child_ready();
 }
 
 // Members could fill the journal with complaints about their own requests: they

@@ -12,10 +12,6 @@
 
 namespace pbstoken {
 
-// The first of the descriptors of stores that a child keeps; see
-// ready_stores.h.
-constexpr int kFirstOfStores = 5;
-
 // A child that waits for its connection, for its parent.
 struct Spare {
   UniqueFd process;  // a pidfd, readable when the child has ended
@@ -34,8 +30,8 @@ enum class Haste : std::uint8_t { kNone, kConnectionWaits };
 //     output.
 //  3. It exits with the status that answer() returns.
 //
-// The child has no other descriptor of the parent but those of its stores, and
-// its standard error leads nowhere.
+// The child has no other descriptor of the parent, and its standard error leads
+// nowhere.
 std::optional<Spare> fork_spare(Haste haste, ExitStatus (*answer)());
 
 // Gives the connection to the child, and closes its channel.  Returns false if

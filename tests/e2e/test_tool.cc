@@ -5,6 +5,8 @@
 
 #include <array>
 
+#include <sys/shm.h>
+
 #include "e2e_pam.h"
 #include "helper_support.h"
 
@@ -182,6 +184,29 @@ void tool_needs_libc_and_libcrypt_alone(void ** /*state*/) {
   assert_int_equal(needed, 2);
 }
 
+// What only looks makes nothing in the kernel.
+void commands_that_look_make_no_segment(void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  write_user_cfg();
+  assert_int_equal(run_helper({"verify", "--", kId}, kSecret).status, 0);
+  for (const std::vector<std::string> &command :
+       {std::vector<std::string>{"status"},
+        {"status", "--token", kId},
+        {"list"},
+        {"list", "--unused", "1d"},
+        {"check"},
+        {"explain", kId},
+        {"metrics"}}) {
+    remove_segments();
+    run_tool(command);
+    shm_info info{};
+    shmctl(0, SHM_INFO, reinterpret_cast<shmid_ds *>(&info));
+    if (info.used_ids != 0) {
+      fail_msg("%s made a segment", command[0].c_str());
+    }
+  }
+}
+
 // --- what it inherits
 
 // Of which nothing is to be said.
@@ -225,6 +250,7 @@ int main() {
       PAM_TEST(tool_usage_error_is_exit_2),
       PAM_TEST(version_is_the_packages),
       PAM_TEST(helper_holds_nothing_of_the_tool),
+      PAM_TEST(commands_that_look_make_no_segment),
       PAM_TEST(tool_needs_libc_and_libcrypt_alone),
       PAM_TEST(tool_on_other_uses_of_the_descriptors_prints_nothing_into_files),
       PAM_TEST(tool_works_under_no_new_privs),
