@@ -154,6 +154,21 @@ StackType StackFile::type() const {
   return StackType::kNone;
 }
 
+bool StackFile::is_broken() const {
+  constexpr std::array<std::string_view, 6> kControls = {
+      "required", "requisite", "sufficient", "optional", "include", "substack"};
+  if (type() == StackType::kEach) {
+    return word(1).empty();
+  }
+  // In brackets stand pairs of a value and an action.
+  const bool is_known = control().find('=') != std::string_view::npos ||
+                        std::any_of(kControls.begin(), kControls.end(),
+                                    [this](std::string_view known) {
+                                      return is_same_word(control(), known);
+                                    });
+  return type() == StackType::kNone || !is_known || word(2).empty();
+}
+
 bool StackFile::is_ours() const {
   const std::string_view module = word(2);
   return included().empty() && slice(module, module.rfind('/') + 1) == kOurs;

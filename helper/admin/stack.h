@@ -44,6 +44,9 @@ class StackFile {
   [[nodiscard]] StackType type() const;
   // Returns it without the brackets.
   [[nodiscard]] std::string_view control() const { return word(1); }
+  // True if libpam refuses the whole stack for this line: it has no type, no
+  // control that libpam knows, or no module.
+  [[nodiscard]] bool is_broken() const;
   // True if the line names pam_pbstoken.so.
   [[nodiscard]] bool is_ours() const;
   [[nodiscard]] std::span<const char *const> options() const;
@@ -81,6 +84,14 @@ Result<void> for_each_line(const PathText &path, StackType type, Visit &visit,
     const auto more = file->next();
     if (!more || !*more) {
       return more ? Result<void>() : more.error();
+    }
+    if (file->is_broken()) {
+      Error error =
+          plain_error(Errc::kMalformed,
+                      "libpam refuses the stack for this line", path.view(),
+                      "it has no type, no control that is known, or no module");
+      error.line = file->number();
+      return error;
     }
     const StackType own = file->type();
     if (type != StackType::kEach && own != StackType::kEach && own != type) {

@@ -539,6 +539,24 @@ constexpr const char *kCorrect =
     "correct the option: the line refuses everybody";
 constexpr const char *kOthers = "this service takes other tokens";
 
+// pam_authenticate(3) fails for each of them, whatever our line says.
+void stack_that_libpam_refuses_lets_nothing_in(void ** /*state*/) {
+  write_good_store();
+  for (const char *line : {"aut required pam_permit.so", "auth required",
+                           "auth", "auth requird pam_permit.so",
+                           "auth [success] pam_permit.so", "@include"}) {
+    write_file(kStack, kPlain + std::string(line) + "\n");
+    const RunResult outcome =
+        run_tool({"explain", "--service", "Test-of-pbstoken", kId});
+    std::filesystem::remove(kStack);
+    if (outcome.status != 1 ||
+        outcome.out.find("libpam refuses the stack for this line") ==
+            std::string::npos) {
+      fail_msg("%s: %d: %s", line, outcome.status, outcome.out.c_str());
+    }
+  }
+}
+
 void lines_of_a_stack_are_explained(void ** /*state*/) {
   write_good_store();
   const std::string first = kStack + ":1: auth: ";
@@ -702,6 +720,7 @@ int main() {
       E2E_TEST(explain_changes_nothing),
       E2E_TEST(explain_prints_no_hash),
       E2E_TEST(json_has_the_verdict_and_each_check),
+      E2E_TEST(stack_that_libpam_refuses_lets_nothing_in),
       E2E_TEST(lines_of_a_stack_are_explained),
       E2E_TEST(root_is_no_user_to_map_to),
       E2E_TEST(stack_without_account_lets_expired_tokens_in),
