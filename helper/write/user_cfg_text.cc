@@ -322,7 +322,7 @@ Result<SectionChanged> change_user_cfg_text(const Buffer *text,
   if (!before) {
     return before.error();
   }
-  const auto changed = edit(*before, change, path, out_text);
+  auto changed = edit(*before, change, path, out_text);
   if (!changed || *changed != SectionChanged::kDone) {
     return changed;
   }
