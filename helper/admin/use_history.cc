@@ -2,7 +2,6 @@
 #include "admin/use_history.h"
 
 #include <fcntl.h>
-#include <sys/shm.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,10 +17,11 @@ namespace pbstoken {
 
 namespace {
 
-// Returns which life of the segment this is, by what members cannot write.  In
-// a container ids repeat after a restart, and the host's boot goes on: the time
-// of the making tells these apart.
-Result<std::uint64_t> life_of(const Store &store) {
+// Returns which life of the segment this is: by the boot, the segment's id, and
+// when it began to count.  In a container ids repeat after a restart, and the
+// host's boot goes on.  A member could change the last of these, and so the
+// numbers, which it may write anyhow.
+Result<std::uint64_t> life_of(const Store &store, Use *use) {
   constexpr const char *kPath = "/proc/sys/kernel/random/boot_id";
   const UniqueFd file(open(kPath, O_RDONLY | O_CLOEXEC));
   std::array<char, 64> boot{};
@@ -30,14 +30,11 @@ Result<std::uint64_t> life_of(const Store &store) {
     return system_error("cannot read", kPath);
   }
   const SharedSegment record = use_segment(store);
-  const int id = record.get(record.key, 0);
-  shmid_ds status = {};
-  const bool is_there = id >= 0 && shmctl(id, IPC_STAT, &status) == 0;
-  const FixedText<64> text =
+  const auto text =
       FixedText<64>()
-          .append(static_cast<std::uint64_t>(is_there ? status.shm_ctime : 0))
+          .append(use->since().value_or(0))
           .append(" ")
-          .append(static_cast<std::uint64_t>(is_there ? id : 0));
+          .append(static_cast<std::uint64_t>(record.get(record.key, 0)));
   return quick_hash({boot.data(), static_cast<std::size_t>(size)},
                     quick_hash(text.view()));
 }
@@ -77,9 +74,7 @@ Result<UseHistory> UseHistory::read(const Store &store, Use *use) {
   if (!saved) {
     return saved.error();
   }
-  // A segment that is not there is made before it is asked for its id.
-  static_cast<void>(use->since());
-  const auto life = life_of(store);
+  const auto life = life_of(store, use);
   if (!life) {
     return life.error();
   }
@@ -206,7 +201,7 @@ Result<void> UseHistory::permit_save(const Store &store) const {
                        "it is of a later time than now: set the clock, or "
                        "remove it");
   }
-  const auto life = life_of(store);
+  const auto life = life_of(store, use_);
   if (!life) {
     return life.error();
   }

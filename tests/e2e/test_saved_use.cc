@@ -260,6 +260,22 @@ void segment_of_the_same_id_is_another_one(void ** /*state*/) {
   assert_true(all_well);
 }
 
+// The kernel notes that as a change of the segment, which it is not.
+void mode_that_was_changed_counts_nothing_twice(void ** /*state*/) {
+  use_the_token(2);
+  tool_output({"save"});
+  const auto store = load_store("pbs", PathText(kConfiguration));
+  const SharedSegment record = use_segment(*store);
+  shmid_ds status{};
+  const int id = record.get(record.key, 0);
+  sleep(1);
+  shmctl(id, IPC_STAT, &status);
+  assert_int_equal(shmctl(id, IPC_SET, &status), 0);
+  verify(1);
+  tool_output({"save"});
+  assert_int_equal(uses(), 3);
+}
+
 // Else what is not known would pass for what was not used.
 void record_that_cannot_be_had_is_not_saved(void ** /*state*/) {
   use_the_token(1);
@@ -527,6 +543,7 @@ int main() {
       E2E_TEST(record_begins_anew_after_days_without_a_save),
       E2E_TEST(times_in_the_future_are_now),
       E2E_TEST(segment_of_the_same_id_is_another_one),
+      E2E_TEST(mode_that_was_changed_counts_nothing_twice),
       E2E_TEST(record_that_cannot_be_had_is_not_saved),
       E2E_TEST(time_without_a_save_is_named),
       E2E_TEST(member_that_writes_over_the_record_breaks_nothing),
