@@ -119,12 +119,12 @@ void other_version_or_store_is_refused(void ** /*state*/) {
 // Of a number that was saved as often as one likes, and followed.
 void uses_are_counted_once(void ** /*state*/) {
   Counter counter;
-  for (const std::uint64_t now : {0, 5, 5, 7, 7}) {
+  for (const std::uint64_t now : {0U, 5U, 5U, 7U, 7U}) {
     counter = counter.at(now, /*is_same_life=*/true);
     assert_int_equal(counter.total(), now);
   }
   // The host restarts: another life, which has counted more, or less.
-  for (const std::uint64_t now : {3, 7, 100}) {
+  for (const std::uint64_t now : {3U, 7U, 100U}) {
     assert_int_equal(counter.at(now, false).total(), 7 + now);
   }
   counter = counter.at(3, false).at(4, true).at(4, true);
