@@ -149,9 +149,11 @@ bool Cache::is_good_by_look(const Stamp &stamp, std::uint64_t now) {
     stale_ = !is_settling;
     return false;
   }
-  // Members trust an unsettled stamp for cache_ttl alone, which may be shorter:
-  // then it is read again, once, and each of them need not ask the helper.
-  stale_ = !is_settling || !is_trusted(stamp, now);
+  // Members trust an unsettled stamp for cache_ttl alone, which may be shorter.
+  // Then it is read again, once and as early as one that is renewed, so that
+  // the members need not ask the helper.
+  stale_ = !is_settling || !is_trusted(stamp, now) ||
+           !is_within(ttl() / 2, stamp.time, now);
   return !stale_;
 }
 

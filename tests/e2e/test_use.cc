@@ -9,6 +9,7 @@
 #include "cache_support.h"
 #include "pbstoken/limits/named_object.h"
 #include "pbstoken/limits/tally.h"
+#include "soak_support.h"
 
 namespace pbstoken {
 namespace {
@@ -147,6 +148,90 @@ void uses_at_the_same_time_are_counted(void **state) {
   constexpr int kAll = kProcesses * kHits;
   assert_int_equal(total(scene.store, Party::kMembers, Event::kHit), kAll);
   assert_in_range(Use(scene.store).of(kId)->count, kAll / 100 * 99, kAll + 1);
+}
+
+// --- services side by side
+
+constexpr std::size_t kServices = 8;
+struct Counted {
+  std::array<std::uint64_t, kServices> uses;
+  std::array<std::uint64_t, kServices> last;  // seconds since the epoch
+};
+
+std::string token_of(std::size_t service) {
+  return "john@pbs!service" + std::to_string(service);
+}
+
+// Three of root, three of members, and one of each that lives for one request.
+void serve(const Store &store, std::size_t service, Counted *counted) {
+  const bool is_member = service >= 3 && service != 6;
+  const bool is_short = service >= 6;
+  const std::string id = token_of(service);
+  const auto request = [&](Verifier *verifier) {
+    const auto known =
+        verifier->verify_in_segment(*parse_token_id(id), kSecret);
+    require(known && known->outcome == Outcome::kMatch);
+  };
+  std::optional<Verifier> verifier;
+  if (!is_short) {
+    if (is_member) {
+      become(kNobody, kVerifyGroup);
+    }
+    verifier.emplace(store, load_crypt);
+  }
+  for (Rounds rounds(300); rounds.next(); usleep(1000)) {
+    if (is_short) {
+      const Process one([&] {
+        if (is_member) {
+          become(kNobody, kVerifyGroup);
+        }
+        Verifier own(store, load_crypt);
+        request(&own);
+      });
+      require(one.wait() == 0);
+    } else {
+      request(&*verifier);
+    }
+    ++counted->uses.at(service);
+    counted->last.at(service) = static_cast<std::uint64_t>(std::time(nullptr));
+  }
+}
+
+void services_side_by_side_are_counted(void **state) {
+  const Scene &scene = scene_in(state);
+  remove_record(scene.store);
+  std::vector<Token> tokens;
+  for (std::size_t i = 0; i < kServices; ++i) {
+    tokens.push_back({token_of(i), hash_of(kSecret)});
+  }
+  scene.write(tokens);
+  in_child([&] {
+    Verifier verifier(scene.store, load_crypt);
+    for (const Token &token : tokens) {
+      require(static_cast<bool>(
+          verifier.verify(*parse_token_id(token.id), kSecret)));
+    }
+  });
+  const Shared<Counted> counted;
+  std::vector<Process> services;
+  for (std::size_t i = 0; i < kServices; ++i) {
+    services.emplace_back([&, i] { serve(scene.store, i, &*counted); });
+  }
+  for (const Process &service : services) {
+    assert_int_equal(service.wait(), 0);
+  }
+  std::uint64_t of_members = 0;
+  for (std::size_t i = 0; i < kServices; ++i) {
+    const auto use = Use(scene.store).of(token_of(i));
+    const std::uint64_t uses = counted->uses.at(i) + 1;  // and the first
+    assert_true(use.has_value());
+    assert_in_range(use->count, uses * 99 / 100, uses);
+    assert_in_range(use->last, counted->last.at(i) - 2,
+                    counted->last.at(i) + 2);
+    of_members += i >= 3 && i != 6 ? counted->uses.at(i) : 0;
+  }
+  assert_in_range(total(scene.store, Party::kMembers, Event::kHit),
+                  of_members * 99 / 100, of_members);
 }
 
 int records_in_kernel(const Store &store) {
@@ -434,6 +519,7 @@ int main() {
       with_scene(asking_takes_no_memory),
       with_scene(refused_secret_is_no_use),
       with_scene(uses_at_the_same_time_are_counted),
+      with_scene(services_side_by_side_are_counted),
       with_scene(member_that_writes_over_it_changes_no_answer),
       with_scene(others_may_neither_read_nor_write_it),
       with_scene(record_follows_verify_group),
