@@ -78,7 +78,9 @@ Result<UseHistory> UseHistory::read(const Store &store, Use *use) {
   if (!life) {
     return life.error();
   }
-  return UseHistory(std::move(*saved), *life, use);
+  UseHistory history(std::move(*saved), *life, use);
+  history.find_whether_it_counts(store);
+  return history;
 }
 
 UseHistory UseHistory::read_what_can_be(const Store &store, Use *use) {
@@ -116,6 +118,14 @@ void UseHistory::find_beginning() {
       !is_same_life_ && next > saved_->saved ? next - saved_->saved : 0;
   lost_ = gap > kShortestGap ? Gap{saved_->saved, next} : saved_->lost;
   since_ = gap > kLongestGap ? next : std::min(saved_->since, now_);
+}
+
+void UseHistory::find_whether_it_counts(const Store &store) {
+  const SharedSegment record = use_segment(store);
+  const bool may_be_made_yet =
+      record.get(record.key, 0) < 0 &&
+      (!saved_ || now_ - std::min(saved_->saved, now_) <= kLongestGap);
+  is_counting_ = use_->is_there() || may_be_made_yet;
 }
 
 std::optional<std::uint64_t> UseHistory::saved() const {
@@ -191,7 +201,7 @@ Result<SavedUse> UseHistory::next(
 // that cannot be had would pass for one that has counted nothing.
 Result<void> UseHistory::permit_save(const Store &store) const {
   const PathText path = saved_use_path(store.name.view());
-  if (!is_counting()) {
+  if (!use_->is_there()) {
     return plain_error(Errc::kUnsafe, "cannot save the use", {},
                        "the segment that counts cannot be had; run pbstoken "
                        "check");

@@ -38,9 +38,9 @@ class UseHistory {
   // Returns when it was last saved; nullopt if it was not.
   [[nodiscard]] std::optional<std::uint64_t> saved() const;
 
-  // False if the segment cannot be had, so that uses after the last save are
-  // not known.
-  [[nodiscard]] bool is_counting() const { return use_->is_there(); }
+  // False if the segment cannot be had, or was not there for so long that its
+  // makers may have tried in vain: then uses after the last save are not known.
+  [[nodiscard]] bool is_counting() const { return is_counting_; }
   // Returns the last time in which uses may have been lost.
   [[nodiscard]] const Gap &lost() const { return lost_; }
 
@@ -67,6 +67,7 @@ class UseHistory {
   UseHistory(std::optional<SavedUse> saved, std::uint64_t life, Use *use);
 
   void find_beginning();
+  void find_whether_it_counts(const Store &store);
   [[nodiscard]] PartyCounters counters(Party party) const;
   [[nodiscard]] SavedToken token(std::string_view id) const;
 
@@ -77,6 +78,7 @@ class UseHistory {
   bool is_same_life_;
   std::optional<std::uint64_t> since_;
   Gap lost_;
+  bool is_counting_ = true;
 };
 
 }  // namespace pbstoken
