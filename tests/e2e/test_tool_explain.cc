@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/sem.h>
+#include <algorithm>
 
 #include <cinttypes>
 #include <ctime>

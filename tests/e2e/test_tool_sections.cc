@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // `pbstoken token ...` and `user ...`: a token and its section together.
+#include <algorithm>
 #include <regex>
 
 #include "e2e_log.h"
