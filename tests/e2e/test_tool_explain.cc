@@ -4,8 +4,8 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/sem.h>
-#include <algorithm>
 
+#include <algorithm>
 #include <cinttypes>
 #include <ctime>
 
