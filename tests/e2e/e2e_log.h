@@ -9,6 +9,7 @@
 #include <syslog.h>
 
 #include <array>
+#include <regex>
 #include <string>
 #include <vector>
 
@@ -67,6 +68,26 @@ inline std::vector<std::string> log_lines() {
   ssize_t size = 0;
   while ((size = recv(the_log, line.data(), line.size(), MSG_DONTWAIT)) >= 0) {
     lines.emplace_back(line.data(), static_cast<std::size_t>(size));
+  }
+  return lines;
+}
+
+// Before the name of the program: of a change of a token.
+inline const std::string kTrail =
+    "<" + std::to_string(LOG_AUTHPRIV | LOG_NOTICE) + ">";
+
+// The lines that a program logs of `act`, without its pid and the session's
+// loginuid.
+template <typename Act>
+std::vector<std::string> trail_of(const std::string &program, Act act) {
+  log_lines();
+  act();
+  std::vector<std::string> lines;
+  for (const std::string &line : log_lines()) {
+    if (line.find(">" + program + "[") != std::string::npos) {
+      lines.push_back(std::regex_replace(
+          line, std::regex(R"(\[[0-9]+\]| loginuid=[0-9]+)"), ""));
+    }
   }
   return lines;
 }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The trail of changes in the system log: who changed which token; and that no
 // log, or one that takes nothing, keeps no change from being done.
-#include <regex>
-
 #include "e2e_log.h"
 #include "e2e_member.h"
 
@@ -11,27 +9,11 @@ namespace {
 
 using namespace testing;
 
-// The helper's lines of `act`, without its pid and the session's loginuid.
-template <typename Act>
-std::vector<std::string> trail_of(Act act) {
-  log_lines();
-  act();
-  std::vector<std::string> lines;
-  for (const std::string &line : log_lines()) {
-    if (line.find("pbstoken-helper[") != std::string::npos) {
-      lines.push_back(std::regex_replace(
-          line, std::regex(R"(\[[0-9]+\]| loginuid=[0-9]+)"), ""));
-    }
-  }
-  return lines;
-}
-
-const std::string kStart =
-    "<" + std::to_string(LOG_AUTHPRIV | LOG_NOTICE) + ">pbstoken-helper: ";
+const std::string kStart = kTrail + "pbstoken-helper: ";
 
 template <typename Act>
 void assert_trail(Act act, const std::string &command, uid_t uid) {
-  const auto lines = trail_of(act);
+  const auto lines = trail_of("pbstoken-helper", act);
   assert_int_equal(lines.size(), 1);
   assert_text_equal(lines[0], kStart + command +
                                   "; uid=" + std::to_string(uid) +
@@ -72,7 +54,7 @@ void odd_id_hides_no_caller(void ** /*state*/) {
   for (const std::string &id :
        {invisible + "@pbs!c",
         std::string("a\u3164uid=7\u2800loginuid=7@pbs!c")}) {
-    const auto lines = trail_of([&] { generate(id); });
+    const auto lines = trail_of("pbstoken-helper", [&] { generate(id); });
     assert_int_equal(lines.size(), 1);
     assert_true(
         lines[0].starts_with(kStart + "generate; uid=0 store=pbs tokenid="));
@@ -99,7 +81,7 @@ void line_has_the_login_uid(void ** /*state*/) {
 
 void what_was_not_changed_has_no_line(void ** /*state*/) {
   write_shadow({{kId, kHash}});
-  const auto lines = trail_of([] {
+  const auto lines = trail_of("pbstoken-helper", [] {
     run_helper({"delete", "--", "other@pbs!t"});
     run_helper({"rotate", "--", kId}, kWrongSecret);
     run_helper({"verify", "--", kId}, kSecret);

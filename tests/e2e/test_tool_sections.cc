@@ -281,26 +281,21 @@ void both_locks_are_taken(void ** /*state*/) {
 
 void changes_are_in_the_trail(void ** /*state*/) {
   write_users();
-  log_lines();
-  tool_output({"token", "add", kId});
-  tool_output({"user", "disable", "john@pbs"});
-  tool_output({"token", "remove", kId});
-  std::vector<std::string> trail;
-  for (const std::string &line : log_lines()) {
-    if (line.find(">pbstoken[") != std::string::npos) {
-      trail.push_back(std::regex_replace(
-          line, std::regex(R"(^<[0-9]+>|\[[0-9]+\]| loginuid=[0-9]+)"), ""));
-    }
-  }
+  const auto trail = trail_of("pbstoken", [] {
+    tool_output({"token", "add", kId});
+    tool_output({"user", "disable", "john@pbs"});
+    tool_output({"token", "remove", kId});
+  });
   assert_int_equal(trail.size(), 3);
-  assert_text_equal(trail[0],
-                    "pbstoken: token add; uid=0 store=pbs "
-                    "tokenid=john@pbs!client1");
-  assert_text_equal(trail[1],
-                    "pbstoken: user disable; uid=0 store=pbs userid=john@pbs");
-  assert_text_equal(trail[2],
-                    "pbstoken: token remove; uid=0 store=pbs "
-                    "tokenid=john@pbs!client1");
+  assert_text_equal(trail[0], kTrail +
+                                  "pbstoken: token add; uid=0 store=pbs "
+                                  "tokenid=john@pbs!client1");
+  assert_text_equal(
+      trail[1],
+      kTrail + "pbstoken: user disable; uid=0 store=pbs userid=john@pbs");
+  assert_text_equal(trail[2], kTrail +
+                                  "pbstoken: token remove; uid=0 store=pbs "
+                                  "tokenid=john@pbs!client1");
 }
 
 void file_with_another_group_is_given_back(void ** /*state*/) {

@@ -113,16 +113,7 @@ void reset_without_windows_is_done_and_says_so(void ** /*state*/) {
 }
 
 std::vector<std::string> trail_of_reset() {
-  log_lines();
-  tool_output({"reset", kId});
-  std::vector<std::string> lines;
-  for (const std::string &line : log_lines()) {
-    if (line.find("pbstoken[") != std::string::npos) {
-      lines.push_back(std::regex_replace(
-          line, std::regex(R"(\[[0-9]+\]| loginuid=[0-9]+)"), ""));
-    }
-  }
-  return lines;
+  return trail_of("pbstoken", [] { tool_output({"reset", kId}); });
 }
 
 void reset_is_in_the_trail_of_changes(void ** /*state*/) {
@@ -130,8 +121,7 @@ void reset_is_in_the_trail_of_changes(void ** /*state*/) {
   const auto lines = trail_of_reset();
   assert_int_equal(lines.size(), 1);
   assert_text_equal(lines[0],
-                    "<" + std::to_string(LOG_AUTHPRIV | LOG_NOTICE) +
-                        ">pbstoken: reset; uid=0 store=pbs tokenid=" + kId);
+                    kTrail + "pbstoken: reset; uid=0 store=pbs tokenid=" + kId);
   // Nothing was to be changed.
   assert_int_equal(trail_of_reset().size(), 0);
 }
