@@ -72,6 +72,9 @@ class AccessCheck {
   List<Directory> visited_;  // to be named once each
 };
 
+// True if the path leads nowhere.
+bool is_missing(const PathText &path);
+
 // Checks that neither token.shadow nor user.cfg is gone alone, and that each
 // token has a secret and a section: a change of both that was cut short leaves
 // one of the two.

@@ -18,11 +18,6 @@ namespace {
 
 constexpr const char *kStacks = "/etc/pam.d";
 
-bool is_missing(const PathText &path) {
-  struct stat status = {};
-  return stat(path.c_str(), &status) != 0 && errno == ENOENT;
-}
-
 // --- the ways to the helper, for processes of other users than root
 
 void check_ways(const Store &store, Problems *problems) {

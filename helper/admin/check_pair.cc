@@ -10,11 +10,6 @@ namespace pbstoken {
 
 namespace {
 
-bool is_missing(const PathText &path) {
-  struct stat status = {};
-  return stat(path.c_str(), &status) != 0 && errno == ENOENT;
-}
-
 // Another store may have the secrets that go with the sections.
 bool shares_user_cfg(const Store &store) {
   bool is_shared = false;
@@ -76,6 +71,11 @@ void check_locks(const Store &store, Problems *problems) {
 }
 
 }  // namespace
+
+bool is_missing(const PathText &path) {
+  struct stat status = {};
+  return stat(path.c_str(), &status) != 0 && errno == ENOENT;
+}
 
 void check_pair(const Store &store, Problems *problems) {
   if (store.user_cfg.empty()) {

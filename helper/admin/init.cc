@@ -21,11 +21,8 @@ namespace pbstoken {
 
 namespace {
 
-struct Owner {
-  uid_t user;
-  gid_t group;
-};
-constexpr Owner kRoot = {0, 0};
+constexpr FileAccess kRootsDirectory = {0, 0, 0755};
+constexpr FileAccess kRootsFile = {0, 0, 0644};
 
 // Tells of each path whether it was made.
 class Made {
@@ -61,8 +58,7 @@ class Made {
 struct NewFile {
   const PathText &path;
   std::string_view content;
-  mode_t mode;
-  Owner owner;
+  FileAccess access;
 };
 
 Result<void> make_file(const NewFile &wanted, Made *made) {
@@ -78,8 +74,8 @@ Result<void> make_file(const NewFile &wanted, Made *made) {
     return errno == EEXIST ? made->add(wanted.path, false)
                            : system_error("cannot make", wanted.path.view());
   }
-  if (fchown(file.get(), wanted.owner.user, wanted.owner.group) != 0 ||
-      fchmod(file.get(), wanted.mode) != 0 ||
+  if (fchown(file.get(), wanted.access.owner, wanted.access.group) != 0 ||
+      fchmod(file.get(), wanted.access.mode) != 0 ||
       !write_all(file.get(), wanted.content) || fsync(file.get()) != 0) {
     const Error error = system_error("cannot make", wanted.path.view());
     unlinkat(place->directory.get(), name, 0);
@@ -111,7 +107,7 @@ bool is_as_made(const UniqueFd &directory) {
          (status.st_mode & ALLPERMS) == S_IRWXU && is_empty(directory);
 }
 
-Result<void> make_directory(const PathText &path, mode_t mode, Owner owner,
+Result<void> make_directory(const PathText &path, const FileAccess &access,
                             Made *made) {
   const auto place = find_place(path);
   if (!place) {
@@ -129,23 +125,26 @@ Result<void> make_directory(const PathText &path, mode_t mode, Owner owner,
     return plain_error(Errc::kUnsafe, "cannot make", path.view(),
                        "another process has put something in its place");
   }
-  if (fchown(directory.get(), owner.user, owner.group) != 0 ||
-      fchmod(directory.get(), mode) != 0) {
+  if (fchown(directory.get(), access.owner, access.group) != 0 ||
+      fchmod(directory.get(), access.mode) != 0) {
     return system_error("cannot make", path.view());
   }
   return made->add(path, true);
 }
 
-// The directory of a file; those above it, where they are not there, root's.
-Result<void> make_way(const PathText &file, Owner owner, Made *made) {
+// The directory of a file, which is its owner's alone; those above it, where
+// they are not there, root's.
+Result<void> make_way(const PathText &file, const FileAccess &owners,
+                      Made *made) {
   const PathText directory = directory_of(file);
   const std::string_view path = directory.view();
   for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
     const bool is_last = end == std::string_view::npos;
-    constexpr mode_t kForAll = S_IRWXU | S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH;
-    const auto done = make_directory(PathText(slice(path, 0, end)),
-                                     is_last ? S_IRWXU : kForAll,
-                                     is_last ? owner : kRoot, made);
+    const auto done =
+        make_directory(PathText(slice(path, 0, end)),
+                       is_last ? FileAccess{owners.owner, owners.group, S_IRWXU}
+                               : kRootsDirectory,
+                       made);
     if (!done || is_last) {
       return done;
     }
@@ -192,15 +191,13 @@ Result<void> make_configuration(const CommandLine &line, const PathText &path,
       line.users.value_or(true)) {
     return {};
   }
-  constexpr mode_t kDirectory = 0755;
-  constexpr mode_t kFile = 0644;
   if (const auto way =
-          make_directory(directory_of(path), kDirectory, kRoot, made);
+          make_directory(directory_of(path), kRootsDirectory, made);
       !way) {
     return way;
   }
   const ConfigurationText text = new_configuration(line, path);
-  return make_file({path, text.view(), kFile, kRoot}, made);
+  return make_file({path, text.view(), kRootsFile}, made);
 }
 
 // What was asked for must be what the configuration says by now.
@@ -235,27 +232,23 @@ Result<void> make_lock(const Store &store, Made *made) {
 
 Result<void> make_files(const Store &store, Made *made) {
   const bool with_users = !store.user_cfg.empty();
-  const auto user = user_id(store.file_owner);
-  const auto group = group_id(store.file_group);
-  if (!user || !group) {
-    return user ? group.error() : user.error();
+  const auto tokens = access_of(store, Kind::kSecrets);
+  const auto users = access_of(store, Kind::kAccounts);
+  if (!tokens || !users) {
+    return tokens ? users.error() : tokens.error();
   }
-  const Owner owner = {*user, *group};
-  auto done = make_way(store.token_shadow, owner, made);
+  auto done = make_way(store.token_shadow, *tokens, made);
   if (done) {
     done = make_lock(store, made);
   }
   if (done) {
-    done =
-        make_file({store.token_shadow, "{}\n", store.file_mode, owner}, made);
+    done = make_file({store.token_shadow, "{}\n", *tokens}, made);
   }
   if (done && with_users) {
-    done = make_way(store.user_cfg, owner, made);
+    done = make_way(store.user_cfg, *tokens, made);
   }
-  // Upstream's is root's, and its daemons' group reads it.
-  constexpr mode_t kUsersMode = S_IRUSR | S_IWUSR | S_IRGRP;
   if (done && with_users) {
-    done = make_file({store.user_cfg, "", kUsersMode, {0, *group}}, made);
+    done = make_file({store.user_cfg, "", *users}, made);
   }
   return done;
 }

@@ -64,26 +64,6 @@ bool copy_label(int from, int to) {
   return copy_attribute(from, to, kLabel);
 }
 
-struct FileAccess {
-  uid_t owner;
-  gid_t group;
-  mode_t mode;
-};
-
-Result<FileAccess> access_of(const Store &store, Kind kind) {
-  const auto owner = user_id(store.file_owner);
-  if (!owner) {
-    return owner.error();
-  }
-  const auto group = group_id(store.file_group);
-  if (!group) {
-    return group.error();
-  }
-  return kind == Kind::kSecrets
-             ? FileAccess{*owner, *group, store.file_mode}
-             : FileAccess{0, *group, S_IRUSR | S_IWUSR | S_IRGRP};
-}
-
 }  // namespace
 
 Result<Place> open_place(const PathText &path) {
@@ -167,6 +147,13 @@ Result<ReplacementFile> ReplacementFile::create(const Place &place) {
                       place.path.view());
 }
 
+Result<FileAccess> access_of(const Store &store, Kind kind) {
+  const auto given = given_access(store);
+  return !given || kind == Kind::kSecrets
+             ? given
+             : FileAccess{0, given->group, S_IRUSR | S_IWUSR | S_IRGRP};
+}
+
 Result<void> copy_access(const UniqueFd &from, const struct stat &status,
                          int to, const Place &place) {
   constexpr const char *kAcl = "system.posix_acl_access";
@@ -180,11 +167,11 @@ Result<void> copy_access(const UniqueFd &from, const struct stat &status,
 
 bool is_to_be_given_back(const Store &store, Kind kind, const Place &place,
                          const struct stat &status) {
+  const auto given = given_access(store);
   const auto access = access_of(store, kind);
-  const auto owner = user_id(store.file_owner);
   struct stat directory = {};
-  return access && owner && fstat(place.directory(), &directory) == 0 &&
-         directory.st_uid == *owner && status.st_uid == 0 &&
+  return given && access && fstat(place.directory(), &directory) == 0 &&
+         directory.st_uid == given->owner && status.st_uid == 0 &&
          status.st_nlink == 1 &&
          (access->owner != 0 || access->group != status.st_gid ||
           access->mode != (status.st_mode & ALLPERMS));

@@ -118,9 +118,11 @@ Result<void> copy_access(const UniqueFd &from, const struct stat &status,
 bool is_to_be_given_back(const Store &store, Kind kind, const Place &place,
                          const struct stat &status);
 
-// Owner, group and mode that the store gives: file_owner, file_group and
-// file_mode to token.shadow; to user.cfg root, file_group and 0640, as upstream
-// has it.
+// Returns owner, group and mode of a file that is made: those of given_access()
+// for token.shadow; for user.cfg root, file_group and 0640, as upstream has it.
+Result<FileAccess> access_of(const Store &store, Kind kind);
+
+// Gives an open file that access.
 Result<void> set_access(const Store &store, Kind kind, int to,
                         const Place &place);
 

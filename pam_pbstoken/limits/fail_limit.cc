@@ -7,7 +7,6 @@
 #include <sys/random.h>
 
 #include <algorithm>
-
 #include <array>
 #include <cstring>
 #include <span>

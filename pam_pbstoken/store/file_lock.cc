@@ -23,13 +23,9 @@ constexpr timespec kPause = {.tv_sec = 0, .tv_nsec = 10'000'000};
 // Makes the lock file, unless it is there by now.
 Result<void> create(const Store &store, const PathText &path,
                     const FilePlace &place) {
-  const auto owner = user_id(store.file_owner);
-  if (!owner) {
-    return owner.error();
-  }
-  const auto group = group_id(store.file_group);
-  if (!group) {
-    return group.error();
+  const auto access = given_access(store);
+  if (!access) {
+    return access.error();
   }
   // The file has a name of its own until owner and mode are right: a process
   // that died between would leave a lock that upstream's daemons cannot open.
@@ -44,7 +40,7 @@ Result<void> create(const Store &store, const PathText &path,
   }
   // ENOENT: the holder of a lock that is there by now took it for litter.
   const bool made =
-      fchown(file.get(), *owner, *group) == 0 &&
+      fchown(file.get(), access->owner, access->group) == 0 &&
       fchmod(file.get(), kLockMode) == 0 &&
       (linkat(directory, name.c_str(), directory, place.name.c_str(), 0) == 0 ||
        errno == EEXIST || errno == ENOENT);

@@ -329,6 +329,18 @@ Result<gid_t> group_id(const Principal &group) {
   return id_in(kGroups, group);
 }
 
+Result<FileAccess> given_access(const Store &store) {
+  const auto owner = user_id(store.file_owner);
+  if (!owner) {
+    return owner.error();
+  }
+  const auto group = group_id(store.file_group);
+  if (!group) {
+    return group.error();
+  }
+  return FileAccess{*owner, *group, store.file_mode};
+}
+
 bool is_store_name(std::string_view name) {
   constexpr std::size_t kMaxName = 32;
   constexpr std::string_view kAllowed =

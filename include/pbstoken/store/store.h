@@ -70,6 +70,17 @@ struct Store {
 Result<uid_t> user_id(const Principal &user);
 Result<gid_t> group_id(const Principal &group);
 
+// Owner, group and mode of a file.
+struct FileAccess {
+  uid_t owner;
+  gid_t group;
+  mode_t mode;
+};
+
+// Returns what file_owner, file_group and file_mode give a token.shadow.  The
+// lock files have the same owner and group.
+Result<FileAccess> given_access(const Store &store);
+
 // [a-z0-9][a-z0-9_-]{0,31}
 bool is_store_name(std::string_view name);
 
