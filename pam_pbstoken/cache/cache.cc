@@ -101,7 +101,10 @@ std::optional<std::uint64_t> Cache::generation_in_force() {
 // Asks once; a process that looks at a settled stamp does not ask.
 bool Cache::shares_clock() {
   if (!shares_clock_) {
-    shares_clock_ = found_ && pbstoken::shares_clock(found_->segment);
+    shares_clock_ =
+        found_ &&
+        (!looks_ || found_->identity.ipc_namespace == namespace_inode("ipc")) &&
+        pbstoken::shares_clock(found_->segment);
   }
   return *shares_clock_;
 }
@@ -183,7 +186,11 @@ void Cache::attach() {
     return;
   }
   subject_ = {kind_, *view};
-  found_ = find_segment(subject_);
+  // A look is enough, wherever the segment is: what it holds in force under a
+  // settled stamp was read of the file that the look finds.  A process that is
+  // to trust the stamp's time, or to renew it, asks first where it is.
+  found_ = find_segment(subject_,
+                        looks_ ? Whereabouts::kAnywhere : Whereabouts::kHere);
   if (found_) {
     problem_.reset();  // another process could make one
   }
@@ -220,8 +227,17 @@ std::optional<Writing> Cache::attach_writable() {
   if (current_segment() == nullptr || !is_root()) {
     return std::nullopt;
   }
-  return attach_for_writing(found_->identity.id, subject_,
-                            found_->segment.instance());
+  auto writing = attach_for_writing(found_->identity.id, subject_,
+                                    found_->segment.instance());
+  if (writing || found_->identity.ipc_namespace == namespace_inode("ipc")) {
+    return writing;
+  }
+  // It is the segment of the namespace where the process was before.
+  found_ = find_segment(subject_);
+  shares_clock_.reset();
+  return found_ ? attach_for_writing(found_->identity.id, subject_,
+                                     found_->segment.instance())
+                : std::nullopt;
 }
 
 // --- the file

@@ -187,15 +187,16 @@ bool is_of_a_guest(const Segment &segment) {
 
 namespace {
 
-std::optional<FoundSegment> use_if_ours(int id, const Subject &subject) {
-  const auto identity = trusted_segment(id);
+std::optional<FoundSegment> use_if_ours(int id, const Subject &subject,
+                                        Whereabouts whereabouts) {
+  const auto identity = trusted_segment(id, whereabouts);
   if (!identity) {
     return std::nullopt;
   }
   AttachmentUse use = use_attachment(*identity);
   if (use.address() == nullptr) {
     auto fresh = ShmAttachment::attach(id, Access::kRead);
-    if (!fresh || fresh->identity() != *identity) {
+    if (!fresh || !fresh->identity().is_wanted(*identity)) {
       return std::nullopt;
     }
     const auto segment =
@@ -214,21 +215,23 @@ std::optional<FoundSegment> use_if_ours(int id, const Subject &subject) {
   if (!segment || segment->generation() > kLastGeneration) {
     return std::nullopt;
   }
-  return FoundSegment{*identity, std::move(use), *segment};
+  const ShmIdentity found = use.identity();
+  return FoundSegment{found, std::move(use), *segment};
 }
 
 }  // namespace
 
-std::optional<FoundSegment> find_segment(const Subject &subject) {
+std::optional<FoundSegment> find_segment(const Subject &subject,
+                                         Whereabouts whereabouts) {
   if (const int id = shmget(key_of(subject), 0, 0); id >= 0) {
-    if (auto found = use_if_ours(id, subject); found) {
+    if (auto found = use_if_ours(id, subject, whereabouts); found) {
       return found;
     }
   }
   std::optional<FoundSegment> found;
   static_cast<void>(walk([&](const SegmentEntry &entry) {
     if ((entry.status.shm_perm.mode & SHM_DEST) == 0) {
-      found = use_if_ours(entry.id, subject);
+      found = use_if_ours(entry.id, subject, Whereabouts::kHere);
     }
     return !found;
   }));

@@ -59,22 +59,23 @@ bool NamedSegment::is_ready(int id) const {
   return name_in(id, name()) == name();
 }
 
-Result<AttachmentUse> NamedSegment::use(std::uint64_t ipc_namespace) const {
+Result<AttachmentUse> NamedSegment::use() const {
   // The short way comes first; open_named() attaches more than once.
-  auto use = use_ready(get(key, 0), ipc_namespace);
+  auto use = use_ready(get(key, 0), Whereabouts::kHere);
   for (int tries = 1; !use && tries <= kTries; ++tries) {
     const auto id = open_named(*this);
     if (!id) {
       return id.error();
     }
-    use = use_ready(*id, ipc_namespace);
+    use = use_ready(*id, Whereabouts::kHere);
   }
   return use;
 }
 
 Result<AttachmentUse> NamedSegment::use_if_there() const {
   const int id = find_named(*this);
-  return id >= 0 ? use_ready(id, 0) : Result<AttachmentUse>(AttachmentUse());
+  return id >= 0 ? use_ready(id, Whereabouts::kHere)
+                 : Result<AttachmentUse>(AttachmentUse());
 }
 
 std::byte *content_of(const AttachmentUse &use) {

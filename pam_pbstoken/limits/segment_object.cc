@@ -20,9 +20,9 @@ bool SegmentObject::remove(int id) const {
   return shmctl(id, IPC_RMID, nullptr) == 0;
 }
 
-Result<AttachmentUse> SegmentObject::use_ready(
-    int id, std::uint64_t ipc_namespace) const {
-  const auto identity = trusted_segment(id, ipc_namespace, writers_);
+Result<AttachmentUse> SegmentObject::use_ready(int id,
+                                               Whereabouts whereabouts) const {
+  const auto identity = trusted_segment(id, whereabouts, writers_);
   if (!identity) {
     return identity.error();
   }
@@ -35,7 +35,7 @@ Result<AttachmentUse> SegmentObject::use_ready(
   if (!attachment) {
     return attachment.error();
   }
-  if (attachment->identity() != *identity || identity->size != size ||
+  if (!attachment->identity().is_wanted(*identity) || identity->size != size ||
       (name_ != 0 && load_relaxed(name_at(attachment->address())) != name_)) {
     return plain_error(Errc::kUnsafe, "cannot use", kWhat, "not made yet");
   }

@@ -123,10 +123,10 @@ int SharedSegment::make() const {
   return -1;
 }
 
-Result<AttachmentUse> SharedSegment::use(std::uint64_t ipc_namespace) const {
-  auto use = find(ipc_namespace);
+Result<AttachmentUse> SharedSegment::use() const {
+  auto use = find();
   if (!use && is_root()) {
-    use = use_ready(make(), ipc_namespace);
+    use = use_ready(make(), Whereabouts::kAnywhere);
   }
   return use;
 }

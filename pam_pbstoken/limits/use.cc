@@ -77,7 +77,7 @@ SharedSegment use_segment(const Store &store) {
 }
 
 // A process that cannot have it does not try for each of its handles.
-void Use::attach(std::uint64_t ipc_namespace) {
+void Use::attach() {
   static constinit Lately was_refused;
   const std::uint64_t name =
       quick_hash(store_.token_shadow.view(), std::uint64_t{geteuid()});
@@ -87,7 +87,7 @@ void Use::attach(std::uint64_t ipc_namespace) {
     return;
   }
   const SharedSegment segment = use_segment(store_);
-  auto use = makes_ ? segment.use(ipc_namespace) : segment.find(ipc_namespace);
+  auto use = makes_ ? segment.use() : segment.find();
   if (use) {
     attachment_ = std::move(*use);
   } else {
@@ -95,18 +95,18 @@ void Use::attach(std::uint64_t ipc_namespace) {
   }
 }
 
-UseRecord *Use::record(const Moment &moment) {
+UseRecord *Use::record(std::uint64_t moment) {
   std::byte *address = attachment_.address();
-  if (moment.attached != attached_ || (address == nullptr && !is_lost_)) {
-    attached_ = moment.attached;
-    attach(moment.ipc_namespace);
+  if (moment != attached_ || (address == nullptr && !is_lost_)) {
+    attached_ = moment;
+    attach();
     address = attachment_.address();
     is_lost_ = address == nullptr;
   }
   return reinterpret_cast<UseRecord *>(address);
 }
 
-void Use::count(Event event, std::string_view let_in, const Moment &moment) {
+void Use::count(Event event, std::string_view let_in, std::uint64_t moment) {
   UseRecord *record = this->record(moment);
   if (record == nullptr) {
     return;
@@ -125,7 +125,7 @@ void Use::count(Event event, std::string_view let_in, const Moment &moment) {
 
 Totals Use::totals(Party party) {
   Totals totals{};
-  const UseRecord *record = this->record({});
+  const UseRecord *record = this->record(0);
   if (record == nullptr) {
     return totals;
   }
@@ -139,14 +139,14 @@ Totals Use::totals(Party party) {
 }
 
 std::optional<std::uint64_t> Use::since() {
-  const UseRecord *record = this->record({});
+  const UseRecord *record = this->record(0);
   const std::uint64_t since =
       record != nullptr ? load_relaxed(&record->since) : 0;
   return since != 0 ? std::optional(since) : std::nullopt;
 }
 
 std::optional<TokenUse> Use::of(std::string_view token_id) {
-  const UseRecord *record = this->record({});
+  const UseRecord *record = this->record(0);
   const Tally *tally = record != nullptr
                            ? find_tally(record->tokens, tag_of(token_id))
                            : nullptr;
@@ -160,7 +160,7 @@ std::optional<TokenUse> Use::of(std::string_view token_id) {
 }
 
 std::uint64_t Use::last() {
-  const UseRecord *record = this->record({});
+  const UseRecord *record = this->record(0);
   return record != nullptr ? load_relaxed(&record->last) : 0;
 }
 

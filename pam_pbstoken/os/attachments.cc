@@ -221,6 +221,10 @@ std::byte *AttachmentUse::address() const {
              : nullptr;
 }
 
+ShmIdentity AttachmentUse::identity() const {
+  return address() != nullptr ? entry_->identity : ShmIdentity{};
+}
+
 void drop_stale_attachments() {
   if (Table *all = table(); all != nullptr) {
     drop_stale(all, geteuid(), boottime_now());
@@ -242,7 +246,7 @@ AttachmentUse use_attachment(const ShmIdentity &wanted) {
     if (!acquire(entry)) {
       continue;
     }
-    if (entry->identity == wanted && entry->uid == uid) {
+    if (entry->identity.is_wanted(wanted) && entry->uid == uid) {
       entry->asked_for.store(now, std::memory_order_relaxed);
       use.entry_ = entry;
       use.serial_ = entry->serial.load(std::memory_order_relaxed);

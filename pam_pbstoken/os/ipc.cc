@@ -65,9 +65,10 @@ Error unsafe(const char *why) {
 constexpr const char *kCannotStat = "cannot stat the shared-memory segment";
 
 ShmIdentity identity_in(int id, const shmid_ds &status,
-                        std::uint64_t ipc_namespace = 0) {
-  return {.ipc_namespace =
-              ipc_namespace != 0 ? ipc_namespace : namespace_inode("ipc"),
+                        Whereabouts whereabouts = Whereabouts::kHere) {
+  return {.ipc_namespace = whereabouts == Whereabouts::kHere
+                               ? namespace_inode("ipc")
+                               : kAnyIpcNamespace,
           .id = id,
           .changed = status.shm_ctime,
           .maker = status.shm_cpid,
@@ -97,14 +98,14 @@ Result<void> trust(const ipc_perm &owner, Writers writers) {
 
 }  // namespace
 
-Result<ShmIdentity> trusted_segment(int id, std::uint64_t ipc_namespace,
+Result<ShmIdentity> trusted_segment(int id, Whereabouts whereabouts,
                                     Writers writers) {
   shmid_ds status{};
   if (shmctl(id, IPC_STAT, &status) != 0) {
     return system_error(kCannotStat, {});
   }
   const auto trusted = trust(status.shm_perm, writers);
-  return trusted ? Result<ShmIdentity>(identity_in(id, status, ipc_namespace))
+  return trusted ? Result<ShmIdentity>(identity_in(id, status, whereabouts))
                  : Result<ShmIdentity>(trusted.error());
 }
 

@@ -259,6 +259,7 @@ class Process {
     }
   }
 
+  [[nodiscard]] pid_t pid() const { return pid_; }
   // What waitpid(2) says: 0 if all went well.
   int wait() const {
     int status = -1;
@@ -268,8 +269,9 @@ class Process {
   // Returns when it has stopped.
   void stop() const {
     signal(SIGSTOP);
-    waitpid(pid_, nullptr, WUNTRACED);
+    await_stop();
   }
+  void await_stop() const { waitpid(pid_, nullptr, WUNTRACED); }
   void kill() const { signal(SIGKILL); }
 
  private:

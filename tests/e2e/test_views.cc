@@ -2,6 +2,7 @@
 // What one process does, in whatever namespace, chroot or mount, changes no
 // answer of a process that sees another file (I8); and none accepts what its
 // own file does not hold.
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -209,6 +210,13 @@ void mount_over_the_directory_of_user_cfg_lets_nobody_in(void **state) {
 
 // --- IPC namespaces
 
+// So that two segments are made within a second.
+void wait_for_next_second() {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  usleep(static_cast<useconds_t>((1'010'000'000 - now.tv_nsec) / 1000));
+}
+
 // Ids begin at 0 in each: what is attached is not what has its id there, size,
 // maker and second included.
 void process_that_leaves_its_ipc_namespace_leaves_the_segment(void **state) {
@@ -216,10 +224,7 @@ void process_that_leaves_its_ipc_namespace_leaves_the_segment(void **state) {
   scene.store.cache_ttl = 3600;
   scene.store.look = false;
   in_child([&] {
-    // Both are made within a second.
-    timespec now{};
-    clock_gettime(CLOCK_REALTIME, &now);
-    usleep(static_cast<useconds_t>((1'010'000'000 - now.tv_nsec) / 1000));
+    wait_for_next_second();
     for (int i = 0; i < 2; ++i) {
       require(unshare(CLONE_NEWIPC) == 0);
       Verifier verifier(scene.store, load_crypt);
@@ -230,6 +235,75 @@ void process_that_leaves_its_ipc_namespace_leaves_the_segment(void **state) {
     require_text_equal(verdict(&verifier, kId, kSecret), "mismatch");
     require_text_equal(verdict(&verifier, kId, kOther), "match");
     require_text_equal(answer(&verifier, kId, kOther), "match (segment)");
+  });
+}
+
+// Calls body() in a process that has attached the segment of one IPC namespace
+// and joined another one, whose segment looks the same: its maker and second
+// are the same.
+void after_joining_another(const Scene &scene,
+                           const std::function<void()> &body) {
+  in_child([&] {
+    const Process maker([&scene] {
+      wait_for_next_second();
+      for (;;) {
+        require(unshare(CLONE_NEWIPC) == 0);
+        Verifier verifier(scene.store, load_crypt);
+        require_text_equal(verdict(&verifier, kId, kSecret), "match");
+        raise(SIGSTOP);
+      }
+    });
+    const std::string path = "/proc/" + std::to_string(maker.pid()) + "/ns/ipc";
+    for (int i = 0; i < 2; ++i) {
+      maker.await_stop();
+      const UniqueFd other(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+      require(setns(other.get(), CLONE_NEWIPC) == 0);
+      Verifier verifier(scene.store, load_crypt);
+      require_text_equal(verdict(&verifier, kId, kSecret), "match");
+      maker.signal(SIGCONT);
+    }
+    body();
+    maker.kill();
+  });
+}
+
+void process_that_joins_an_ipc_namespace_uses_its_segment(void **state) {
+  Scene &scene = scene_in(state);
+  scene.store.cache_ttl = 3600;
+  for (const bool looks : {true, false}) {
+    scene.store.look = looks;
+    scene.replace({{kId, kHash}});
+    after_joining_another(scene, [&] {
+      in_child([&] { require(scene.set(kId, kOther, kOtherHash)); });
+      Verifier verifier(scene.store, load_crypt);
+      require_text_equal(verdict(&verifier, kId, kSecret), "mismatch");
+      // The file is read again once, when its identity has settled.
+      int others = 0;
+      while (answer(&verifier, kId, kOther) != "match (segment)") {
+        require(++others < 3);
+      }
+    });
+  }
+}
+
+void lose_capabilities() {
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  const __user_cap_data_struct none[2] = {};
+  require(syscall(SYS_capset, &header, none) == 0);
+}
+
+// It could look until now.  The segment that it has attached is not the one
+// that a writer tells.
+void process_that_cannot_look_any_more_asks_where_it_is(void **state) {
+  Scene &scene = scene_in(state);
+  scene.store.cache_ttl = 3600;
+  after_joining_another(scene, [&] {
+    in_child([&] { require(scene.set(kId, kOther, kOtherHash)); });
+    require(chmod(scene.directory().c_str(), S_IRWXU) == 0 &&
+            chown(scene.directory().c_str(), testing::kNobody, 0) == 0);
+    Verifier verifier(scene.store, load_crypt);
+    lose_capabilities();
+    require_text_equal(verdict(&verifier, kId, kSecret), "error");
   });
 }
 
@@ -307,9 +381,7 @@ void root_that_cannot_read_the_file_claims_nothing(void **state) {
       testing::open_segment(scene.store)->segment.generation();
   in_child([&] {
     await_ttl();
-    __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-    const __user_cap_data_struct none[2] = {};
-    require(syscall(SYS_capset, &header, none) == 0);
+    lose_capabilities();
     for (int i = 0; i < 3; ++i) {
       Verifier poor(scene.store, load_crypt);
       require_text_equal(verdict(&poor, kId, kSecret), "error");
@@ -333,6 +405,8 @@ int main() {
       with_store(file_mounted_over_token_shadow_is_the_services_own),
       with_store(file_mounted_over_is_not_the_hosts_for_a_member),
       with_store(mount_over_the_directory_of_user_cfg_lets_nobody_in),
+      with_store(process_that_joins_an_ipc_namespace_uses_its_segment),
+      with_store(process_that_cannot_look_any_more_asks_where_it_is),
       with_store(process_that_leaves_its_ipc_namespace_leaves_the_segment),
       with_store(process_that_gives_up_root_has_no_hit),
       with_store(segment_whose_mode_was_changed_is_retired_by_a_writer),

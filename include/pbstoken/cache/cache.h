@@ -54,12 +54,6 @@ class Cache {
   // ns; 0: never.
   [[nodiscard]] std::uint64_t attached() const { return checked_; }
 
-  // Returns the inode of the IPC namespace in which the segment was found; 0:
-  // no segment was found.
-  [[nodiscard]] std::uint64_t ipc_namespace() const {
-    return found_ ? found_->identity.ipc_namespace : 0;
-  }
-
   // Replaces the segment if it was made under other settings, see
   // is_outdated().  It is for a process that only root may stop; in any other
   // it does nothing.
@@ -136,6 +130,7 @@ class Cache {
   [[nodiscard]] Segment *current_segment();
   [[nodiscard]] std::optional<Writing> attach_writable();
   std::optional<std::uint64_t> generation_in_force();
+  // True if the times in the segment mean something to this process.
   bool shares_clock();
   // True if the stamp counts without a look; below, with one where that is
   // possible.

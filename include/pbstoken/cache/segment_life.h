@@ -29,8 +29,10 @@ struct FoundSegment {
 };
 
 // Returns the segment of this subject that is in use; nullopt if there is no
-// such segment that this process may read.
-std::optional<FoundSegment> find_segment(const Subject &subject);
+// such segment that this process may read.  With kAnywhere it may be one of
+// another IPC namespace, which the process attached there.
+std::optional<FoundSegment> find_segment(
+    const Subject &subject, Whereabouts whereabouts = Whereabouts::kHere);
 
 // Returns a segment about this subject, in use or not; nullopt if the kernel's
 // table has no such segment that this process may read.

@@ -24,10 +24,8 @@ class NamedSegment : public SegmentObject {
                std::size_t content_size);
 
   // Returns the segment, in the table of this process; makes it if it is not
-  // there.  Returns an error if it cannot be had.  ipc_namespace: see
-  // trusted_segment().
-  [[nodiscard]] Result<AttachmentUse> use(
-      std::uint64_t ipc_namespace = 0) const;
+  // there.  Returns an error if it cannot be had.
+  [[nodiscard]] Result<AttachmentUse> use() const;
 
   // Returns the segment if it is there already, else an empty use.
   [[nodiscard]] Result<AttachmentUse> use_if_there() const;

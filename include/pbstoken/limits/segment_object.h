@@ -40,10 +40,9 @@ class SegmentObject {
       : key(its_key), size(its_size), writers_(writers), name_(name) {}
 
   // Returns the segment of that id, in the table of this process.  Returns an
-  // error if it cannot be had or is another one.  ipc_namespace: see
-  // trusted_segment().
-  [[nodiscard]] Result<AttachmentUse> use_ready(
-      int id, std::uint64_t ipc_namespace) const;
+  // error if it cannot be had or is another one.
+  [[nodiscard]] Result<AttachmentUse> use_ready(int id,
+                                                Whereabouts whereabouts) const;
 
   [[nodiscard]] std::uint64_t name() const { return name_; }
   static std::uint64_t *name_at(std::byte *address) {

@@ -27,15 +27,13 @@ class SharedSegment : public SegmentObject {
                 std::size_t its_size);
 
   // Returns the segment, in the table of this process; root makes it if it is
-  // not there.  Returns an error if it cannot be had.  ipc_namespace: see
-  // trusted_segment().
-  [[nodiscard]] Result<AttachmentUse> use(
-      std::uint64_t ipc_namespace = 0) const;
+  // not there.  Returns an error if it cannot be had.
+  [[nodiscard]] Result<AttachmentUse> use() const;
 
-  // Does the same, but never makes it.
-  [[nodiscard]] Result<AttachmentUse> find(
-      std::uint64_t ipc_namespace = 0) const {
-    return use_ready(get(key, 0), ipc_namespace);
+  // Does the same, but never makes it.  A process that has moved to another IPC
+  // namespace may go on with the segment of the former.
+  [[nodiscard]] Result<AttachmentUse> find() const {
+    return use_ready(get(key, 0), Whereabouts::kAnywhere);
   }
 
   // Gives it to the readers that the store has now; does so for root alone.  A

@@ -53,14 +53,6 @@ SharedSegment use_segment(const Store &store);
 // The record of use of one store.
 class Use {
  public:
-  // When the caller last attached its own segment, in whatever unit, and in
-  // which IPC namespace (0: it has not asked).  If `attached` is another than
-  // before, the record is asked for anew, too.
-  struct Moment {
-    std::uint64_t attached = 0;
-    std::uint64_t ipc_namespace = 0;
-  };
-
   // `store` must outlive the object.  No call fails: a process that cannot have
   // the segment counts nothing.  Root makes the segment if it is not there.
   explicit Use(const Store &store) : store_(store) {}
@@ -75,7 +67,9 @@ class Use {
 
   // Counts an event, by a relaxed addition on the cache line of this processor.
   // let_in: the token that the secret matched; empty if no secret matched.
-  void count(Event event, std::string_view let_in, const Moment &moment);
+  // moment: when the caller last attached its own segment, in whatever unit.
+  // If it is another than before, the record is asked for anew, too.
+  void count(Event event, std::string_view let_in, std::uint64_t moment);
 
   // Returns the number of each event; zeros without a record.
   [[nodiscard]] Totals totals(Party party);
@@ -90,7 +84,7 @@ class Use {
 
   // True if the record can be had, and so what it does not have was not
   // counted.
-  [[nodiscard]] bool is_there() { return record({}) != nullptr; }
+  [[nodiscard]] bool is_there() { return record(0) != nullptr; }
 
   // Does what SharedSegment::heal() does.
   void heal() const { use_segment(store_).heal(); }
@@ -104,10 +98,10 @@ class Use {
   }
 
  private:
-  void attach(std::uint64_t ipc_namespace);
+  void attach();
   // Returns null if the record cannot be had.  A child of the process that
   // opened it attaches it anew.
-  [[nodiscard]] struct UseRecord *record(const Moment &moment);
+  [[nodiscard]] struct UseRecord *record(std::uint64_t moment);
 
   const Store &store_;
   std::optional<Party> given_;

@@ -40,6 +40,9 @@ class AttachmentUse {
   // another effective uid, or has attached a newer segment in its place.
   [[nodiscard]] std::byte *address() const;
 
+  // Returns what is attached; an empty identity where address() is null.
+  [[nodiscard]] ShmIdentity identity() const;
+
  private:
   friend AttachmentUse use_attachment(const ShmIdentity &wanted);
   friend AttachmentUse keep_attachment(key_t key, ShmAttachment attachment);

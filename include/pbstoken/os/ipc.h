@@ -33,6 +33,15 @@ std::uint64_t namespace_inode(std::string_view name);
 // program that stays in its namespaces, as its children do.  One thread.
 void remember_namespaces();
 
+// Where a segment that this process has attached may be.  To ask for the IPC
+// namespace takes longer than all else that the kernel is asked for a hit.
+enum class Whereabouts : std::uint8_t {
+  kHere,     // in the IPC namespace of the calling thread
+  kAnywhere  // perhaps in one where a thread of this process was before
+};
+
+constexpr std::uint64_t kAnyIpcNamespace = ~std::uint64_t{0};
+
 // What tells one segment from any other that has, or had, its id: ids repeat
 // in other IPC namespaces and after a removal.
 struct ShmIdentity {
@@ -43,6 +52,14 @@ struct ShmIdentity {
   std::size_t size = 0;
 
   bool operator==(const ShmIdentity &) const = default;
+
+  // True if it is the wanted one, or may be if that may be anywhere.
+  [[nodiscard]] bool is_wanted(ShmIdentity wanted) const {
+    if (wanted.ipc_namespace == kAnyIpcNamespace) {
+      wanted.ipc_namespace = ipc_namespace;
+    }
+    return *this == wanted;
+  }
 };
 
 // The users that may write a segment which is to be trusted.
@@ -53,10 +70,10 @@ enum class Writers : std::uint8_t {
 
 // Asks for a segment and says whether it is to be trusted.  Root must have made
 // it and own it, no other user may write it, and it must not be marked for
-// removal; else returns kUnsafe.  ipc_namespace: this thread's, if the caller
-// has just asked for it; 0: it has not.  Any thread.
-Result<ShmIdentity> trusted_segment(int id, std::uint64_t ipc_namespace = 0,
-                                    Writers writers = Writers::kOwner);
+// removal; else returns kUnsafe.  Any thread.
+Result<ShmIdentity> trusted_segment(
+    int id, Whereabouts whereabouts = Whereabouts::kHere,
+    Writers writers = Writers::kOwner);
 
 // The one owner of an attachment.
 class ShmAttachment {

@@ -135,10 +135,6 @@ class Verifier {
     std::optional<GatePass> pass = {};
   };
 
-  [[nodiscard]] Use::Moment moment() const {
-    return {.attached = cache_.attached(),
-            .ipc_namespace = cache_.ipc_namespace()};
-  }
   void count_known(const TokenId &id, Fact fact, Event if_match);
   Result<void> pass_gate(Attempt *attempt);
   Result<Verification> verify_in(const Snapshot &snapshot, Attempt *attempt);
