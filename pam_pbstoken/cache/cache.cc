@@ -9,6 +9,7 @@
 #include "pbstoken/cache/generation.h"
 #include "pbstoken/cache/writer.h"
 #include "pbstoken/os/clock.h"
+#include "pbstoken/os/lately.h"
 #include "pbstoken/os/mounts.h"
 #include "pbstoken/os/privilege.h"
 #include "pbstoken/os/shared_fs.h"
@@ -200,9 +201,18 @@ void Cache::attach() {
 }
 
 // A file system of several hosts is on no block device of this one, so most
-// processes need not ask.
+// processes need not ask.  The others ask once a minute.
 bool Cache::can_look(const View &view) const {
-  return major(view.directory_device) != 0 || !shared_fs_of(path());
+  static constinit Lately was_own;
+  if (major(view.directory_device) != 0 ||
+      was_own.was_met(view.directory_device)) {
+    return true;
+  }
+  if (shared_fs_of(path())) {
+    return false;
+  }
+  was_own.meet(view.directory_device);
+  return true;
 }
 
 bool Cache::is_attached() const {
