@@ -2,6 +2,11 @@
 # sshd with the stack and the settings of the examples, asked by ssh(1).
 # shellcheck shell=bash
 
+# Answers with $ANSWER what it would ask a person for.
+ssh=(env SSH_ASKPASS="$SCRATCH/askpass" SSH_ASKPASS_REQUIRE=force ssh -F none
+  -o BatchMode=no -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null
+  -o LogLevel=ERROR -o NumberOfPasswordPrompts=1)
+
 start_sshd() {
   # As Debian has it, whatever was made of it here.
   cp /usr/share/openssh/sshd_config /etc/ssh/sshd_config
@@ -17,7 +22,6 @@ start_sshd() {
   fi
   start /usr/sbin/sshd -D -e
   until_true port_is_open 22
-  # What ssh asks a person for, it asks this.
   # shellcheck disable=SC2016
   printf '%s\n' '#!/bin/sh' 'printf "%s\n" "$ANSWER"' >"$SCRATCH/askpass"
   chmod 0755 "$SCRATCH/askpass"
@@ -25,10 +29,7 @@ start_sshd() {
 
 # log_in METHOD USER ANSWER COMMAND
 log_in() {
-  ANSWER=$3 SSH_ASKPASS=$SCRATCH/askpass SSH_ASKPASS_REQUIRE=force \
-    ssh -F none -o BatchMode=no -o StrictHostKeyChecking=no \
-    -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR \
-    -o NumberOfPasswordPrompts=1 -o "PreferredAuthentications=$1" \
+  ANSWER=$3 "${ssh[@]}" -o "PreferredAuthentications=$1" \
     "$2@127.0.0.1" "$4" </dev/null 2>&1
 }
 

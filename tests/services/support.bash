@@ -95,6 +95,19 @@ until_true() {
   fail "never: $*"
 }
 
+# The helper, as its units have it, which want a systemd: the service gets the listening
+# socket as its standard input, and begins anew when it has ended, as it does
+# after each change of its configuration.
+start_socket() {
+  local path
+  path=$(sed -n 's/^ListenStream=//p' helper/pbstoken-helper.socket)
+  mkdir -p "${path%/*}"
+  start systemd-socket-activate -l "$path" \
+    sh -c 'while /usr/sbin/pbstoken-helper serve <&3 3<&-; do :; done'
+  until_true chmod 0660 "$path" 2>/dev/null
+  chown root:pbstoken "$path"
+}
+
 # example NAME PATH [MODE]
 example() {
   install -D -m "${3-0644}" "$examples/$1" "$2"
