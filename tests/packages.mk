@@ -18,14 +18,19 @@ DEMO_PACKAGES = pamtester util-linux
 TEST_PACKAGES = $(UNIT_TEST_PACKAGES) bash-completion bindfs clang \
   $(CLANG_FORMAT) $(CLANG_TIDY) cppcheck fail2ban libclang-rt-dev mandoc \
   python3-prometheus-client shellcheck strace systemd valgrind
-SERVICE_PACKAGES = apache2 curl dovecot-imapd iproute2 libapache2-mod-authnz-pam \
-  libnginx-mod-http-auth-pam nginx openssh-client openssh-server openssl openvpn \
-  pamtester postgresql sasl2-bin squid sudo systemd util-linux
+SERVICE_PACKAGES = $(BENCH_PACKAGES_services) curl openssl openvpn pamtester \
+  sasl2-bin squid sudo util-linux
 MODEL_PACKAGES = gcc spin
 COVERAGE_PACKAGES = clang libclang-rt-dev llvm
 DEB_PACKAGES = build-essential debhelper lintian $(UNIT_TEST_PACKAGES)
 PACKAGE_TEST_PACKAGES = debootstrap util-linux
-BENCH_PACKAGES = apache2-utils gnuplot-nox libpam-pwdfile strace valgrind
+# What each part of the benchmarks takes, and what one of them takes besides.
+BENCH_PACKAGES = gnuplot-nox libpam-pwdfile util-linux
+BENCH_PACKAGES_core = strace
+BENCH_PACKAGES_services = apache2 dovecot-imapd iproute2 \
+  libapache2-mod-authnz-pam libnginx-mod-http-auth-pam nginx openssh-client \
+  openssh-server postgresql systemd
+COMPARE_PACKAGES = libpam-pwdfile util-linux valgrind
 OTHER_PACKAGES = debootstrap util-linux
 FUZZ_PACKAGES = clang libclang-rt-dev libsimdjson-dev util-linux
 HOST_PACKAGES = clang devscripts gcc gdb libc++-dev libc++abi-dev lld llvm \
@@ -73,8 +78,12 @@ test-packages:
 	$(call install_packages,$(BUILD_PACKAGES) $(DEMO_PACKAGES) \
 	  $(TEST_PACKAGES) $(FUZZ_PACKAGES))
 
-bench-packages: service-packages
-	$(call install_packages,$(BENCH_PACKAGES))
+bench-packages: build-packages
+	$(call install_packages,$(BENCH_PACKAGES) \
+	  $(foreach part,$(bench_parts),$(BENCH_PACKAGES_$(part))),tests/services/unstarted)
+
+compare-packages: build-packages
+	$(call install_packages,$(COMPARE_PACKAGES))
 
 other-packages:
 	$(call install_packages,$(OTHER_PACKAGES))
@@ -106,6 +115,6 @@ cross-packages: build-packages
 	$(call install_packages,$(CROSS_PACKAGES))
 
 .PHONY: build-packages demo-packages test-packages bench-packages \
-  other-packages fuzz-packages host-packages model-packages \
+  compare-packages other-packages fuzz-packages host-packages model-packages \
   coverage-packages service-packages deb-packages package-test-packages \
   cross-packages

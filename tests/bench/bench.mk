@@ -3,7 +3,7 @@
 # Part of the Makefile: benchmarks.
 
 # What takes its turn beside pam_permit and others; see tests/bench/README.md.
-BENCH_PARTS = transaction core processes files edit miss socket flood storm memory web
+BENCH_PARTS = transaction core processes files edit miss socket flood storm memory services
 PARTS = $(BENCH_PARTS)
 bench_parts = $(subst $(comma), ,$(PARTS))
 comma = ,
@@ -31,7 +31,7 @@ bench: bench-packages
 
 # Fails where a change costs instructions.  Where it is worth them:
 # cp build/bench/instructions tests/bench/
-bench-compare: bench-packages
+bench-compare: compare-packages
 	$(MAKE) bench-programs
 	$(SUDO) tests/scratch tests/bench/count $(BUILD) $(CXX)
 
