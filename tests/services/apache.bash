@@ -7,7 +7,7 @@ start_apache() {
   example apache-site.conf /etc/apache2/sites-available/pbstoken.conf
   rm -f /etc/apache2/sites-enabled/*
   a2enmod -q authnz_pam mpm_event
-  a2ensite -q pbstoken
+  a2ensite -q pbstoken >/dev/null
   mkdir -p /var/log/apache2 /run/apache2 /run/lock/apache2
   set +u
   . /etc/apache2/envvars
