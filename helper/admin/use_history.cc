@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "admin/use_history.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 
 #include "io/message.h"
 #include "io/stores.h"
+#include "pbstoken/os/boot_id.h"
 #include "pbstoken/os/clock.h"
 #include "pbstoken/os/file.h"
 #include "pbstoken/os/privilege.h"
@@ -22,12 +20,9 @@ namespace {
 // host's boot goes on.  A member could change the last of these, and so the
 // numbers, which it may write anyhow.
 Result<std::uint64_t> life_of(const Store &store, Use *use) {
-  constexpr const char *kPath = "/proc/sys/kernel/random/boot_id";
-  const UniqueFd file(open(kPath, O_RDONLY | O_CLOEXEC));
-  std::array<char, 64> boot{};
-  const ssize_t size = file ? ::read(file.get(), boot.data(), boot.size()) : -1;
-  if (size <= 0) {
-    return system_error("cannot read", kPath);
+  const auto boot = boot_id();
+  if (!boot) {
+    return boot.error();
   }
   const SharedSegment record = use_segment(store);
   const auto text =
@@ -35,7 +30,8 @@ Result<std::uint64_t> life_of(const Store &store, Use *use) {
           .append(use->since().value_or(0))
           .append(" ")
           .append(static_cast<std::uint64_t>(record.get(record.key, 0)));
-  return quick_hash({boot.data(), static_cast<std::size_t>(size)},
+  // Of the file's whole line, as it was saved of earlier.
+  return quick_hash(FixedText<40>(boot->view()).append("\n").view(),
                     quick_hash(text.view()));
 }
 
