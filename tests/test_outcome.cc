@@ -69,7 +69,7 @@ void topic_each_request_has_its_own_successes(void ** /*state*/) {
 }
 
 void outcome_of_an_error_is_no_success(void ** /*state*/) {
-  for (int code = 0; code <= static_cast<int>(Errc::kBusy); ++code) {
+  for (int code = 0; code <= static_cast<int>(Errc::kLease); ++code) {
     const Outcome outcome =
         outcome_of(plain_error(static_cast<Errc>(code), "cannot", {}));
     assert_false(is_success(outcome));
@@ -77,6 +77,9 @@ void outcome_of_an_error_is_no_success(void ** /*state*/) {
     assert_true(info_of(outcome).reason.empty());
   }
   assert_true(outcome_of(plain_error(Errc::kBusy, "", {})) == Outcome::kBusy);
+  assert_true(outcome_of(plain_error(Errc::kLease, "", {})) == Outcome::kLease);
+  assert_true(info_of(Outcome::kLease).ruling == Ruling::kNoAnswer);
+  assert_true(info_of(Outcome::kLease).exit_status == ExitStatus::kUnavailable);
   assert_true(outcome_of(no_memory("")) == Outcome::kNoMemory);
 }
 

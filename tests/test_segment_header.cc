@@ -213,6 +213,52 @@ void stamp_of_another_segment_is_none(void **state) {
   assert_false(segment.view().stamp().has_value());
 }
 
+// --- the copy of the lease
+
+void lease_that_was_set_is_found(void **state) {
+  const MemorySegment &segment = segment_in(state);
+  assert_false(segment.view().lease().has_value());
+  segment.open().set_lease(1000);
+  assert_true(segment.view().lease() == 1000U);
+}
+
+void lease_only_grows(void **state) {
+  const MemorySegment &segment = segment_in(state);
+  for (const std::uint64_t asked : {1000U, 999U, 0U, 1000U}) {
+    segment.open().set_lease(asked);
+    assert_true(segment.view().lease() == 1000U);
+  }
+  segment.open().set_lease(1001);
+  assert_true(segment.view().lease() == 1001U);
+}
+
+// A reader that has found the lease whole before, too; and the next one that is
+// stored counts again.
+void lease_each_bit_flipped_is_none(void **state) {
+  const MemorySegment &segment = segment_in(state);
+  segment.open().set_lease(1000);
+  Segment reader = segment.view();
+  assert_true(reader.lease() == 1000U);
+  auto *bytes = reinterpret_cast<unsigned char *>(&segment.header()->lease);
+  for (std::size_t bit = 0; bit < 8 * sizeof(CheckedLease); ++bit) {
+    bytes[bit / 8] = static_cast<unsigned char>(bytes[bit / 8] ^ 1U << bit % 8);
+    assert_false(reader.lease().has_value());
+    assert_false(segment.view().lease().has_value());
+    bytes[bit / 8] = static_cast<unsigned char>(bytes[bit / 8] ^ 1U << bit % 8);
+  }
+  segment.header()->lease.asked = UINT64_MAX;
+  segment.open().set_lease(1001);
+  assert_true(reader.lease() == 1001U);
+}
+
+// A larger segment has the key of the former one.
+void lease_of_another_instance_is_none(void **state) {
+  const MemorySegment &segment = segment_in(state);
+  segment.open().set_lease(1000);
+  ++segment.header()->instance;
+  assert_false(segment.view().lease().has_value());
+}
+
 }  // namespace
 }  // namespace pbstoken
 
@@ -230,6 +276,10 @@ int main() {
       with_segment(stamp_two_mixed_are_none),
       with_segment(stamp_of_another_instance_is_none),
       with_segment(stamp_of_another_segment_is_none),
+      with_segment(lease_that_was_set_is_found),
+      with_segment(lease_only_grows),
+      with_segment(lease_each_bit_flipped_is_none),
+      with_segment(lease_of_another_instance_is_none),
   };
   return cmocka_run_group_tests_name("segment, header", tests, nullptr,
                                      nullptr);

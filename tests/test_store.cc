@@ -72,6 +72,7 @@ void parse_store_nothing_given_is_the_default(void ** /*state*/) {
     assert_false(store.has_shm_key);
     assert_true(store.look);
     assert_false(store.shared_fs);
+    assert_int_equal(store.lease, 0);
     assert_text_equal(store.user_lock.view(), "/etc/proxmox-backup/.user.lck");
     assert_text_equal(store.verify_group.name.view(), "pbstoken");
     assert_false(store.verify_group.is_nobody());
@@ -89,6 +90,7 @@ void parse_store_every_key_is_taken(void ** /*state*/) {
       "cache_ttl = 60\n"
       "look = no\n"
       "shared_fs = yes\n"
+      "lease = 60\n"
       "cache_slots = 16\n"
       "user_lock = /c/the.lck\n"
       "shm_key = 0x1234\n"
@@ -101,6 +103,7 @@ void parse_store_every_key_is_taken(void ** /*state*/) {
   assert_int_equal(*group_id(store.file_group), 0);
   assert_int_equal(store.file_mode, 0600);
   assert_true(store.shared_fs);
+  assert_int_equal(store.lease, 60);
   assert_false(store.cache);
   assert_int_equal(store.cache_ttl, 60);
   assert_true(store.cache_slots == 16U);
@@ -156,6 +159,17 @@ void parse_store_cache_ttl_is_zero_to_a_day(void ** /*state*/) {
         "18446744073709551616", "18446744073709551621", "99999999999999999999",
         "1e1"}) {
     assert_bad(std::string("cache_ttl=") + value, 1, "cache_ttl");
+  }
+}
+
+void parse_store_lease_is_zero_to_a_day(void ** /*state*/) {
+  for (const NumberCase &c : std::array<NumberCase, 4>{
+           {{"0", 0}, {"1", 1}, {"60", 60}, {"86400", 86400}}}) {
+    assert_int_equal(parsed(std::string("lease=") + c.value).lease, c.number);
+  }
+  for (const char *value : {"", "86401", "-1", "+6", "6s", "6.0", "0x6", "no",
+                            "18446744073709551616"}) {
+    assert_bad(std::string("lease=") + value, 1, "lease");
   }
 }
 
@@ -520,6 +534,7 @@ int main() {
       cmocka_unit_test(parse_store_file_mode_is_octal_up_to_0777),
       cmocka_unit_test(parse_store_cache_is_yes_or_no),
       cmocka_unit_test(parse_store_cache_ttl_is_zero_to_a_day),
+      cmocka_unit_test(parse_store_lease_is_zero_to_a_day),
       cmocka_unit_test(parse_store_cache_slots_is_auto_or_one_to_a_mebi),
       cmocka_unit_test(parse_store_shm_key_is_any_number_but_zero),
       cmocka_unit_test(parse_store_paths_are_absolute_and_bounded),

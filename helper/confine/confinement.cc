@@ -18,6 +18,7 @@
 #include "pbstoken/cache/segment_life.h"
 #include "pbstoken/limits/named_object.h"
 #include "pbstoken/limits/objects.h"
+#include "pbstoken/os/boot_id.h"
 #include "pbstoken/os/listening.h"
 #include "pbstoken/store/file_lock.h"
 
@@ -230,13 +231,17 @@ void allow_files(Reach reach, const PathText &configuration, const Store &store,
       store.version_cache,
       {.read = true, .list = beside.list, .write = reach >= Reach::kRemoves});
   rules->allow_file(configuration, read);
-  if (reach == Reach::kReports || reach == Reach::kLists || saves(reach)) {
+  const bool reports =
+      reach == Reach::kReports || reach == Reach::kLists || saves(reach);
+  if (reports) {
     rules->allow_beside(saved_use_path(store.name.view()),
                         {.read = true,
                          .list = saves(reach),
                          .write = saves(reach),
                          .replace = saves(reach)});
-    rules->allow_file(PathText("/proc/sys/kernel/random/boot_id"), read);
+  }
+  if (reports || writes || store.lease != 0) {
+    rules->allow_file(PathText(kBootIdPath), read);
   }
   for (const char *path : {
            "/etc/group", "/etc/passwd",

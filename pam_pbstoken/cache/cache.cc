@@ -14,6 +14,7 @@
 #include "pbstoken/os/privilege.h"
 #include "pbstoken/os/shared_fs.h"
 #include "pbstoken/store/file_lock.h"
+#include "pbstoken/store/lease.h"
 
 namespace pbstoken {
 
@@ -96,7 +97,15 @@ std::optional<std::uint64_t> Cache::generation_in_force() {
     return std::nullopt;
   }
   stale_ = false;
-  return generation;
+  return has_lease(now) ? std::optional(generation) : std::nullopt;
+}
+
+bool Cache::has_lease(std::uint64_t now) {
+  if (store_.lease == 0) {
+    return true;
+  }
+  const auto asked = found_->segment.lease();
+  return asked && lasts(*asked, store_.lease, now) && shares_clock();
 }
 
 // Asks once; a process that looks at a settled stamp does not ask.

@@ -26,9 +26,11 @@ constexpr char kMatchCheckLabel = 'M';
 constexpr char kMismatchCheckLabel = 'X';
 constexpr char kStampLabel = 's';
 constexpr char kAccountLabel = 'a';
+constexpr char kLeaseLabel = 'l';
 constexpr std::array kLabels = {
-    kNameLabel,       kBindingLabel,       kMatchLabel, kMismatchLabel,
-    kMatchCheckLabel, kMismatchCheckLabel, kStampLabel, kAccountLabel};
+    kNameLabel,     kBindingLabel,    kMatchLabel,
+    kMismatchLabel, kMatchCheckLabel, kMismatchCheckLabel,
+    kStampLabel,    kAccountLabel,    kLeaseLabel};
 static_assert([] {
   auto labels = kLabels;
   std::sort(labels.begin(), labels.end());
@@ -311,6 +313,22 @@ std::optional<Stamp> Segment::stamp() {
   return std::nullopt;
 }
 
+CheckedLease Segment::checked_lease(std::uint64_t asked) const {
+  return {
+      .asked = asked,
+      .check = cut(key_.digest_of(kLeaseLabel, std::array{asked, instance_}))};
+}
+
+std::optional<std::uint64_t> Segment::lease() {
+  const CheckedLease found = {.asked = load_relaxed(&header_->lease.asked),
+                              .check = load_digest(header_->lease.check)};
+  if (verified_lease_ != found && found != checked_lease(found.asked)) {
+    return std::nullopt;
+  }
+  verified_lease_ = found;
+  return found.asked;
+}
+
 Segment::Name Segment::name_of(std::string_view token_id) const {
   const HmacBeginning beginning(key_, kNameLabel, token_id);
   // Which buckets a token has decides nothing, but a client that could foresee
@@ -542,6 +560,18 @@ bool WritableSegment::begin_replacement(std::uint64_t now) {
 
 void WritableSegment::set_stamp(const Stamp &stamp) {
   store_stamp(&header()->stamp, checked(stamp));
+}
+
+void WritableSegment::set_lease(std::uint64_t asked) {
+  if (const auto before = lease(); before && *before >= asked) {
+    return;
+  }
+  const CheckedLease value = checked_lease(asked);
+  // A process that loads the new time finds the claim of the file's change,
+  // too.
+  std::atomic_thread_fence(std::memory_order_release);
+  store_relaxed(&header()->lease.asked, value.asked);
+  store_digest(&header()->lease.check, value.check);
 }
 
 void WritableSegment::insert(Fact fact, std::string_view token_id,

@@ -116,6 +116,23 @@ void renew_stamp(int id, const Subject &subject, const Store &store,
   }
 }
 
+void renew_lease(const Store &store, Kind kind, std::uint64_t asked) {
+  const auto view = view_of(path_of(kind, store));
+  if (!view) {
+    return;
+  }
+  const Subject subject = {kind, *view};
+  const auto found = find_segment(subject);
+  if (!found || !shares_clock(found->segment)) {
+    return;
+  }
+  auto writing = attach_for_writing(found->identity.id, subject,
+                                    found->segment.instance());
+  if (writing) {
+    writing->segment.set_lease(asked);
+  }
+}
+
 bool is_outgrown(const Segment &segment, Kind kind, const Store &store,
                  const Snapshot &snapshot) {
   const std::size_t tokens = tokens_in(kind, snapshot);

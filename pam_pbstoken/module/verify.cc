@@ -146,9 +146,10 @@ Error error_of(const HelperAnswer &answer) {
   if (answer.outcome == Outcome::kNoMemory) {
     return no_memory("the helper cannot verify");
   }
-  return plain_error(
-      answer.outcome == Outcome::kBusy ? Errc::kBusy : Errc::kSystem,
-      "the helper:", answer.text.view());
+  return plain_error(answer.outcome == Outcome::kBusy    ? Errc::kBusy
+                     : answer.outcome == Outcome::kLease ? Errc::kLease
+                                                         : Errc::kSystem,
+                     "the helper:", answer.text.view());
 }
 
 }  // namespace pbstoken

@@ -181,6 +181,11 @@ constexpr auto kKeys = std::to_array<Key>({
                          "must be from 0 to 1024");
      }},
     {"shared_fs", set<&Store::shared_fs, set_yes_no>},
+    {"lease",
+     [](Store *store, std::string_view value) {
+       return set_number(&store->lease, value, 0, 86400,
+                         "must be seconds, from 0 to 86400");
+     }},
     {"version_cache", set<&Store::version_cache, set_optional_path>},
     {"user_cfg", set<&Store::user_cfg, set_user_cfg>},
     {"user_lock", set<&Store::user_lock, set_path>},

@@ -74,6 +74,7 @@ constexpr std::array<OutcomeInfo, kOutcomes> kTable = {{
     {O::kOtherVersion, T::kAny, R::kNoAnswer, E::kUnavailable, {}, {}},
     {O::kOtherView, T::kAny, R::kNoAnswer, E::kUnavailable, {}, {}},
     {O::kConfined, T::kAny, R::kNoAnswer, E::kUnavailable, {}, {}},
+    {O::kLease, T::kAny, R::kNoAnswer, E::kUnavailable, {}, {}},
 }};
 // clang-format on
 
@@ -112,6 +113,7 @@ bool lets_in(Outcome outcome) {
 Outcome outcome_of(const Error &error) {
   return error.code == Errc::kBusy           ? Outcome::kBusy
          : error.code == Errc::kNoMemory     ? Outcome::kNoMemory
+         : error.code == Errc::kLease        ? Outcome::kLease
          : error.code == Errc::kOtherVersion ? Outcome::kOtherVersion
                                              : Outcome::kUnavailable;
 }

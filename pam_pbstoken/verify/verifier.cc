@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "pbstoken/store/lease.h"
+
 namespace pbstoken {
 
 namespace {
@@ -48,6 +50,13 @@ Result<Verification> Verifier::verify(const TokenId &id,
 Result<Verification> Verifier::verify_beyond_segment(const TokenId &id,
                                                      std::string_view secret,
                                                      const Client &client) {
+  return under_lease(store_,
+                     [&] { return verify_by_file(id, secret, client); });
+}
+
+Result<Verification> Verifier::verify_by_file(const TokenId &id,
+                                              std::string_view secret,
+                                              const Client &client) {
   Attempt attempt = {.id = id, .secret = secret, .client = client};
   auto snapshot = cache_.read_for_all();
   // Reading a large file costs as much as a hash, and any client can make up
@@ -75,6 +84,15 @@ Result<Verification> Verifier::verify_in_file(const TokenId &id,
                                               std::string_view secret,
                                               Buffer *out_stored_hash,
                                               const Client &client) {
+  return under_lease(store_, [&] {
+    return verify_by_entry(id, secret, out_stored_hash, client);
+  });
+}
+
+Result<Verification> Verifier::verify_by_entry(const TokenId &id,
+                                               std::string_view secret,
+                                               Buffer *out_stored_hash,
+                                               const Client &client) {
   Attempt attempt = {.id = id, .secret = secret, .client = client};
   const auto snapshot = cache_.read();
   if (!snapshot) {
@@ -211,6 +229,10 @@ std::optional<AccountVerdict> Verifier::judge_in_segment(const TokenId &id) {
 }
 
 Result<AccountVerdict> Verifier::judge_beyond_segment(const TokenId &id) {
+  return under_lease(store_, [&] { return judge_by_file(id); });
+}
+
+Result<AccountVerdict> Verifier::judge_by_file(const TokenId &id) {
   const auto snapshot = accounts_.read();
   if (!snapshot) {
     return snapshot.error();

@@ -104,6 +104,7 @@ std::string written(const Store &store) {
     lines["user_lock"] = store.user_lock.view();
   }
   lines["shared_fs"] = store.shared_fs ? "yes" : "no";
+  lines["lease"] = std::to_string(store.lease);
   lines["member_rotate"] = store.member_rotate ? "yes" : "no";
   lines["fail_limit"] = std::to_string(store.fail_limit);
   lines["fail_window"] = std::to_string(store.fail_window);
@@ -136,27 +137,27 @@ bool same(const Principal &a, const Principal &b) {
 void require_same(const Store &store, const std::string &text,
                   const char *property) {
   const auto other = parse(text);
-  require(other && store.token_shadow.view() == other->token_shadow.view() &&
-              store.lock_file.view() == other->lock_file.view() &&
-              store.user_cfg.view() == other->user_cfg.view() &&
-              store.version_cache.view() == other->version_cache.view() &&
-              store.file_mode == other->file_mode &&
-              store.cache == other->cache &&
-              store.cache_ttl == other->cache_ttl &&
-              store.cache_slots == other->cache_slots &&
-              store.has_shm_key == other->has_shm_key &&
-              store.look == other->look &&
-              store.user_lock.view() == other->user_lock.view() &&
-              store.member_rotate == other->member_rotate &&
-              store.shared_fs == other->shared_fs &&
-              store.fail_limit == other->fail_limit &&
-              store.fail_window == other->fail_window &&
-              store.max_hashes == other->max_hashes &&
-              same(store.file_owner, other->file_owner) &&
-              same(store.file_group, other->file_group) &&
-              same(store.verify_group, other->verify_group) &&
-              same(store.admin_group, other->admin_group),
-          property);
+  require(
+      other && store.token_shadow.view() == other->token_shadow.view() &&
+          store.lock_file.view() == other->lock_file.view() &&
+          store.user_cfg.view() == other->user_cfg.view() &&
+          store.version_cache.view() == other->version_cache.view() &&
+          store.file_mode == other->file_mode && store.cache == other->cache &&
+          store.cache_ttl == other->cache_ttl &&
+          store.cache_slots == other->cache_slots &&
+          store.has_shm_key == other->has_shm_key &&
+          store.look == other->look &&
+          store.user_lock.view() == other->user_lock.view() &&
+          store.member_rotate == other->member_rotate &&
+          store.shared_fs == other->shared_fs && store.lease == other->lease &&
+          store.fail_limit == other->fail_limit &&
+          store.fail_window == other->fail_window &&
+          store.max_hashes == other->max_hashes &&
+          same(store.file_owner, other->file_owner) &&
+          same(store.file_group, other->file_group) &&
+          same(store.verify_group, other->verify_group) &&
+          same(store.admin_group, other->admin_group),
+      property);
 }
 
 bool counts(std::string_view line) {

@@ -27,6 +27,7 @@ enum class Errc : std::uint8_t {
   kOtherVersion,      // a request of another version of the protocol
   kTimedOut,          // another process held the lock for too long
   kBusy,              // too many password hashes at once
+  kLease,             // the store has a lease, and it is not in force
 };
 
 // Room for the longest path that a store may name, see StoreConfig.

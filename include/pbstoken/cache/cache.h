@@ -132,6 +132,8 @@ class Cache {
   std::optional<std::uint64_t> generation_in_force();
   // True if the times in the segment mean something to this process.
   bool shares_clock();
+  // True unless the store has a lease that the segment does not have in force.
+  bool has_lease(std::uint64_t now);
   // True if the stamp counts without a look; below, with one where that is
   // possible.
   bool is_trusted(const Stamp &stamp, std::uint64_t now);

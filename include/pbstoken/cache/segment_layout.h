@@ -64,6 +64,15 @@ struct CheckedStamp {
   bool operator==(const CheckedStamp &) const = default;
 };
 
+// A copy of what lease.h says of the file: when it was asked for.  The copy
+// counts only whole: a keyed digest covers it and the instance.
+struct CheckedLease {
+  std::uint64_t asked;  // CLOCK_BOOTTIME in ms
+  std::array<std::uint64_t, 2> check;
+
+  bool operator==(const CheckedLease &) const = default;
+};
+
 // The conditions under which a segment was made.
 struct SegmentOrigin {
   std::uint64_t lock_device;
@@ -86,8 +95,9 @@ struct SegmentHeader {
   // CLOCK_BOOTTIME in ns when it was made, or when a process last set out to
   // make another one in its place.
   std::uint64_t sized;
-  std::array<std::uint64_t, 3> unused;  // the stamp has a cache line of its own
-  CheckedStamp stamp;
+  // Zeros without a lease, and from modules that know of none.
+  CheckedLease lease;
+  CheckedStamp stamp;  // it has a cache line of its own
 };
 static_assert(offsetof(SegmentHeader, note) == 64);
 static_assert(offsetof(SegmentHeader, stamp) == 192);

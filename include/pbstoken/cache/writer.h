@@ -137,6 +137,10 @@ constexpr bool is_settled(const Stamp &stamp) {
          stamp.time - stamp.first_seen >= kSettlingTime;
 }
 
+// Stores a lease in the segment of this kind that is in use, for a holder of
+// the lock of token.shadow.  asked: CLOCK_BOOTTIME in ms.
+void renew_lease(const Store &store, Kind kind, std::uint64_t asked);
+
 }  // namespace pbstoken
 
 #endif  // PBSTOKEN_WRITER_H_

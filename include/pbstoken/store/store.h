@@ -62,6 +62,8 @@ struct Store {
   // The password hashes at once; 0: no limit; nullopt: as many as processors.
   std::optional<std::uint32_t> max_hashes;
   bool shared_fs = false;  // write where other hosts may write, too
+  // The seconds for which a delivered file counts; 0: for ever, see lease.h.
+  std::uint64_t lease = 0;
   PathText version_cache;  // upstream's generation words; empty: not used
 };
 

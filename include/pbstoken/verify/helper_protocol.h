@@ -46,7 +46,7 @@ namespace pbstoken {
 
 // The version of the protocol: the words of two versions have only that of
 // kOtherVersion in common.
-constexpr std::uint32_t kProtocolVersion = 4;
+constexpr std::uint32_t kProtocolVersion = 5;
 
 // The path of the setuid program, as the Makefile knows it.
 #ifndef PBSTOKEN_HELPER

@@ -58,8 +58,9 @@ enum class Outcome : std::uint8_t {
   kOtherVersion,  // the helper is of another version than the module
   kOtherView,     // the helper sees another directory of token.shadow
   kConfined,      // the helper was started where it cannot work
+  kLease,         // the lease of token.shadow is not in force
 };
-constexpr std::size_t kOutcomes = 34;
+constexpr std::size_t kOutcomes = 35;
 
 // The exit status of the two programs, which scripts rely on.
 enum class ExitStatus : std::uint8_t {

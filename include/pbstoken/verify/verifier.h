@@ -56,7 +56,8 @@ class Verifier {
   // refused, as upstream does, after the token is known to exist.  The answer
   // comes from the segment where it can.  Returns an error if there is no
   // answer: the file or libcrypt cannot be read (kSystem and others), memory is
-  // short (kNoMemory), or too many hashes are under way (kBusy).
+  // short (kNoMemory), too many hashes are under way (kBusy), or the store has
+  // a lease that is not in force (kLease).
   Result<Verification> verify(const TokenId &id, std::string_view secret,
                               const Client &client = {});
 
@@ -135,6 +136,15 @@ class Verifier {
     std::optional<GatePass> pass = {};
   };
 
+  // These do what their namesakes do, under the lease.
+  Result<Verification> verify_by_file(const TokenId &id,
+                                      std::string_view secret,
+                                      const Client &client);
+  Result<Verification> verify_by_entry(const TokenId &id,
+                                       std::string_view secret,
+                                       Buffer *out_stored_hash,
+                                       const Client &client);
+  Result<AccountVerdict> judge_by_file(const TokenId &id);
   void count_known(const TokenId &id, Fact fact, Event if_match);
   Result<void> pass_gate(Attempt *attempt);
   Result<Verification> verify_in(const Snapshot &snapshot, Attempt *attempt);
