@@ -88,6 +88,17 @@ Result<void> apply_weak(std::string_view /*value*/, CommandLine *out) {
   return {};
 }
 
+template <std::optional<std::uint64_t> CommandLine::*kNumber>
+Result<void> apply_number(std::string_view value, CommandLine *out) {
+  out->*kNumber = parse_number(value);
+  return out->*kNumber ? Result<void>() : usage_error("not a number:", value);
+}
+
+Result<void> apply_unchanged(std::string_view /*value*/, CommandLine *out) {
+  out->unchanged = true;
+  return {};
+}
+
 constexpr auto kCommands = std::to_array<CommandEntry>({
     {.command = Command::kInit,
      .reach = Reach::kTokenShadow,
@@ -149,6 +160,10 @@ constexpr auto kCommands = std::to_array<CommandEntry>({
      .summary = "when all of them end",
      .value = "WHEN",
      .apply = apply_expire},
+    {.command = Command::kAdopt,
+     .reach = Reach::kTokenShadow,
+     .run = adopt_file,
+     .summary = "take a token.shadow from standard input, renew the lease"},
     {.command = Command::kList,
      .reach = Reach::kReports,
      .run = list_tokens,
@@ -204,6 +219,7 @@ Result<void> apply_service(std::string_view value, CommandLine *out) {
 
 constexpr Commands kOfList = one_command(Command::kList);
 constexpr Commands kOfInit = one_command(Command::kInit);
+constexpr Commands kOfAdopt = one_command(Command::kAdopt);
 constexpr Commands kOfAdd =
     one_command(Command::kTokenAdd) | one_command(Command::kUserAdd);
 
@@ -223,6 +239,15 @@ constexpr auto kOptions = std::to_array<Option>({
      "of list: only tokens not used for so long"},
     {"expiring", "DURATION", kOfList, apply_duration<&CommandLine::expiring>,
      "of list: only those that expire so soon"},
+    {"revision", "N", kOfAdopt, apply_number<&CommandLine::revision>,
+     "of adopt: which one it is"},
+    {"asked", "MS", kOfAdopt, apply_number<&CommandLine::asked>,
+     "of adopt: CLOCK_BOOTTIME before the question"},
+    {"unchanged",
+     {},
+     kOfAdopt,
+     apply_unchanged,
+     "of adopt: the file that is there is the one"},
     {"weak", {}, kOfList, apply_weak, "of list: only bad and old hashes"},
 });
 

@@ -21,6 +21,11 @@ ExitStatus note(const Result<void> &result, ExitStatus before);
 // and says which.  What is there stays as it is.
 ExitStatus init_store(const CommandLine &line);
 
+// Has the token.shadow from standard input take the place of the one that is
+// there, unless it is the same, and renews the lease.  kRefused if its revision
+// is lower than the one before, or if the whole file is needed.
+ExitStatus adopt_file(Context *context);
+
 // Every token of token.shadow and of user.cfg, sorted by id, and whether it
 // counts.  Members of token.shadow with names that are no token ids are left
 // out: they might be anything, and `check` has them.  A store without user_cfg

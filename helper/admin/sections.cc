@@ -142,7 +142,7 @@ ExitStatus conclude(const Context &context, const Ending &ending,
            .subject = is_user ? line.user_id : line.token_id.text,
            .store = context.store.name.view(),
            .caller = getuid(),
-           .is_user = is_user},
+           .label = is_user ? "userid" : "tokenid"},
           ending.outcome.value_or(Outcome::kDone));
   }
   if (!ending.outcome) {

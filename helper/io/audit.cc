@@ -85,7 +85,7 @@ void audit(const AuditedChange &change, Outcome outcome) {
   if (outcome != Outcome::kDone) {
     line.append(" (").append(info_of(outcome).message).append(")");
   }
-  line.append(change.is_user ? " userid=" : " tokenid=");
+  line.append(" ").append(change.label).append("=");
   line.append_escaped(change.subject);
   if (!send_line(line.view())) {
     complain("the change could not be logged: the system log takes nothing");

@@ -24,14 +24,15 @@ int audit_log();
 // LOG_AUTHPRIV, LOG_NOTICE, for a change that counts:
 //   pbstoken-helper[PID]: delete; uid=... loginuid=... store=... tokenid=...
 //   pbstoken[PID]: user disable; uid=... loginuid=... store=... userid=...
+//   pbstoken[PID]: adopt; uid=... loginuid=... store=... revision=...
 // uid is the caller's; loginuid, of the session that it works in, is left out
 // where the kernel does not know one.
 struct AuditedChange {
   std::string_view command;
-  std::string_view subject;  // the token's id, or the user's
+  std::string_view subject;  // the token's id, or what the label says
   std::string_view store;
   uid_t caller;
-  bool is_user = false;
+  std::string_view label = "tokenid";
 };
 void audit(const AuditedChange &change, Outcome outcome);
 

@@ -45,6 +45,7 @@ enum class Command : std::uint8_t {
   kUserEnable,
   kUserDisable,
   kUserExpire,
+  kAdopt,
   kList,
   kStatus,
   kReset,
@@ -65,8 +66,8 @@ inline constexpr auto kCommandNames = std::to_array<std::string_view>(
      // of pbstoken
      "init", "token add", "token remove", "token enable", "token disable",
      "token expire", "token comment", "user add", "user enable", "user disable",
-     "user expire", "list", "status", "reset", "metrics", "check", "explain",
-     "prepare", "save", "flush", "retire"});
+     "user expire", "adopt", "list", "status", "reset", "metrics", "check",
+     "explain", "prepare", "save", "flush", "retire"});
 static_assert(kCommandNames.size() == static_cast<std::size_t>(Command::kNone));
 
 enum class OutputFormat : std::uint8_t { kText, kJson, kJsonPretty };
@@ -101,6 +102,11 @@ struct CommandLine {
   bool weak = false;
   std::optional<std::uint64_t> unused;
   std::optional<std::uint64_t> expiring;
+  // Options of adopt: the revision, when it was asked for by CLOCK_BOOTTIME in
+  // ms, and that the file that is there is the one.
+  std::optional<std::uint64_t> revision;
+  std::optional<std::uint64_t> asked;
+  bool unchanged = false;
   // The program answers by the protocol of helper_protocol.h, not by text.
   bool replies = false;
 };

@@ -183,6 +183,9 @@ Result<void> FileWriter::rename_into_place() {
                            : Result<void>(plain_error(
                                  Errc::kUnsafe, "cannot use", lock_path.view(),
                                  "another process has replaced it"));
+  if (renamed && record_ != nullptr) {
+    recorded_ = record_->rename_into_place();
+  }
   if (renamed) {
     announced_ = static_cast<bool>(
         bump_version_word(store_.version_cache, version_word_of(kind_)));

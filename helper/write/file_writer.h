@@ -9,9 +9,10 @@
 //     daemons cannot read it.  fsync and close.
 //  3. Look once more: if the file is no longer the one that was read, start
 //     over at 1.
-//  4. Claim the generation (generation.h), rename, raise upstream's word, end
-//     the generation.  A writer that dies in between leaves its number; the
-//     process that repairs that raises the word, too.
+//  4. Claim the generation (generation.h), rename, put a record beside the file
+//     if there is one, raise upstream's word, end the generation.  A writer
+//     that dies in between leaves its number; the process that repairs that
+//     raises the word, too.
 //  5. fsync the directory.
 //
 // Up to the rename every failure leaves the old file byte for byte, and no
@@ -54,6 +55,14 @@ class FileWriter {
   // Removes what writers that died have left beside the file.
   static Result<FileWriter> open(const Store &store, Kind kind,
                                  const FileLock &lock);
+
+  // Has the rename of the file followed by that of a record about it, before
+  // another process can take the new file for good.  It must outlive the
+  // object.
+  void put_beside(ReplacementFile *record) { record_ = record; }
+
+  // Returns why the record is not there though the change stands.
+  [[nodiscard]] const Result<void> &recorded() const { return recorded_; }
 
   // Does steps 1 and 2: has make(old_text, &new_text) change the text, and
   // writes the temporary file.  old_text: const Buffer *, null if the file is
@@ -129,6 +138,8 @@ class FileWriter {
   CacheWriter cache_;
   Current current_;
   std::optional<ReplacementFile> temporary_;
+  ReplacementFile *record_ = nullptr;
+  Result<void> recorded_;
   bool gives_back_ = false;  // the file was root's, and is the store's again
   bool announced_ = false;   // upstream's daemons have been told
   bool taken_over_ = false;  // the generation was not ours any more

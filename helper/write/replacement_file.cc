@@ -84,8 +84,11 @@ Result<Place> open_place(const PathText &path) {
 bool is_replacement_name(std::string_view file_name, std::string_view name) {
   // token.tmp_XXXXXX, of earlier versions.
   const std::string_view stem = slice(file_name, 0, file_name.rfind('.'));
+  FixedText<NAME_MAX> lease(file_name);
+  lease.append(".lease");
   return is_random(temporary_suffix(file_name, name)) ||
-         is_random(temporary_suffix(stem, name));
+         is_random(temporary_suffix(stem, name)) ||
+         is_random(temporary_suffix(lease.view(), name));
 }
 
 bool is_new_lock_name(std::string_view lock_name, std::string_view name) {

@@ -35,7 +35,8 @@ struct Place {
 Result<Place> open_place(const PathText &path);
 
 // True if a file of this name was made beside one called file_name to take its
-// place: by ReplacementFile or by upstream, which had other names before 4.2.3.
+// place, or that of its lease: by ReplacementFile or by upstream, which had
+// other names before 4.2.3.
 bool is_replacement_name(std::string_view file_name, std::string_view name);
 
 // True if a file of this name was made to become the lock called lock_name: by
