@@ -18,6 +18,7 @@
 #include "pbstoken/os/file.h"
 #include "pbstoken/os/ipc.h"
 #include "pbstoken/os/shared_fs.h"
+#include "pbstoken/store/lease.h"
 #include "pbstoken/store/lock_holder.h"
 #include "pbstoken/store/readers.h"
 #include "pbstoken/store/user_cfg.h"
@@ -69,6 +70,26 @@ void check_remarks(const UserCfg &cfg, const PathText &path,
                     : ": a realm must have 2 to 32 characters: the section "
                       "never counts; remove it");
     problems->add(path.view(), what.view(), {.line = remark.line});
+  }
+}
+
+// That it is missing is a problem of a store that has one.
+void check_lease(const Store &store, AccessCheck *access, Problems *problems) {
+  if (store.lease == 0) {
+    return;
+  }
+  const PathText path = lease_path(store);
+  static_cast<void>(access->open(path, FileKind::kData));
+  const auto standing = lease_standing(store);
+  if (!standing) {
+    problems->add_error(path.view(), standing.error());
+  } else if (standing->state != LeaseState::kInForce) {
+    problems->add(path.view(),
+                  ProblemText("the lease is ")
+                      .append(word_of(standing->state))
+                      .append(": no token is let in until 'pbstoken adopt' "
+                              "renews it")
+                      .view());
   }
 }
 
@@ -327,6 +348,7 @@ ExitStatus check_store(Context *context) {
   Problems problems(context->line.format);
   AccessCheck access(store, &problems);
   check_token_shadow(store, &access, &problems);
+  check_lease(store, &access, &problems);
   check_file_systems(store, &problems);
   check_lock(store, access.open(store.lock_file, FileKind::kLock), &problems);
   check_user_cfg(store.user_cfg, &access, &problems);

@@ -9,6 +9,7 @@
 #include "admin/report.h"
 #include "pbstoken/os/clock.h"
 #include "pbstoken/os/file.h"
+#include "pbstoken/store/lease.h"
 #include "pbstoken/store/stored_hash.h"
 #include "pbstoken/store/token_shadow.h"
 #include "pbstoken/store/user_cfg.h"
@@ -83,6 +84,19 @@ void explain_shadow(const Store &store, const TokenId &id, Explanation *out) {
                                    });
   explain_entry(path, static_cast<std::size_t>(count), out);
   explain_hash(*stored, out);
+}
+
+void explain_lease(const Store &store, Explanation *out) {
+  const auto standing = lease_standing(store);
+  if (!standing) {
+    out->add_error("lease", standing.error(), kRepair);
+  } else if (standing->state != LeaseState::kOff) {
+    const bool lasts = standing->state == LeaseState::kInForce;
+    out->add(
+        "lease", lasts ? Finding::kFine : Finding::kRefuses,
+        ProblemText("the lease is ").append(word_of(standing->state)).view(),
+        "'pbstoken adopt' renews it");
+  }
 }
 
 // --- user.cfg
@@ -219,6 +233,7 @@ ExitStatus explain_token(Context *context) {
                                    ? StackDemands{}
                                    : explain_stack(*context, &out);
   explain_configuration(store, &out);
+  explain_lease(store, &out);
   explain_shadow(store, id, &out);
   AccountExplanation(store, id, demands, &out).explain();
   explain_file_system(store, &out);

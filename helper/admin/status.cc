@@ -15,7 +15,9 @@
 #include "pbstoken/base/vector.h"
 #include "pbstoken/cache/segment_life.h"
 #include "pbstoken/os/accounts.h"
+#include "pbstoken/os/clock.h"
 #include "pbstoken/os/privilege.h"
+#include "pbstoken/store/lease.h"
 
 namespace pbstoken {
 
@@ -200,6 +202,25 @@ class UseReport {
   std::array<Field, kFields> fields_;
 };
 
+// How the lease stands: a word, or the time at which it ends by the wall clock
+// of today.  Empty if this process may not read it.
+FixedText<64> text_of_lease(const Store &store) {
+  const auto standing = lease_standing(store);
+  if (!standing) {
+    return {};
+  }
+  FixedText<64> text(word_of(standing->state));
+  if (standing->state == LeaseState::kInForce) {
+    const std::uint64_t age =
+        boottime_now() - standing->asked * kNanosecondsPerMillisecond;
+    text = FixedText<64>("valid until ");
+    text.append(
+        iso_date((realtime_now() - age) / kNanosecondsPerSecond + store.lease)
+            .view());
+  }
+  return text;
+}
+
 // The members of a group; the field is valid while this stays where it is.
 class GroupReport {
  public:
@@ -266,10 +287,13 @@ ExitStatus show_status(Context *context) {
   const GroupReport verifiers("verify_group_members", store.verify_group,
                               format);
   const GroupReport admins("admin_group_members", store.admin_group, format);
-  constexpr std::size_t kOthers = 5;
+  const FixedText<64> lease = text_of_lease(store);
+  constexpr std::size_t kOthers = 6;
   std::array<Field, CacheReport::kFields + kCounters + kOthers> fields;
   auto *next = fields.data();
   *next++ = Field::string("store", store.name.view());
+  *next++ = lease.empty() ? Field::unknown("lease")
+                          : Field::string("lease", lease.view());
   next = std::copy(secrets.fields().begin(), secrets.fields().end(), next);
   next = std::copy(use.all().begin(), use.all().end(), next);
   *next++ = accounts ? Field::object("accounts", accounts->fields())
