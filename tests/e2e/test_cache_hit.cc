@@ -10,6 +10,10 @@
 
 #include "e2e/cache_support.h"
 #include "pbstoken/cache/cache.h"
+#include "pbstoken/cache/writer.h"
+#include "pbstoken/os/clock.h"
+#include "pbstoken/os/ipc.h"
+#include "pbstoken/store/lease.h"
 
 namespace pbstoken {
 namespace {
@@ -80,6 +84,31 @@ void hit_of_a_member_makes_no_system_call(void **state) {
   });
 }
 
+// A lease costs it none.  adopt: of the file that is there.
+void hit_under_a_lease_makes_no_system_call_but_a_look(void **state) {
+  Scene &scene = scene_in(state);
+  scene.write({{kId, hash_of(kSecret)}});
+  scene.store.lease = 60;
+  const std::uint64_t asked = boottime_now() / kNanosecondsPerMillisecond;
+  std::ofstream(lease_path(scene.store).c_str())
+      << text_of({.revision = 1,
+                  .asked = asked,
+                  .boot = *boot_id(),
+                  .clock = namespace_inode("time"),
+                  .digest = FixedText<64>(std::string(64, '0'))})
+             .view();
+  Verifier verifier(scene.store, load_crypt);
+  const auto miss = verifier.verify(*parse_token_id(kId), kSecret);
+  assert_true(miss && miss->outcome == Outcome::kMatch);
+  renew_lease(scene.store, Kind::kSecrets, asked);
+  in_child([&] { require_hits(scene.store, /*may_look=*/true); });
+  chmod(scene.directory().c_str(), S_IRWXU);
+  in_child([&] {
+    testing::become(testing::kNobody, testing::kVerifyGroup);
+    require_hits(scene.store, /*may_look=*/false);
+  });
+}
+
 // Nor does it wait for who holds the store's lock.
 void hit_takes_no_lock(void **state) {
   const Scene &scene = scene_in(state);
@@ -103,6 +132,9 @@ int main() {
                                       make_scene, remove_scene),
       cmocka_unit_test_setup_teardown(hit_of_a_member_makes_no_system_call,
                                       make_scene, remove_scene),
+      cmocka_unit_test_setup_teardown(
+          hit_under_a_lease_makes_no_system_call_but_a_look, make_scene,
+          remove_scene),
       cmocka_unit_test_setup_teardown(hit_takes_no_lock, make_scene,
                                       remove_scene),
   };
