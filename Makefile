@@ -2,7 +2,9 @@
 #
 # make            the module and the two programs, under build/
 # make install    DESTDIR= PREFIX= SYSCONFDIR= PAMDIR= UNITDIR=
-# make uninstall  with the same, removes what that has installed
+# make install-host     the part of that which a host needs by itself
+# make install-cluster  the other part: pbstoken-cluster
+# make uninstall  with the same, removes what make install has installed
 # make clean      removes build/
 # make demo       what they do, on real input, in a scratch namespace
 # make check      builds with both compilers, runs every test
@@ -82,9 +84,10 @@ SHARED = $(BUILD)/libpbstoken-shared.a
 
 SERVICES = $(patsubst helper/%.in,$(BUILD)/%,$(wildcard helper/*.service.in))
 UNITS = $(SERVICES) $(wildcard helper/*.socket helper/*.timer)
+CLUSTER_UNIT = $(BUILD)/pbstoken-cluster@.service
 
 all: $(BUILD)/pam_pbstoken.so $(BUILD)/pbstoken-helper $(BUILD)/pbstoken \
-  $(SERVICES)
+  $(SERVICES) $(CLUSTER_UNIT)
 
 # What is done to every byte of a request, or to every token of a large file,
 # is for speed where all else is for size.
@@ -128,7 +131,8 @@ $(BUILD)/pbstoken-helper: $(call objects,$(HELPER_SOURCES)) $(SHARED) $(CORE)
 $(BUILD)/pbstoken: $(call objects,$(TOOL_SOURCES)) $(SHARED) $(CORE)
 	$(PROGRAM) -l:libcrypto.a -lcrypt -lc -lgcc
 
-$(BUILD)/%.service: helper/%.service.in Makefile
+vpath %.service.in helper helper/cluster
+$(BUILD)/%.service: %.service.in Makefile
 	@mkdir -p $(@D)
 	sed 's,@SBINDIR@,$(SBINDIR),' $< >$@
 
@@ -142,7 +146,9 @@ EXAMPLES = $(filter-out $(wildcard pam_pbstoken/examples/dovecot-*),\
   $(wildcard pam_pbstoken/examples/*)) \
   $(DOVECOT:%=pam_pbstoken/examples/dovecot-%.conf)
 
-install: all
+install: install-host install-cluster
+
+install-host: all
 	$(call put,$(BUILD)/pam_pbstoken.so,$(PAMDIR))
 # Setuid root, which alone needs root.  Who packages the files without being
 # root makes them root's there.
@@ -163,6 +169,13 @@ install: all
 	  $(COMPLETIONDIR)/pbstoken)
 	$(call put,pam_pbstoken/pdm.conf.example $(EXAMPLES),$(EXAMPLESDIR))
 
+install-cluster: $(CLUSTER_UNIT)
+	install -D -m 0755 -t $(DESTDIR)$(SBINDIR) helper/cluster/pbstoken-cluster
+	$(call put,$(CLUSTER_UNIT),$(UNITDIR))
+	$(call put,helper/cluster/pbstoken-cluster.8,$(MANDIR)/man8)
+	$(call put_as,helper/cluster/pbstoken-cluster.bash-completion,\
+	  $(COMPLETIONDIR)/pbstoken-cluster)
+
 # Where it has put them.
 placed = $(addprefix $(DESTDIR)$(strip $(2))/,$(notdir $(1)))
 
@@ -170,12 +183,12 @@ placed = $(addprefix $(DESTDIR)$(strip $(2))/,$(notdir $(1)))
 # a directory with anything else in it.
 uninstall:
 	rm -f $(call placed,pam_pbstoken.so,$(PAMDIR)) \
-	  $(call placed,pbstoken-helper pbstoken,$(SBINDIR)) \
+	  $(call placed,pbstoken-helper pbstoken pbstoken-cluster,$(SBINDIR)) \
 	  $(call placed,pbstoken.conf,$(SYSCONFDIR)/fail2ban/filter.d) \
-	  $(call placed,$(UNITS),$(UNITDIR)) \
+	  $(call placed,$(UNITS) $(CLUSTER_UNIT),$(UNITDIR)) \
 	  $(call placed,$(wildcard pam_pbstoken/*.5),$(MANDIR)/man5) \
-	  $(call placed,$(wildcard pam_pbstoken/*.8 helper/*.8),$(MANDIR)/man8) \
-	  $(call placed,pbstoken-helper pbstoken,$(COMPLETIONDIR)) \
+	  $(call placed,$(wildcard pam_pbstoken/*.8 helper/*.8 helper/*/*.8),$(MANDIR)/man8) \
+	  $(call placed,pbstoken-helper pbstoken pbstoken-cluster,$(COMPLETIONDIR)) \
 	  $(call placed,pdm.conf.example $(EXAMPLES),$(EXAMPLESDIR))
 	! cmp -s pam_pbstoken/pbs.conf $(DESTDIR)$(SYSCONFDIR)/pbstoken/pbs.conf || \
 	  rm -f $(DESTDIR)$(SYSCONFDIR)/pbstoken/pbs.conf
@@ -185,7 +198,7 @@ uninstall:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all install uninstall clean
+.PHONY: all install install-host install-cluster uninstall clean
 .SECONDARY:
 
 include tests/tests.mk

@@ -13,10 +13,11 @@ FORMATTED = $(SOURCES) $(TEST_SOURCES) \
 SCRIPTS = .ci/run $(shell find tests -type f '(' -name '*.bash' -o \
   '!' -name '*.*' -size -64k -perm -u+x ')') \
   $(wildcard debian/*.postinst debian/*.prerm debian/*.postrm) \
-  debian/tests/authenticate helper/pbstoken-helper.bash-completion
+  debian/tests/authenticate helper/pbstoken-helper.bash-completion \
+  helper/cluster/pbstoken-cluster helper/cluster/pbstoken-cluster.bash-completion
 
 MANUALS = pam_pbstoken/pam_pbstoken.8 pam_pbstoken/pbstoken.conf.5 \
-  helper/pbstoken-helper.8 helper/pbstoken.8
+  helper/pbstoken-helper.8 helper/pbstoken.8 helper/cluster/pbstoken-cluster.8
 
 lint: test-packages
 	$(CLANG_FORMAT) --dry-run --Werror $(FORMATTED)
