@@ -18,8 +18,8 @@ DEMO_PACKAGES = pamtester util-linux
 TEST_PACKAGES = $(UNIT_TEST_PACKAGES) bash-completion bindfs clang \
   $(CLANG_FORMAT) $(CLANG_TIDY) cppcheck fail2ban libclang-rt-dev mandoc \
   python3-prometheus-client shellcheck strace systemd valgrind
-SERVICE_PACKAGES = $(BENCH_PACKAGES_services) curl openssl openvpn pamtester \
-  sasl2-bin squid sudo util-linux
+SERVICE_PACKAGES = $(BENCH_PACKAGES_services) curl etcd-client etcd-server \
+  openssl openvpn pamtester sasl2-bin squid sudo util-linux
 MODEL_PACKAGES = gcc spin
 COVERAGE_PACKAGES = clang libclang-rt-dev llvm
 DEB_PACKAGES = build-essential debhelper lintian $(UNIT_TEST_PACKAGES)
