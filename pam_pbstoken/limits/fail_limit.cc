@@ -158,7 +158,7 @@ Result<void> for_each_window(const Store &store, std::string_view token_id,
   const std::uint64_t token =
       beginning_of(state_of(load_relaxed(table.key), token_id));
   for (Tally &window : table.tallies) {
-    const std::uint64_t tag = load_relaxed(&window.tag);
+    const std::uint64_t tag = load_acquire(&window.tag);
     if (tag != 0 && (token_id.empty() || tag >> kClientBits == token)) {
       use(&window.state);
     }
@@ -194,7 +194,7 @@ bool FailLimit::is_reached() const {
   if (window == nullptr) {
     return false;
   }
-  const std::uint64_t state = load_acquire(&window->state);
+  const std::uint64_t state = load_relaxed(&window->state);
   return is_open(state, now_in_seconds(), store_) &&
          Tally::count_of(state) >= store_.fail_limit;
 }

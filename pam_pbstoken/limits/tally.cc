@@ -15,7 +15,8 @@ std::span<T> places_of(std::span<T> table, std::uint64_t tag) {
 }
 
 // Gives the place of the earliest tally to a new one.  The state goes first: a
-// reader that finds the new tag must not find the old count.
+// process that finds the new tag must not find the old count.  So this releases
+// the tag, and each process acquires the tag before it reads the state.
 Tally *replace_earliest(std::span<Tally> places, std::uint64_t tag) {
   Tally *earliest = places.data();
   for (Tally &tally : places) {
@@ -32,7 +33,7 @@ Tally *replace_earliest(std::span<Tally> places, std::uint64_t tag) {
 
 const Tally *find_tally(std::span<const Tally> table, std::uint64_t tag) {
   for (const Tally &tally : places_of(table, tag)) {
-    const std::uint64_t found = load_relaxed(&tally.tag);
+    const std::uint64_t found = load_acquire(&tally.tag);
     if (found == tag) {
       return &tally;
     }
@@ -46,12 +47,12 @@ const Tally *find_tally(std::span<const Tally> table, std::uint64_t tag) {
 Tally *make_tally(std::span<Tally> table, std::uint64_t tag) {
   const std::span<Tally> places = places_of(table, tag);
   for (Tally &tally : places) {
-    std::uint64_t found = load_relaxed(&tally.tag);
+    std::uint64_t found = load_acquire(&tally.tag);
     if (found == 0) {
       if (compare_and_swap(&tally.tag, 0, tag)) {
         return &tally;
       }
-      found = load_relaxed(&tally.tag);  // another process was faster
+      found = load_acquire(&tally.tag);  // another process was faster
     }
     if (found == tag) {
       return &tally;
