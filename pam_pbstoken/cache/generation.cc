@@ -77,8 +77,8 @@ std::optional<GenerationClaim> GenerationClaim::as_rereader(
     doublings = *late + 1;
   }
   const std::uint64_t number = next_rereaders(seen);
-  // The note comes before the swap: a number without its note would be left
-  // alone for longer.
+  // The note comes before the swap (order H): a number without its note would
+  // be left alone for longer.
   store_release(words.note, note_of(number, doublings, now));
   if (!compare_and_swap(words.word, seen, number)) {
     return std::nullopt;

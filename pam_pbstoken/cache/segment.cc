@@ -71,7 +71,7 @@ Slot load_slot(const Slot &slot) {
 
 // Stores all words from a copy that was judged as a whole.  What another
 // process stores at the same time mixes with them to a slot that fits no
-// digest.
+// digest: order C of generation.h.
 void store_slot(Slot *slot, const Slot &value) {
   store_relaxed(&slot->tag, value.tag);
   store_relaxed(&slot->generation, value.generation);
@@ -202,6 +202,7 @@ std::uint64_t prefix_word(const std::byte *address, std::size_t offset) {
 // another version, or contradicts itself.
 std::optional<SegmentShape> shape_in(const std::byte *address, std::size_t size,
                                      Kind kind) {
+  // The magic comes first: order G of generation.h.
   if (size < kSlotsOffset ||
       prefix_word(address, offsetof(SegmentPrefix, magic)) != kSegmentMagic ||
       prefix_word(address, offsetof(SegmentPrefix, layout_version)) !=
@@ -285,10 +286,12 @@ SegmentOrigin Segment::origin() const {
           .readers = load_relaxed(&header_->origin.readers)};
 }
 
+// Orders C and E of generation.h.
 std::uint64_t Segment::generation() const {
   return load_acquire(&header_->prefix.generation);
 }
 
+// Order F of generation.h.
 bool Segment::generation_is_still(std::uint64_t generation) const {
   std::atomic_thread_fence(std::memory_order_acquire);
   return load_relaxed(&header_->prefix.generation) == generation;
@@ -507,7 +510,7 @@ bool WritableSegment::format(std::byte *address, const SegmentShape &shape,
   prefix.directory_inode = subject.view.directory_inode;
   prefix.name = subject.view.name;
   // A maker that dies before this leaves no segment, just memory to be
-  // replaced.
+  // replaced.  Order G of generation.h.
   store_release(&prefix.magic, kSegmentMagic);
   return true;
 }

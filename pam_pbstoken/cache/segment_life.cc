@@ -504,10 +504,13 @@ Result<void> retire_others(Kind kind, const Store &store) {
     }
     const auto &prefix =
         *reinterpret_cast<const SegmentPrefix *>(attached->address());
+    if (load_acquire(&prefix.magic) != kSegmentMagic) {
+      return true;
+    }
     const Subject subject = subject_in(prefix);
     // A writer of another store that has a file of this name is left alone.
-    if (load_acquire(&prefix.magic) == kSegmentMagic && subject.kind == kind &&
-        subject.view.name == name && (!view || subject.view != *view) &&
+    if (subject.kind == kind && subject.view.name == name &&
+        (!view || subject.view != *view) &&
         !is_writers(load_acquire(&prefix.generation))) {
       attached = ShmAttachment::attach_untrusted(entry.id, Access::kWrite);
       if (attached) {

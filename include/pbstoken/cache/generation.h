@@ -61,8 +61,37 @@
 //     On any other error a re-reader or a renewing process goes on without the
 //     cache, and a writer retires the segment instead of claiming.
 //
-// Claims are sequentially consistent.  A reader's first load of the word is an
-// acquire; its second load comes after an acquire fence.
+// The order of loads and stores, on a processor that reorders all that C++
+// permits (arm64, riscv64, ppc64el).  Each word is read and written as 8 bytes
+// at once.  The kernel's locks are barriers: a change that a process sees by a
+// system call comes after all that the changing process stored before.
+//
+//  A. Claims and ends are compare-and-swaps of one word, sequentially
+//     consistent: each reads the last value of the word, in whatever order
+//     other words change.  A re-reader that read the file before a writer's
+//     claim finds that claim when it ends, and puts nothing in force.  A
+//     re-reader that claims after a writer's end acquires what that end
+//     released: it reads the file that the writer renamed (rules 1, 2, 4).
+//  B. A writer's claim may become visible after its rename, but not after its
+//     return: answer and exit are system calls.  A verification that starts
+//     later finds the claim, or a later number, by its first load.
+//  C. Slots and stamps are relaxed.  A digest covers each with its generation:
+//     words in a wrong order, or of two stores, fit no digest.  So the order
+//     decides only whether there is a hit.  The end of a claim releases slots
+//     and stamp, and a reader's first load acquires them.
+//  D. A claim is no fence for later stores: others may see the re-reader's
+//     slots first.  These are of a generation that is not in force yet, and
+//     those that they replace are a miss (rule 1).
+//  E. An insert loads the generation by an acquire before the file is opened.
+//     A weaker load might give a number that is later than what was read of
+//     the file (rule 5).
+//  F. A reader's second load of the word comes after an acquire fence, so that
+//     the slots were loaded before.  No number comes twice: if the second load
+//     gives the first number, that was in force all the time.
+//  G. The maker releases the magic after all other words of the header.  Each
+//     process acquires the magic before it reads another word (rule 3).
+//  H. The note is released before the claim that it belongs to.  A process that
+//     finds them in another order waits for longer, no more (rule 2).
 //
 // Thread safety: one thread per object.  Any number of threads and processes
 // may use the same word.
