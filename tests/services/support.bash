@@ -15,28 +15,35 @@ log=$SCRATCH/log
 failed=0
 
 # The wrong secrets of all tests of a service are those of one minute.
-echo 'fail_limit = 100' >>"$configuration"
+grep -qs '^fail_limit' "$configuration" ||
+  echo 'fail_limit = 100' >>"$configuration"
 
 # --- tests, which are functions that end at the first thing that fails
 
-run_tests() {
-  local test status
-  for test; do
-    # Not as a condition, where nothing of it would end it.
-    set +e
-    (
-      set -e
-      "$test"
-    ) >"$log.test" 2>&1
-    status=$?
+# run_test NAME COMMAND...
+run_test() {
+  local status
+  # Not as a condition, where nothing of it would end it.
+  set +e
+  (
     set -e
-    if [ "$status" -eq 0 ]; then
-      echo "[       OK ] $test"
-    else
-      echo "[  FAILED  ] $test"
-      cat "$log.test"
-      failed=1
-    fi
+    "${@:2}"
+  ) >"$log.test" 2>&1
+  status=$?
+  set -e
+  if [ "$status" -eq 0 ]; then
+    echo "[       OK ] $1"
+  else
+    echo "[  FAILED  ] $1"
+    cat "$log.test"
+    failed=1
+  fi
+}
+
+run_tests() {
+  local test
+  for test; do
+    run_test "$test" "$test"
   done
 }
 
