@@ -203,5 +203,5 @@ clean:
 
 include tests/tests.mk
 
--include $(shell find $(BUILD) '(' -path $(BUILD)/deb -o -path $(BUILD)/roots ')' \
-  -prune -o -type f -name '*.d' -print 2>/dev/null)
+-include $(shell find $(BUILD) '(' -path $(BUILD)/deb -o -path $(BUILD)/roots -o \
+  -path $(BUILD)/boot ')' -prune -o -type f -name '*.d' -print 2>/dev/null)

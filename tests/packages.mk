@@ -24,6 +24,7 @@ MODEL_PACKAGES = gcc spin
 COVERAGE_PACKAGES = clang libclang-rt-dev llvm
 DEB_PACKAGES = build-essential debhelper lintian $(UNIT_TEST_PACKAGES)
 PACKAGE_TEST_PACKAGES = debootstrap util-linux
+BOOT_PACKAGES = debootstrap e2fsprogs qemu-system-x86
 # What each part of the benchmarks takes, and what one of them takes besides.
 BENCH_PACKAGES = gnuplot-nox libpam-pwdfile util-linux
 BENCH_PACKAGES_core = strace
@@ -109,6 +110,9 @@ deb-packages:
 package-test-packages:
 	$(call install_packages,$(PACKAGE_TEST_PACKAGES))
 
+boot-packages:
+	$(call install_packages,$(BOOT_PACKAGES))
+
 cross-packages: build-packages
 	dpkg --print-foreign-architectures | grep -qx $(ARCH) || \
 	  { $(SUDO) dpkg --add-architecture $(ARCH) && $(SUDO) apt-get update -q; }
@@ -117,4 +121,4 @@ cross-packages: build-packages
 .PHONY: build-packages demo-packages test-packages bench-packages \
   compare-packages other-packages fuzz-packages host-packages model-packages \
   coverage-packages service-packages deb-packages package-test-packages \
-  cross-packages
+  boot-packages cross-packages

@@ -26,6 +26,8 @@
 #                 of the last time that somebody accepted them
 # make check-package   that it can be rebuilt to the same bytes, and installed,
 #                 upgraded, removed and purged in a Debian of its own
+# make check-boot      the same and more on a host that boots, in a virtual machine,
+#                 RELEASE=trixie on another release's: a quarter of an hour
 
 help:
 	@sed -n 's/^# \(make \|  \)/\1/p' Makefile tests/tests.mk
