@@ -2,6 +2,7 @@
 #include "pbstoken/base/text.h"
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <cstring>
 
@@ -103,6 +104,18 @@ bool is_same_word(std::string_view text, std::string_view lower_case) {
                     });
 }
 
+namespace {
+
+// Returns a word of text with its first byte as the lowest one.  Else a short
+// text would be at the upper end on a big-endian processor, where the factor
+// below spreads it over few bits.
+std::uint64_t first_byte_lowest(std::uint64_t word) {
+  return std::endian::native == std::endian::little ? word
+                                                    : __builtin_bswap64(word);
+}
+
+}  // namespace
+
 // Eight bytes at a time; the last eight may lap over those before them.
 std::uint64_t quick_hash(std::string_view text, std::uint64_t before) {
   const auto mix = [](std::uint64_t hash, std::uint64_t word) {
@@ -115,15 +128,15 @@ std::uint64_t quick_hash(std::string_view text, std::uint64_t before) {
   std::uint64_t word = 0;
   if (text.size() < sizeof(word)) {
     std::memcpy(&word, text.data(), text.size());
-    return mix(hash, word);
+    return mix(hash, first_byte_lowest(word));
   }
   for (std::size_t at = 0; at + sizeof(word) < text.size();
        at += sizeof(word)) {
     std::memcpy(&word, text.data() + at, sizeof(word));
-    hash = mix(hash, word);
+    hash = mix(hash, first_byte_lowest(word));
   }
   std::memcpy(&word, text.data() + text.size() - sizeof(word), sizeof(word));
-  return mix(hash, word);
+  return mix(hash, first_byte_lowest(word));
 }
 
 std::optional<std::uint64_t> parse_number(std::string_view text, int base) {
