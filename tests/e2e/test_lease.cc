@@ -144,10 +144,13 @@ void lease_that_is_past_refuses_hits_and_misses(void ** /*state*/) {
   assert_int_equal(counter("hashes"), 2);
 }
 
-// A handle that has hit before.
+// A handle that has hit before.  The stamp has settled: nothing but the lease
+// has the file read.
 void hit_of_a_handle_sees_the_lease_end(void ** /*state*/) {
   configure("lease = 10\n");
   lease_out();
+  assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
+  usleep(2'100'000);
   Conversation conversation = {.answer = kSecret};
   PamHandle handle(kService, kId, &conversation);
   assert_pam(handle.authenticate(), PAM_SUCCESS);
