@@ -117,7 +117,7 @@ const char *refusal_of(const Delivery &delivery,
 }
 
 // The lease only grows: an earlier question renews nothing.  What cannot be
-// read is not in force, and gives way.
+// read, or is of a question yet to come, is not in force, and gives way.
 std::optional<Lease> merge_lease(const Store &store, Delivery *delivery) {
   const auto before = read_lease(store);
   if (!before) {
@@ -125,7 +125,8 @@ std::optional<Lease> merge_lease(const Store &store, Delivery *delivery) {
   }
   Lease *lease = &delivery->lease;
   if (before->boot.view() == lease->boot.view() &&
-      before->clock == lease->clock) {
+      before->clock == lease->clock &&
+      before->asked <= boottime_now() / kNanosecondsPerMillisecond) {
     lease->asked = std::max(lease->asked, before->asked);
   }
   if (!delivery->text) {

@@ -454,6 +454,26 @@ void adopt_renews_what_is_past(void ** /*state*/) {
 const std::string kCannotAdopt =
     "cannot adopt for " + std::string(kShadow) + ": ";
 
+// Nothing but adopt puts it right again, and adopt does.
+void adopt_replaces_a_lease_of_the_future(void ** /*state*/) {
+  configure("lease = 60\n");
+  lease_out();
+  const std::uint64_t hour = 3'600'000;
+  for (const std::uint64_t asked : {now() + hour, UINT64_MAX}) {
+    for (const bool is_unchanged : {false, true}) {
+      rewrite_lease([asked](Lease *lease) { lease->asked = asked; });
+      tool_output({"flush"});
+      assert_pam(authenticate(kId, kSecret), PAM_AUTHINFO_UNAVAIL);
+      assert_adopted(is_unchanged ? adopt_unchanged(1, now())
+                                  : adopt(1, now(), kFile));
+      const std::uint64_t hits = counter("hits");
+      assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
+      assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
+      assert_int_equal(counter("hits"), hits + 1);
+    }
+  }
+}
+
 void adopt_unchanged_asks_for_the_whole_file(void ** /*state*/) {
   const std::string message = kCannotAdopt +
                               "the whole file is needed: the one that is there "
@@ -750,3 +770,4 @@ int main() {
   return failed + cmocka_run_group_tests_name("lease, logged", logged,
                                               replace_dev, restore_dev);
 }
+      PAM_TEST(adopt_replaces_a_lease_of_the_future),
