@@ -94,6 +94,14 @@ Result<void> apply_number(std::string_view value, CommandLine *out) {
   return out->*kNumber ? Result<void>() : usage_error("not a number:", value);
 }
 
+Result<void> apply_over(std::string_view value, CommandLine *out) {
+  out->over = value;
+  return value.size() == 64 && value.find_first_not_of("0123456789abcdef") ==
+                                   std::string_view::npos
+             ? Result<void>()
+             : usage_error("not a SHA-256 in lower case:", value);
+}
+
 Result<void> apply_unchanged(std::string_view /*value*/, CommandLine *out) {
   out->unchanged = true;
   return {};
@@ -243,6 +251,8 @@ constexpr auto kOptions = std::to_array<Option>({
      "of adopt: which one it is"},
     {"asked", "MS", kOfAdopt, apply_number<&CommandLine::asked>,
      "of adopt: CLOCK_BOOTTIME before the question"},
+    {"over", "SHA256", kOfAdopt, apply_over,
+     "of adopt: only if the file that is there has it"},
     {"unchanged",
      {},
      kOfAdopt,

@@ -32,6 +32,7 @@ namespace {
 struct Delivery {
   Lease lease;
   std::optional<Buffer> text;  // nullopt: the file that is there, unchanged
+  std::string_view over;  // the digest of what it may replace; empty: of any
 };
 
 FixedText<64> sha256_of(std::string_view text) {
@@ -73,6 +74,7 @@ Result<Delivery> take_delivery(const CommandLine &line) {
   Delivery delivery;
   delivery.lease.revision = *line.revision;
   delivery.lease.asked = *line.asked;
+  delivery.over = line.over;
   const auto boot = boot_id();
   if (!boot) {
     return boot.error();
@@ -100,9 +102,14 @@ const char *refusal_of(const Delivery &delivery,
                        const std::optional<Lease> &before,
                        const Buffer *local) {
   const Lease &lease = delivery.lease;
+  const FixedText<64> found =
+      sha256_of(local != nullptr ? local->view() : std::string_view());
+  if (!delivery.over.empty() && delivery.over != found.view()) {
+    return "the file that is there is not that of --over";
+  }
   if (!delivery.text) {
     return before && before->revision == lease.revision && local != nullptr &&
-                   before->digest.view() == sha256_of(local->view()).view()
+                   before->digest.view() == found.view()
                ? nullptr
                : "the whole file is needed: the one that is there is not of "
                  "this revision";

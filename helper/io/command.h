@@ -103,9 +103,11 @@ struct CommandLine {
   std::optional<std::uint64_t> unused;
   std::optional<std::uint64_t> expiring;
   // Options of adopt: the revision, when it was asked for by CLOCK_BOOTTIME in
-  // ms, and that the file that is there is the one.
+  // ms, the SHA-256 of the file that it may replace, and that the file that is
+  // there is the one.
   std::optional<std::uint64_t> revision;
   std::optional<std::uint64_t> asked;
+  std::string_view over;  // empty: it may replace any
   bool unchanged = false;
   // The program answers by the protocol of helper_protocol.h, not by text.
   bool replies = false;

@@ -395,14 +395,17 @@ void adopt_replaces_the_file_and_keeps_its_access(void ** /*state*/) {
                                      "token.shadow.lock"}));
 }
 
+std::string sha256sum(const std::string &path) {
+  return run({.path = "/usr/bin/sha256sum", .arguments = {path}})
+      .out.substr(0, 64);
+}
+
 // The digest is what sha256sum(1) says.
 void adopt_writes_the_digest_of_the_file(void ** /*state*/) {
   assert_adopted(adopt(1, now(), kFile));
-  const RunResult sum =
-      run({.path = "/usr/bin/sha256sum", .arguments = {kShadow}});
   const auto lease = parse_lease(read_file(kLease));
   assert_true(lease.has_value());
-  assert_true(lease->digest.view() == sum.out.substr(0, 64));
+  assert_true(lease->digest.view() == sha256sum(kShadow));
 }
 
 void adopt_of_the_same_file_leaves_it(void ** /*state*/) {
@@ -451,9 +454,6 @@ void adopt_renews_what_is_past(void ** /*state*/) {
   assert_int_equal(counter("hashes"), 1);
 }
 
-const std::string kCannotAdopt =
-    "cannot adopt for " + std::string(kShadow) + ": ";
-
 // Nothing but adopt puts it right again, and adopt does.
 void adopt_replaces_a_lease_of_the_future(void ** /*state*/) {
   configure("lease = 60\n");
@@ -474,6 +474,9 @@ void adopt_replaces_a_lease_of_the_future(void ** /*state*/) {
   }
 }
 
+const std::string kCannotAdopt =
+    "cannot adopt for " + std::string(kShadow) + ": ";
+
 void adopt_unchanged_asks_for_the_whole_file(void ** /*state*/) {
   const std::string message = kCannotAdopt +
                               "the whole file is needed: the one that is there "
@@ -493,6 +496,36 @@ void adopt_unchanged_asks_for_the_whole_file(void ** /*state*/) {
   assert_adopted(adopt(1, now(), kFile));
   assert_text_equal(read_file(kShadow), kFile);
   assert_adopted(adopt_unchanged(1, now()));
+}
+
+RunResult adopt_over(const std::string &digest, std::uint64_t revision,
+                     const std::string &text) {
+  return run({.path = tool_path(),
+              .arguments = {"adopt", "--revision", std::to_string(revision),
+                            "--asked", std::to_string(now()), "--over", digest},
+              .input = text});
+}
+
+// What was changed here since the engine's agent has looked stays.
+void adopt_replaces_the_file_that_was_seen_alone(void ** /*state*/) {
+  const std::string message =
+      kCannotAdopt + "the file that is there is not that of --over";
+  const std::string none = sha256sum("/dev/null");
+  assert_adopted(adopt_over(none, 1, kFile));
+  assert_refused(adopt_over(none, 2, kOtherFile), 1, message);
+  const std::string seen = sha256sum(kShadow);
+  helper_output({"delete", "--", kId});
+  const std::string changed = read_file(kShadow);
+  const std::string lease = read_file(kLease);
+  assert_refused(adopt_over(seen, 2, kOtherFile), 1, message);
+  assert_text_equal(read_file(kShadow), changed);
+  assert_text_equal(read_file(kLease), lease);
+  assert_adopted(adopt_over(sha256sum(kShadow), 2, kOtherFile));
+  assert_text_equal(read_file(kShadow), kOtherFile);
+  std::filesystem::remove(kShadow);
+  assert_refused(adopt_over(seen, 3, kFile), 1, message);
+  assert_false(std::filesystem::exists(kShadow));
+  assert_adopted(adopt_over(none, 3, kFile));
 }
 
 void adopt_lowers_no_revision(void ** /*state*/) {
@@ -546,6 +579,14 @@ void adopt_needs_its_options(void ** /*state*/) {
       "before the question");
   assert_refused(run_tool({"adopt", "--revision", "-1", "--asked", "1"}), 2,
                  "not a number: -1");
+  for (const std::string &digest :
+       {std::string("x"), std::string(63, '0'), std::string(65, '0'),
+        std::string(64, 'A'), std::string(64, 'g')}) {
+    const RunResult outcome = adopt_over(digest, 1, kFile);
+    assert_int_equal(outcome.status, 2);
+    assert_true(
+        outcome.err.starts_with("pbstoken: not a SHA-256 in lower case: "));
+  }
   assert_false(std::filesystem::exists(kShadow));
   assert_false(std::filesystem::exists(kLease));
 }
@@ -751,7 +792,9 @@ int main() {
       PAM_TEST(adopt_of_the_same_file_leaves_it),
       PAM_TEST(adopt_of_an_earlier_question_renews_nothing),
       PAM_TEST(adopt_renews_what_is_past),
+      PAM_TEST(adopt_replaces_a_lease_of_the_future),
       PAM_TEST(adopt_unchanged_asks_for_the_whole_file),
+      PAM_TEST(adopt_replaces_the_file_that_was_seen_alone),
       PAM_TEST(adopt_lowers_no_revision),
       PAM_TEST(adopt_of_bad_input_changes_nothing),
       PAM_TEST(adopt_of_a_file_that_is_too_large_changes_nothing),
@@ -770,4 +813,3 @@ int main() {
   return failed + cmocka_run_group_tests_name("lease, logged", logged,
                                               replace_dev, restore_dev);
 }
-      PAM_TEST(adopt_replaces_a_lease_of_the_future),
