@@ -14,6 +14,7 @@ const std::string kText =
     "pbstoken lease 1\n"
     "revision 18446744073709551615\n"
     "asked 12345\n"
+    "seconds 60\n"
     "boot 0f1e2d3c-4b5a-4697-8877-665544332211\n"
     "clock 4026531834\n"
     "sha256 "
@@ -34,7 +35,8 @@ void text_is_read_and_written_again(void ** /*state*/) {
   const auto lease = parse_lease(kText);
   assert_true(lease.has_value());
   assert_true(lease->revision == UINT64_MAX);
-  assert_int_equal(lease->asked, 12345);
+  assert_int_equal(lease->term.asked, 12345);
+  assert_int_equal(lease->term.seconds, 60);
   assert_true(lease->boot.view() == "0f1e2d3c-4b5a-4697-8877-665544332211");
   assert_int_equal(lease->clock, 4026531834);
   assert_true(lease->digest.view().ends_with("cdef"));
@@ -97,20 +99,38 @@ void text_with_any_byte_changed_is_not_the_same(void ** /*state*/) {
 constexpr std::uint64_t kSecond = 1'000'000'000;
 
 void lease_lasts_so_many_seconds_and_no_longer(void ** /*state*/) {
-  assert_true(lasts(1000, 6, 1 * kSecond));
-  assert_true(lasts(1000, 6, 7 * kSecond - 1));
-  assert_false(lasts(1000, 6, 7 * kSecond));
-  assert_false(lasts(1000, 6, UINT64_MAX));
+  assert_true(lasts({.asked = 1000}, 6, 1 * kSecond));
+  assert_true(lasts({.asked = 1000}, 6, 7 * kSecond - 1));
+  assert_false(lasts({.asked = 1000}, 6, 7 * kSecond));
+  assert_false(lasts({.asked = 1000}, 6, UINT64_MAX));
 }
 
 void lease_of_a_time_to_come_does_not_last(void ** /*state*/) {
-  assert_false(lasts(1001, 6, 1 * kSecond));
-  assert_false(lasts(UINT64_MAX, 86400, 1 * kSecond));
-  assert_false(lasts(UINT64_MAX / 1000, 86400, 1 * kSecond));
+  assert_false(lasts({.asked = 1001}, 6, 1 * kSecond));
+  assert_false(lasts({.asked = UINT64_MAX}, 86400, 1 * kSecond));
+  assert_false(lasts({.asked = UINT64_MAX / 1000}, 86400, 1 * kSecond));
 }
 
 void lease_without_a_clock_does_not_last(void ** /*state*/) {
-  assert_false(lasts(0, 6, 0));
+  assert_false(lasts({.asked = 0}, 6, 0));
+}
+
+// Other hosts wait for no longer than what they were told.
+void shorter_of_recorded_and_configured_counts(void ** /*state*/) {
+  constexpr std::uint64_t kNow = 10 * kSecond;
+  for (const std::uint64_t configured : {6U, 60U}) {
+    assert_false(lasts({.asked = 4000, .seconds = 6}, configured, kNow));
+    assert_true(lasts({.asked = 4001, .seconds = 6}, configured, kNow));
+  }
+  assert_false(lasts({.asked = 4000, .seconds = 60}, 6, kNow));
+  assert_true(lasts({.asked = 4001, .seconds = 60}, 6, kNow));
+  assert_true(lasts({.asked = 4001, .seconds = 0}, 6, kNow));
+}
+
+void word_has_the_whole_term(void ** /*state*/) {
+  const LeaseTerm term = {.asked = 1'234'567'890'123, .seconds = 86400};
+  assert_int_equal(unpack(pack(term)).asked, term.asked);
+  assert_int_equal(unpack(pack(term)).seconds, term.seconds);
 }
 
 void each_state_has_a_word(void ** /*state*/) {
@@ -151,6 +171,8 @@ int main() {
       cmocka_unit_test(lease_lasts_so_many_seconds_and_no_longer),
       cmocka_unit_test(lease_of_a_time_to_come_does_not_last),
       cmocka_unit_test(lease_without_a_clock_does_not_last),
+      cmocka_unit_test(shorter_of_recorded_and_configured_counts),
+      cmocka_unit_test(word_has_the_whole_term),
       cmocka_unit_test(each_state_has_a_word),
       cmocka_unit_test(permit_takes_off_and_in_force_alone),
   };

@@ -246,7 +246,7 @@ void lease_each_bit_flipped_is_none(void **state) {
     assert_false(segment.view().lease().has_value());
     bytes[bit / 8] = static_cast<unsigned char>(bytes[bit / 8] ^ 1U << bit % 8);
   }
-  segment.header()->lease.asked = UINT64_MAX;
+  segment.header()->lease.term = UINT64_MAX;
   segment.open().set_lease(1001);
   assert_true(reader.lease() == 1001U);
 }

@@ -70,10 +70,10 @@ Result<Buffer> read_delivery() {
 }
 
 // Returns what the line delivers.
-Result<Delivery> take_delivery(const CommandLine &line) {
+Result<Delivery> take_delivery(const CommandLine &line, const Store &store) {
   Delivery delivery;
   delivery.lease.revision = *line.revision;
-  delivery.lease.asked = *line.asked;
+  delivery.lease.term = {.asked = *line.asked, .seconds = store.lease};
   delivery.over = line.over;
   const auto boot = boot_id();
   if (!boot) {
@@ -132,9 +132,9 @@ std::optional<Lease> merge_lease(const Store &store, Delivery *delivery) {
   }
   Lease *lease = &delivery->lease;
   if (before->boot.view() == lease->boot.view() &&
-      before->clock == lease->clock &&
-      before->asked <= boottime_now() / kNanosecondsPerMillisecond) {
-    lease->asked = std::max(lease->asked, before->asked);
+      before->clock == lease->clock && before->term.asked > lease->term.asked &&
+      before->term.asked <= boottime_now() / kNanosecondsPerMillisecond) {
+    lease->term = before->term;
   }
   if (!delivery->text) {
     lease->digest = before->digest;
@@ -224,7 +224,7 @@ Result<Adopted> adopt_under(const FileLock &lock, const Store &store,
 
 // Nothing depends on it: what the segments do not know is a miss.
 void renew_segments(const Store &store, const FileLock &lock,
-                    const Adopted &adopted, std::uint64_t asked) {
+                    const Adopted &adopted, const LeaseTerm &term) {
   CacheWriter cache(store, Kind::kSecrets, lock);
   if (adopted.is_new) {
     static_cast<void>(cache.renew());
@@ -232,9 +232,9 @@ void renew_segments(const Store &store, const FileLock &lock,
     static_cast<void>(cache.prepare());
   }
   if (adopted.leased) {
-    renew_lease(store, Kind::kSecrets, asked);
+    renew_lease(store, Kind::kSecrets, term);
     if (!store.user_cfg.empty()) {
-      renew_lease(store, Kind::kAccounts, asked);
+      renew_lease(store, Kind::kAccounts, term);
     }
   }
 }
@@ -251,7 +251,7 @@ Result<Adopted> adopt(const Store &store, Delivery *delivery) {
   }
   auto adopted = adopt_under(*lock, store, delivery);
   if (adopted && adopted->refused == nullptr) {
-    renew_segments(store, *lock, *adopted, delivery->lease.asked);
+    renew_segments(store, *lock, *adopted, delivery->lease.term);
   }
   return adopted;
 }
@@ -299,7 +299,7 @@ ExitStatus adopt_file(Context *context) {
         "before the question");
     return ExitStatus::kUsage;
   }
-  auto delivery = take_delivery(line);
+  auto delivery = take_delivery(line, context->store);
   if (!delivery) {
     complain(delivery.error());
     return delivery.error().code == Errc::kMalformed ? ExitStatus::kUsage

@@ -212,11 +212,11 @@ FixedText<64> text_of_lease(const Store &store) {
   FixedText<64> text(word_of(standing->state));
   if (standing->state == LeaseState::kInForce) {
     const std::uint64_t age =
-        boottime_now() - standing->asked * kNanosecondsPerMillisecond;
+        boottime_now() - standing->term.asked * kNanosecondsPerMillisecond;
     text = FixedText<64>("valid until ");
-    text.append(
-        iso_date((realtime_now() - age) / kNanosecondsPerSecond + store.lease)
-            .view());
+    text.append(iso_date((realtime_now() - age) / kNanosecondsPerSecond +
+                         seconds_of(standing->term, store.lease))
+                    .view());
   }
   return text;
 }

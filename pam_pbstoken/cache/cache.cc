@@ -104,8 +104,8 @@ bool Cache::has_lease(std::uint64_t now) {
   if (store_.lease == 0) {
     return true;
   }
-  const auto asked = found_->segment.lease();
-  return asked && lasts(*asked, store_.lease, now) && shares_clock();
+  const auto word = found_->segment.lease();
+  return word && lasts(unpack(*word), store_.lease, now) && shares_clock();
 }
 
 // Asks once; a process that looks at a settled stamp does not ask.

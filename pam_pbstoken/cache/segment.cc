@@ -316,20 +316,20 @@ std::optional<Stamp> Segment::stamp() {
   return std::nullopt;
 }
 
-CheckedLease Segment::checked_lease(std::uint64_t asked) const {
+CheckedLease Segment::checked_lease(std::uint64_t term) const {
   return {
-      .asked = asked,
-      .check = cut(key_.digest_of(kLeaseLabel, std::array{asked, instance_}))};
+      .term = term,
+      .check = cut(key_.digest_of(kLeaseLabel, std::array{term, instance_}))};
 }
 
 std::optional<std::uint64_t> Segment::lease() {
-  const CheckedLease found = {.asked = load_relaxed(&header_->lease.asked),
+  const CheckedLease found = {.term = load_relaxed(&header_->lease.term),
                               .check = load_digest(header_->lease.check)};
-  if (verified_lease_ != found && found != checked_lease(found.asked)) {
+  if (verified_lease_ != found && found != checked_lease(found.term)) {
     return std::nullopt;
   }
   verified_lease_ = found;
-  return found.asked;
+  return found.term;
 }
 
 Segment::Name Segment::name_of(std::string_view token_id) const {
@@ -565,15 +565,15 @@ void WritableSegment::set_stamp(const Stamp &stamp) {
   store_stamp(&header()->stamp, checked(stamp));
 }
 
-void WritableSegment::set_lease(std::uint64_t asked) {
-  if (const auto before = lease(); before && *before >= asked) {
+void WritableSegment::set_lease(std::uint64_t term) {
+  if (const auto before = lease(); before && *before >= term) {
     return;
   }
-  const CheckedLease value = checked_lease(asked);
+  const CheckedLease value = checked_lease(term);
   // A process that loads the new time finds the claim of the file's change,
   // too.
   std::atomic_thread_fence(std::memory_order_release);
-  store_relaxed(&header()->lease.asked, value.asked);
+  store_relaxed(&header()->lease.term, value.term);
   store_digest(&header()->lease.check, value.check);
 }
 

@@ -116,7 +116,7 @@ void renew_stamp(int id, const Subject &subject, const Store &store,
   }
 }
 
-void renew_lease(const Store &store, Kind kind, std::uint64_t asked) {
+void renew_lease(const Store &store, Kind kind, const LeaseTerm &term) {
   const auto view = view_of(path_of(kind, store));
   if (!view) {
     return;
@@ -129,7 +129,7 @@ void renew_lease(const Store &store, Kind kind, std::uint64_t asked) {
   auto writing = attach_for_writing(found->identity.id, subject,
                                     found->segment.instance());
   if (writing) {
-    writing->segment.set_lease(asked);
+    writing->segment.set_lease(pack(term));
   }
 }
 

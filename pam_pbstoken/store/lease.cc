@@ -50,17 +50,17 @@ const StateText &row_of(LeaseState state) {
 }
 
 // For a lease that was read.
-Result<LeaseState> state_of(const Lease &lease, std::uint64_t seconds) {
+Result<LeaseState> state_of(const Lease &lease, std::uint64_t configured) {
   const auto boot = boot_id();
   if (!boot) {
     return boot.error();
   }
   // A process that cannot tell its own clock has another one.
   const std::uint64_t clock = namespace_inode("time");
-  return lease.boot.view() != boot->view()             ? LeaseState::kOtherBoot
-         : lease.clock != clock || clock == 0          ? LeaseState::kOtherClock
-         : lasts(lease.asked, seconds, boottime_now()) ? LeaseState::kInForce
-                                                       : LeaseState::kPast;
+  return lease.boot.view() != boot->view()    ? LeaseState::kOtherBoot
+         : lease.clock != clock || clock == 0 ? LeaseState::kOtherClock
+         : lasts(lease.term, configured, boottime_now()) ? LeaseState::kInForce
+                                                         : LeaseState::kPast;
 }
 
 }  // namespace
@@ -68,7 +68,8 @@ Result<LeaseState> state_of(const Lease &lease, std::uint64_t seconds) {
 LeaseText text_of(const Lease &lease) {
   LeaseText text(kTitle);
   text.append("\nrevision ").append(lease.revision);
-  text.append("\nasked ").append(lease.asked);
+  text.append("\nasked ").append(lease.term.asked);
+  text.append("\nseconds ").append(lease.term.seconds);
   text.append("\nboot ").append(lease.boot.view());
   text.append("\nclock ").append(lease.clock);
   return text.append("\nsha256 ").append(lease.digest.view()).append("\n");
@@ -79,7 +80,8 @@ std::optional<Lease> parse_lease(std::string_view text) {
   Lease lease;
   take_field(kTitle, &rest);
   lease.revision = take_number("revision", &rest);
-  lease.asked = take_number("asked", &rest);
+  lease.term.asked = take_number("asked", &rest);
+  lease.term.seconds = take_number("seconds", &rest);
   lease.boot = BootId(take_field("boot", &rest));
   lease.clock = take_number("clock", &rest);
   lease.digest = FixedText<64>(take_field("sha256", &rest));
@@ -124,7 +126,7 @@ Result<LeaseStanding> lease_standing(const Store &store) {
                                       : Result<LeaseStanding>(lease.error());
   }
   const auto state = state_of(*lease, store.lease);
-  return state ? Result<LeaseStanding>(LeaseStanding{*state, lease->asked})
+  return state ? Result<LeaseStanding>(LeaseStanding{*state, lease->term})
                : state.error();
 }
 

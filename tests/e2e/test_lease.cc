@@ -101,8 +101,8 @@ void lease_out_and_let_it_pass() {
 // One that ends while a handle lives, or is renewed.
 constexpr std::uint64_t kTen = 10;
 void await_end() {
-  const std::uint64_t asked = parse_lease(read_file(kLease))->asked;
-  while (lasts(asked, kTen, boottime_now())) {
+  const LeaseTerm term = parse_lease(read_file(kLease))->term;
+  while (lasts(term, kTen, boottime_now())) {
     usleep(100'000);
   }
 }
@@ -158,6 +158,23 @@ void hit_of_a_handle_sees_the_lease_end(void ** /*state*/) {
   await_end();
   assert_pam(handle.authenticate(), PAM_AUTHINFO_UNAVAIL);
   assert_pam(handle.manage_account(), PAM_AUTHINFO_UNAVAIL);
+}
+
+// Other hosts have waited for the lease that they were told, and take what has
+// been revoked for refused.
+void raised_lease_brings_back_nothing(void ** /*state*/) {
+  configure("lease = 1\n");
+  lease_out();
+  // On most hosts the segments know it then.
+  authenticate(kId, kSecret);
+  account();
+  usleep(1'100'000);
+  configure("lease = 60\n");
+  assert_pam(authenticate(kId, kSecret), PAM_AUTHINFO_UNAVAIL);
+  assert_pam(account(), PAM_AUTHINFO_UNAVAIL);
+  assert_adopted(adopt_unchanged(1, now()));
+  assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
+  assert_pam(account(), PAM_SUCCESS);
 }
 
 void lease_that_is_past_is_logged_as_the_reason(void ** /*state*/) {
@@ -347,7 +364,7 @@ void lease_of_another_boot_clock_or_form_is_none(void ** /*state*/) {
     lease->boot = BootId("00000000-0000-4000-8000-000000000000");
   });
   assert_miss_refused("the lease is of another boot");
-  rewrite_lease([](Lease *lease) { lease->asked = UINT64_MAX; });
+  rewrite_lease([](Lease *lease) { lease->term.asked = UINT64_MAX; });
   const auto refuse = [](const std::string &text, const std::string &why) {
     write_file(kLease, text, 0640);
     assert_miss_refused(why);
@@ -416,7 +433,7 @@ void adopt_of_the_same_file_leaves_it(void ** /*state*/) {
     assert_adopted(is_unchanged ? adopt_unchanged(1, asked + 1)
                                 : adopt(1, asked, kFile));
     assert_int_equal(status_of(kShadow).st_ino, before.st_ino);
-    assert_int_equal(parse_lease(read_file(kLease))->asked,
+    assert_int_equal(parse_lease(read_file(kLease))->term.asked,
                      asked + (is_unchanged ? 1 : 0));
   }
   assert_adopted(adopt(2, now(), kFile));
@@ -431,7 +448,7 @@ void adopt_of_an_earlier_question_renews_nothing(void ** /*state*/) {
   assert_adopted(adopt(1, asked, kFile));
   assert_adopted(adopt_unchanged(1, asked - kMinute * 1000));
   assert_adopted(adopt(2, asked - kMinute * 1000, kOtherFile));
-  assert_int_equal(parse_lease(read_file(kLease))->asked, asked);
+  assert_int_equal(parse_lease(read_file(kLease))->term.asked, asked);
   assert_pam(authenticate(kOldId, kOldSecret), PAM_SUCCESS);
   assert_pam(authenticate(kOldId, kOldSecret), PAM_SUCCESS);
   assert_int_equal(counter("hits"), 1);
@@ -461,7 +478,7 @@ void adopt_replaces_a_lease_of_the_future(void ** /*state*/) {
   const std::uint64_t hour = 3'600'000;
   for (const std::uint64_t asked : {now() + hour, UINT64_MAX}) {
     for (const bool is_unchanged : {false, true}) {
-      rewrite_lease([asked](Lease *lease) { lease->asked = asked; });
+      rewrite_lease([asked](Lease *lease) { lease->term.asked = asked; });
       tool_output({"flush"});
       assert_pam(authenticate(kId, kSecret), PAM_AUTHINFO_UNAVAIL);
       assert_adopted(is_unchanged ? adopt_unchanged(1, now())
@@ -705,10 +722,10 @@ std::string judge_killed(int status) {
   if (is_renewed && file != kOtherFile) {
     return "the lease is newer than its file";
   }
-  if (is_renewed != (lease->asked > kFirstAsked)) {
+  if (is_renewed != (lease->term.asked > kFirstAsked)) {
     return "the lease is of two revisions";
   }
-  if (lease_in_segment().value_or(0) > lease->asked) {
+  if (lease_in_segment().value_or(0) > pack(lease->term)) {
     return "the segment has a later lease";
   }
   if (status == 0 && !is_renewed) {
@@ -777,6 +794,7 @@ int main() {
       PAM_TEST(file_counts_while_its_lease_lasts),
       PAM_TEST(lease_that_is_past_refuses_hits_and_misses),
       PAM_TEST(hit_of_a_handle_sees_the_lease_end),
+      PAM_TEST(raised_lease_brings_back_nothing),
       PAM_TEST(lease_of_0_asks_for_none),
       PAM_TEST(helper_refuses_by_the_lease),
       PAM_TEST(writers_go_on_and_leave_the_lease),

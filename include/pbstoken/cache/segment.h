@@ -90,9 +90,9 @@ class Segment {
   [[nodiscard]] bool generation_is_still(std::uint64_t generation) const;
   // Returns the stamp; nullopt if the segment has no stamp that is whole.
   [[nodiscard]] std::optional<Stamp> stamp();
-  // Returns when the file was asked for, by its lease: CLOCK_BOOTTIME in ms;
-  // nullopt if the segment has no copy of the lease that is whole.  The caller
-  // loads the generation again afterwards.
+  // Returns the word of the term of the file's lease, see lease.h; nullopt if
+  // the segment has no copy of the lease that is whole.  The caller loads the
+  // generation again afterwards.
   [[nodiscard]] std::optional<std::uint64_t> lease();
   // Returns the digest of a token id and its stored hash.
   [[nodiscard]] Binding binding_of(std::string_view token_id,
@@ -156,7 +156,7 @@ class Segment {
   // Returns a stamp with its digest.
   [[nodiscard]] CheckedStamp checked(const Stamp &stamp) const;
   // Returns the copy of a lease with its digest.
-  [[nodiscard]] CheckedLease checked_lease(std::uint64_t asked) const;
+  [[nodiscard]] CheckedLease checked_lease(std::uint64_t term) const;
   // Returns the check value of a slot that says this.
   [[nodiscard]] SlotDigest check_of(Fact part, const Binding &binding,
                                     const SlotDigest &fact,
@@ -222,10 +222,10 @@ class WritableSegment : public Segment {
   // Stores the stamp, with a digest over all of its words.
   void set_stamp(const Stamp &stamp);
 
-  // Stores when the file was asked for, by its lease.  Has no effect if the
-  // segment has a later time.  The caller holds the lock of token.shadow, and
+  // Stores the word of the term of the file's lease.  Has no effect if the
+  // segment has a later one.  The caller holds the lock of token.shadow, and
   // shares the clock of the segment's maker.
-  void set_lease(std::uint64_t asked);
+  void set_lease(std::uint64_t term);
 
   // Stores a fact and its binding, to be in force under `generation`.  May push
   // out another slot of the same buckets; a slot that is out of force goes

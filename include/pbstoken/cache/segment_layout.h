@@ -64,10 +64,10 @@ struct CheckedStamp {
   bool operator==(const CheckedStamp &) const = default;
 };
 
-// A copy of what lease.h says of the file: when it was asked for.  The copy
-// counts only whole: a keyed digest covers it and the instance.
+// A copy of the term of the file's lease.  It counts only whole: a keyed digest
+// covers it and the instance.
 struct CheckedLease {
-  std::uint64_t asked;  // CLOCK_BOOTTIME in ms
+  std::uint64_t term;  // see pack() in lease.h
   std::array<std::uint64_t, 2> check;
 
   bool operator==(const CheckedLease &) const = default;

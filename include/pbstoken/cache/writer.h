@@ -21,6 +21,7 @@
 #include "pbstoken/cache/subject.h"
 #include "pbstoken/os/file.h"
 #include "pbstoken/store/file_lock.h"
+#include "pbstoken/store/lease.h"
 #include "pbstoken/store/store.h"
 
 namespace pbstoken {
@@ -138,8 +139,8 @@ constexpr bool is_settled(const Stamp &stamp) {
 }
 
 // Stores a lease in the segment of this kind that is in use, for a holder of
-// the lock of token.shadow.  asked: CLOCK_BOOTTIME in ms.
-void renew_lease(const Store &store, Kind kind, std::uint64_t asked);
+// the lock of token.shadow.
+void renew_lease(const Store &store, Kind kind, const LeaseTerm &term);
 
 }  // namespace pbstoken
 

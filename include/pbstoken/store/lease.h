@@ -9,6 +9,7 @@
 //   pbstoken lease 1
 //   revision N     of the delivered file
 //   asked MS       CLOCK_BOOTTIME before the question that the file answers
+//   seconds N      the store's `lease` at that time
 //   boot UUID      the start of the host in which that clock ran
 //   clock N        the inode of the time namespace of that clock
 //   sha256 HEX     of the delivered file
@@ -17,6 +18,7 @@
 #ifndef PBSTOKEN_LEASE_H_
 #define PBSTOKEN_LEASE_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -32,9 +34,26 @@ namespace pbstoken {
 constexpr std::uint64_t kNanosecondsPerMillisecond = 1'000'000;
 constexpr std::uint64_t kMillisecondsPerSecond = 1000;
 
+// What ends it.  Other hosts wait for no longer than the seconds that they were
+// told: a store whose `lease` is longer now has the shorter of the two.
+struct LeaseTerm {
+  std::uint64_t asked = 0;    // ms
+  std::uint64_t seconds = 0;  // 0: the store had no lease
+};
+
+// Returns the term as a word, of which the greater is the later one.
+constexpr unsigned kBitsOfSeconds = 17;  // 86400 at most
+constexpr std::uint64_t pack(const LeaseTerm &term) {
+  return term.asked << kBitsOfSeconds | term.seconds;
+}
+constexpr LeaseTerm unpack(std::uint64_t word) {
+  return {.asked = word >> kBitsOfSeconds,
+          .seconds = word & ((1U << kBitsOfSeconds) - 1)};
+}
+
 struct Lease {
   std::uint64_t revision = 0;
-  std::uint64_t asked = 0;  // ms
+  LeaseTerm term;
   BootId boot;
   std::uint64_t clock = 0;
   FixedText<64> digest;  // hexadecimal
@@ -54,13 +73,20 @@ PathText lease_path(const Store &store);
 // if its file is not one.
 Result<Lease> read_lease(const Store &store);
 
-// True while a lease of so many seconds lasts.  asked: ms; now: ns, both by
+// Returns the seconds that it lasts in a store that has this `lease` now.
+constexpr std::uint64_t seconds_of(const LeaseTerm &term,
+                                   std::uint64_t configured) {
+  return term.seconds != 0 ? std::min(term.seconds, configured) : configured;
+}
+
+// True while it lasts.  configured: the store's `lease`; now: ns, by
 // CLOCK_BOOTTIME.
-constexpr bool lasts(std::uint64_t asked, std::uint64_t seconds,
+constexpr bool lasts(const LeaseTerm &term, std::uint64_t configured,
                      std::uint64_t now) {
   const std::uint64_t now_in_ms = now / kNanosecondsPerMillisecond;
-  return now != 0 && now_in_ms >= asked &&
-         now_in_ms - asked < seconds * kMillisecondsPerSecond;
+  return now != 0 && now_in_ms >= term.asked &&
+         now_in_ms - term.asked <
+             seconds_of(term, configured) * kMillisecondsPerSecond;
 }
 
 enum class LeaseState : std::uint8_t {
@@ -75,7 +101,7 @@ enum class LeaseState : std::uint8_t {
 
 struct LeaseStanding {
   LeaseState state = LeaseState::kOff;
-  std::uint64_t asked = 0;  // ms; of a lease in force, or past
+  LeaseTerm term = {};  // of a lease in force, or past
 };
 
 // Returns how the lease stands for this process now.  Returns an error if its
@@ -102,7 +128,7 @@ auto under_lease(const Store &store, Work work) -> decltype(work()) {
   }
   auto answer = work();
   if (standing->state == LeaseState::kInForce &&
-      !lasts(standing->asked, store.lease, boottime_now())) {
+      !lasts(standing->term, store.lease, boottime_now())) {
     return permit({.state = LeaseState::kPast}, store).error();
   }
   return answer;
