@@ -49,9 +49,19 @@ inline std::function<void()> *after_end_of_file = nullptr;
 inline std::function<void()> *before_rename = nullptr;
 inline std::function<void()> *after_rename = nullptr;
 
+// Runs before each fstat(2), but for those of its own.
+inline std::function<void()> before_fstat;
+
 inline void run_once(std::function<void()> **hook) {
   if (*hook != nullptr) {
     (*std::exchange(*hook, nullptr))();
+  }
+}
+
+inline void run_before_fstat() {
+  if (auto hook = std::exchange(before_fstat, nullptr); hook) {
+    hook();
+    before_fstat = std::move(hook);
   }
 }
 
@@ -63,6 +73,7 @@ inline int make_scene_with_hooks(void **state) {
   after_end_of_file = nullptr;
   before_rename = nullptr;
   after_rename = nullptr;
+  before_fstat = nullptr;
   return make_scene(state);
 }
 
@@ -95,6 +106,11 @@ extern "C" int statx(int directory, const char *path, int flags, unsigned mask,
       syscall(SYS_statx, directory, path, flags, mask, out_status));
   pbstoken::testing::run_once(&pbstoken::testing::after_look);
   return result;
+}
+
+extern "C" int fstat(int fd, struct stat *out_status) noexcept {
+  pbstoken::testing::run_before_fstat();
+  return fstatat(fd, "", out_status, AT_EMPTY_PATH);
 }
 
 // Under another name in here: with _FORTIFY_SOURCE clang has an inline read().

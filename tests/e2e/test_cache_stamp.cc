@@ -8,6 +8,7 @@
 
 #include <array>
 #include <functional>
+#include <map>
 #include <vector>
 
 #include "e2e/cache_hooks.h"
@@ -87,6 +88,26 @@ void stamp_was_first_seen_before_the_content_was_read(void **state) {
   const Stamp stamp = *open_segment(scene.store)->segment.stamp();
   assert_true(stamp.first_seen >= stamp.time);
   assert_true(stamp.first_seen < stamp.time + 60 * kNanosecondsPerSecond);
+}
+
+// A process that is stopped before it looks: what it finds then may have come
+// just before.
+void stamp_was_first_seen_after_the_look(void **state) {
+  const Scene &scene = scene_in(state);
+  scene.write({{kId, kHash}});
+  std::map<std::uint64_t, std::uint64_t> grown;  // when, by the size
+  testing::before_fstat = [&] {
+    std::ofstream(scene.path(), std::ios::app) << ' ';
+    advance_seconds(1);
+    grown[std::filesystem::file_size(scene.path())] = boottime_now();
+  };
+  Verifier verifier(scene.store, load_crypt);
+  const std::string said = verdict(&verifier, kId, kSecret);
+  testing::before_fstat = nullptr;
+  assert_text_equal(said, "match");
+  const Stamp stamp = *open_segment(scene.store)->segment.stamp();
+  assert_int_equal(grown.count(stamp.size), 1);
+  assert_true(stamp.first_seen >= grown[stamp.size]);
 }
 
 // Writes the file and has it read twice, with the time between in which its
@@ -317,6 +338,22 @@ void stamp_in_the_future_is_expired(void **state) {
   assert_text_equal(verdict(&verifier, kId, kOther), "match");
 }
 
+// Else the file would be read for each request until that time has come.
+void first_seen_in_the_future_is_not_carried_over(void **state) {
+  const Scene &scene = scene_in(state);
+  Verifier verifier(scene.store, load_crypt);
+  settle(scene, &verifier);
+  auto opened = open_segment(scene.store);
+  Stamp stamp = *opened->segment.stamp();
+  stamp.first_seen += kLong * kNanosecondsPerSecond;
+  opened->segment.set_stamp(stamp);
+  assert_text_equal(verdict(&verifier, kId, kSecret), "match");
+  leave_settling_time();
+  assert_text_equal(verdict(&verifier, kId, kSecret), "match");
+  assert_text_equal(answer(&verifier, kId, kSecret), "match (segment)");
+  assert_true(is_settled(*opened->segment.stamp()));
+}
+
 // Somebody sets the clock: the TTL is neither over by that nor without an end.
 void stamp_lasts_its_ttl_whatever_the_wall_clock_says(void **state) {
   Scene &scene = scene_in(state);
@@ -409,6 +446,7 @@ int main() {
       with_hooks(hand_edit_is_seen_at_once_by_a_look),
       with_hooks(hand_edit_without_a_look_is_seen_when_the_ttl_is_over),
       with_hooks(stamp_was_first_seen_before_the_content_was_read),
+      with_hooks(stamp_was_first_seen_after_the_look),
       with_hooks(stamp_of_an_unchanged_file_is_renewed_by_a_look),
       with_hooks(stamp_is_renewed_when_half_of_its_time_is_over),
       with_hooks(stamp_of_a_file_that_comes_back_covers_no_other),
@@ -419,6 +457,7 @@ int main() {
       with_hooks(unsettled_stamp_with_a_ttl_of_0_is_read_beside),
       with_hooks(look_that_fails_is_judged_by_its_error),
       with_hooks(stamp_in_the_future_is_expired),
+      with_hooks(first_seen_in_the_future_is_not_carried_over),
       with_hooks(stamp_lasts_its_ttl_whatever_the_wall_clock_says),
       with_hooks(stamp_of_another_generation_does_not_count),
       with_hooks(look_up_while_a_writer_comes_and_goes_finds_nothing),
