@@ -3,6 +3,7 @@
 // told.
 #include "pbstoken/base/text.h"
 
+#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -10,6 +11,29 @@
 #include "pbstoken/base/result.h"
 #include "pbstoken/base/secret.h"
 #include "support.h"
+
+namespace {
+
+// What was wiped last.
+struct Wiped {
+  const void *bytes;
+  std::size_t size;
+};
+Wiped last_wiped = {};
+
+}  // namespace
+
+// In place of libc's, which has two: the second with _FORTIFY_SOURCE.
+extern "C" void hooked_wipe(void *bytes, size_t size) __asm__("explicit_bzero");
+extern "C" void hooked_wipe(void *bytes, size_t size) {
+  std::fill_n(static_cast<volatile char *>(bytes), size, '\0');
+  last_wiped = {bytes, size};
+}
+extern "C" void hooked_checked_wipe(
+    void *bytes, size_t size, size_t most) __asm__("__explicit_bzero_chk");
+extern "C" void hooked_checked_wipe(void *bytes, size_t size, size_t /*most*/) {
+  hooked_wipe(bytes, size);
+}
 
 namespace pbstoken {
 namespace {
@@ -214,6 +238,16 @@ void buffer_append_around_the_capacity_is_kept(void ** /*state*/) {
   assert_int_equal(buffer.free_size(), 0);
   assert_true(buffer.append("d"));
   assert_true(buffer.view() == std::string(16, 'c') + "d");
+}
+
+void buffer_that_grows_wipes_what_it_leaves(void ** /*state*/) {
+  Buffer buffer;
+  assert_true(buffer.append("a secret"));
+  const void *before = buffer.data();
+  last_wiped = {};
+  assert_true(buffer.append(std::string(1000, 'x')));
+  assert_ptr_equal(last_wiped.bytes, before);
+  assert_true(last_wiped.size >= std::string_view("a secret").size());
 }
 
 void buffer_reserve_less_changes_nothing(void ** /*state*/) {
@@ -472,6 +506,7 @@ int main() {
       cmocka_unit_test(buffer_new_is_empty),
       cmocka_unit_test(buffer_append_grows_and_keeps),
       cmocka_unit_test(buffer_append_around_the_capacity_is_kept),
+      cmocka_unit_test(buffer_that_grows_wipes_what_it_leaves),
       cmocka_unit_test(buffer_reserve_less_changes_nothing),
       cmocka_unit_test(buffer_filled_from_outside_counts),
       cmocka_unit_test(buffer_drop_last_takes_one_byte),
