@@ -286,6 +286,21 @@ void acquire_where_only_writers_lock_opens_for_writing(void **state) {
   assert_true(can_lock(store));
 }
 
+// A maker that is killed leaves no lock that upstream's daemons cannot open.
+void acquire_new_lock_has_its_mode_before_its_name(void **state) {
+  const Place &place = *place_of(state);
+  mode_t mode = 0;
+  std::function<void()> look = [&] {
+    struct stat status = {};
+    const std::string name = "lock.tmp_" + std::to_string(getpid());
+    assert_int_equal(stat(place.dir.path(name).c_str(), &status), 0);
+    mode = status.st_mode;
+  };
+  before_link = &look;
+  assert_true(can_lock(place.store));
+  assert_int_equal(mode, S_IFREG | 0660);
+}
+
 // Somebody else makes the lock first, holds it, and sweeps up what looks like
 // the lock of a process that has died.
 void acquire_new_lock_swept_up_by_a_holder_is_no_error(void **state) {
@@ -388,6 +403,7 @@ int main() {
       with_lock_file(acquire_removed_before_it_is_locked_does_not_count),
       without_lock_file(acquire_missing_file_is_made_with_its_mode),
       with_lock_file(acquire_where_only_writers_lock_opens_for_writing),
+      without_lock_file(acquire_new_lock_has_its_mode_before_its_name),
       without_lock_file(acquire_new_lock_swept_up_by_a_holder_is_no_error),
       without_lock_file(acquire_missing_file_with_unknown_owner_makes_none),
       without_lock_file(acquire_missing_directory_is_an_error_at_once),
