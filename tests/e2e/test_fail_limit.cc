@@ -2,6 +2,7 @@
 // How many wrong secrets one client may have hashed for one token.
 #include "pbstoken/limits/fail_limit.h"
 
+#include <sys/sem.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include "e2e/cache_hooks.h"
 #include "e2e/cache_support.h"
 #include "e2e/exhausted.h"
+#include "pbstoken/limits/hash_gate.h"
 #include "pbstoken/limits/named_object.h"
 
 namespace {
@@ -244,6 +246,33 @@ void counts_of_many_processes_add_up(void **state) {
   assert_false(limit.is_reached());
   limit.count();
   assert_true(limit.is_reached());
+}
+
+// What has waited for a place asks again: others have failed meanwhile.
+void limit_that_is_reached_while_one_waits_counts(void **state) {
+  Scene &scene = scene_in(state);
+  scene.store.max_hashes = 1;
+  const NamedSet roots = gate_set(scene.store, GateShare::kRoots);
+  auto first = enter_hash_gate(scene.store, {});
+  auto second = enter_hash_gate(scene.store, {});
+  assert_true(first && second);
+  const Process late([&scene] {
+    Verifier verifier(scene.store, testing::load_crypt);
+    require_text_equal(fail_as(&verifier, kHome), "throttled");
+  });
+  while (semctl(find_named(roots), 0, GETNCNT) == 0) {
+    usleep(1000);
+  }
+  const FailLimit limit(scene.store, kId, kHome);
+  for (std::uint32_t i = 0; i < scene.store.fail_limit; ++i) {
+    limit.count();
+  }
+  first->place = HashPlace();
+  second->place = HashPlace();
+  assert_int_equal(late.wait(), 0);
+  for (const GateShare share : {GateShare::kRoots, GateShare::kUsers}) {
+    static_cast<void>(remove_named(gate_set(scene.store, share)));
+  }
 }
 
 void addresses_of_one_network_are_one_client(void **state) {
@@ -500,6 +529,7 @@ int main() {
       with_limit(window_in_the_future_is_none),
       with_limit(any_number_of_clients_moves_no_other_out_at_once),
       with_limit(counts_of_many_processes_add_up),
+      with_limit(limit_that_is_reached_while_one_waits_counts),
       with_limit(addresses_of_one_network_are_one_client),
       with_limit(windows_of_a_token_are_found),
       with_limit(windows_are_found_until_they_end),
