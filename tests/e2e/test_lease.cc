@@ -7,6 +7,7 @@
 #include <sys/mount.h>
 
 #include <functional>
+#include <vector>
 
 #include "e2e_log.h"
 #include "e2e_member.h"
@@ -454,6 +455,26 @@ void adopt_of_an_earlier_question_renews_nothing(void ** /*state*/) {
   assert_int_equal(counter("hits"), 1);
 }
 
+// What has run for longer before it was started anew would be in force for
+// days.
+void adopt_keeps_no_time_of_another_boot_or_clock(void ** /*state*/) {
+  const std::vector<std::function<void(Lease *)>> changes = {
+      [](Lease *lease) {
+        lease->boot = BootId("00000000-0000-4000-8000-000000000000");
+      },
+      [](Lease *lease) { ++lease->clock; }};
+  for (const auto &change : changes) {
+    assert_adopted(adopt(1, now(), kFile));
+    rewrite_lease([&](Lease *lease) {
+      change(lease);
+      lease->asked += kMinute * 1000;
+    });
+    const std::uint64_t asked = now();
+    assert_adopted(adopt(1, asked, kFile));
+    assert_int_equal(parse_lease(read_file(kLease))->asked, asked);
+  }
+}
+
 void adopt_renews_what_is_past(void ** /*state*/) {
   configure("lease = 10\n");
   lease_out();
@@ -809,6 +830,7 @@ int main() {
       PAM_TEST(adopt_writes_the_digest_of_the_file),
       PAM_TEST(adopt_of_the_same_file_leaves_it),
       PAM_TEST(adopt_of_an_earlier_question_renews_nothing),
+      PAM_TEST(adopt_keeps_no_time_of_another_boot_or_clock),
       PAM_TEST(adopt_renews_what_is_past),
       PAM_TEST(adopt_replaces_a_lease_of_the_future),
       PAM_TEST(adopt_unchanged_asks_for_the_whole_file),
