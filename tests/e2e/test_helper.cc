@@ -204,7 +204,7 @@ void set_unacceptable_secret_is_exit_2(void ** /*state*/) {
         std::string(512, 'x'), std::string(512, 'x') + "\n",
         std::string(60000, 'x'), strong + "\n\n", strong + "\r\n",
         strong + '\0', strong + "\t", strong + "\x7f", "\1" + strong,
-        strong + "\n" + strong}) {
+        strong + "\n" + strong, std::string(511, 'x') + "\nx"}) {
     assert_status({"set", kId}, secret, 2);
   }
   assert_text_equal(read_file(kShadow), shadow_of({{kId, kHash}}));
