@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Account verdicts: what user.cfg says, out of the segment where it can be.
+#include <sched.h>
 #include <signal.h>
 
 #include <filesystem>
@@ -195,6 +196,36 @@ void change_while_the_file_is_read_is_found(void **state) {
   assert_text_equal(judge(&verifier, kId), "disabled token");
 }
 
+// The segments of two IPC namespaces count their generations alike: what was
+// read under one of them must not be put in force in the other.
+void verdict_of_another_ipc_namespace_is_not_in_force(void **state) {
+  const Scene &scene = scene_in(state);
+  const auto generation = [&scene] {
+    return testing::open_segment(scene.store, Kind::kAccounts)
+        ->segment.generation();
+  };
+  in_child([&] {
+    Verifier verifier(scene.store, testing::load_crypt);
+    require(judge(&verifier, kOther) == "allowed");
+    const std::uint64_t before = generation();
+    require(unshare(CLONE_NEWIPC) == 0);
+    std::function<void()> change = [&scene] {
+      replace_users(scene, {{kId, "\tenable 0\n"}, {kOther, ""}});
+      const Process changed([&scene] {
+        Verifier other(scene.store, testing::load_crypt);
+        require(judge(&other, kOther) == "allowed");
+      });
+      require(changed.wait() == 0);
+    };
+    testing::after_end_of_file = &change;
+    // It began before the change: either answer is right.
+    static_cast<void>(judge(&verifier, kId));
+    require(testing::after_end_of_file == nullptr && generation() == before);
+    Verifier late(scene.store, testing::load_crypt);
+    require(judge(&late, kId) == "disabled token");
+  });
+}
+
 // A process that dies while the bindings are being renewed leaves its number.
 void dead_rereader_is_made_up_for(void **state) {
   const Scene &scene = scene_in(state);
@@ -296,6 +327,7 @@ int main() {
       with_users(token_without_section_any_more_is_not_carried_over),
       with_users(malformed_file_gives_no_verdict),
       with_users(change_while_the_file_is_read_is_found),
+      with_users(verdict_of_another_ipc_namespace_is_not_in_force),
       with_users(dead_rereader_is_made_up_for),
       with_users(other_users_file_has_a_segment_of_its_own),
       with_users(verdicts_do_not_depend_on_the_segment),
