@@ -359,6 +359,21 @@ void insert_of_what_was_read_before_a_flush_is_not_in_force(void **state) {
   assert_text_equal(answer(&verifier, kId, kOther), "match (segment)");
 }
 
+// Another process may hold the new one, and write, too.
+void writer_whose_lock_was_exchanged_changes_nothing(void **state) {
+  const Scene &scene = scene_in(state);
+  std::function<void()> exchange = [&scene] {
+    const std::string lock(scene.store.lock_file.view());
+    std::ofstream(lock + ".other").close();
+    std::filesystem::rename(lock + ".other", lock);
+  };
+  testing::after_end_of_file = &exchange;
+  assert_false(scene.set(kId, kOther, kOtherHash));
+  assert_null(testing::after_end_of_file);
+  Verifier verifier(scene.store, load_crypt);
+  assert_holds(&verifier, kSecret, kOther);
+}
+
 // Marked as retired, but still named by its key.
 void death_while_retiring_leaves_a_segment_that_is_replaced(void **state) {
   const Scene &scene = scene_in(state);
@@ -444,6 +459,7 @@ int main() {
       with_store(death_right_after_the_rename_leaves_nothing_old_in_force),
       with_store(death_right_after_the_rename_reaches_a_removed_segment),
       with_store(insert_of_what_was_read_before_a_flush_is_not_in_force),
+      with_store(writer_whose_lock_was_exchanged_changes_nothing),
       with_store(death_while_retiring_leaves_a_segment_that_is_replaced),
       with_store(death_of_a_maker_leaves_memory_that_is_replaced),
       with_store(death_of_a_writer_at_any_moment_leaves_what_the_file_says),
