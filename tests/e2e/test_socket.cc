@@ -297,11 +297,12 @@ void request_with_a_field_too_long_is_refused(void ** /*state*/) {
   const std::string host(kMaxRequestHost + 1, 'h');
   const std::string id = std::string(kMaxRequestId - 5, 'u') + "@pbs!t";
   const std::string secret(kMaxRequestSecret + 1, 's');
-  std::array<HelperRequest, 4> all = {good, good, good, good};
+  std::array<HelperRequest, 5> all = {good, good, good, good, good};
   all[0].host = host;
   all[1].token_id = id;
   all[2].secret = secret;
   all[3].store = "../pbs";
+  all[4].host = std::string_view("host\0", 5);
   for (const HelperRequest &request : all) {
     const std::string bytes =
         exchange(become_member, request_of_any_size(request));
