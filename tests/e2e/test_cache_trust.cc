@@ -8,6 +8,7 @@
 
 #include "e2e/cache_support.h"
 #include "pbstoken/cache/cache.h"
+#include "pbstoken/store/lease.h"
 
 namespace pbstoken {
 namespace {
@@ -22,6 +23,7 @@ using testing::kVerifyGroup;
 using testing::load_crypt;
 using testing::mappings;
 using testing::open_segment;
+using testing::Process;
 using testing::require;
 using testing::require_text_equal;
 using testing::Scene;
@@ -143,6 +145,22 @@ void forged_segment_that_others_may_write_is_replaced(void **state) {
     assert_true(forge_segment(scene.store, mode));
     assert_replaced(scene, *segment_id(scene.store));
   }
+}
+
+// Its group may read it, whatever group it is given later, see sysvipc(7).
+void segment_that_another_group_made_is_replaced(void **state) {
+  const Scene &scene = scene_in(state);
+  assert_int_equal(setegid(kOtherGroup), 0);
+  const bool is_forged = forge_segment(scene.store, 0640);
+  assert_int_equal(setegid(0), 0);
+  assert_true(is_forged);
+  const int id = *segment_id(scene.store);
+  shmid_ds status{};
+  assert_int_equal(shmctl(id, IPC_STAT, &status), 0);
+  assert_int_equal(status.shm_perm.cgid, kOtherGroup);
+  status.shm_perm.gid = kVerifyGroup;
+  assert_int_equal(shmctl(id, IPC_SET, &status), 0);
+  assert_replaced(scene, id);
 }
 
 void forged_segment_is_not_believed_by_a_member(void **state) {
@@ -306,6 +324,25 @@ void segment_of_another_time_namespace_is_used_by_looking(void **state) {
   answers_there("match (fact)");
   assert_true(opened->segment.stamp() == stamp);
   assert_true(opened->segment.generation() == stamp.generation);
+}
+
+// A settled stamp says which file it is, whatever the clock; a lease does not.
+void lease_of_another_time_namespace_lets_nobody_in(void **state) {
+  Scene &scene = scene_in(state);
+  warm(scene);
+  auto opened = open_segment(scene.store);
+  opened->segment.set_stamp(
+      stamp_of_file(scene.store, opened->segment.generation()));
+  opened->segment.set_lease(boottime_now() / kNanosecondsPerMillisecond);
+  scene.store.lease = 60;
+  const auto hits = [&] {
+    return Cache(scene.store, Kind::kSecrets).look_up(kId, kSecret).has_value();
+  };
+  assert_true(hits());
+  in_child([&] {
+    require(unshare(CLONE_NEWTIME) == 0);
+    require(Process([&] { require(!hits()); }).wait() == 0);
+  });
 }
 
 // Who has the host's own clock does not put up with one that has not.
@@ -555,6 +592,7 @@ int main() {
       with_store(forged_segment_of_nobody_is_replaced),
       with_store(forged_segment_given_to_root_is_replaced),
       with_store(forged_segment_that_others_may_write_is_replaced),
+      with_store(segment_that_another_group_made_is_replaced),
       with_store(forged_segment_is_not_believed_by_a_member),
       with_store(squatter_with_another_size_is_replaced),
       with_store(segment_without_a_key_is_found_by_a_walk),
@@ -562,6 +600,7 @@ int main() {
       with_store(segment_of_an_older_version_is_retired_by_a_writer),
       with_store(segment_of_another_directory_is_left_alone),
       with_store(segment_of_another_time_namespace_is_used_by_looking),
+      with_store(lease_of_another_time_namespace_lets_nobody_in),
       with_store(segment_of_a_guest_is_replaced_by_the_host),
       with_store(flush_without_room_leaves_the_segment),
       with_store(segments_of_root_without_a_mode_stop_no_writer),
