@@ -5,6 +5,7 @@
 //
 // The service is this program, executed anew, so that it knows of a secret only
 // what the conversation reads, straight into the response.
+#include <sys/file.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -357,6 +358,32 @@ void nothing_secret_is_left_anywhere(void ** /*state*/) {
                 needles.size(), static_cast<int>(lines));
 }
 
+// The process that stays the caller's, while the writer waits for the lock.
+void parent_of_a_writer_holds_no_secret(void ** /*state*/) {
+  const std::string secret = "a secret that somebody has chosen, long enough";
+  Needles needles;
+  add_needle(&needles, secret);
+  const int lock = open(kLock, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
+  assert_int_equal(flock(lock, LOCK_EX), 0);
+  Pipe in;
+  const pid_t parent = start_child([&] {
+    dup2(in.reader(), STDIN_FILENO);
+    execl(helper_path().c_str(), "pbstoken-helper", "set", kId, nullptr);
+    return 126;
+  });
+  assert_int_equal(write(in.writer(), secret.data(), secret.size()),
+                   secret.size());
+  in.close_writer();
+  // It has given up root.
+  const std::string status = "/proc/" + std::to_string(parent) + "/status";
+  while (read_file(status).find("NoNewPrivs:\t1") == std::string::npos) {
+    usleep(1000);
+  }
+  assert_memory_has_none(parent, needles, "parent");
+  close(lock);
+  assert_int_equal(wait_for(parent), 0);
+}
+
 // The search is one that finds.
 void secret_that_the_service_keeps_is_found(void ** /*state*/) {
   Needles needles;
@@ -379,6 +406,7 @@ int main(int argc, char **argv) {
   }
   const CMUnitTest tests[] = {
       cmocka_unit_test_setup(nothing_secret_is_left_anywhere, setup),
+      cmocka_unit_test_setup(parent_of_a_writer_holds_no_secret, setup),
       cmocka_unit_test_setup(secret_that_the_service_keeps_is_found, setup),
   };
   return cmocka_run_group_tests_name("no_secret", tests, replace_dev,
