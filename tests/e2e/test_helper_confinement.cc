@@ -151,6 +151,32 @@ void forbidden_system_call_kills(void ** /*state*/) {
   }
 }
 
+// It makes children, and leaves its undo list, by the same two calls.
+void service_makes_no_namespace(void ** /*state*/) {
+  for (const int flag :
+       {CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID,
+        CLONE_NEWTIME, CLONE_NEWUSER, CLONE_NEWUTS}) {
+    for (const bool clones : {false, true}) {
+      const int status = in_child([flag, clones] {
+        if (!confine_service()) {
+          return kNotConfined;
+        }
+        clones ? syscall(SYS_clone, flag | SIGCHLD, 0, 0, 0, 0) : unshare(flag);
+        return 0;
+      });
+      if (status != 128 + SIGSYS) {
+        fail_msg("%x, %d: %d", static_cast<unsigned>(flag), clones, status);
+      }
+    }
+  }
+  assert_int_equal(in_child([] {
+                     return confine_service() && unshare(CLONE_SYSVSEM) == 0
+                                ? 0
+                                : kNotConfined;
+                   }),
+                   0);
+}
+
 // --- files
 
 bool can_open(const char *path, int flags) {
@@ -451,6 +477,7 @@ int main() {
   using namespace pbstoken;
   const CMUnitTest tests[] = {
       FRESH_TEST(forbidden_system_call_kills),
+      FRESH_TEST(service_makes_no_namespace),
       FRESH_TEST(files_of_the_store_can_be_read),
       FRESH_TEST(other_files_cannot_be_opened),
       FRESH_TEST(files_of_the_store_are_changed_by_writers_alone),
