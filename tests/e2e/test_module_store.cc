@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "e2e_pam.h"
+#include "pbstoken/os/clock.h"
 #include "pbstoken/os/unique_fd.h"
 
 namespace pbstoken {
@@ -60,6 +61,25 @@ void store_is_read_once_when_it_is_old(void ** /*state*/) {
   assert_false(opens_once_more());
   // A child has it from its parent.
   assert_int_equal(in_child([&] { return opens_once_more() ? 1 : 0; }), 0);
+}
+
+// But for the first all are hits, which need no names.
+void store_is_read_each_time_while_it_is_young(void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  int opened = 0;
+  std::uint64_t begun = 0;
+  do {  // until it was young all the time
+    make_store("young");
+    begun = boottime_now();
+    opened = 0;
+    for (int i = 0; i < 4; ++i) {
+      opened += opens(configuration("young"),
+                      [] { assert_pam(authenticate_in("young"), PAM_SUCCESS); })
+                    ? 1
+                    : 0;
+    }
+  } while (boottime_now() - begun > kNanosecondsPerSecond);
+  assert_int_equal(opened, 4);
 }
 
 void store_changes_show_at_the_next_handle(void ** /*state*/) {
@@ -197,6 +217,7 @@ int main() {
   using namespace pbstoken;
   const CMUnitTest tests[] = {
       PAM_TEST(store_is_read_once_when_it_is_old),
+      PAM_TEST(store_is_read_each_time_while_it_is_young),
       PAM_TEST(store_changes_show_at_the_next_handle),
       PAM_TEST(store_with_a_groups_name_looks_it_up_for_no_hit),
       PAM_TEST(stores_in_turn_are_not_mixed_up),
