@@ -89,10 +89,11 @@ void hit_under_a_lease_makes_no_system_call_but_a_look(void **state) {
   Scene &scene = scene_in(state);
   scene.write({{kId, hash_of(kSecret)}});
   scene.store.lease = 60;
-  const std::uint64_t asked = boottime_now() / kNanosecondsPerMillisecond;
+  const LeaseTerm term = {.asked = boottime_now() / kNanosecondsPerMillisecond,
+                          .seconds = scene.store.lease};
   std::ofstream(lease_path(scene.store).c_str())
       << text_of({.revision = 1,
-                  .asked = asked,
+                  .term = term,
                   .boot = *boot_id(),
                   .clock = namespace_inode("time"),
                   .digest = FixedText<64>(std::string(64, '0'))})
@@ -100,7 +101,7 @@ void hit_under_a_lease_makes_no_system_call_but_a_look(void **state) {
   Verifier verifier(scene.store, load_crypt);
   const auto miss = verifier.verify(*parse_token_id(kId), kSecret);
   assert_true(miss && miss->outcome == Outcome::kMatch);
-  renew_lease(scene.store, Kind::kSecrets, asked);
+  renew_lease(scene.store, Kind::kSecrets, term);
   in_child([&] { require_hits(scene.store, /*may_look=*/true); });
   chmod(scene.directory().c_str(), S_IRWXU);
   in_child([&] {

@@ -333,7 +333,8 @@ void lease_of_another_time_namespace_lets_nobody_in(void **state) {
   auto opened = open_segment(scene.store);
   opened->segment.set_stamp(
       stamp_of_file(scene.store, opened->segment.generation()));
-  opened->segment.set_lease(boottime_now() / kNanosecondsPerMillisecond);
+  opened->segment.set_lease(
+      pack({.asked = boottime_now() / kNanosecondsPerMillisecond}));
   scene.store.lease = 60;
   const auto hits = [&] {
     return Cache(scene.store, Kind::kSecrets).look_up(kId, kSecret).has_value();

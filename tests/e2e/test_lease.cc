@@ -467,11 +467,11 @@ void adopt_keeps_no_time_of_another_boot_or_clock(void ** /*state*/) {
     assert_adopted(adopt(1, now(), kFile));
     rewrite_lease([&](Lease *lease) {
       change(lease);
-      lease->asked += kMinute * 1000;
+      lease->term.asked += kMinute * 1000;
     });
     const std::uint64_t asked = now();
     assert_adopted(adopt(1, asked, kFile));
-    assert_int_equal(parse_lease(read_file(kLease))->asked, asked);
+    assert_int_equal(parse_lease(read_file(kLease))->term.asked, asked);
   }
 }
 
