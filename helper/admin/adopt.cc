@@ -123,12 +123,25 @@ const char *refusal_of(const Delivery &delivery,
              : nullptr;
 }
 
-// The lease only grows: an earlier question renews nothing.  What cannot be
-// read, or is of a question yet to come, is not in force, and gives way.
-std::optional<Lease> merge_lease(const Store &store, Delivery *delivery) {
+// Returns the lease that is there; nullopt if there is no lease, or what is
+// there is none.
+Result<std::optional<Lease>> lease_before(const Store &store) {
   const auto before = read_lease(store);
+  if (before) {
+    return std::optional(*before);
+  }
+  const Errc code = before.error().code;
+  return code == Errc::kNotFound || code == Errc::kMalformed ||
+                 code == Errc::kUnsafe
+             ? Result<std::optional<Lease>>(std::nullopt)
+             : before.error();
+}
+
+// The lease only grows: an earlier question renews nothing.  That of a question
+// yet to come is not in force, and gives way.
+void merge_lease(const std::optional<Lease> &before, Delivery *delivery) {
   if (!before) {
-    return std::nullopt;
+    return;
   }
   Lease *lease = &delivery->lease;
   if (before->boot.view() == lease->boot.view() &&
@@ -139,7 +152,6 @@ std::optional<Lease> merge_lease(const Store &store, Delivery *delivery) {
   if (!delivery->text) {
     lease->digest = before->digest;
   }
-  return *before;
 }
 
 // Writes the lease beside its place.  Who may read token.shadow may read it.
@@ -188,7 +200,12 @@ Result<Adopted> adopt_under(const FileLock &lock, const Store &store,
   if (!place || !writer) {
     return place ? writer.error() : place.error();
   }
-  const auto before = merge_lease(store, delivery);
+  const auto known = lease_before(store);
+  if (!known) {
+    return known.error();
+  }
+  const std::optional<Lease> &before = *known;
+  merge_lease(before, delivery);
   auto record = write_lease(store, delivery->lease, *place);
   if (!record) {
     return record.error();

@@ -3,9 +3,11 @@
 // elsewhere counts as long as its lease, and no longer, for hits and misses,
 // whichever way they come.
 #include <crypt.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
 
+#include <csignal>
 #include <functional>
 #include <vector>
 
@@ -578,6 +580,25 @@ void adopt_lowers_no_revision(void ** /*state*/) {
   assert_text_equal(read_file(kLease), lease);
 }
 
+// What it has adopted before is not known to it then.  The owner of a file may
+// keep others from it for a while, see fcntl(2), F_SETLEASE.
+void adopt_that_cannot_read_the_lease_changes_nothing(void ** /*state*/) {
+  assert_adopted(adopt(2, now(), kRevoked));
+  const std::string lease = read_file(kLease);
+  {
+    const UniqueFd holder(open(kLease.c_str(), O_RDWR | O_CLOEXEC));
+    const auto before = signal(SIGIO, SIG_IGN);
+    assert_int_equal(fcntl(holder.get(), F_SETLEASE, F_WRLCK), 0);
+    assert_refused(
+        adopt(1, now(), kFile), 4,
+        "cannot open " + kLease + ": Resource temporarily unavailable");
+    assert_int_equal(fcntl(holder.get(), F_SETLEASE, F_UNLCK), 0);
+    signal(SIGIO, before);
+  }
+  assert_text_equal(read_file(kShadow), kRevoked);
+  assert_text_equal(read_file(kLease), lease);
+}
+
 void adopt_of_bad_input_changes_nothing(void ** /*state*/) {
   assert_adopted(adopt(1, now(), kFile));
   const std::string lease = read_file(kLease);
@@ -836,6 +857,7 @@ int main() {
       PAM_TEST(adopt_unchanged_asks_for_the_whole_file),
       PAM_TEST(adopt_replaces_the_file_that_was_seen_alone),
       PAM_TEST(adopt_lowers_no_revision),
+      PAM_TEST(adopt_that_cannot_read_the_lease_changes_nothing),
       PAM_TEST(adopt_of_bad_input_changes_nothing),
       PAM_TEST(adopt_of_a_file_that_is_too_large_changes_nothing),
       PAM_TEST(adopt_needs_its_options),
