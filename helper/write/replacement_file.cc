@@ -161,7 +161,7 @@ Result<void> copy_access(const UniqueFd &from, const struct stat &status,
                          int to, const Place &place) {
   constexpr const char *kAcl = "system.posix_acl_access";
   if (fchown(to, status.st_uid, status.st_gid) != 0 ||
-      fchmod(to, status.st_mode & ALLPERMS) != 0 ||
+      fchmod(to, status.st_mode & ACCESSPERMS) != 0 ||
       !copy_attribute(from.get(), to, kAcl) || !copy_label(from.get(), to)) {
     return system_error("cannot keep owner and mode of", place.path.view());
   }

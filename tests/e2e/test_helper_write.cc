@@ -200,6 +200,15 @@ void set_keeps_owner_and_mode(void ** /*state*/) {
   }
 }
 
+// Permissions are kept, and nothing else: a program of its owner it never was.
+void set_drops_setuid_setgid_and_sticky(void ** /*state*/) {
+  write_shadow({{kOldId, kOldHash}});
+  assert_int_equal(chown(kShadow, kBackup, kBackup), 0);
+  assert_int_equal(chmod(kShadow, 07750), 0);
+  helper_output({"set", kId}, kSecret);
+  assert_int_equal(status_of(kShadow).st_mode, S_IFREG | 0750);
+}
+
 constexpr const char *kGivenBack =
     "pbstoken-helper: /etc/proxmox-backup/token.shadow was root's: it has "
     "owner, "
@@ -576,6 +585,7 @@ int main() {
       PAM_TEST(set_one_of_20000_keeps_the_others),
       PAM_TEST(change_malformed_file_is_exit_4_and_untouched),
       PAM_TEST(set_keeps_owner_and_mode),
+      PAM_TEST(set_drops_setuid_setgid_and_sticky),
       PAM_TEST(set_gives_a_file_of_roots_back),
       PAM_TEST(set_gives_back_by_the_settings),
       PAM_TEST(set_gives_back_no_other_file_of_roots),
