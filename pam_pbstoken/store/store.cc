@@ -183,7 +183,7 @@ constexpr auto kKeys = std::to_array<Key>({
     {"shared_fs", set<&Store::shared_fs, set_yes_no>},
     {"lease",
      [](Store *store, std::string_view value) {
-       return set_number(&store->lease, value, 0, 86400,
+       return set_number(&store->lease, value, 0, Store::kMaxLease,
                          "must be seconds, from 0 to 86400");
      }},
     {"version_cache", set<&Store::version_cache, set_optional_path>},

@@ -42,7 +42,8 @@ struct LeaseTerm {
 };
 
 // Returns the term as a word, of which the greater is the later one.
-constexpr unsigned kBitsOfSeconds = 17;  // 86400 at most
+constexpr unsigned kBitsOfSeconds = 17;
+static_assert(Store::kMaxLease < 1U << kBitsOfSeconds);
 constexpr std::uint64_t pack(const LeaseTerm &term) {
   return term.asked << kBitsOfSeconds | term.seconds;
 }

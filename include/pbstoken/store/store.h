@@ -62,7 +62,9 @@ struct Store {
   // The password hashes at once; 0: no limit; nullopt: as many as processors.
   std::optional<std::uint32_t> max_hashes;
   bool shared_fs = false;  // write where other hosts may write, too
-  // The seconds for which a delivered file counts; 0: for ever, see lease.h.
+  // The seconds for which a delivered file counts, 86400 at most; 0: for ever,
+  // see lease.h.
+  static constexpr std::uint64_t kMaxLease = 86400;
   std::uint64_t lease = 0;
   PathText version_cache;  // upstream's generation words; empty: not used
 };
