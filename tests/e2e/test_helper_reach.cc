@@ -981,14 +981,18 @@ RunResult run_as_orphan(const Person &person, const std::string &command) {
     setsid();
     ioctl(slave, TIOCSCTTY, 0);
     wait_for(start_child([&] {
-      Pipe shell;
       start({.person = person,
              .arguments = {command, kId},
              .in = slave,
              .err = messages.writer(),
-             .prepare = [&] {
+             .prepare = [shell = getpid()] {
                setpgid(0, 0);
-               shell.read_all();  // to its end
+               // Before its parent is another process, its group is no
+               // orphan: SIGTTOU would stop it, and the end of the shell
+               // would end it by SIGHUP.
+               while (getppid() == shell) {
+                 usleep(1000);
+               }
              }});
       return 0;
     }));
