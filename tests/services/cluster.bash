@@ -5,7 +5,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # variables are set here or there
 lease=6
 hosts=(h1 h2 h3)
-declare -A keeper=() member=() agent=()
+declare -A keeper=() member=()
 cluster=$SCRATCH/cluster
 
 # on HOST COMMAND...; start_on, with & behind it, is one process, $!.
@@ -103,13 +103,16 @@ start_member() {
   member[$name]=$!
 }
 
+# Each test is a process, so that a file names the agent that another has started.
 start_agent() {
   start_on "$1" pbstoken-cluster agent >>"$log.$1" 2>&1 &
-  agent[$1]=$!
+  echo "$!" >"$cluster/$1.agent"
 }
 stop_agent() {
-  kill "${agent[$1]}"
-  wait "${agent[$1]}" || true
+  local agent
+  agent=$(<"$cluster/$1.agent")
+  kill "$agent"
+  tail --pid="$agent" -s 0.1 -f /dev/null
 }
 
 # etcd_on HOST WORD...: etcdctl(1) there.
@@ -143,7 +146,7 @@ start_cluster() {
 }
 
 end_cluster() {
-  kill -KILL "${keeper[@]}" "${member[@]}" "${agent[@]}" 2>/dev/null || true
+  kill -KILL "${keeper[@]}" "${member[@]}" $(cat "$cluster"/*.agent) 2>/dev/null || true
 }
 
 # --- logins
