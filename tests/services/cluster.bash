@@ -145,10 +145,6 @@ start_cluster() {
   done
 }
 
-end_cluster() {
-  kill -KILL "${keeper[@]}" "${member[@]}" $(cat "$cluster"/*.agent) 2>/dev/null || true
-}
-
 # --- logins
 
 # verify HOST TOKENID SECRET: 0 if it lets the token in, 1 if not, 4 if it cannot
