@@ -76,14 +76,13 @@ ExitStatus print_metrics(const CommandEntry &entry, const CommandLine &line,
                          RunCommand run);
 ExitStatus tell_metrics(Context *context);
 
-// Retires the segment and makes a new one with a new key.
+// Retires the segment and makes a new one with a new HMAC key.
 ExitStatus flush_cache(Context *context);
 
-// Takes away every IPC object of the store, as before the program is removed,
-// once what was counted is saved.
-// First it prints the key of each object, there or not: a service that still
-// has the module loaded may make one anew at any time, and ipcrm(1) finds it by
-// the key.  Goes on past a failure.
+// Saves what was counted, and then removes every IPC object of the store, as
+// before the program is removed.  First it prints the IPC key of each object,
+// there or not: a service that still has the module loaded may make one anew at
+// any time, and ipcrm(1) finds it by the key.  Goes on past a failure.
 ExitStatus retire_store(Context *context);
 
 }  // namespace pbstoken

@@ -22,8 +22,7 @@ namespace pbstoken {
 //
 // A column is as wide as its widest cell.  The program has no locale: it knows
 // which characters take two columns, and nothing of those that combine.  Cells
-// are escaped, so that no id and no comment commands the
-// terminal.
+// are escaped, so that no id and no comment commands the terminal.
 class Table {
  public:
   static constexpr std::size_t kMaxColumns = 8;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Confinement: from there on the process has the capabilities, files and system
-// calls that its command needs, and no others.  token.shadow and user.cfg,
+// Confinement: a confined process has the capabilities, files and system calls
+// that its command needs, and no others.  token.shadow and user.cfg,
 // which it parses, belong to other users than root.
 //
 // This room includes io/.

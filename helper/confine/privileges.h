@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What both programs give up of their caller's.
+// What both programs give up of what their caller has left them.
 #ifndef PBSTOKEN_PRIVILEGES_H_
 #define PBSTOKEN_PRIVILEGES_H_
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The division in two of a setuid program: a parent with the ids of the caller,
-// and a child that is root.
+// and a child that is root.  Only the child reads the files of a store.
 //
-// Until then the process has the real uid of its caller, so the caller can end
-// it, and the caller's limits apply to it.
+// Before the division the process has the real uid of its caller.  So the
+// caller can end it, and the caller's limits apply to it.
 //
 // One thread: no function here may run beside another one.
 #ifndef PBSTOKEN_SPLIT_H_

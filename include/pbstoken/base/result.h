@@ -30,7 +30,7 @@ enum class Errc : std::uint8_t {
   kLease,             // the store has a lease, and it is not in force
 };
 
-// Room for the longest path that a store may name, see StoreConfig.
+// Room for the longest path that a store may name.
 constexpr std::size_t kMaxPath = 1023;
 using PathText = FixedText<kMaxPath>;
 

@@ -3,10 +3,10 @@
 // stamp and the file together.
 //
 // A cache is only an optimisation: each function says "not known" where the
-// segment cannot be used, and no process waits for another.  Any process reads.
-// Changes are made by writer.h: they take an effective uid of 0 and, for the
-// file's lock, all three uids 0, since a user may stop the su(1) that he
-// started.
+// segment cannot be used, and no process waits for another's claim.  Any
+// process reads.  Changes are made by writer.h: they take an effective uid of 0
+// and, for the file's lock, all three uids 0, since a user may stop the su(1)
+// that he started.
 //
 // Thread safety: one thread per object.  An object may be used in a child of
 // the process that made it, and after a change of ids or namespaces.
@@ -71,10 +71,13 @@ class Cache {
 
   // The hit path, for a cache of secrets.  Returns what the segment alone says,
   // under a generation and a stamp that are good; nullopt if it does not know.
-  // A process that may see the file compares it with the stamp at each hit (the
-  // store's `look`).  Where other hosts may write, a look tells only what an
-  // attribute cache knows: there, and without `look`, the process looks when
-  // the stamp has expired.
+  // No hit reads the file.
+  //   - With `look`, a process that may see the file compares the identity of
+  //     the file with that of the stamp at each hit.
+  //   - Without `look`, and where other hosts may write the file, the process
+  //     looks only when the stamp is older than cache_ttl.
+  //   - A process that may not see the file trusts a stamp for cache_ttl.
+  // If the store has a lease, the segment must have it in force, too.
   std::optional<Fact> look_up(std::string_view token_id,
                               std::string_view secret);
 
@@ -120,8 +123,8 @@ class Cache {
   }
   // Finds the segment where the path leads now.
   void attach();
-  // True if the file is on no file system of several hosts.  There a look tells
-  // only what an attribute cache knows.
+  // True if the file's file system is this host's own.  On one that several
+  // hosts share, a look tells only what an attribute cache knows.
   [[nodiscard]] bool can_look(const View &view) const;
   [[nodiscard]] bool is_attached() const;
   // Returns the segment, and looks for it if that was cache_ttl ago; null if
@@ -132,7 +135,7 @@ class Cache {
   std::optional<std::uint64_t> generation_in_force();
   // True if the times in the segment mean something to this process.
   bool shares_clock();
-  // True unless the store has a lease that the segment does not have in force.
+  // True if the store has no lease, or if the segment has it in force.
   bool has_lease(std::uint64_t now);
   // True if the stamp counts without a look; below, with one where that is
   // possible.

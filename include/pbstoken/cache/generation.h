@@ -5,9 +5,10 @@
 // the watched file.  A *re-reader* is a root process that reads the file and
 // renews the bindings for all.  The word modulo 4 tells the state:
 //   - 0: the bindings that were written under this number are in force.
-//   - 1 (2 counts as 1): a writer has claimed the word.
+//   - 1: a writer has claimed the word.  No process sets 2, which counts as 1.
 //   - 3: a re-reader has claimed it, or the maker of a new segment has.
-// While the word is claimed, no binding is in force.
+// While the word is claimed, no binding is in force: an even number is not
+// enough.
 //
 // The rules were explored with a model checker.  Each rule, bent or left out,
 // accepts a revoked secret or makes a process wait.
@@ -21,10 +22,13 @@
 //     used twice.  A writer stores no slot and no stamp under its own claim.
 //  2. A segment's lock is the lock of its file (file_lock.h), and the header
 //     names the inode of that lock.  A process that holds another lock may only
-//     retire the segment.  Any root process may claim as a re-reader without
-//     the lock, from a number in force or from that of a re-reader that has had
-//     its time.  From a writer's number only a holder of the lock may claim as
-//     a re-reader.  A writer claims under the lock, from any number, at once.
+//     retire the segment.  Others claim so:
+//
+//       the present number is     in force   a re-reader's     a writer's
+//       a writer, with the lock   at once    at once           at once
+//       a re-reader with it       at once    after its time    at once
+//       a re-reader without it    at once    after its time    never
+//
 //     Writers wait for the lock; all other processes try once.  A re-reader's
 //     time stands in a note beside the word: low bits of the number that it
 //     claims, doublings, CLOCK_BOOTTIME in ms.  A process that finds a

@@ -142,11 +142,10 @@ class Segment {
     HmacBeginning beginning;
     std::uint64_t tag;
   };
-  // Returns what a token id gives under the segment's key.
+  // Returns what a token id gives under the segment's HMAC key.
   [[nodiscard]] Name name_of(std::string_view token_id) const;
-  // The buckets of a tag; never twice the same.
-  template <typename T>
   // The buckets of a tag, which are never the same one twice.
+  template <typename T>
   using Buckets = std::array<T *, kHalves>;
   // Returns the two buckets of a tag in a part; below, those of accounts.
   [[nodiscard]] Buckets<const Bucket> buckets(Fact part,
@@ -182,7 +181,7 @@ class Segment {
                                          const Binding *binding) const;
 };
 
-// A retired segment that a new one replaces, with the same key.
+// A retired segment that a new one replaces, with the same HMAC key.
 struct Predecessor {
   const Segment &segment;
   std::uint64_t last_generation;  // before it was retired
@@ -197,9 +196,9 @@ class WritableSegment : public Segment {
                                              std::size_t size,
                                              const Subject &subject);
 
-  // Writes header and key of a segment that is still all zero.  It stores the
-  // magic last.  The generation becomes kBorn.  With a predecessor it becomes
-  // born_after() the last one of that segment, and the key is the same.
+  // Writes header and HMAC key of a segment that is still all zero.  It stores
+  // the magic last.  The generation becomes kBorn.  With a predecessor it
+  // becomes born_after() the last one of that segment, and the key is the same.
   // Returns false if the kernel gives no random bytes.
   [[nodiscard]] static bool format(std::byte *address,
                                    const SegmentShape &shape,

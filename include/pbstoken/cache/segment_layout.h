@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The layout of a segment: what stands where.
 //
-// A segment holds numbers and digests only: no pointer, no lock, no secret, no
-// stored hash.  All words are in the machine's byte order, and are read and
-// written as 8 bytes at once.  Any byte may be hostile: readers copy, then
-// judge the copy.  Any thread may use the constants.
+// A segment holds numbers, digests and the HMAC key of the digests.  It holds
+// no pointer, no lock, no secret and no stored hash.  A process that may read
+// it may also read token.shadow, or ask the helper about it.  It can test a
+// guess of a secret by the digests, which is faster than by the password hash.
+//
+// All words are in the machine's byte order, and are read and written as 8
+// bytes at once.  Any byte may be hostile: readers copy, then judge the copy.
+// Any thread may use the constants.
 #ifndef PBSTOKEN_SEGMENT_LAYOUT_H_
 #define PBSTOKEN_SEGMENT_LAYOUT_H_
 

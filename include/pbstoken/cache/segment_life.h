@@ -103,9 +103,9 @@ Result<void> retire_others(Kind kind, const Store &store);
 // Returns the size in bytes of a segment that would be made now.
 std::uint64_t size_to_make(const Store &store, Kind kind);
 
-// Makes a segment with a new random key, mode 0600 or, with a verify_group,
-// 0640.  Returns its id.  The caller holds the file's lock, and
-// keep_one_segment() has kept no segment.  Returns kUnsafe if the effective
+// Makes a segment with a new random HMAC key.  Its mode is 0600, or 0640 if the
+// store has a verify_group.  Returns its id.  The caller holds the file's lock,
+// and keep_one_segment() has kept no segment.  Returns kUnsafe if the effective
 // group is neither root's nor the verify_group, or if /proc does not tell the
 // time namespace; else the system's error.
 Result<int> make_segment(const Store &store, const Subject &subject,
@@ -119,13 +119,13 @@ Result<int> make_segment(const Store &store, const Subject &subject,
 //     neither fights.
 bool is_outdated(int id, const Segment &segment, const Store &store);
 
-// Makes a segment with a new key, and then retires all others.  If no segment
-// can be made, returns an error, and the others stay.
+// Makes a segment with a new HMAC key, and then retires all others.  If no
+// segment can be made, returns an error, and the others stay.
 Result<void> replace_segments(const Store &store, const Subject &subject,
                               const FileLock &lock);
 
-// Replaces `outgrown` by a larger segment with the same key and slots.  Returns
-// false if the file does not want a larger one.
+// Replaces `outgrown` by a larger segment with the same HMAC key and slots.
+// Returns false if the file does not want a larger one.
 Result<bool> grow_segment(const Store &store, const Subject &subject,
                           const FileLock &lock, const Writing &outgrown);
 

@@ -83,9 +83,9 @@ class CacheWriter {
   // segment.
   Result<void> prepare();
 
-  // Replaces the segment by one with a new key, which is made first: if there
-  // is no room for it, returns an error and the old segment stays.  If the
-  // store has no cache any more, retires the segment.
+  // Replaces the segment by one with a new HMAC key, which is made first: if
+  // there is no room for it, returns an error and the old segment stays.  If
+  // the store has no cache any more, retires the segment.
   Result<void> flush();
 
  private:

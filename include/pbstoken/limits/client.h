@@ -24,8 +24,8 @@ inline bool is_for_user(const Client &client) {
   return client.caller.value_or(0) != 0;
 }
 
-// True if no limit that this process counts by itself is one: the next request
-// of the same remote host has a process of its own.
+// True if a count in this process's own memory does not limit the client: it is
+// a helper that runs once, and the remote host's next request has another one.
 inline bool is_beyond_own_limits(const Client &client) {
   return client.one_shot && !client.rhost.empty();
 }

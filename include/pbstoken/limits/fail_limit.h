@@ -3,10 +3,12 @@
 //
 // A window begins with the first finished mismatch for a token id, a remote
 // host and a calling user, and ends fail_window seconds later.  Once it holds
-// fail_limit mismatches, further secrets of that client are refused unhashed
-// until it ends.  Hashes that are under way by then are finished, and counted.
-// The next window begins with the next mismatch.  So across the end of a window
-// up to twice fail_limit secrets are hashed, and those that were under way.
+// fail_limit mismatches, no secret of that client is hashed until it ends: the
+// right one, too, is refused then.  What the segment knows is answered by the
+// segment, and does not count.  Hashes that are under way by then are finished,
+// and counted.  The next window begins with the next mismatch.  So across the
+// end of a window up to twice fail_limit secrets are hashed, and those that
+// were under way.
 //
 // A remote host is an address or a name.  An IPv4 address counts as itself, an
 // IPv6 address as its /64, since any client has as many of those as it likes.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The gate: at most max_hashes password hashes run at once on the host for one
-// token.shadow.
+// The gate bounds the password hashes that run at once on the host for one
+// token.shadow: it has max_hashes places, and at least two.
 //
 // A hash takes a processor for 20 ms and 16 MiB of memory, and any client that
 // knows a token id can ask for one.  Three kinds of process pass the gate:
@@ -10,8 +10,9 @@
 //   - one that hashes a new secret.
 //
 // Half of the places are root's own, half are for processes that run for other
-// users; each half has at least one place.  A user has means to stop processes
-// that run for him while they hold a place, and these must not hold up root's.
+// users; each half has at least one place.  A user has means to slow or stop
+// processes that run for him while they hold a place, as by the freezer of
+// their cgroup: these must not hold up root's.
 // Each half is a set of three semaphores, `free`, `held` and `epoch`:
 //
 //  1. To take a place is one step of the kernel.  It checks that the epoch is
@@ -20,10 +21,11 @@
 //  2. To give it back is the same step the other way.
 //  3. SEM_UNDO gives it back however its holder ends.
 //
-// A stopped holder delays others, and does not deny them a place.  If a process
-// waits for kGateSeconds in which no place of its half was taken or given, it
-// sets the half anew, under another epoch: all places are free, and what is
-// taken or given under the old epoch fails.
+// A stopped holder delays others, and does not deny them a place.  A process
+// waits for kGateSeconds.  If another one took or gave back a place of its half
+// in that time, the process ends with kBusy.  If no process did, it sets the
+// half anew under another epoch, and waits once more: all places are free now,
+// and what is taken or given under the old epoch fails.
 //
 // Without semaphores each process computes one hash at a time, and a helper
 // that runs once for a remote host computes no hash.  Only processes that are
@@ -104,10 +106,10 @@ struct GatePass {
   std::optional<Error> no_gate = {};  // why there is `only`
 };
 
-// Waits for a turn if the process runs for a user, and then for a place, for
-// kGateSeconds each.  Returns an empty pass if max_hashes is 0: then there is
-// no gate.  If there can be no gate, returns a pass with `only` and `no_gate`.
-// Returns kBusy if others were served all that time, if the client has gone, or
+// Waits for a turn if the process runs for a user, for kGateSeconds, and then
+// for a place, as above.  Returns an empty pass if max_hashes is 0: then there
+// is no gate.  If there can be no gate, returns a pass with `only` and
+// `no_gate`.  Returns kBusy if the wait was in vain, if the client has gone, or
 // if there can be no gate and the process is a helper that runs once for a
 // remote host.  If the thread is not the only one, it has semaphores of its own
 // from now on, see unshare(2).

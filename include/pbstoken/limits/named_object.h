@@ -33,7 +33,7 @@ namespace pbstoken {
 //   key                   the short way
 //   get(key, flags)       its get call; -1 and errno
 //   has_name(id)          true if it is root's alone and has the name
-//   is_ready(id)          the same, but one without any name gets this one
+//   is_ready(id)          gives it the name if it has none, then has_name(id)
 //   owner_of(id, *out)    its owner and mode; false if that cannot be told
 //   remove(id)            false if this process may not
 

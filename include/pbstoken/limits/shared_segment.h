@@ -5,7 +5,7 @@
 // Any bytes are a valid content, and nothing that matters depends on them.
 // Members could write over a name in front, as root's own objects have
 // (named_object.h).  So the segment is known by its key, its size and its
-// maker. Where root cannot have the key, there is no such segment.
+// maker.  Where root cannot have the key, there is no such segment.
 #ifndef PBSTOKEN_SHARED_SEGMENT_H_
 #define PBSTOKEN_SHARED_SEGMENT_H_
 

@@ -3,12 +3,11 @@
 // processes that may not read token.shadow, and for everything that writes.
 //
 // The resident helper behind its socket comes first: it does not depend on what
-// the service may do.  The setuid program is started where the socket cannot be
-// used, and where what is behind it is not root, or says that it is of another
-// version or sees another directory.  An answer of the socket that is a
-// verdict, or `busy`, counts.  With config= or helper= the program alone is
-// asked, and so it is for a file that something is mounted over, which other
-// processes may not see.  Every wait is bounded.
+// the service may do.  The setuid program is started instead if the socket
+// cannot be used, if its peer is not root, or if the answer is kOtherVersion or
+// kOtherView.  Every other answer of the socket is final.  With config= or
+// helper= the program alone is asked, and so it is for a file that something is
+// mounted over, which other processes may not see.  Every wait is bounded.
 #ifndef PBSTOKEN_HELPER_H_
 #define PBSTOKEN_HELPER_H_
 

@@ -6,7 +6,7 @@
 //     current secret is asked for and verified, so that no other module of the
 //     stack changes anything if it is wrong.
 //  2. PAM_UPDATE_AUTHTOK: the helper verifies it once more and offers a new
-//  one.
+//     secret.
 //  3. It is shown, once.  If that fails nothing is changed.
 //  4. The helper is told that it was shown, and only then writes.
 //

@@ -34,8 +34,9 @@ namespace pbstoken {
 constexpr std::uint64_t kNanosecondsPerMillisecond = 1'000'000;
 constexpr std::uint64_t kMillisecondsPerSecond = 1000;
 
-// What ends it.  Other hosts wait for no longer than the seconds that they were
-// told: a store whose `lease` is longer now has the shorter of the two.
+// When a lease ends: `seconds` after `asked`, or earlier if the store's `lease`
+// is shorter now.  A store whose `lease` is longer now does not have it longer,
+// since other hosts wait only for the seconds that they were told.
 struct LeaseTerm {
   std::uint64_t asked = 0;    // ms
   std::uint64_t seconds = 0;  // 0: the store had no lease

@@ -7,8 +7,8 @@
 //  2. Before the helper answers a rotate, it sends an offer: the word of
 //     kOffer, the new secret, newline.  It changes nothing before it has read
 //     kAcknowledgement.
-//  3. The helper answers with the word of an outcome (8 bytes), after some
-//     words a short text for the log, and end of file.
+//  3. The helper answers with the word of an outcome (8 bytes) and end of file.
+//     Between the two, some outcomes have a short text for the log.
 //
 // The request:
 //
