@@ -125,7 +125,7 @@ void member_gets_the_answers_that_root_gets(void ** /*state*/) {
     same("other@pbs!t", kSecret, PAM_USER_UNKNOWN);
     same("--store=x@pbs!t", kSecret, PAM_USER_UNKNOWN);
     same("john", kSecret, PAM_USER_UNKNOWN);
-    for (const std::size_t length : {4096, 4097, 32768}) {
+    for (const std::size_t length : {4096U, 4097U, 32768U}) {
       same(std::string(length - 6, 'u') + "@pbs!t", kSecret, PAM_USER_UNKNOWN);
     }
   }

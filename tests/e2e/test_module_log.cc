@@ -152,20 +152,25 @@ void log_hits_are_logged_where_they_are_wanted(void ** /*state*/) {
   write_shadow({{id, kHash}});
   write_file(kUserCfg, "user: john@pam\n\ntoken: " + id + "\n");
   const std::string password = id + ":" + kSecret;
-  for (const auto &[options, user, secret] :
-       std::vector<std::array<std::string, 3>>{
-           {"log_hits", id, kSecret},
-           {"combined", "john", password},
-           {"realm=pam map_user=user", id, kSecret}}) {
-    write_service(options);
-    assert_pam(authenticate(user, secret), PAM_SUCCESS);
-    const auto lines = module_lines_of(
-        [&] { assert_pam(authenticate(user, secret), PAM_SUCCESS); });
+  struct Login {
+    std::string options;
+    std::string user;
+    std::string secret;
+  };
+  for (const Login &login :
+       std::vector<Login>{{"log_hits", id, kSecret},
+                          {"combined", "john", password},
+                          {"realm=pam map_user=user", id, kSecret}}) {
+    write_service(login.options);
+    const auto log_in = [&] { return authenticate(login.user, login.secret); };
+    assert_pam(log_in(), PAM_SUCCESS);
+    const auto lines =
+        module_lines_of([&] { assert_pam(log_in(), PAM_SUCCESS); });
     assert_int_equal(lines.size(), 1);
     assert_true(lines[0].find("authenticated; tokenid=" + id) !=
                 std::string::npos);
-    write_service(options + " quiet");
-    assert_true(module_lines_of([&] { authenticate(user, secret); }).empty());
+    write_service(login.options + " quiet");
+    assert_true(module_lines_of(log_in).empty());
   }
 }
 

@@ -231,12 +231,13 @@ Service run_service(const std::function<void()> &who, const std::string &id,
 }
 
 void add_file(Needles *needles) {
-  rapidjson::Document document = parse_json(read_file(kShadow));
-  for (const auto &member : document.GetObject()) {
-    const std::string hash = member.value.GetString();
-    // Behind the method, which tables name.
-    add_needle(needles, hash.substr(std::min<std::size_t>(hash.size(), 7)));
-  }
+  const rapidjson::Document document = parse_json(read_file(kShadow));
+  std::for_each(
+      document.MemberBegin(), document.MemberEnd(), [&](const auto &member) {
+        const std::string hash = member.value.GetString();
+        // Behind the method, which tables name.
+        add_needle(needles, hash.substr(std::min<std::size_t>(hash.size(), 7)));
+      });
 }
 
 int setup(void **state) {

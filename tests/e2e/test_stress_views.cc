@@ -125,9 +125,9 @@ void turn(const Scene &scene, Place view, unsigned number) {
       testing::become(testing::kNobody, testing::kVerifyGroup);
       break;
     case Place::kWrongClock:
-      testing::ahead.realtime = (number % 2 == 0 ? 1 : -1) *
-                                std::uint64_t{1 + number % 60} *
-                                kNanosecondsPerSecond;
+      testing::ahead.realtime =
+          (number % 2 == 0 ? std::uint64_t{1} : ~std::uint64_t{0}) *
+          (1 + number % 60) * kNanosecondsPerSecond;
       break;
   }
 }
