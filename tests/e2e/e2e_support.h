@@ -243,6 +243,8 @@ struct Program {
   std::string input = {};
   std::function<void()> prepare = {};  // in the child, before it executes
   bool no_argv = false;                // not even argv[0]
+  // Waits for the child, and returns what wait_for() does.
+  std::function<int(pid_t child)> wait = wait_for;
 };
 
 struct RunResult {
@@ -325,7 +327,7 @@ inline RunResult run(const Program &program) {
   RunResult outcome;
   outcome.out = out.read_all();
   outcome.err = err.read_all();
-  outcome.status = wait_for(child);
+  outcome.status = program.wait(child);
   return outcome;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the tests of faults share: a command of the helper under strace(1),
-// which makes one of its system calls fail or its last, and what must be true
-// of the host afterwards.
+// What the tests of faults share: a command of the helper of which one system
+// call fails, by strace(1), or is its last, and what must be true of the host
+// afterwards.
 //
 // Each worker is a process with a host of its own: mount and IPC namespaces,
 // an /etc/proxmox-backup, a page of upstream's counters.  None asserts: what is
@@ -25,10 +25,10 @@
 #include <utility>
 #include <vector>
 
-#include "e2e_support.h"
 #include "pbstoken/limits/hash_gate.h"
 #include "pbstoken/limits/named_object.h"
 #include "pbstoken/verify/verifier.h"
+#include "trace_support.h"
 #include "write/shadow_writer.h"
 
 namespace pbstoken::testing {
@@ -196,32 +196,58 @@ class Host {
     return run_traced(std::move(options), input_of(work));
   }
 
+  // A program with its arguments, of which a process is killed at a moment, see
+  // kill_at().
+  RunResult run_killed(std::vector<std::string> command,
+                       const std::string &input, const Moment &moment,
+                       long *out_call) {
+    const std::string program = command.front();
+    command.erase(command.begin());
+    return with_output(run(
+        {.path = program,
+         .arguments = std::move(command),
+         .input = input,
+         .prepare =
+             [&] {
+               redirect_output();
+               be_traced();
+             },
+         .wait =
+             [&](pid_t child) { return kill_at(child, moment, out_call); }}));
+  }
+
   // strace with these options and the program behind them.  Its output goes to
   // files: a program that hangs must not hang the test.
   RunResult run_traced(std::vector<std::string> arguments,
                        const std::string &input) {
     arguments.insert(arguments.begin(), {"-f", "-qq", "-o", path("trace")});
-    RunResult outcome =
-        run({.path = "/usr/bin/strace",
-             .arguments = arguments,
-             .input = input,
-             .prepare = [&] {
-               const int flags = O_WRONLY | O_CREAT | O_TRUNC;
-               dup2(open(path("out").c_str(), flags, 0600), STDOUT_FILENO);
-               dup2(open(path("err").c_str(), flags, 0600), STDERR_FILENO);
-               alarm(kMaxRunSeconds);
-             }});
+    RunResult outcome = run({.path = "/usr/bin/strace",
+                             .arguments = arguments,
+                             .input = input,
+                             .prepare = [&] {
+                               redirect_output();
+                               alarm(kMaxRunSeconds);
+                             }});
     if (outcome.status == 128 + SIGALRM) {
       kill(std::stoi("0" + trace()), SIGKILL);
     }
-    outcome.out = read_file(path("out"));
-    outcome.err = read_file(path("err"));
-    return outcome;
+    return with_output(std::move(outcome));
   }
 
   [[nodiscard]] std::string trace() const { return read_file(path("trace")); }
 
  private:
+  void redirect_output() const {
+    const int flags = O_WRONLY | O_CREAT | O_TRUNC;
+    dup2(open(path("out").c_str(), flags, 0600), STDOUT_FILENO);
+    dup2(open(path("err").c_str(), flags, 0600), STDERR_FILENO);
+  }
+  [[nodiscard]] RunResult with_output(RunResult outcome) const {
+    outcome.out = read_file(path("out"));
+    outcome.err = read_file(path("err"));
+    return outcome;
+  }
+
   Verifier &verifier() {
     if (!verifier_) {
       verifier_.emplace(store_, []() -> CryptFunction { return crypt_rn; });

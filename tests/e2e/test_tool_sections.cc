@@ -539,45 +539,27 @@ std::string judge(const State &now, bool is_add, int status) {
   return {};
 }
 
-// Those from the first lock on: before it nothing is changed.
-std::vector<Call> calls_from_lock(Host *host,
-                                  const std::vector<std::string> &command) {
-  std::vector<std::string> arguments = {"-y", tool_path()};
-  arguments.insert(arguments.end(), command.begin(), command.end());
-  host->run_traced(arguments, "");
-  std::vector<Call> calls = calls_in(host->trace());
-  const auto first =
-      std::find_if(calls.begin(), calls.end(),
-                   [](const Call &call) { return call.name == "flock"; });
-  return {first, calls.end()};
-}
-
+// At each call from the first lock on: before it nothing is changed.
 void kill_at_every_call(bool is_add) {
-  const std::vector<std::string> command = {"token", is_add ? "add" : "remove",
-                                            kId};
   const bool all_well = in_workers(
       is_add ? "token add" : "token remove",
       [&](Host *host, int worker, Sweep *sweep) {
-        make_host(host, !is_add);
-        const std::vector<Call> calls = calls_from_lock(host, command);
-        for (std::size_t i = static_cast<std::size_t>(worker); i < calls.size();
-             i += kWorkers) {
-          const Call &call = calls[i];
+        Moment moment = {.process = 0,
+                         .from = SYS_flock,
+                         .number = 1 + static_cast<unsigned>(worker)};
+        for (long call = 0; call >= 0; moment.number += kWorkers) {
           make_host(host, !is_add);
-          std::vector<std::string> arguments = {
-              "-e", "trace=" + call.name, "-e",
-              "inject=" + call.name +
-                  ":signal=SIGKILL:when=" + std::to_string(call.number),
-              tool_path()};
-          arguments.insert(arguments.end(), command.begin(), command.end());
-          const RunResult outcome = host->run_traced(arguments, "");
+          const RunResult outcome = host->run_killed(
+              {tool_path(), "token", is_add ? "add" : "remove", kId}, "",
+              moment, &call);
           const State now = state_now();
           sweep->count(now.secret != now.section ? "half"
                        : now.secret == is_add    ? "done"
                                                  : "not done");
           if (const std::string wrong = judge(now, is_add, outcome.status);
               !wrong.empty()) {
-            sweep->add(name_of(call) + ": " + wrong + " [" + call.text + "]");
+            sweep->add("call " + std::to_string(moment.number) +
+                       ", of number " + std::to_string(call) + ": " + wrong);
           }
         }
         if (sweep->outcomes["half"] < 5 || sweep->outcomes["done"] < 5 ||

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include <set>
+#include <vector>
 
 #include "helper_support.h"
 
@@ -78,6 +79,72 @@ inline pid_t stop_at(pid_t child, long call) {
     usleep(1000);
   }
   return stopped;
+}
+
+// True for a call that changes the process and nothing else: at the next call
+// the world is as it was at this one.
+inline bool changes_itself_alone(long call) {
+  static const std::set<long> kCalls = {
+      SYS_brk,          SYS_capset,         SYS_geteuid,   SYS_getuid,
+      SYS_lseek,        SYS_madvise,        SYS_mprotect,  SYS_prctl,
+      SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_setitimer, SYS_prlimit64};
+  return kCalls.count(call) != 0;
+}
+
+// A moment in a run of a program: when one of its processes is about to make a
+// system call that does not change itself alone.
+struct Moment {
+  std::size_t process;  // 0: the program, 1: the first that it forks
+  long from;            // the call that is counted as the first one; -1: any
+  unsigned number;      // 1: that one
+};
+
+// Lets the child, which is being traced, and its descendants run, and kills one
+// of them at that moment.  Returns what wait_for() does, when all of them have
+// ended; *out_call: the number of the call, -1 if the moment did not come.
+inline int kill_at(pid_t child, const Moment &moment, long *out_call) {
+  constexpr int kOptions = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK |
+                           PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE;
+  std::vector<pid_t> processes = {child};
+  std::set<pid_t> begun;
+  unsigned count = 0;
+  int ended = -1;
+  *out_call = -1;
+  int status = 0;
+  for (pid_t pid = 0; (pid = waitpid(-1, &status, __WALL)) > 0;) {
+    if (!WIFSTOPPED(status)) {
+      ended = pid == child ? status : ended;
+      continue;
+    }
+    // The first stop of each is its beginning, and no signal.
+    const bool is_new = begun.insert(pid).second;
+    if (is_new) {
+      ptrace(PTRACE_SETOPTIONS, pid, 0, kOptions);
+      if (pid != child) {
+        processes.push_back(pid);
+      }
+    }
+    __ptrace_syscall_info info = {};
+    if (*out_call < 0 && moment.process < processes.size() &&
+        pid == processes[moment.process] &&
+        ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info) > 0 &&
+        info.op == PTRACE_SYSCALL_INFO_ENTRY) {
+      const auto call = static_cast<long>(info.entry.nr);
+      const bool counts = count > 0 || moment.from < 0 || call == moment.from;
+      count += counts && !changes_itself_alone(call) ? 1U : 0U;
+      if (count == moment.number && !changes_itself_alone(call)) {
+        *out_call = call;
+        kill(pid, SIGKILL);
+        continue;
+      }
+    }
+    const int number = WSTOPSIG(status);
+    const bool is_signal =
+        !is_new && (status >> 8) == number && number < 128 && number != SIGTRAP;
+    ptrace(*out_call < 0 ? PTRACE_SYSCALL : PTRACE_CONT, pid, 0,
+           is_signal ? number : 0);
+  }
+  return WIFSIGNALED(ended) ? 128 + WTERMSIG(ended) : WEXITSTATUS(ended);
 }
 
 }  // namespace pbstoken::testing
