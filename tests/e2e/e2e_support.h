@@ -221,6 +221,22 @@ int in_child(Body body) {
   return wait_for(start_child(body));
 }
 
+// A line of /proc/PID/status, without its name and white space around it;
+// empty if the process is gone.
+inline std::string proc_status(pid_t pid, const std::string &name) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/status");
+  std::string line;
+  while (std::getline(file, line)) {
+    if (line.starts_with(name + ":")) {
+      const std::size_t start = line.find_first_not_of(" \t", name.size() + 1);
+      const std::size_t end = line.find_last_not_of(" \t");
+      return start == std::string::npos ? ""
+                                        : line.substr(start, end + 1 - start);
+    }
+  }
+  return {};
+}
+
 // For a child: a service that keeps its real uid 0.
 inline void become_nobody_effectively() {
   if (setgroups(0, nullptr) != 0 || setegid(kNobody) != 0 ||

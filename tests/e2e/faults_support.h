@@ -102,6 +102,8 @@ inline bool is_text_after(const Work &work, const std::string &text) {
          text == with_token(work, hash);
 }
 
+enum class Traced : std::uint8_t { kParent, kChild };
+
 // --- a host of one's own
 
 class Host {
@@ -234,6 +236,38 @@ class Host {
     return with_output(std::move(outcome));
   }
 
+  // The helper, of which strace looks on at one of the two processes alone: at
+  // the parent from its beginning, at the child from the fork.
+  RunResult run_traced(const Work &work, Traced traced,
+                       std::vector<std::string> options) {
+    options.insert(options.begin(), {"-qq", "-o", path("trace")});
+    const std::vector<std::string> command = {work.command, kId};
+    if (traced == Traced::kParent) {
+      options.push_back(helper_path());
+      options.insert(options.end(), command.begin(), command.end());
+    }
+    return with_output(run(
+        {.path = traced == Traced::kParent ? "/usr/bin/strace" : helper_path(),
+         .arguments = traced == Traced::kParent ? options : command,
+         .input = input_of(work),
+         .prepare =
+             [&] {
+               redirect_output();
+               if (traced == Traced::kParent) {
+                 alarm(kMaxRunSeconds);
+               } else {
+                 be_traced();
+               }
+             },
+         .wait =
+             [&](pid_t child) {
+               if (traced == Traced::kChild) {
+                 trace_child(stop_at_birth(child), &options);
+               }
+               return wait_for(child);
+             }}));
+  }
+
   [[nodiscard]] std::string trace() const { return read_file(path("trace")); }
 
  private:
@@ -241,6 +275,19 @@ class Host {
     const int flags = O_WRONLY | O_CREAT | O_TRUNC;
     dup2(open(path("out").c_str(), flags, 0600), STDOUT_FILENO);
     dup2(open(path("err").c_str(), flags, 0600), STDERR_FILENO);
+  }
+  // Has strace look on at a process that is stopped, and lets it go on.
+  static void trace_child(pid_t child, std::vector<std::string> *options) {
+    options->insert(options->end(), {"-p", std::to_string(child)});
+    const pid_t tracer = start_child([&] {
+      alarm(kMaxRunSeconds);
+      return run({.path = "/usr/bin/strace", .arguments = *options}).status;
+    });
+    while (proc_status(child, "TracerPid") == "0") {
+      usleep(1000);
+    }
+    kill(child, SIGCONT);
+    wait_for(tracer);
   }
   [[nodiscard]] RunResult with_output(RunResult outcome) const {
     outcome.out = read_file(path("out"));
@@ -273,8 +320,8 @@ inline std::string name_of(const Call &call) {
   return call.name + "#" + std::to_string(call.number);
 }
 
-// Those of a run, from the report of `strace -f`; none twice, although two
-// processes may have it.
+// Those of a run, from the report of `strace -f`, or of one process, without
+// pids; none twice, although two processes may have it.
 inline std::vector<Call> calls_in(const std::string &trace) {
   std::vector<Call> calls;
   std::map<std::pair<std::string, std::string>, int> counts;
@@ -282,7 +329,9 @@ inline std::vector<Call> calls_in(const std::string &trace) {
   std::istringstream lines(trace);
   std::string line;
   while (std::getline(lines, line)) {
-    const std::size_t start = line.find_first_not_of(' ', line.find(' '));
+    const bool has_pid = line[0] >= '0' && line[0] <= '9';
+    const std::size_t start =
+        has_pid ? line.find_first_not_of(' ', line.find(' ')) : 0;
     const std::size_t end = line.find('(');
     if (start >= end || end == std::string::npos || line[start] == '<' ||
         line[start] == '+' || line[start] == '-') {
@@ -291,7 +340,8 @@ inline std::vector<Call> calls_in(const std::string &trace) {
     Call call = {.name = line.substr(start, end - start),
                  .number = 0,
                  .text = line.substr(start)};
-    call.number = ++counts[{line.substr(0, line.find(' ')), call.name}];
+    call.number =
+        ++counts[{has_pid ? line.substr(0, line.find(' ')) : "", call.name}];
     if (seen.insert(name_of(call)).second) {
       calls.push_back(std::move(call));
     }
@@ -299,19 +349,10 @@ inline std::vector<Call> calls_in(const std::string &trace) {
   return calls;
 }
 
-// So that all workers have them in one order, however the processes of a run
-// took turns.
-inline void sort_calls(std::vector<Call> *calls) {
-  std::sort(calls->begin(), calls->end(), [](const Call &a, const Call &b) {
-    return std::pair(a.name, a.number) < std::pair(b.name, b.number);
-  });
-}
-
-// The calls of a good run.
-inline std::vector<Call> calls_of(Host *host, const Work &work,
-                                  const std::vector<std::string> &before = {}) {
+// The calls of one of the processes in a good run.
+inline std::vector<Call> calls_of(Host *host, const Work &work, Traced traced) {
   host->make(work);
-  const RunResult outcome = host->run_traced(work, {"-y"}, before);
+  const RunResult outcome = host->run_traced(work, traced, {"-y"});
   if (outcome.status != 0) {
     std::fprintf(stderr, "%s: exit status %d: %s\n", work.command,
                  outcome.status, outcome.err.c_str());

@@ -110,22 +110,6 @@ inline void assert_exit(const RunResult &outcome, int status,
 
 // --- other processes
 
-// A line of /proc/PID/status, without its name and white space around it;
-// empty if the process is gone.
-inline std::string proc_status(pid_t pid, const std::string &name) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/status");
-  std::string line;
-  while (std::getline(file, line)) {
-    if (line.starts_with(name + ":")) {
-      const std::size_t start = line.find_first_not_of(" \t", name.size() + 1);
-      const std::size_t end = line.find_last_not_of(" \t");
-      return start == std::string::npos ? ""
-                                        : line.substr(start, end + 1 - start);
-    }
-  }
-  return {};
-}
-
 // Those of these capabilities that this process has to give, as
 // /proc/PID/status writes them.
 inline std::string capabilities_within(std::uint64_t wanted) {

@@ -31,25 +31,28 @@ bool can_fail(const std::string &name) {
   return kCannot.count(name) == 0;
 }
 
-// The calls of main(), without those of the dynamic linker; or those from where
-// there is something to lose: the lock.
-std::vector<Call> calls_that_fail(Host *host, const Work &work,
-                                  const char *first) {
-  std::vector<Call> calls = calls_of(host, work);
+// Where a sweep begins: with main(), without the calls of the dynamic linker;
+// or where there is something to lose, under the lock.
+enum class First : std::uint8_t { kMain, kLock };
+
+std::vector<Call> calls_that_fail(Host *host, const Work &work, Traced traced,
+                                  First first) {
+  std::vector<Call> calls = calls_of(host, work, traced);
+  const std::string name = first == First::kLock && traced == Traced::kChild
+                               ? "flock"
+                           : first == First::kLock    ? "clone"
+                           : traced == Traced::kChild ? calls.front().name
+                                                      : "close_range";
   calls.erase(calls.begin(),
               std::find_if(calls.begin(), calls.end(), [&](const Call &call) {
-                return call.name == first;
+                return call.name == name;
               }));
   std::erase_if(calls, [](const Call &call) { return !can_fail(call.name); });
-  sort_calls(&calls);
   return calls;
 }
 
 // Of the parent, if it cannot tell how the child has ended.
 constexpr int kNobodyKnows = 125;
-
-constexpr const char *kOfMain = "close_range";
-constexpr const char *kUnderTheLock = "flock";
 
 // What a message has to name: the file that the call was about.
 std::string object_of(const Call &call) {
@@ -73,29 +76,7 @@ ino_t inode_now() {
   return lstat(kShadow, &status) == 0 ? status.st_ino : 0;
 }
 
-// strace(1) counts the calls of each process, so the parent, which passes the
-// message on, may be hit as well.
-bool parent_was_hit(const std::string &trace) {
-  std::istringstream lines(trace);
-  std::set<std::string> hit;
-  std::string parent;
-  for (std::string line; std::getline(lines, line);) {
-    const std::string pid = line.substr(0, line.find(' '));
-    if (line.ends_with("(INJECTED)")) {
-      hit.insert(pid);
-    }
-    if (line.find("--- SIGCHLD ") != std::string::npos) {
-      parent = pid;
-    }
-  }
-  return hit.count(parent) != 0;
-}
-
-bool ends_after_its_child(const std::string &trace) {
-  return trace.find("--- SIGCHLD ") != std::string::npos;
-}
-
-std::string check_refused(const Host &host, const RunResult &outcome,
+std::string check_refused(Traced traced, const RunResult &outcome,
                           const Call &call, const Before &before) {
   std::string wrong;
   if (inode_now() != before.inode) {
@@ -108,11 +89,12 @@ std::string check_refused(const Host &host, const RunResult &outcome,
   if (names != before.names) {
     wrong += "litter; ";
   }
-  // What fails in the child that hands over the secret is told as that.
+  // What fails in the child that hands over the secret is told as that.  The
+  // parent, which passes the message on, may lose it.
   const bool named = outcome.err.find(object_of(call)) != std::string::npos ||
                      outcome.err.find("standard output") != std::string::npos;
   if ((!outcome.err.starts_with("pbstoken-helper: ") || !named) &&
-      !parent_was_hit(host.trace())) {
+      traced == Traced::kChild) {
     wrong += "the message does not name " + object_of(call);
   }
   return wrong;
@@ -134,9 +116,9 @@ std::string check_done(const Call &call, const Before &before) {
   return wrong;
 }
 
-std::string check_failed(Host *host, const Work &work, const Call &call,
-                         const RunResult &outcome, const Before &before,
-                         bool *out_new) {
+std::string check_failed(Host *host, const Work &work, Traced traced,
+                         const Call &call, const RunResult &outcome,
+                         const Before &before, bool *out_new) {
   std::string wrong = check_file(work, out_new);
   switch (outcome.status) {
     case 0:
@@ -145,15 +127,14 @@ std::string check_failed(Host *host, const Work &work, const Call &call,
       break;
     case 4:
       wrong += *out_new ? "exit status 4, and the new file; "
-                        : check_refused(*host, outcome, call, before);
+                        : check_refused(traced, outcome, call, before);
       break;
     case 7:
       wrong += *out_new ? "" : "exit status 7, and the old file; ";
       wrong += outcome.err.empty() ? "no message; " : "";
       break;
     case kNobodyKnows:
-      if (ends_after_its_child(host->trace()) &&
-          !parent_was_hit(host->trace())) {
+      if (traced == Traced::kChild) {
         wrong += "exit status 125, and the child's is known; ";
       }
       break;
@@ -163,7 +144,7 @@ std::string check_failed(Host *host, const Work &work, const Call &call,
   return wrong + check_answers(host, work, *out_new, outcome.out, false);
 }
 
-void fail_at(Host *host, const Work &work, const Call &call,
+void fail_at(Host *host, const Work &work, Traced traced, const Call &call,
              const std::string &error, Sweep *sweep) {
   if (work.is_first) {
     host->make(work);
@@ -171,17 +152,20 @@ void fail_at(Host *host, const Work &work, const Call &call,
   const Before before = {.names = names_in(kDirectory),
                          .inode = inode_now(),
                          .version_word = Host::version_word()};
-  const RunResult outcome =
-      host->run_traced(work, {"--seccomp-bpf", "-e", "trace=" + call.name, "-e",
-                              injection(call, error)});
+  const RunResult outcome = host->run_traced(
+      work, traced, {"-e", "trace=" + call.name, "-e", injection(call, error)});
   bool is_new = false;
   const std::string wrong =
-      check_failed(host, work, call, outcome, before, &is_new);
+      check_failed(host, work, traced, call, outcome, before, &is_new);
   const bool injected = host->trace().find("INJECTED") != std::string::npos;
-  sweep->count(injected ? "exit " + std::to_string(outcome.status)
-                        : "not reached");
+  // The kernel's tables, which are walked, keep places of objects that went.
+  const bool may_walk = call.name == "shmctl" || call.name == "semctl";
+  sweep->count(injected   ? "exit " + std::to_string(outcome.status)
+               : may_walk ? "not reached in a table"
+                          : "not reached");
   if (!wrong.empty()) {
-    sweep->add(name_of(call) + " " + error + ": " + wrong + " [" + call.text +
+    sweep->add((traced == Traced::kChild ? "child, " : "parent, ") +
+               name_of(call) + " " + error + ": " + wrong + " [" + call.text +
                "] " + outcome.err);
     host->make(work);
   }
@@ -192,16 +176,18 @@ void fail_at(Host *host, const Work &work, const Call &call,
 }
 
 void fail_at_every(const Work &work, const std::vector<std::string> &errors,
-                   const char *first) {
+                   First first) {
   const bool all_well = in_workers(
       errors.front() + " " + name_of(work),
       [&](Host *host, int worker, Sweep *sweep) {
-        const auto calls = calls_that_fail(host, work, first);
-        host->make(work);
-        for (std::size_t i = static_cast<std::size_t>(worker); i < calls.size();
-             i += kWorkers) {
-          for (const std::string &error : errors) {
-            fail_at(host, work, calls[i], error, sweep);
+        for (const Traced traced : {Traced::kParent, Traced::kChild}) {
+          const auto calls = calls_that_fail(host, work, traced, first);
+          host->make(work);
+          for (std::size_t i = static_cast<std::size_t>(worker);
+               i < calls.size(); i += kWorkers) {
+            for (const std::string &error : errors) {
+              fail_at(host, work, traced, calls[i], error, sweep);
+            }
           }
         }
         if (sweep->outcomes["exit 4"] < 10 || sweep->outcomes["exit 7"] < 3 ||
@@ -214,30 +200,30 @@ void fail_at_every(const Work &work, const std::vector<std::string> &errors,
 
 // Up to the lock all commands make the same calls as rotate does.
 void set_any_call_fails_is_exit_4_or_done(void ** /*state*/) {
-  fail_at_every({"set", false}, {"EIO"}, kUnderTheLock);
+  fail_at_every({"set", false}, {"EIO"}, First::kLock);
 }
 
 void delete_any_call_fails_is_exit_4_or_done(void ** /*state*/) {
-  fail_at_every({"delete", false}, {"EIO"}, kUnderTheLock);
+  fail_at_every({"delete", false}, {"EIO"}, First::kLock);
 }
 
 void generate_any_call_fails_is_exit_4_or_done(void ** /*state*/) {
-  fail_at_every({"generate", false}, {"EIO"}, kUnderTheLock);
+  fail_at_every({"generate", false}, {"EIO"}, First::kLock);
 }
 
 void rotate_any_call_fails_is_exit_4_or_done(void ** /*state*/) {
-  fail_at_every({"rotate", false}, {"EIO"}, kOfMain);
+  fail_at_every({"rotate", false}, {"EIO"}, First::kMain);
 }
 
 void first_set_any_call_fails_is_exit_4_or_done(void ** /*state*/) {
-  fail_at_every({"set", true}, {"EIO"}, kOfMain);
+  fail_at_every({"set", true}, {"EIO"}, First::kMain);
 }
 
 // Between them they make every call of the others.  A quota that is exhausted
 // (EDQUOT) is a disk without space to all of our code.
 void change_without_space_or_interrupted_is_exit_4_or_done(void ** /*state*/) {
   for (const Work &work : {Work{"rotate", false}, Work{"set", true}}) {
-    fail_at_every(work, {"ENOSPC", "EINTR"}, kUnderTheLock);
+    fail_at_every(work, {"ENOSPC", "EINTR"}, First::kLock);
   }
 }
 

@@ -8,6 +8,7 @@
 #include <array>
 
 #include "e2e_pam.h"
+#include "helper_support.h"
 #include "trace_support.h"
 
 namespace pbstoken {

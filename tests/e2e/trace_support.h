@@ -11,7 +11,7 @@
 #include <set>
 #include <vector>
 
-#include "helper_support.h"
+#include "e2e_support.h"
 
 namespace pbstoken::testing {
 
@@ -79,6 +79,35 @@ inline pid_t stop_at(pid_t child, long call) {
     usleep(1000);
   }
   return stopped;
+}
+
+// Lets the parent, which is being traced, run until it forks.  The child is
+// stopped then, as if by SIGSTOP, and both are traced no longer.  Returns the
+// pid of the child.
+inline pid_t stop_at_birth(pid_t parent) {
+  constexpr int kOptions =
+      PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE;
+  int status = 0;
+  waitpid(parent, &status, __WALL);
+  ptrace(PTRACE_SETOPTIONS, parent, 0, kOptions);
+  int signal = 0;
+  while (status >> 16 == 0) {
+    ptrace(PTRACE_CONT, parent, 0, signal);
+    if (waitpid(parent, &status, __WALL) != parent || !WIFSTOPPED(status)) {
+      std::abort();
+    }
+    signal = WSTOPSIG(status);
+  }
+  unsigned long born = 0;
+  ptrace(PTRACE_GETEVENTMSG, parent, 0, &born);
+  const auto child = static_cast<pid_t>(born);
+  waitpid(child, &status, __WALL);
+  ptrace(PTRACE_DETACH, child, 0, SIGSTOP);
+  while (!proc_status(child, "State").starts_with("T")) {
+    usleep(1000);
+  }
+  ptrace(PTRACE_DETACH, parent, 0, 0);
+  return child;
 }
 
 // True for a call that changes the process and nothing else: at the next call
