@@ -18,6 +18,7 @@
 #include "pbstoken/limits/fail_limit.h"
 #include "pbstoken/limits/hash_gate.h"
 #include "pbstoken/os/clock.h"
+#include "pbstoken/store/lease.h"
 
 namespace pbstoken {
 
@@ -60,6 +61,19 @@ void gather_limits(const Store &store, StoreMetrics *out) {
     out->throttled = failures->throttled;
   } else {
     complain(failures.error());
+  }
+}
+
+void gather_lease(const Store &store, StoreMetrics *out) {
+  const auto standing = lease_standing(store);
+  if (!standing) {
+    complain(standing.error());
+  } else if (standing->state == LeaseState::kInForce) {
+    out->lease_left =
+        milliseconds_left(standing->term, store.lease, boottime_now()) /
+        kMillisecondsPerSecond;
+  } else if (standing->state != LeaseState::kOff) {
+    out->lease_left = 0;
   }
 }
 
@@ -119,6 +133,7 @@ ExitStatus tell_metrics(Context *context) {
   verifier.use().only_look();
   gather_use(UseHistory::read_what_can_be(store, &verifier.use()), &metrics);
   gather_limits(store, &metrics);
+  gather_lease(store, &metrics);
   metrics.caches[0] =
       gather_cache(store, Kind::kSecrets, &verifier.cache(), &verifier.use());
   if (!store.user_cfg.empty()) {

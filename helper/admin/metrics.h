@@ -53,6 +53,7 @@ struct StoreMetrics {
       unknown_numbers<kParties>();
   std::array<std::uint64_t, kParties> hash_places = unknown_numbers<kParties>();
   std::uint64_t throttled = kUnknown;
+  std::uint64_t lease_left = kUnknown;      // seconds; unknown without a lease
   std::array<CacheMetrics, 2> caches = {};  // of secrets and of accounts
 };
 

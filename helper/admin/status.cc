@@ -211,11 +211,11 @@ FixedText<64> text_of_lease(const Store &store) {
   }
   FixedText<64> text(word_of(standing->state));
   if (standing->state == LeaseState::kInForce) {
-    const std::uint64_t age =
-        boottime_now() - standing->term.asked * kNanosecondsPerMillisecond;
+    const std::uint64_t left =
+        milliseconds_left(standing->term, store.lease, boottime_now());
     text = FixedText<64>("valid until ");
-    text.append(iso_date((realtime_now() - age) / kNanosecondsPerSecond +
-                         seconds_of(standing->term, store.lease))
+    text.append(iso_date((realtime_now() + left * kNanosecondsPerMillisecond) /
+                         kNanosecondsPerSecond)
                     .view());
   }
   return text;

@@ -8,6 +8,7 @@
 
 #include "helper_support.h"
 #include "pbstoken/limits/hash_gate.h"
+#include "pbstoken/store/lease.h"
 
 namespace pbstoken {
 namespace {
@@ -251,6 +252,26 @@ void hashes_under_way_are_counted(void ** /*state*/) {
   assert_missing(metrics(), root);
 }
 
+void lease_is_told_before_it_ends(void ** /*state*/) {
+  const std::string name = "pbstoken_lease_left_seconds{store=pbs}";
+  write_shadow({{kId, kHash}});
+  assert_missing(metrics(), name);
+  configure("lease = 3600\n");
+  assert_sample(metrics(), name, "0");
+  const std::uint64_t asked =
+      boottime_now() / kNanosecondsPerMillisecond - 600'500;
+  assert_int_equal(run({.path = tool_path(),
+                        .arguments = {"adopt", "--revision", "1", "--asked",
+                                      std::to_string(asked)},
+                        .input = "{}"})
+                       .status,
+                   0);
+  const std::uint64_t left = std::stoull(metrics().at(name));
+  assert_in_range(left, 2900, 2999);
+  configure("lease = 600\n");
+  assert_sample(metrics(), name, "0");
+}
+
 void cache_is_on_or_off_for_each_party(void ** /*state*/) {
   configure_groups();
   write_shadow({{kId, kHash}});
@@ -303,6 +324,7 @@ int main() {
       E2E_TEST(tokens_are_counted_by_state),
       E2E_TEST(clients_that_are_kept_out_are_counted),
       E2E_TEST(hashes_under_way_are_counted),
+      E2E_TEST(lease_is_told_before_it_ends),
       E2E_TEST(cache_is_on_or_off_for_each_party),
       E2E_TEST(metrics_change_nothing),
   };

@@ -91,6 +91,17 @@ constexpr bool lasts(const LeaseTerm &term, std::uint64_t configured,
              seconds_of(term, configured) * kMillisecondsPerSecond;
 }
 
+// Returns how long it lasts from now on, in milliseconds; 0 if it does not.
+constexpr std::uint64_t milliseconds_left(const LeaseTerm &term,
+                                          std::uint64_t configured,
+                                          std::uint64_t now) {
+  return lasts(term, configured, now)
+             ? term.asked +
+                   seconds_of(term, configured) * kMillisecondsPerSecond -
+                   now / kNanosecondsPerMillisecond
+             : 0;
+}
+
 enum class LeaseState : std::uint8_t {
   kOff,  // the store has no lease: its file counts for ever
   kInForce,
