@@ -436,9 +436,9 @@ void strangers_segments_are_not_in_roots_way(void ** /*state*/) {
     remove_segments();
     semctl(semget(gate_set(store, GateShare::kRoots).key, 0, 0), 0, IPC_RMID);
     write_shadow({{kId, kHash}});
-    assert_int_equal(in_child([&, given_to_root = given_to_root] {
+    assert_int_equal(in_child([&, for_root = given_to_root] {
                        become(kStranger);
-                       plant_under(store, given_to_root);
+                       plant_under(store, for_root);
                        return 0;
                      }),
                      0);

@@ -207,12 +207,13 @@ std::string told_ids() {
 
 void root_with_other_ids_runs_the_helper_as_root_alone(void ** /*state*/) {
   write_shadow({{kId, kHash}});
+  // Real, effective and saved.
   constexpr std::array<std::array<uid_t, 3>, 3> kIds = {
       {{kMember, 0, 0}, {kMember, 0, kMember}, {0, 0, kMember}}};
-  for (const auto &[real, effective, saved] : kIds) {
+  for (const auto &ids : kIds) {
     write_service_telling_ids();
-    const auto half_root = [real = real, effective = effective, saved = saved] {
-      if (setresuid(real, effective, saved) != 0) {
+    const auto half_root = [&ids] {
+      if (setresuid(ids[0], ids[1], ids[2]) != 0) {
         std::abort();
       }
     };

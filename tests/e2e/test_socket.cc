@@ -445,7 +445,7 @@ void rotation_of_what_is_changed_meanwhile_is_refused(void ** /*state*/) {
            {"{", Outcome::kUnavailable}}) {
     write_shadow({{kId, kHash}});
     const Rotated rotated =
-        rotate_as_member([text = text] { write_file(kShadow, text, 0640); });
+        rotate_as_member([now = text] { write_file(kShadow, now, 0640); });
     assert_true(rotated.reply == expected);
     assert_text_equal(read_file(kShadow), text);
   }
