@@ -5,6 +5,7 @@
 // The stacks end in pam_permit.so, so that an answer of ours that does not
 // count is a success.
 #include <crypt.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <syslog.h>
 
@@ -517,6 +518,7 @@ void change_of_a_secret(void ** /*state*/) {
         write_file(kTokens, shadow_of({{kEnabled, cheap_hash()}}), 0640);
         const std::string before = read_file(kTokens);
         const int finding = in_child([&] {
+          prctl(PR_SET_CHILD_SUBREAPER, 1);
           Conversation conversation = {.answer = attempt.secret};
           const pam_conv conv = {.conv = undisturbed_converse,
                                  .appdata_ptr = &conversation};
@@ -526,6 +528,10 @@ void change_of_a_secret(void ** /*state*/) {
           arm(fault, at);
           const int code = handle.change_secret();
           const bool was_hit = disarm();
+          // A helper that was told to write and then left alone still does: it
+          // is not to do so in the next turn.
+          while (wait(nullptr) > 0) {
+          }
           if (open_files() != files) {
             return static_cast<int>(kLeakedDescriptor);
           }
