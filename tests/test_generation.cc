@@ -54,7 +54,7 @@ struct Words {
 };
 
 std::uint64_t milliseconds() {
-  return boottime_now() / 1'000'000;
+  return boottime_now() / kNanosecondsPerMillisecond;
 }
 
 // The note of a re-reader that has so many doublings and began that long ago.

@@ -40,7 +40,7 @@ constexpr std::uint64_t kIdleTime = 60 * kNanosecondsPerSecond;
 constexpr std::uint64_t kPause = kNanosecondsPerSecond / 10;
 // For so long a child that has just begun goes before the making of the next
 // one, which takes as long as an answer out of the segment.
-constexpr std::uint64_t kHeadStart = 2 * kNanosecondsPerSecond / 1000;
+constexpr std::uint64_t kHeadStart = 2 * kNanosecondsPerMillisecond;
 // What has been served for less is done soon; what a rotation waits for a
 // person to read may take as long as kIdleTime.
 constexpr std::uint64_t kMoment = kNanosecondsPerSecond;

@@ -26,7 +26,7 @@ std::uint64_t note_of(std::uint64_t number, std::uint64_t doublings,
 }
 
 std::uint64_t milliseconds_now() {
-  return boottime_now() / (kNanosecondsPerSecond / 1000);
+  return boottime_now() / kNanosecondsPerMillisecond;
 }
 
 std::uint64_t next_rereaders(std::uint64_t number) {

@@ -10,16 +10,16 @@
 namespace pbstoken {
 
 bool wait_until(std::uint64_t deadline, int fd, std::int16_t events) {
-  constexpr std::uint64_t kPerMillisecond = 1'000'000;
   while (true) {
     // 0: without a clock the time would never be over.
     const std::uint64_t now = boottime_now();
     pollfd one = {.fd = fd, .events = events, .revents = 0};
-    const int ready =
-        now != 0 && now < deadline
-            ? poll(&one, 1,
-                   static_cast<int>((deadline - now) / kPerMillisecond) + 1)
-            : 0;
+    const int ready = now != 0 && now < deadline
+                          ? poll(&one, 1,
+                                 static_cast<int>((deadline - now) /
+                                                  kNanosecondsPerMillisecond) +
+                                     1)
+                          : 0;
     if (ready == 0) {
       errno = ETIMEDOUT;
     }

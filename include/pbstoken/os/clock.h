@@ -9,6 +9,7 @@
 namespace pbstoken {
 
 constexpr std::uint64_t kNanosecondsPerSecond = 1'000'000'000;
+constexpr std::uint64_t kNanosecondsPerMillisecond = 1'000'000;
 
 constexpr std::uint64_t nanoseconds(const timespec &time) {
   return static_cast<std::uint64_t>(time.tv_sec) * kNanosecondsPerSecond +

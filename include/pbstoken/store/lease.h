@@ -31,7 +31,6 @@
 
 namespace pbstoken {
 
-constexpr std::uint64_t kNanosecondsPerMillisecond = 1'000'000;
 constexpr std::uint64_t kMillisecondsPerSecond = 1000;
 
 // When a lease ends: `seconds` after `asked`, or earlier if the store's `lease`
