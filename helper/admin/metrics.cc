@@ -65,6 +65,11 @@ void gather_limits(const Store &store, StoreMetrics *out) {
 }
 
 void gather_lease(const Store &store, StoreMetrics *out) {
+  if (store.lease == 0) {
+    return;
+  }
+  // One that cannot be read lets no token in, either.
+  out->lease_left = 0;
   const auto standing = lease_standing(store);
   if (!standing) {
     complain(standing.error());
@@ -72,8 +77,6 @@ void gather_lease(const Store &store, StoreMetrics *out) {
     out->lease_left =
         milliseconds_left(standing->term, store.lease, boottime_now()) /
         kMillisecondsPerSecond;
-  } else if (standing->state != LeaseState::kOff) {
-    out->lease_left = 0;
   }
 }
 
