@@ -25,8 +25,6 @@
 #include <utility>
 #include <vector>
 
-#include "pbstoken/limits/hash_gate.h"
-#include "pbstoken/limits/named_object.h"
 #include "pbstoken/verify/verifier.h"
 #include "trace_support.h"
 #include "write/shadow_writer.h"
@@ -139,8 +137,11 @@ class Host {
     // As a new service: nobody else has to ask after each change by hand.
     verifier_.reset();
     empty_directory(kDirectory);
-    remove_segments();
-    static_cast<void>(remove_named(gate_set(store_, GateShare::kRoots)));
+    // The kernel's tables of another one keep places of objects that went, and
+    // who walks them makes another number of calls each time.
+    if (unshare(CLONE_NEWIPC) != 0) {
+      std::abort();
+    }
     if (!work.is_first) {
       write_file(kShadow, text_before(work), 0640);
       if (chown(kShadow, kBackup, kBackup) != 0) {
@@ -191,9 +192,7 @@ class Host {
   }
 
   // The helper under strace, whose report goes to path("trace").
-  RunResult run_traced(const Work &work, std::vector<std::string> options,
-                       const std::vector<std::string> &before_helper = {}) {
-    options.insert(options.end(), before_helper.begin(), before_helper.end());
+  RunResult run_traced(const Work &work, std::vector<std::string> options) {
     options.insert(options.end(), {helper_path(), work.command, kId});
     return run_traced(std::move(options), input_of(work));
   }
@@ -222,50 +221,35 @@ class Host {
   // files: a program that hangs must not hang the test.
   RunResult run_traced(std::vector<std::string> arguments,
                        const std::string &input) {
-    arguments.insert(arguments.begin(), {"-f", "-qq", "-o", path("trace")});
-    RunResult outcome = run({.path = "/usr/bin/strace",
-                             .arguments = arguments,
-                             .input = input,
-                             .prepare = [&] {
-                               redirect_output();
-                               alarm(kMaxRunSeconds);
-                             }});
+    arguments.insert(arguments.begin(), "-f");
+    RunResult outcome = run_strace(std::move(arguments), input);
     if (outcome.status == 128 + SIGALRM) {
       kill(std::stoi("0" + trace()), SIGKILL);
     }
-    return with_output(std::move(outcome));
+    return outcome;
   }
 
   // The helper, of which strace looks on at one of the two processes alone: at
   // the parent from its beginning, at the child from the fork.
   RunResult run_traced(const Work &work, Traced traced,
                        std::vector<std::string> options) {
-    options.insert(options.begin(), {"-qq", "-o", path("trace")});
-    const std::vector<std::string> command = {work.command, kId};
     if (traced == Traced::kParent) {
-      options.push_back(helper_path());
-      options.insert(options.end(), command.begin(), command.end());
+      options.insert(options.end(), {helper_path(), work.command, kId});
+      return run_strace(std::move(options), input_of(work));
     }
-    return with_output(run(
-        {.path = traced == Traced::kParent ? "/usr/bin/strace" : helper_path(),
-         .arguments = traced == Traced::kParent ? options : command,
-         .input = input_of(work),
-         .prepare =
-             [&] {
-               redirect_output();
-               if (traced == Traced::kParent) {
-                 alarm(kMaxRunSeconds);
-               } else {
-                 be_traced();
-               }
-             },
-         .wait =
-             [&](pid_t child) {
-               if (traced == Traced::kChild) {
-                 trace_child(stop_at_birth(child), &options);
-               }
-               return wait_for(child);
-             }}));
+    return with_output(run({.path = helper_path(),
+                            .arguments = {work.command, kId},
+                            .input = input_of(work),
+                            .prepare =
+                                [&] {
+                                  redirect_output();
+                                  be_traced();
+                                },
+                            .wait =
+                                [&](pid_t parent) {
+                                  trace_stopped(stop_at_birth(parent), options);
+                                  return wait_for(parent);
+                                }}));
   }
 
   [[nodiscard]] std::string trace() const { return read_file(path("trace")); }
@@ -276,18 +260,34 @@ class Host {
     dup2(open(path("out").c_str(), flags, 0600), STDOUT_FILENO);
     dup2(open(path("err").c_str(), flags, 0600), STDERR_FILENO);
   }
+  RunResult run_strace(std::vector<std::string> arguments,
+                       const std::string &input) {
+    arguments.insert(arguments.begin(), {"-qq", "-o", path("trace")});
+    return with_output(run({.path = "/usr/bin/strace",
+                            .arguments = std::move(arguments),
+                            .input = input,
+                            .prepare = [&] {
+                              redirect_output();
+                              alarm(kMaxRunSeconds);
+                            }}));
+  }
   // Has strace look on at a process that is stopped, and lets it go on.
-  static void trace_child(pid_t child, std::vector<std::string> *options) {
-    options->insert(options->end(), {"-p", std::to_string(child)});
+  void trace_stopped(pid_t stopped, std::vector<std::string> options) const {
+    options.insert(options.end(),
+                   {"-qq", "-o", path("trace"), "-p", std::to_string(stopped)});
     const pid_t tracer = start_child([&] {
-      alarm(kMaxRunSeconds);
-      return run({.path = "/usr/bin/strace", .arguments = *options}).status;
+      return run({.path = "/usr/bin/strace",
+                  .arguments = options,
+                  .prepare = [] { alarm(kMaxRunSeconds); }})
+          .status;
     });
-    while (proc_status(child, "TracerPid") == "0") {
+    while (proc_status(stopped, "TracerPid") == "0") {
       usleep(1000);
     }
-    kill(child, SIGCONT);
-    wait_for(tracer);
+    kill(stopped, SIGCONT);
+    if (wait_for(tracer) != 0) {
+      kill(stopped, SIGKILL);
+    }
   }
   [[nodiscard]] RunResult with_output(RunResult outcome) const {
     outcome.out = read_file(path("out"));
@@ -320,31 +320,25 @@ inline std::string name_of(const Call &call) {
   return call.name + "#" + std::to_string(call.number);
 }
 
-// Those of a run, from the report of `strace -f`, or of one process, without
-// pids; none twice, although two processes may have it.
+inline std::string name_of(const Moment &moment, long call) {
+  return "process " + std::to_string(moment.process) + ", call " +
+         std::to_string(moment.number) + ", of number " + std::to_string(call);
+}
+
+// Those of a process, from the report of strace.
 inline std::vector<Call> calls_in(const std::string &trace) {
   std::vector<Call> calls;
-  std::map<std::pair<std::string, std::string>, int> counts;
-  std::set<std::string> seen;
+  std::map<std::string, int> counts;
   std::istringstream lines(trace);
   std::string line;
   while (std::getline(lines, line)) {
-    const bool has_pid = line[0] >= '0' && line[0] <= '9';
-    const std::size_t start =
-        has_pid ? line.find_first_not_of(' ', line.find(' ')) : 0;
     const std::size_t end = line.find('(');
-    if (start >= end || end == std::string::npos || line[start] == '<' ||
-        line[start] == '+' || line[start] == '-') {
+    if (end == std::string::npos || line[0] == '<' || line[0] == '+' ||
+        line[0] == '-') {
       continue;
     }
-    Call call = {.name = line.substr(start, end - start),
-                 .number = 0,
-                 .text = line.substr(start)};
-    call.number =
-        ++counts[{has_pid ? line.substr(0, line.find(' ')) : "", call.name}];
-    if (seen.insert(name_of(call)).second) {
-      calls.push_back(std::move(call));
-    }
+    const std::string name = line.substr(0, end);
+    calls.push_back({.name = name, .number = ++counts[name], .text = line});
   }
   return calls;
 }

@@ -80,9 +80,7 @@ bool kill_once(Host *host, const Work &work, const Moment &moment,
                : is_new ? "killed after it"
                         : "killed before it");
   if (!wrong.empty()) {
-    sweep->add("process " + std::to_string(moment.process) + ", call " +
-               std::to_string(moment.number) + ", of number " +
-               std::to_string(call) + ": " + wrong);
+    sweep->add(name_of(moment, call) + ": " + wrong);
   }
   return call >= 0;
 }
@@ -102,7 +100,7 @@ void kill_at_every(const Work &work) {
           }
         }
         if (sweep->outcomes["killed after it"] < 10 ||
-            sweep->outcomes["killed before it"] < 50 ||
+            sweep->outcomes["killed before it"] < 100 ||
             sweep->outcomes["not killed"] != 2) {
           sweep->add("that is not every call");
         }

@@ -781,42 +781,27 @@ std::string judge_killed(int status) {
   return adopt_unchanged(2, now()).status == 0 ? "" : "it does not stay";
 }
 
+// At each call from the first lock on: before it nothing is changed.
 void adopt_killed_at_any_call_leaves_file_and_lease(void ** /*state*/) {
   const bool all_well =
       in_workers("adopt", [](Host *host, int worker, Sweep *sweep) {
         make_leased_host(host);
-        const auto command = [] {
-          return std::vector<std::string>{tool_path(),  "adopt",
-                                          "--revision", "2",
-                                          "--asked",    std::to_string(now())};
-        };
-        std::vector<std::string> plain = command();
-        plain.insert(plain.begin(), "-y");
-        host->run_traced(plain, kOtherFile);
-        // Before the first lock nothing is changed.
-        const std::vector<Call> every = calls_in(host->trace());
-        const std::vector<Call> calls = {
-            std::find_if(every.begin(), every.end(),
-                         [](const Call &call) { return call.name == "flock"; }),
-            every.end()};
-        for (auto i = static_cast<std::size_t>(worker); i < calls.size();
-             i += kWorkers) {
-          const Call &call = calls[i];
+        Moment moment = {.process = 0,
+                         .from = SYS_flock,
+                         .number = 1 + static_cast<unsigned>(worker)};
+        for (long call = 0; call >= 0; moment.number += kWorkers) {
           make_leased_host(host);
-          std::vector<std::string> arguments = {
-              "-e", "trace=" + call.name, "-e",
-              "inject=" + call.name +
-                  ":signal=SIGKILL:when=" + std::to_string(call.number)};
-          const auto rest = command();
-          arguments.insert(arguments.end(), rest.begin(), rest.end());
-          const RunResult outcome = host->run_traced(arguments, kOtherFile);
+          const RunResult outcome =
+              host->run_killed({tool_path(), "adopt", "--revision", "2",
+                                "--asked", std::to_string(now())},
+                               kOtherFile, moment, &call);
           const auto lease = parse_lease(read_file(kLease));
           sweep->count(read_file(kShadow) == kFile     ? "not done"
                        : lease && lease->revision == 2 ? "done"
                                                        : "half");
           if (const std::string wrong = judge_killed(outcome.status);
               !wrong.empty()) {
-            sweep->add(name_of(call) + ": " + wrong + " [" + call.text + "]");
+            sweep->add(name_of(moment, call) + ": " + wrong);
           }
         }
         if (sweep->outcomes["done"] < 5 || sweep->outcomes["not done"] < 20) {

@@ -558,8 +558,7 @@ void kill_at_every_call(bool is_add) {
                                                  : "not done");
           if (const std::string wrong = judge(now, is_add, outcome.status);
               !wrong.empty()) {
-            sweep->add("call " + std::to_string(moment.number) +
-                       ", of number " + std::to_string(call) + ": " + wrong);
+            sweep->add(name_of(moment, call) + ": " + wrong);
           }
         }
         if (sweep->outcomes["half"] < 5 || sweep->outcomes["done"] < 5 ||
