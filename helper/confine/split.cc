@@ -27,7 +27,7 @@ namespace pbstoken {
 namespace {
 
 // What the caller may make the parent wait for.
-constexpr int kRelaySeconds = 5;
+constexpr unsigned kRelaySeconds = 5;
 
 constexpr const char *kCannotSplit = "cannot become root apart from the caller";
 
@@ -93,8 +93,7 @@ class WriteTimer {
 // Returns 0 or an errno: ETIMEDOUT if the caller does not take all of it in
 // time.
 int write_in_time(int to, std::string_view text) {
-  const std::uint64_t deadline =
-      boottime_now() + kRelaySeconds * kNanosecondsPerSecond;
+  const std::uint64_t deadline = deadline_in(kRelaySeconds);
   const WriteTimer timer;
   while (!text.empty()) {
     if (!wait_until(deadline, to, POLLOUT)) {
@@ -311,8 +310,7 @@ bool is_split() {
 
 Result<void> await_delivery() {
   // This is longer than the parent waits for the caller.
-  const std::uint64_t deadline =
-      boottime_now() + (kRelaySeconds + 1) * kNanosecondsPerSecond;
+  const std::uint64_t deadline = deadline_in(kRelaySeconds + 1);
   int reason = 0;
   if (!wait_until(deadline, STDIN_FILENO, POLLIN)) {
     reason = errno;

@@ -126,7 +126,7 @@ void Gate::adjust(int free, int held, int wanted) const {
 // this one was about.
 Waited Gate::wait() const {
   timespec time = {.tv_sec = kGateSeconds, .tv_nsec = 0};
-  const std::uint64_t deadline = boottime_now() + nanoseconds(time);
+  const std::uint64_t deadline = deadline_in(kGateSeconds);
   while (!take(&time)) {
     if (errno == EAGAIN) {
       NamedSet::Values values{};
@@ -137,12 +137,11 @@ Waited Gate::wait() const {
     if (errno != EINTR) {
       return Waited::kSetAnew;  // removed, most likely
     }
-    // If there is no clock, the time would never be over.
-    const std::uint64_t now = boottime_now();
-    if (now == 0 || now >= deadline) {
+    const std::uint64_t left = time_left(deadline);
+    if (left == 0) {
       return Waited::kInVain;
     }
-    time = timespec_of(deadline - now);
+    time = timespec_of(left);
   }
   return Waited::kHasPlace;
 }
@@ -212,8 +211,7 @@ Result<GatePass> pass_without_gate(const Client &client, const Error &error) {
     return busy("there are no semaphores, reason=busy");
   }
   GatePass pass{.no_gate = error};
-  pass.only = OnlyHash::wait_until(
-      boottime_now() + kGateSeconds * kNanosecondsPerSecond, &pass.waited);
+  pass.only = OnlyHash::wait_until(deadline_in(kGateSeconds), &pass.waited);
   return pass.only ? Result<GatePass>(std::move(pass))
                    : busy("another thread does, reason=busy");
 }

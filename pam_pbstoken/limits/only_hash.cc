@@ -30,8 +30,7 @@ std::optional<OnlyHash> OnlyHash::wait_until(std::uint64_t deadline,
                                              bool *out_waited) {
   while (!take()) {
     *out_waited = true;
-    const std::uint64_t now = boottime_now();
-    if (now == 0 || now >= deadline) {
+    if (time_left(deadline) == 0) {
       return std::nullopt;
     }
     nanosleep(&kPause, nullptr);

@@ -58,12 +58,12 @@ Result<Turn> Turn::wait_for(const Store &store, const Client &client,
     if (client.has_gone != nullptr && client.has_gone()) {
       return busy("nobody waits for it any more");
     }
-    const std::uint64_t now = boottime_now();
-    if (now == 0 || now >= deadline) {
+    const std::uint64_t left = time_left(deadline);
+    if (left == 0) {
       break;
     }
     *out_waited = true;
-    taken = take(*set, number, deadline - now);
+    taken = take(*set, number, left);
   }
   if (taken) {
     static_cast<void>(semctl(*set, last_user, SETVAL, user));

@@ -11,15 +11,13 @@ namespace pbstoken {
 
 bool wait_until(std::uint64_t deadline, int fd, std::int16_t events) {
   while (true) {
-    // 0: without a clock the time would never be over.
-    const std::uint64_t now = boottime_now();
+    const std::uint64_t left = time_left(deadline);
     pollfd one = {.fd = fd, .events = events, .revents = 0};
-    const int ready = now != 0 && now < deadline
-                          ? poll(&one, 1,
-                                 static_cast<int>((deadline - now) /
-                                                  kNanosecondsPerMillisecond) +
-                                     1)
-                          : 0;
+    const int ready =
+        left != 0
+            ? poll(&one, 1,
+                   static_cast<int>(left / kNanosecondsPerMillisecond) + 1)
+            : 0;
     if (ready == 0) {
       errno = ETIMEDOUT;
     }

@@ -157,9 +157,7 @@ Result<FileLock> FileLock::acquire(const Store &store, const PathText &path,
         return lock;
       }
     }
-    // 0: without a clock the time would never be over.
-    const std::uint64_t now = boottime_now();
-    if (now == 0 || now >= deadline) {
+    if (time_left(deadline) == 0) {
       // A process that does not wait does not look for the holder either.
       return timed_out(path,
                        wait_seconds == 0 ? std::nullopt : lock_holder(*file));

@@ -36,6 +36,14 @@ inline std::uint64_t deadline_in(std::uint64_t seconds) {
   return boottime_now() + seconds * kNanosecondsPerSecond;
 }
 
+// Returns the time in ns that is left until a deadline by that clock; 0 if it
+// has passed.  Returns 0 as well if the clock cannot be read: otherwise a wait
+// would never end.
+inline std::uint64_t time_left(std::uint64_t deadline) {
+  const std::uint64_t now = boottime_now();
+  return now != 0 && now < deadline ? deadline - now : 0;
+}
+
 // Returns the wall clock's time in ns, which file times are made from; 0 if it
 // cannot be read.
 inline std::uint64_t realtime_now() {
