@@ -16,8 +16,6 @@ namespace pbstoken {
 
 namespace {
 
-constexpr std::uint64_t kSettlingTime = 2 * kNanosecondsPerSecond;
-
 // The empty identity of what is not there, or may not be seen.
 FileIdentity identity_at(const PathText &path, bool by_place) {
   struct stat status = {};

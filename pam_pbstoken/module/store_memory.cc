@@ -116,7 +116,7 @@ void remember(Place *place, const PathText &path, const FileIdentity &identity,
 // True if the file may change once more within the same tick of its clock, and
 // look the same.
 bool is_racy(const FileIdentity &identity, std::uint64_t now) {
-  return identity.changed + 2 * kNanosecondsPerSecond > now;
+  return identity.changed + kSettlingTime > now;
 }
 
 }  // namespace

@@ -128,11 +128,7 @@ std::optional<Result<Snapshot>> reread_for_all(Writing *writing,
 void renew_stamp(int id, const Subject &subject, const Store &store,
                  const Segment &segment, const Stamp &stamp, std::uint64_t now);
 
-// How long, in ns, the same identity must have been seen before it tells one
-// content from another: two changes within one tick of the file's clock look
-// the same.
-constexpr std::uint64_t kSettlingTime = 2 * kNanosecondsPerSecond;
-// True if the stamp's identity has been seen for kSettlingTime.
+// True if the stamp's identity has been seen for kSettlingTime, see file.h.
 constexpr bool is_settled(const Stamp &stamp) {
   return stamp.first_seen != 0 && stamp.time >= stamp.first_seen &&
          stamp.time - stamp.first_seen >= kSettlingTime;

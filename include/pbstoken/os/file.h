@@ -33,6 +33,11 @@ struct FileIdentity {
   bool operator==(const FileIdentity &) const = default;
 };
 
+// The time in ns for which a file must keep an identity before the identity
+// tells its content.  Two changes within one tick of a file system's clock may
+// leave the same identity.
+constexpr std::uint64_t kSettlingTime = 2 * kNanosecondsPerSecond;
+
 FileIdentity identity_of(const struct stat &status);
 
 // Returns the identity of what the path names now, as the file's server has it;
