@@ -19,14 +19,6 @@ std::uint64_t add(std::uint64_t a, std::uint64_t b) {
   return std::min(a + b, kMostUses);  // both are smaller
 }
 
-// Takes the text up to the first `end`, and that; all if there is no such byte.
-std::string_view take_until(char end, std::string_view *rest) {
-  const std::size_t at = rest->find(end);
-  const std::string_view taken = slice(*rest, 0, at);
-  rest->remove_prefix(std::min(taken.size() + 1, rest->size()));
-  return taken;
-}
-
 // Reads a file line by line.  After the first thing that is wrong nothing is
 // read any more.
 class Reader {

@@ -249,11 +249,9 @@ class GroupReport {
   bool split() {
     bool ok = true;
     for (std::string_view rest = names_.view(); ok && !rest.empty();) {
-      const std::size_t end = rest.find('\n');
-      const std::string_view name = slice(rest, 0, end);
+      const std::string_view name = take_until('\n', &rest);
       ok = joined_.append(joined_.size() == 0 ? "" : ", ") &&
            joined_.append(name) && elements_.append(Field::string({}, name));
-      rest = slice(rest, end + 1);
     }
     return ok;
   }

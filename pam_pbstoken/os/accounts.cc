@@ -85,11 +85,9 @@ Result<std::uint32_t> find(const char *path, const char *name,
 // A name on a line of its own, if it is not there yet; false without memory.
 bool append_once(Buffer *out, std::string_view name) {
   for (std::string_view rest = out->view(); !rest.empty();) {
-    const std::size_t end = rest.find('\n');
-    if (slice(rest, 0, end) == name) {
+    if (take_until('\n', &rest) == name) {
       return true;
     }
-    rest = slice(rest, end + 1);
   }
   return out->append(name) && out->append("\n");
 }

@@ -48,11 +48,9 @@ std::optional<bool> is_listened_on(std::string_view path) {
   }
   std::string_view rest = text->view();
   while (!rest.empty()) {
-    const std::string_view line = slice(rest, 0, rest.find('\n'));
-    if (is_listener(line, path)) {
+    if (is_listener(take_until('\n', &rest), path)) {
       return true;
     }
-    rest = slice(rest, line.size() + 1);
   }
   return false;
 }

@@ -15,9 +15,7 @@ constexpr std::string_view kTitle = "pbstoken lease 1";
 
 // Takes a line off, and returns what stands in it behind the field's name.
 std::string_view take_field(std::string_view name, std::string_view *rest) {
-  const std::string_view line = slice(*rest, 0, rest->find('\n'));
-  *rest = slice(*rest, line.size() + 1);
-  return slice(line, name.size() + 1);
+  return slice(take_until('\n', rest), name.size() + 1);
 }
 
 std::uint64_t take_number(std::string_view name, std::string_view *rest) {

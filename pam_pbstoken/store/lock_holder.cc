@@ -54,11 +54,10 @@ std::optional<std::uint64_t> holder_of(std::string_view line, dev_t device,
 std::optional<std::uint64_t> lock_holder_in(std::string_view locks,
                                             dev_t device, ino_t inode) {
   while (!locks.empty()) {
-    const std::string_view line = slice(locks, 0, locks.find('\n'));
+    const std::string_view line = take_until('\n', &locks);
     if (const auto pid = holder_of(line, device, inode); pid) {
       return pid;
     }
-    locks = slice(locks, line.size() + 1);
   }
   return std::nullopt;
 }

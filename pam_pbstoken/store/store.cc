@@ -367,14 +367,11 @@ Result<Store> parse_store(std::string_view name, std::string_view text,
   store.configuration = path;
   Lines lines{};
   for (std::uint64_t number = 1; !text.empty(); ++number) {
-    const std::size_t end = text.find('\n');
     if (const auto parsed =
-            parse_line(slice(text, 0, end), number, path, &store, &lines);
+            parse_line(take_until('\n', &text), number, path, &store, &lines);
         !parsed) {
       return parsed.error();
     }
-    text = end == std::string_view::npos ? std::string_view()
-                                         : slice(text, end + 1);
   }
   if (names == Names::kLookedUp) {
     if (const auto known = look_up_names(lines, path, &store); !known) {

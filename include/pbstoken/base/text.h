@@ -103,6 +103,14 @@ constexpr std::string_view slice(std::string_view text, std::size_t from,
   return {text.data() + from, count < rest ? count : rest};
 }
 
+// Takes the text up to the first `end` off *rest, and `end` with it.  Returns
+// the text without `end`; all of *rest if that has no `end`.
+constexpr std::string_view take_until(char end, std::string_view *rest) {
+  const std::string_view taken = slice(*rest, 0, rest->find(end));
+  *rest = slice(*rest, taken.size() + 1);
+  return taken;
+}
+
 // True if there is an ASCII control character in it.
 constexpr bool has_control(std::string_view text) {
   for (const char c : text) {
