@@ -17,16 +17,9 @@ namespace pbstoken {
 namespace {
 
 // The id that auth has verified, else the user name if it is one.
-std::optional<TokenId> token_of(pam_handle_t *pamh,
+std::optional<TokenId> token_of(const pam_handle_t *pamh,
                                 const std::optional<VerifiedToken> &verified) {
-  if (verified) {
-    return parse_token_id(verified->id);
-  }
-  const void *user = nullptr;
-  if (pam_get_item(pamh, PAM_USER, &user) != PAM_SUCCESS || user == nullptr) {
-    return std::nullopt;
-  }
-  return parse_token_id(static_cast<const char *>(user));
+  return parse_token_id(verified ? verified->id : text_of_item(pamh, PAM_USER));
 }
 
 // One file may be named in two ways; a default store's need not be there.

@@ -24,6 +24,13 @@ bool get_options(const pam_handle_t *pamh, std::span<const char *const> argv,
   return true;
 }
 
+std::string_view text_of_item(const pam_handle_t *pamh, int type) {
+  const void *item = nullptr;
+  return pam_get_item(pamh, type, &item) == PAM_SUCCESS && item != nullptr
+             ? static_cast<const char *>(item)
+             : std::string_view();
+}
+
 int current_user(pam_handle_t *pamh, std::string_view *out_user) {
   const char *user = nullptr;
   const int status = pam_get_user(pamh, &user, nullptr);

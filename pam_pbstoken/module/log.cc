@@ -8,6 +8,7 @@
 #include <atomic>
 #include <ctime>
 
+#include "pbstoken/module/call.h"
 #include "pbstoken/module/cancel.h"
 #include "pbstoken/os/clock.h"
 #include "pbstoken/os/lately.h"
@@ -28,13 +29,9 @@ Field escaped(std::string_view text) {
 
 template <typename Text = Field>
 Text item(const pam_handle_t *pamh, int type) {
-  const void *value = nullptr;
-  if (pam_get_item(pamh, type, &value) != PAM_SUCCESS || value == nullptr) {
-    return {};
-  }
   // Fields end at a blank, so a client's own words must have none.
   Text field;
-  std::string_view rest = static_cast<const char *>(value);
+  std::string_view rest = text_of_item(pamh, type);
   for (std::size_t end = rest.find(' '); end != std::string_view::npos;
        end = rest.find(' ')) {
     field.append_escaped(slice(rest, 0, end)).append("\\x20");

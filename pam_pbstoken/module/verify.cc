@@ -5,6 +5,7 @@
 
 #include "pbstoken/base/secret.h"
 #include "pbstoken/cache/subject.h"
+#include "pbstoken/module/call.h"
 #include "pbstoken/module/log.h"
 #include "pbstoken/os/clock.h"
 #include "pbstoken/os/mounts.h"
@@ -18,14 +19,6 @@ namespace {
 // Root without CAP_DAC_OVERRIDE, for one.
 bool is_permission_error(const Error &error) {
   return error.saved_errno == EACCES || error.saved_errno == EPERM;
-}
-
-std::string_view remote_host(const pam_handle_t *pamh) {
-  const void *host = nullptr;
-  if (pam_get_item(pamh, PAM_RHOST, &host) != PAM_SUCCESS || host == nullptr) {
-    return {};
-  }
-  return static_cast<const char *>(host);
 }
 
 // True if something is mounted over it, as far as this process can tell.
@@ -68,7 +61,7 @@ Result<Verification> verify(const pam_handle_t *pamh,
     }
     verifier.heal();
     auto verification = verifier.verify_beyond_segment(
-        id, secret, {.rhost = remote_host(pamh), .caller = {}});
+        id, secret, {.rhost = text_of_item(pamh, PAM_RHOST), .caller = {}});
     if (const auto &lost = verifier.lost_limit(); lost) {
       log_lost_limit(pamh, *lost);
     }
@@ -129,7 +122,7 @@ HelperRequest request_about(const pam_handle_t *pamh,
   return {.command = command,
           .nocache = options.nocache,
           .store = options.store.view(),
-          .host = slice(remote_host(pamh), 0, kMaxRequestHost),
+          .host = slice(text_of_item(pamh, PAM_RHOST), 0, kMaxRequestHost),
           .token_id = id.text,
           .secret = {},
           .directory_device = view ? view->directory_device : 0,

@@ -24,6 +24,10 @@ constexpr const char *kCannotVerify = "cannot verify";
 bool get_options(const pam_handle_t *pamh, std::span<const char *const> argv,
                  const char *what, ModuleOptions *out_options);
 
+// Returns the text of a PAM item, a view into what libpam keeps; empty if the
+// item is not set.
+std::string_view text_of_item(const pam_handle_t *pamh, int type);
+
 // Sets *out_user to the user name that the handle has now.  Returns a PAM code.
 int current_user(pam_handle_t *pamh, std::string_view *out_user);
 
