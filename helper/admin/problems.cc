@@ -2,7 +2,6 @@
 #include "admin/problems.h"
 
 #include <algorithm>
-
 #include <array>
 
 #include "io/message.h"
@@ -18,10 +17,6 @@ bool contains(const List<std::uint64_t> &hashes, std::uint64_t hash) {
   const auto all = hashes.items();
   return std::find(all.begin(), all.end(), hash) != all.end();
 }
-
-}  // namespace
-
-namespace {
 
 Field number_or_null(std::string_view name, std::uint64_t number) {
   return number != 0 ? Field::count(name, number) : Field::unknown(name);

@@ -360,10 +360,6 @@ Result<void> keep_or_retire(const Store &store, const SegmentEntry &entry,
   return {};
 }
 
-}  // namespace
-
-namespace {
-
 // True if a segment of ours may have this size: with cache_slots = auto the
 // file says which.
 bool is_our_size(std::size_t size) {

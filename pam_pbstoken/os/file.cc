@@ -28,6 +28,10 @@ Error unsafe(const PathText &path, const char *why) {
   return plain_error(Errc::kUnsafe, "cannot use", path.view(), why);
 }
 
+Error too_large(const PathText &path) {
+  return plain_error(Errc::kMalformed, "cannot read", path.view(), "too large");
+}
+
 bool is_root_only(const struct stat &status) {
   return status.st_uid == 0 && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
@@ -230,12 +234,6 @@ Result<FileContent> read_opened(const Result<UniqueFd> &file,
   }
   return FileContent{sighting, std::move(*content)};
 }
-
-namespace {
-Error too_large(const PathText &path) {
-  return plain_error(Errc::kMalformed, "cannot read", path.view(), "too large");
-}
-}  // namespace
 
 Result<Buffer> read_whole(const UniqueFd &file, const PathText &path,
                           std::size_t limit) {
