@@ -30,8 +30,7 @@ constexpr std::size_t kStrongSecret = 32;
 // the word of the outcome, a person by a message.  Returns the exit status.
 ExitStatus conclude(const Context &context, const Result<Outcome> &outcome) {
   if (outcome && info_of(*outcome).topic == Topic::kChange) {
-    const std::size_t command = static_cast<std::size_t>(context.line.command);
-    audit({.command = kCommandNames[command],
+    audit({.command = command_name(context.line.command),
            .subject = context.line.token_id.text,
            .store = context.store.name.view(),
            .caller = context.client.caller.value_or(0)},

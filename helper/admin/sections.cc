@@ -138,7 +138,7 @@ ExitStatus conclude(const Context &context, const Ending &ending,
   const bool is_user = is_about_user(line);
   if (ending.outcome || ending.is_half) {
     signals->hold_for_good();
-    audit({.command = kCommandNames[static_cast<std::size_t>(line.command)],
+    audit({.command = command_name(line.command),
            .subject = is_user ? line.user_id : line.token_id.text,
            .store = context.store.name.view(),
            .caller = getuid(),

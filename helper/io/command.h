@@ -59,7 +59,7 @@ enum class Command : std::uint8_t {
   kNone
 };
 
-// What the user calls each of them, in their order.
+// The names of the commands, in the order of their enumerators.
 inline constexpr auto kCommandNames = std::to_array<std::string_view>(
     {"generate", "set", "delete", "rotate", "verify", "account", "request",
      "serve",
@@ -69,6 +69,11 @@ inline constexpr auto kCommandNames = std::to_array<std::string_view>(
      "user expire", "adopt", "list", "status", "reset", "metrics", "check",
      "explain", "prepare", "save", "flush", "retire"});
 static_assert(kCommandNames.size() == static_cast<std::size_t>(Command::kNone));
+
+// Returns the name of a command other than kNone, as the user gives it.
+constexpr std::string_view command_name(Command command) {
+  return kCommandNames[static_cast<std::size_t>(command)];
+}
 
 enum class OutputFormat : std::uint8_t { kText, kJson, kJsonPretty };
 
@@ -168,7 +173,7 @@ struct CommandEntry {
   Result<void> (*apply)(std::string_view value, CommandLine *out) = nullptr;
 
   [[nodiscard]] constexpr std::string_view name() const {
-    return kCommandNames[static_cast<std::size_t>(command)];
+    return command_name(command);
   }
 };
 

@@ -134,12 +134,11 @@ class Options {
       const Option &own = at(place);
       if ((given_ >> place & 1U) != 0 &&
           (own.commands & one_command(command)) == 0) {
-        return usage_error(
-            "", FixedText<95>("'")
-                    .append(kCommandNames[static_cast<std::size_t>(command)])
-                    .append("' does not take --")
-                    .append(own.name)
-                    .view());
+        return usage_error("", FixedText<95>("'")
+                                   .append(command_name(command))
+                                   .append("' does not take --")
+                                   .append(own.name)
+                                   .view());
       }
     }
     return {};
