@@ -135,11 +135,9 @@ ExitStatus set(Context *context) {
 }
 
 Result<Outcome> remove(Context *context) {
-  return write_token(context->store, &context->verifier.cache(),
-                     {.token_id = context->line.token_id,
-                      .stored_hash = std::nullopt,
-                      .secret = {},
-                      .expected_hash = std::nullopt});
+  return write_token(
+      context->store, &context->verifier.cache(),
+      {.token_id = context->line.token_id, .stored_hash = std::nullopt});
 }
 
 Result<Outcome> rotate(Context *context) {

@@ -249,12 +249,10 @@ Result<Buffer> deliver_secret(Context *context, Secret *out_secret) {
 // The section could not be written: the secret, which would count where account
 // rules are not asked, goes again.
 Ending take_back(Context *context, const FileLock &lock, const Error &error) {
-  const auto taken = write_token(context->store, &context->verifier.cache(),
-                                 {.token_id = context->line.token_id,
-                                  .stored_hash = std::nullopt,
-                                  .secret = {},
-                                  .expected_hash = std::nullopt},
-                                 lock, EndSignals::kLeftForLater);
+  const auto taken = write_token(
+      context->store, &context->verifier.cache(),
+      {.token_id = context->line.token_id, .stored_hash = std::nullopt}, lock,
+      EndSignals::kLeftForLater);
   if (!taken) {
     complain(taken.error());
     return half_done(error,
@@ -330,12 +328,10 @@ Ending remove_both(Context *context) {
         "which ends the token");
     return refused(ExitStatus::kUnavailable);
   }
-  const auto written = write_token(store, &context->verifier.cache(),
-                                   {.token_id = context->line.token_id,
-                                    .stored_hash = std::nullopt,
-                                    .secret = {},
-                                    .expected_hash = std::nullopt},
-                                   locks->tokens, EndSignals::kHeeded);
+  const auto written = write_token(
+      store, &context->verifier.cache(),
+      {.token_id = context->line.token_id, .stored_hash = std::nullopt},
+      locks->tokens, EndSignals::kHeeded);
   if (!written) {
     return failed(written.error());
   }
@@ -397,8 +393,7 @@ ExitStatus add_token(Context *context) {
   const Ending ending =
       hash ? write_new_token(context, {.token_id = id,
                                        .stored_hash = hash->view(),
-                                       .secret = secret.view(),
-                                       .expected_hash = std::nullopt})
+                                       .secret = secret.view()})
            : failed(hash.error());
   const ExitStatus status = conclude(*context, ending, &signals);
   if (ending.outcome) {

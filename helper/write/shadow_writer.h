@@ -22,14 +22,15 @@
 
 namespace pbstoken {
 
+// A change of one token.  The views must outlive it.
 struct Change {
   TokenId token_id;
-  // nullopt: remove the token.
+  // What the entry is to be; nullopt: the token is removed.
   std::optional<std::string_view> stored_hash;
   // The secret that stored_hash was made of, for the cache.
-  std::string_view secret;
-  // nullopt, or the change is made only if the entry still is this one.
-  std::optional<std::string_view> expected_hash;
+  std::string_view secret = {};
+  // What the entry must be for the change to be made; nullopt: anything.
+  std::optional<std::string_view> expected_hash = {};
 };
 
 // Returns kDone, kNotDurable, kNotAnnounced or kTakenOver if the change stands;
