@@ -73,12 +73,7 @@ class KernelObject {
 class CacheReport {
  public:
   CacheReport(const Store &store, Kind kind, Cache *cache, Use *use)
-      : status_(cache->status().value_or(CacheStatus{.id = -1,
-                                                     .generation = 0,
-                                                     .stamp_age = {},
-                                                     .slots = 0,
-                                                     .slots_used = 0})),
-        segment_(status_.id) {
+      : status_(cache->status().value_or(CacheStatus{})), segment_(status_.id) {
     // This is an error where the directory of the file cannot be found.
     const auto view = view_of(path_of(kind, store));
     // There may be one that this process cannot attach.

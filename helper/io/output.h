@@ -15,43 +15,41 @@
 
 namespace pbstoken {
 
+// A named value.  The functions below make one, each of another kind.
 struct Field {
   std::string_view name;
-  std::string_view text;                // for a string
-  std::optional<std::uint64_t> number;  // else this
-  std::optional<bool> flag = {};        // else this
-  std::span<const Field> fields = {};   // else an object of these
-  bool is_null = false;                 // else nothing is known
-  bool is_array = false;                // the fields, without their names
-  bool is_size = false;                 // the number is of bytes
+  std::string_view text = {};
+  std::optional<std::uint64_t> number = {};
+  std::optional<bool> flag = {};
+  std::span<const Field> fields = {};
+  bool is_null = false;
+  bool is_array = false;  // the fields are elements, and have no names
+  bool is_size = false;   // the number is of bytes
 
   static Field string(std::string_view name, std::string_view text) {
-    return {.name = name, .text = text, .number = {}};
+    return {.name = name, .text = text};
   }
   static Field count(std::string_view name, std::uint64_t number) {
-    return {.name = name, .text = {}, .number = number};
+    return {.name = name, .number = number};
   }
-  // In a text it has a unit: 4.0 MiB.
+  // A size.  In a text it has a unit: 4.0 MiB.
   static Field size(std::string_view name, std::uint64_t bytes) {
-    return {.name = name, .text = {}, .number = bytes, .is_size = true};
+    return {.name = name, .number = bytes, .is_size = true};
   }
   static Field boolean(std::string_view name, bool flag) {
-    return {.name = name, .text = {}, .number = {}, .flag = flag};
+    return {.name = name, .flag = flag};
   }
-  // In a text its fields stand on lines of their own: name.field.
+  // An object.  In a text its fields stand on lines of their own: name.field.
   static Field object(std::string_view name, std::span<const Field> fields) {
-    return {.name = name, .text = {}, .number = {}, .fields = fields};
+    return {.name = name, .fields = fields};
   }
-  // Of JSON; in a text as object().
+  // An array of JSON.  In a text it is printed as an object.
   static Field array(std::string_view name, std::span<const Field> elements) {
-    return {.name = name,
-            .text = {},
-            .number = {},
-            .fields = elements,
-            .is_array = true};
+    return {.name = name, .fields = elements, .is_array = true};
   }
+  // A value that is not known: null, in a text a dash.
   static Field unknown(std::string_view name) {
-    return {.name = name, .text = {}, .number = {}, .is_null = true};
+    return {.name = name, .is_null = true};
   }
 };
 

@@ -43,7 +43,6 @@ std::optional<CacheStatus> Cache::status() {
   const auto stamp = segment->stamp();
   CacheStatus status = {.id = found_->identity.id,
                         .generation = generation,
-                        .stamp_age = {},
                         .slots = segment->slots(),
                         .slots_used = is_in_force(generation)
                                           ? segment->slots_in_force(generation)

@@ -196,7 +196,7 @@ Result<HelperAnswer> HelperDialogue::ask_program(std::string_view request) {
   auto process = HelperProcess::start(options_.helper.c_str(), argv.data(),
                                       /*as_root=*/is_root(), &socket_);
   if (!process) {
-    HelperAnswer answer = {.outcome = Outcome::kNotStarted, .text = {}};
+    HelperAnswer answer = {.outcome = Outcome::kNotStarted};
     answer.text.append(describe(process.error()).view());
     return answer;
   }
@@ -256,7 +256,7 @@ Result<HelperAnswer> HelperDialogue::receive() {
     if (count > 0) {
       received_.add_filled(static_cast<std::size_t>(count));
       if (parse_offer(received_.view())) {
-        return HelperAnswer{.outcome = Outcome::kOffer, .text = {}};
+        return HelperAnswer{.outcome = Outcome::kOffer};
       }
     } else if (count == 0 || errno == ECONNRESET) {
       // A reset says that it has ended without having read what we sent.
@@ -277,7 +277,7 @@ Result<HelperAnswer> HelperDialogue::judge(bool whole) {
   const auto status = process_.wait();
   const auto answer = parse_answer(received_.view());
   if (!answer && status == kSignalled + SIGSYS) {
-    HelperAnswer result = {.outcome = Outcome::kConfined, .text = {}};
+    HelperAnswer result = {.outcome = Outcome::kConfined};
     result.text.append("killed for a system call that a filter forbids");
     return result;
   }
@@ -290,7 +290,7 @@ Result<HelperAnswer> HelperDialogue::judge(bool whole) {
       (!whole || !agrees(status, answer->outcome))) {
     return no_answer("the helper's answer does not count", status);
   }
-  HelperAnswer result = {.outcome = answer->outcome, .text = {}};
+  HelperAnswer result = {.outcome = answer->outcome};
   result.text.append(answer->text);
   return result;
 }

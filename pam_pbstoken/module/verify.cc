@@ -61,7 +61,7 @@ Result<Verification> verify(const pam_handle_t *pamh,
     }
     verifier.heal();
     auto verification = verifier.verify_beyond_segment(
-        id, secret, {.rhost = text_of_item(pamh, PAM_RHOST), .caller = {}});
+        id, secret, {.rhost = text_of_item(pamh, PAM_RHOST)});
     if (const auto &lost = verifier.lost_limit(); lost) {
       log_lost_limit(pamh, *lost);
     }
@@ -124,7 +124,6 @@ HelperRequest request_about(const pam_handle_t *pamh,
           .store = options.store.view(),
           .host = slice(text_of_item(pamh, PAM_RHOST), 0, kMaxRequestHost),
           .token_id = id.text,
-          .secret = {},
           .directory_device = view ? view->directory_device : 0,
           .directory_inode = view ? view->directory_inode : 0,
           .real_uid = getuid(),

@@ -61,7 +61,7 @@ std::optional<Shortage> shortage_of_all(const Count &count, UnitsOf units_of) {
   if (!count.is_short()) {
     return std::nullopt;
   }
-  Shortage shortage{.path = count.path, .what = {}};
+  Shortage shortage{.path = count.path};
   auto &what = shortage.what;
   if (count.wanted == 1) {
     what.append("all ").append(count.limit).append(" ").append(count.what);
@@ -86,7 +86,7 @@ std::optional<Shortage> shortage_of_one(const char *path, const char *what,
   if (wanted <= limit) {
     return std::nullopt;
   }
-  Shortage shortage{.path = path, .what = {}};
+  Shortage shortage{.path = path};
   shortage.what.append(limit).append(" ").append(what);
   shortage.what.append(" are allowed, ").append(wanted);
   shortage.what.append(" are wanted; raise it");

@@ -25,11 +25,7 @@ constexpr std::size_t kMaxComment = 128;
 // Upstream's seconds are signed.
 constexpr std::uint64_t kLastSecond = INT64_MAX;
 
-constexpr Section kRoot = {.id = "root@pam",
-                           .comment = {},
-                           .enable_text = {},
-                           .expire_text = {},
-                           .text = {}};
+constexpr Section kRoot = {.id = "root@pam"};
 
 // --- words
 
@@ -215,13 +211,10 @@ class Parser {
     if (type != "user" && type != "token") {
       return refuse("unknown type of section", line_);
     }
-    Section section = {.id = trim(slice(line_, colon + 1)),
-                       .comment = {},
-                       .enable_text = {},
-                       .expire_text = {},
-                       .text = whole_line_};
-    section.line = number_;
-    section.is_token = type == "token";
+    const Section section = {.id = trim(slice(line_, colon + 1)),
+                             .text = whole_line_,
+                             .line = number_,
+                             .is_token = type == "token"};
     // The error does not name it: what is no id may be anything.
     if (const Problem problem = check_id(section.id, section.is_token);
         problem != nullptr) {

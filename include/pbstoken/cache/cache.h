@@ -30,11 +30,11 @@ namespace pbstoken {
 
 // What `status` shows of a segment.
 struct CacheStatus {
-  int id;
-  std::uint64_t generation;
-  std::optional<std::uint64_t> stamp_age;  // seconds; nullopt: no stamp
-  std::uint64_t slots;                     // that it has room for
-  std::uint64_t slots_used;                // in force
+  int id = -1;
+  std::uint64_t generation = 0;
+  std::optional<std::uint64_t> stamp_age = {};  // seconds; nullopt: no stamp
+  std::uint64_t slots = 0;                      // that it has room for
+  std::uint64_t slots_used = 0;                 // in force
 };
 
 class CacheWriter;

@@ -11,11 +11,13 @@
 namespace pbstoken {
 
 struct Client {
-  std::string_view rhost;       // PAM_RHOST; empty: not known
-  std::optional<uid_t> caller;  // the user that the helper runs for, or root
-  bool one_shot = false;        // this process is a helper, and ends with it
-  // Called before the process waits, and when a signal interrupts the wait;
-  // true ends it.  Null: the client does not go.
+  std::string_view rhost = {};  // PAM_RHOST; empty: not known
+  // The user that the helper runs for; nullopt: root.
+  std::optional<uid_t> caller = {};
+  // This process is a helper that ends once it has answered the client.
+  bool one_shot = false;
+  // Is called before the process waits, and when a signal interrupts the wait.
+  // If it returns true, the wait ends.  Null: the client does not go.
   bool (*has_gone)() = nullptr;
 };
 

@@ -24,7 +24,7 @@ namespace pbstoken {
 // The helper's answer in the end, with its text, which an Error escapes.
 struct HelperAnswer {
   Outcome outcome;
-  FixedText<kMaxAnswerText> text;
+  FixedText<kMaxAnswerText> text = {};
 };
 
 // One dialogue, one thread.  It may hold a secret, which it wipes.

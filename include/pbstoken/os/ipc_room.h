@@ -14,7 +14,7 @@ namespace pbstoken {
 struct Shortage {
   const char *path;  // of the limit, below /proc/sys/kernel
   // "all 4096 shared-memory segments are taken, 4000 objects are of uid 5; ..."
-  FixedText<255> what;
+  FixedText<255> what = {};
 };
 
 // Returns the shortage for one more segment of so many bytes, or one more set

@@ -48,14 +48,14 @@ class UserCfg {
  public:
   struct Section {
     std::string_view id;
-    std::string_view comment;
+    std::string_view comment = {};
     // The texts as they stand in the file.  These two and the comment have no
     // data() if the section does not have the property.
-    std::string_view enable_text;
-    std::string_view expire_text;
-    std::string_view text;      // the lines, with their ends
-    std::uint64_t expires = 0;  // seconds since the epoch; 0: never
-    std::uint64_t line = 0;     // of its header
+    std::string_view enable_text = {};
+    std::string_view expire_text = {};
+    std::string_view text = {};  // the lines, with their ends
+    std::uint64_t expires = 0;   // seconds since the epoch; 0: never
+    std::uint64_t line = 0;      // of its header
     bool is_token = false;
     bool enabled = true;
   };

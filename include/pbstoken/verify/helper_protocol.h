@@ -109,7 +109,7 @@ struct HelperRequest {
   std::string_view store;  // its name
   std::string_view host;   // the remote host, or empty
   std::string_view token_id;
-  std::string_view secret;
+  std::string_view secret = {};
   std::uint64_t directory_device = 0;  // both 0: none is seen
   std::uint64_t directory_inode = 0;
   std::uint32_t real_uid = 0;  // of the module's process
