@@ -281,20 +281,23 @@ ExitStatus show_status(Context *context) {
                               format);
   const GroupReport admins("admin_group_members", store.admin_group, format);
   const FixedText<64> lease = text_of_lease(store);
-  constexpr std::size_t kOthers = 6;
-  std::array<Field, CacheReport::kFields + kCounters + kOthers> fields;
-  auto *next = fields.data();
-  *next++ = Field::string("store", store.name.view());
-  *next++ = lease.empty() ? Field::unknown("lease")
-                          : Field::string("lease", lease.view());
-  next = std::copy(secrets.fields().begin(), secrets.fields().end(), next);
-  next = std::copy(use.all().begin(), use.all().end(), next);
-  *next++ = accounts ? Field::object("accounts", accounts->fields())
-                     : Field::unknown("accounts");
-  *next++ = Field::object("use", use.fields());
-  *next++ = verifiers.field();
-  *next = admins.field();
-  if (!print_fields(fields, format)) {
+  List<Field> fields;
+  bool ok = true;
+  const auto add = [&](const Field &field) { ok = ok && fields.append(field); };
+  add(Field::string("store", store.name.view()));
+  add(lease.empty() ? Field::unknown("lease")
+                    : Field::string("lease", lease.view()));
+  std::ranges::for_each(secrets.fields(), add);
+  std::ranges::for_each(use.all(), add);
+  add(accounts ? Field::object("accounts", accounts->fields())
+               : Field::unknown("accounts"));
+  add(Field::object("use", use.fields()));
+  add(verifiers.field());
+  add(admins.field());
+  if (!ok) {
+    errno = ENOMEM;
+  }
+  if (!ok || !print_fields(fields.items(), format)) {
     complain(system_error("cannot write to", "standard output"));
     return ExitStatus::kUnavailable;
   }
