@@ -60,9 +60,8 @@ Result<void> deliver(const Context &context, const Secret &secret) {
   const std::array<Field, 2> fields = {
       Field::string("tokenid", context.line.token_id.text),
       Field::string("value", secret.view())};
-  return print_fields(fields, context.line.format)
-             ? await_delivery()
-             : system_error("cannot write to", "standard output");
+  return print_fields(fields, context.line.format) ? await_delivery()
+                                                   : output_error();
 }
 
 // Hashes the secret, delivers it if it is new, and writes it.

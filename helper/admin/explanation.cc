@@ -143,7 +143,7 @@ ExitStatus Explanation::print() {
   const Check *decisive = this->decisive();
   if (!(line_.format == OutputFormat::kText ? print_text(decisive)
                                             : print_json(decisive))) {
-    complain(system_error("cannot write to", "standard output"));
+    complain(output_error());
     return ExitStatus::kUnavailable;
   }
   return decisive != nullptr ? info_of(decisive->finding).status

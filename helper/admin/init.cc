@@ -282,9 +282,7 @@ Result<void> init(const CommandLine &line) {
     next.append("      pbstoken ").append(option.view());
     next.append("token add 'USER@REALM!TOKEN'\n");
   }
-  return made.print(next.view())
-             ? Result<void>()
-             : system_error("cannot write to", "standard output");
+  return made.print(next.view()) ? Result<void>() : output_error();
 }
 
 }  // namespace

@@ -204,7 +204,7 @@ Result<Filtered> list(const Store &store, const CommandLine &line, Use *use) {
   }
   const Listing listing(*tokens, filtered->rows.items(), history, now);
   if (!listing.print(line.format)) {
-    return system_error("cannot write to", "standard output");
+    return output_error();
   }
   if (line.format == OutputFormat::kText) {
     listing.advise();

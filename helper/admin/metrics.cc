@@ -182,9 +182,7 @@ ExitStatus print_metrics(const CommandEntry &entry, const CommandLine &line,
     complain(no_memory("cannot tell the metrics"));
     return ExitStatus::kUnavailable;
   }
-  return note(print(text.view())
-                  ? Result<void>()
-                  : system_error("cannot write to", "standard output"),
+  return note(print(text.view()) ? Result<void>() : output_error(),
               ExitStatus::kDone);
 }
 

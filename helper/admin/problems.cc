@@ -89,7 +89,7 @@ ExitStatus Problems::print() {
                : lines_.size() == 0 || pbstoken::print(lines_.view());
   };
   if (is_whole_ && !print_all()) {
-    complain(system_error("cannot write to", "standard output"));
+    complain(output_error());
     failed_ = true;
   }
   if (count_ > kMost) {

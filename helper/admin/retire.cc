@@ -107,7 +107,7 @@ ExitStatus retire_store(Context *context) {
   const Store &store = context->store;
   ExitStatus status = ExitStatus::kDone;
   if (!print_keys(store, context->line.format)) {
-    status = note(system_error("cannot write to", "standard output"), status);
+    status = note(output_error(), status);
   }
   if (has_use(store)) {
     status = note(save_use(store, &context->verifier.use()), status);

@@ -241,7 +241,7 @@ Result<Buffer> deliver_secret(Context *context, Secret *out_secret) {
       Field::string("value", out_secret->view())};
   context->delivered = true;  // a part of it, if it fails
   if (!print_fields(fields, context->line.format)) {
-    return system_error("cannot write to", "standard output");
+    return output_error();
   }
   return hash;
 }

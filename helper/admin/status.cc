@@ -10,7 +10,6 @@
 #include "admin/report.h"
 #include "admin/use_history.h"
 #include "admin/verdict.h"
-#include "io/message.h"
 #include "io/output.h"
 #include "pbstoken/base/vector.h"
 #include "pbstoken/cache/segment_life.h"
@@ -297,11 +296,9 @@ ExitStatus show_status(Context *context) {
   if (!ok) {
     errno = ENOMEM;
   }
-  if (!ok || !print_fields(fields.items(), format)) {
-    complain(system_error("cannot write to", "standard output"));
-    return ExitStatus::kUnavailable;
-  }
-  return ExitStatus::kDone;
+  return note(ok && print_fields(fields.items(), format) ? Result<void>()
+                                                         : output_error(),
+              ExitStatus::kDone);
 }
 
 }  // namespace pbstoken

@@ -16,9 +16,7 @@ namespace {
 template <std::size_t kCount>
 ExitStatus print_all(const std::array<Field, kCount> &fields,
                      OutputFormat format) {
-  return note(print_fields(fields, format)
-                  ? Result<void>()
-                  : system_error("cannot write to", "standard output"),
+  return note(print_fields(fields, format) ? Result<void>() : output_error(),
               ExitStatus::kDone);
 }
 

@@ -18,6 +18,7 @@
 #include "confine/confinement.h"
 #include "confine/privileges.h"
 #include "io/message.h"
+#include "io/output.h"
 #include "pbstoken/os/clock.h"
 #include "pbstoken/os/unique_fd.h"
 #include "pbstoken/os/wait.h"
@@ -318,8 +319,7 @@ Result<void> await_delivery() {
     reason = EPIPE;
   }
   errno = reason;
-  return reason == 0 ? Result<void>()
-                     : system_error("cannot write to", "standard output");
+  return reason == 0 ? Result<void>() : output_error();
 }
 
 bool has_lost_caller() {

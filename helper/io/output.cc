@@ -130,6 +130,10 @@ bool print_fields(std::span<const Field> fields, OutputFormat format) {
   return print(out.view());
 }
 
+Error output_error() {
+  return system_error("cannot write to", "standard output");
+}
+
 bool print(std::string_view text) {
   // A pipe without a reader is no reason to stay for ever.
   pollfd standard_output = {

@@ -11,6 +11,7 @@
 
 #include "io/command.h"
 #include "pbstoken/base/buffer.h"
+#include "pbstoken/base/result.h"
 #include "pbstoken/base/text.h"
 
 namespace pbstoken {
@@ -58,6 +59,9 @@ struct Field {
 [[nodiscard]] bool print_fields(std::span<const Field> fields,
                                 OutputFormat format);
 [[nodiscard]] bool print(std::string_view text);
+
+// Returns the error of what has just failed to be printed, by errno.
+Error output_error();
 
 // Returns a size for people, rounded to a tenth: 512 B, 4.0 MiB.
 FixedText<31> size_text(std::uint64_t bytes);
