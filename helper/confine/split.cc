@@ -224,11 +224,11 @@ int end_like(int status) {
 // The exit status.  No failure from here on is one that says that nothing was
 // changed.
 int stay_behind(Channels *channels, pid_t child, ChildInput input) {
-  constexpr int kNobodyKnows = 125;
+  constexpr int kUnknownStatus = 125;
   channels->data.childs = UniqueFd();
   channels->messages.childs = UniqueFd();
   if (!become_caller()) {
-    return kNobodyKnows;
+    return kUnknownStatus;
   }
   {
     const UniqueFd watch(static_cast<int>(syscall(SYS_pidfd_open, child, 0)));
@@ -238,7 +238,7 @@ int stay_behind(Channels *channels, pid_t child, ChildInput input) {
   int status = 0;
   while (waitpid(child, &status, 0) < 0) {
     if (errno != EINTR) {
-      return kNobodyKnows;
+      return kUnknownStatus;
     }
   }
   return end_like(status);

@@ -91,8 +91,6 @@ Error timed_out() {
   return plain_error(Errc::kTimedOut, "the helper does not answer", {});
 }
 
-constexpr int kSignalled = 128;  // and the number of the signal
-
 // What ended without an answer that counts.
 Error no_answer(const char *what, std::optional<int> status) {
   FixedText<64> end;

@@ -22,8 +22,7 @@ namespace {
 
 constexpr const char *kCannotStart = "cannot start the helper";
 constexpr int kFirstFree = STDERR_FILENO + 1;
-constexpr int kSignalled = 128;
-constexpr int kNobodyKnows = 125;
+constexpr int kUnknownStatus = 125;
 constexpr int kWithoutSignal = static_cast<int>(__WCLONE);
 
 struct Launch {
@@ -121,7 +120,7 @@ void say_not_started(int error) {
     say_not_started(launch->error);
   } else if (ended < 0) {
     // Where a filter forbids to wait the helper alone ends its answer.
-    _exit(kNobodyKnows);
+    _exit(kUnknownStatus);
   }
   // Another thread of the host may have forked with a copy of this descriptor.
   static_cast<void>(shutdown(STDOUT_FILENO, SHUT_RDWR));

@@ -20,6 +20,10 @@
 
 namespace pbstoken {
 
+// The exit status of a helper that a signal ended is this plus the number of
+// the signal.
+constexpr int kSignalled = 128;
+
 // A helper that is running, or a keeper that says why it could not be started,
 // by Outcome::kNotStarted.  One thread per object.
 class HelperProcess {
@@ -43,9 +47,10 @@ class HelperProcess {
   static Result<HelperProcess> start(const char *path, const char *const *argv,
                                      bool as_root, UniqueFd *out_socket);
 
-  // Call this after the end of file on the socket.  Returns the exit status, or
-  // 128 plus the number of the signal that ended the helper; nullopt if another
-  // part of the process took the status, or no helper was started.
+  // Waits for the end of the helper, after the end of file on the socket.
+  // Returns the exit status, or kSignalled plus the number of the signal that
+  // ended the helper.  Returns nullopt if another part of the process took the
+  // status, or no helper was started.
   std::optional<int> wait();
 
  private:
