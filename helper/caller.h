@@ -17,8 +17,8 @@
 #include <string_view>
 
 #include "io/command.h"
+#include "pbstoken/base/list.h"
 #include "pbstoken/base/result.h"
-#include "pbstoken/base/vector.h"
 #include "pbstoken/limits/fail_limit.h"
 #include "pbstoken/store/store.h"
 

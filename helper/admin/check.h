@@ -10,7 +10,7 @@
 #include <optional>
 
 #include "admin/problems.h"
-#include "pbstoken/base/vector.h"
+#include "pbstoken/base/list.h"
 #include "pbstoken/limits/hash_gate.h"
 #include "pbstoken/os/unique_fd.h"
 #include "pbstoken/store/store.h"

@@ -11,7 +11,7 @@
 #include "admin/problems.h"
 #include "io/command.h"
 #include "pbstoken/base/buffer.h"
-#include "pbstoken/base/vector.h"
+#include "pbstoken/base/list.h"
 
 namespace pbstoken {
 

@@ -9,8 +9,8 @@
 #include "admin/tokens.h"
 #include "admin/use_history.h"
 #include "io/command.h"
+#include "pbstoken/base/list.h"
 #include "pbstoken/base/result.h"
-#include "pbstoken/base/vector.h"
 
 namespace pbstoken {
 

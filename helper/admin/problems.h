@@ -13,8 +13,8 @@
 #include "admin/report.h"
 #include "io/command.h"
 #include "pbstoken/base/buffer.h"
+#include "pbstoken/base/list.h"
 #include "pbstoken/base/result.h"
-#include "pbstoken/base/vector.h"
 
 namespace pbstoken {
 

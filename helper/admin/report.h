@@ -13,8 +13,8 @@
 
 #include "io/output.h"
 #include "pbstoken/base/buffer.h"
+#include "pbstoken/base/list.h"
 #include "pbstoken/base/text.h"
-#include "pbstoken/base/vector.h"
 
 namespace pbstoken {
 

@@ -26,8 +26,8 @@
 #include <string_view>
 
 #include "pbstoken/base/buffer.h"
+#include "pbstoken/base/list.h"
 #include "pbstoken/base/result.h"
-#include "pbstoken/base/vector.h"
 #include "pbstoken/limits/use.h"
 
 namespace pbstoken {

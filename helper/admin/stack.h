@@ -11,8 +11,8 @@
 #include <string_view>
 
 #include "pbstoken/base/buffer.h"
+#include "pbstoken/base/list.h"
 #include "pbstoken/base/result.h"
-#include "pbstoken/base/vector.h"
 
 namespace pbstoken {
 

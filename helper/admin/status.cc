@@ -11,7 +11,7 @@
 #include "admin/use_history.h"
 #include "admin/verdict.h"
 #include "io/output.h"
-#include "pbstoken/base/vector.h"
+#include "pbstoken/base/list.h"
 #include "pbstoken/cache/segment_life.h"
 #include "pbstoken/os/accounts.h"
 #include "pbstoken/os/clock.h"

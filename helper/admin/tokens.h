@@ -16,7 +16,7 @@
 #include <string_view>
 #include <utility>
 
-#include "pbstoken/base/vector.h"
+#include "pbstoken/base/list.h"
 #include "pbstoken/store/store.h"
 #include "pbstoken/store/token_shadow.h"
 #include "pbstoken/store/user_cfg.h"

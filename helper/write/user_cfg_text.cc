@@ -7,7 +7,7 @@
 #include <span>
 #include <utility>
 
-#include "pbstoken/base/vector.h"
+#include "pbstoken/base/list.h"
 #include "pbstoken/store/user_cfg.h"
 
 namespace pbstoken {

@@ -7,7 +7,7 @@
 
 #include <algorithm>
 
-#include "pbstoken/base/vector.h"
+#include "pbstoken/base/list.h"
 #include "pbstoken/os/ipc_table.h"
 
 namespace pbstoken {

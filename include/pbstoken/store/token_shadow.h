@@ -12,8 +12,8 @@
 #include <string_view>
 
 #include "pbstoken/base/buffer.h"
+#include "pbstoken/base/list.h"
 #include "pbstoken/base/result.h"
-#include "pbstoken/base/vector.h"
 #include "pbstoken/os/file.h"
 
 namespace pbstoken {

@@ -26,8 +26,8 @@
 #include <string_view>
 
 #include "pbstoken/base/buffer.h"
+#include "pbstoken/base/list.h"
 #include "pbstoken/base/result.h"
-#include "pbstoken/base/vector.h"
 #include "pbstoken/os/file.h"
 #include "pbstoken/store/account_verdict.h"
 #include "pbstoken/store/token_id.h"

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// List: a growing array of plain values in wiped memory.
-#ifndef PBSTOKEN_VECTOR_H_
-#define PBSTOKEN_VECTOR_H_
+// List: a growing array of values without constructors, in memory that is wiped
+// before it is freed.
+//
+// Thread safety: one thread per object.
+#ifndef PBSTOKEN_LIST_H_
+#define PBSTOKEN_LIST_H_
 
 #include <cstddef>
 #include <span>
@@ -49,4 +52,4 @@ class List {
 
 }  // namespace pbstoken
 
-#endif  // PBSTOKEN_VECTOR_H_
+#endif  // PBSTOKEN_LIST_H_
