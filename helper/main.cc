@@ -240,22 +240,34 @@ ExitStatus run_service(const Job &job) {
   return ended ? ExitStatus::kDone : refuse(job.line, ended.error());
 }
 
+// Refuses to run a program that is not installed as it must be.
+std::optional<ExitStatus> refuse_installation(const Result<CommandLine> &line) {
+  const auto installed = check_installation();
+  if (installed) {
+    return std::nullopt;
+  }
+  if (line && line->command == Command::kServe && getuid() == 0) {
+    turn_away();
+  }
+  return refuse(line ? *line : CommandLine(), Outcome::kNotSetuid,
+                describe(installed.error()).view());
+}
+
+// Takes the five steps of confine/README.md.
 ExitStatus run(int argc, char **argv) {
   // 1. Depend on nothing that the caller has left behind.
   Job job;
   if (const auto shed = shed_inheritance(); !shed) {
     return refuse(job.line, shed.error());
   }
-  // 2. With the caller's real uid, which can end the process: judge the command
-  // line, the installation and the caller, and read the input.
+  // 2. Refuse a wrong installation.  The command line is parsed before, since
+  // it says how a refusal is told.
   const auto line = parse_command_line(kHelperProgram, argc, argv);
-  if (const auto installed = check_installation(); !installed) {
-    if (line && line->command == Command::kServe && getuid() == 0) {
-      turn_away();
-    }
-    return refuse(line ? *line : job.line, Outcome::kNotSetuid,
-                  describe(installed.error()).view());
+  if (const auto refused = refuse_installation(line); refused) {
+    return *refused;
   }
+  // 3. With the caller's real uid, so that the caller can end the process:
+  // judge the command line and the caller, and read the input.
   if (!line) {
     return refuse(job.line, line.error(), ExitStatus::kUsage);
   }
@@ -280,7 +292,7 @@ ExitStatus run(int argc, char **argv) {
       refused) {
     return *refused;
   }
-  // 3. The child alone becomes root, the parent the caller again.
+  // 4. The child alone becomes root, the parent the caller again.
   const auto ended = split(
       is_request ? ChildInput::kCallers : ChildInput::kDelivery, &job.input);
   if (!ended) {
@@ -289,8 +301,8 @@ ExitStatus run(int argc, char **argv) {
   if (*ended) {
     return static_cast<ExitStatus>(**ended);
   }
-  // 4. Judge once more, since the caller may have let the input wait; keep no
-  // more than the command needs; 5. run it.
+  // 5. Judge once more, since the caller may have let the input wait.  Then
+  // keep no more than the command needs, and run it.
   if (const auto refused = judge(&job); refused) {
     return *refused;
   }
