@@ -190,7 +190,7 @@ Result<Outcome> account(Context *context) {
   if (!verdict) {
     return verdict.error();
   }
-  return outcome_of(*verdict, realtime_now() / kNanosecondsPerSecond);
+  return outcome_of(*verdict, epoch_seconds());
 }
 
 constexpr auto kCommands = std::to_array<CommandEntry>({

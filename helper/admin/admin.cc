@@ -46,7 +46,7 @@ Result<void> apply_users(std::string_view /*value*/, CommandLine *out) {
 }
 
 Result<void> apply_expire(std::string_view value, CommandLine *out) {
-  out->expire = parse_time(value, realtime_now() / kNanosecondsPerSecond);
+  out->expire = parse_time(value, epoch_seconds());
   return out->expire ? Result<void>()
                      : usage_error(
                            "not never, a duration such as 90d, a date such as "

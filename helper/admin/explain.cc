@@ -213,7 +213,7 @@ class AccountExplanation {
   const TokenId &id_;
   Finding refusal_;
   Explanation *out_;
-  std::uint64_t now_ = realtime_now() / kNanosecondsPerSecond;
+  std::uint64_t now_ = epoch_seconds();
 };
 
 void explain_file_system(const Store &store, Explanation *out) {

@@ -197,7 +197,7 @@ Result<Filtered> list(const Store &store, const CommandLine &line, Use *use) {
     return tokens.error();
   }
   const UseHistory history = UseHistory::read_what_can_be(store, use);
-  const std::uint64_t now = realtime_now() / kNanosecondsPerSecond;
+  const std::uint64_t now = epoch_seconds();
   auto filtered = filter(line, *tokens, history, now);
   if (!filtered) {
     return filtered.error();

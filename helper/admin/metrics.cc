@@ -34,7 +34,7 @@ void gather_use(const UseHistory &history, StoreMetrics *out) {
 
 void gather_tokens(const Tokens &tokens, StoreMetrics *out) {
   constexpr std::uint64_t kSoon = std::uint64_t{14} * 24 * 3600;
-  const std::uint64_t now = realtime_now() / kNanosecondsPerSecond;
+  const std::uint64_t now = epoch_seconds();
   out->tokens.fill(0);
   out->expiring = 0;
   out->weak = 0;

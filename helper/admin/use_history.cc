@@ -59,10 +59,6 @@ Result<std::optional<SavedUse>> read_saved(const Store &store) {
   return std::optional<SavedUse>(std::move(*saved));
 }
 
-std::uint64_t wall_clock() {
-  return realtime_now() / kNanosecondsPerSecond;
-}
-
 }  // namespace
 
 Result<UseHistory> UseHistory::read(const Store &store, Use *use) {
@@ -92,7 +88,7 @@ UseHistory::UseHistory(std::optional<SavedUse> saved, std::uint64_t life,
                        Use *use)
     : saved_(std::move(saved)),
       use_(use),
-      now_(wall_clock()),
+      now_(epoch_seconds()),
       life_(life),
       is_same_life_(saved_ && saved_->life == life) {
   find_beginning();

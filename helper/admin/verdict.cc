@@ -148,7 +148,7 @@ CacheVerdict judge_use(const Store &store, Segment *segment, Use *use) {
   constexpr std::uint64_t kLately = 60;
   const auto stamp = segment->stamp();
   const std::uint64_t now = boottime_now();
-  const std::uint64_t wall_clock = realtime_now() / kNanosecondsPerSecond;
+  const std::uint64_t wall_clock = epoch_seconds();
   if (!stamp || stamp->time > now) {
     return {};
   }

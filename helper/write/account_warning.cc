@@ -93,8 +93,7 @@ void warn_if_kept_out(const Store &store, const TokenId &id) {
     complain(warning.view());
     return;
   }
-  const Outcome outcome =
-      outcome_of(cfg->judge(id), realtime_now() / kNanosecondsPerSecond);
+  const Outcome outcome = outcome_of(cfg->judge(id), epoch_seconds());
   if (outcome == Outcome::kAllowed) {
     return;
   }

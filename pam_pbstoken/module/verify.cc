@@ -86,7 +86,7 @@ Result<Verification> verify(const pam_handle_t *pamh,
 Result<Outcome> ask_account(const pam_handle_t *pamh,
                             const ModuleOptions &options, OpenStore *opened,
                             const TokenId &id) {
-  const std::uint64_t now = realtime_now() / kNanosecondsPerSecond;
+  const std::uint64_t now = epoch_seconds();
   Verifier &verifier = *opened->verifier;
   if (const auto known = verifier.judge_in_segment(id); known) {
     return outcome_of(*known, now);

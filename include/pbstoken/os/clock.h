@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The two clocks of the cache, in nanoseconds.
+// The two clocks of the cache: the time since boot, and the wall clock.
+//
+// Thread safety: any thread may call any function in here.
 #ifndef PBSTOKEN_CLOCK_H_
 #define PBSTOKEN_CLOCK_H_
 
@@ -49,6 +51,12 @@ inline std::uint64_t time_left(std::uint64_t deadline) {
 inline std::uint64_t realtime_now() {
   timespec now{};
   return clock_gettime(CLOCK_REALTIME, &now) == 0 ? nanoseconds(now) : 0;
+}
+
+// Returns the wall clock's time in seconds since the epoch; 0 if it cannot be
+// read.
+inline std::uint64_t epoch_seconds() {
+  return realtime_now() / kNanosecondsPerSecond;
 }
 
 }  // namespace pbstoken
