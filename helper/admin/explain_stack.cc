@@ -33,11 +33,6 @@ struct Line {
   const char *what_to_do = "correct the option: the line refuses everybody";
 };
 
-PathText configuration_of(const ModuleOptions &options) {
-  return options.config.empty() ? configuration_path(options.store.view())
-                                : options.config;
-}
-
 void append_demands(const ModuleOptions &options, const TokenId &id,
                     ProblemText *out) {
   if (options.combined) {
@@ -127,7 +122,7 @@ Line StackExplanation::judge(const StackFile &file,
     line.text.append(describe(parsed.error()).view());
     return line;
   }
-  const PathText configuration = configuration_of(options);
+  const PathText configuration = options.configuration();
   if (configuration.view() != store_.configuration.view()) {
     line.answer = Answer::kOtherStore;
     line.text.append("asks the store of ").append_escaped(configuration.view());

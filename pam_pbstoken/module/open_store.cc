@@ -65,19 +65,13 @@ DataName data_name(const ModuleOptions &options) {
       .append(options.config.view());
 }
 
-PathText configuration_of(const ModuleOptions &options) {
-  return options.config.empty() ? configuration_path(options.store.view())
-                                : options.config;
-}
-
 }  // namespace
 
 Result<void> look_up_names(const ModuleOptions &options, OpenStore *opened) {
   if (opened->has_names) {
     return {};
   }
-  const auto named =
-      load_store(options.store.view(), configuration_of(options));
+  const auto named = load_store(options.store.view(), options.configuration());
   if (!named) {
     return named.error();
   }
@@ -100,7 +94,7 @@ Result<OpenStore *> open_store(pam_handle_t *pamh,
     return static_cast<OpenStore *>(const_cast<void *>(existing));
   }
   const NotCancellable from_here_on;
-  const PathText path = configuration_of(options);
+  const PathText path = options.configuration();
   OwnedStore opened = make_store();
   if (!opened) {
     return no_memory("cannot open the store");

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The module's options, as they stand behind pam_pbstoken.so in a stack.
+//
+// Thread safety: one thread per object; any thread may call the function.
 #ifndef PBSTOKEN_OPTIONS_H_
 #define PBSTOKEN_OPTIONS_H_
 
@@ -24,30 +26,35 @@ struct ModuleOptions {
   FixedText<32> map_user;        // map_user=NAME; empty: none
   bool check_account = false;    // auth applies the account rules, too
   bool debug = false;            // more log lines
-  bool quiet = false;            // fewer
+  bool quiet = false;            // no log lines about acceptances
   bool log_hits = false;         // acceptances out of the segment, too
 
-  // The helper behind the socket is the host's own, and so are its
-  // configurations.
+  // Returns where the configuration of the store is.
+  [[nodiscard]] PathText configuration() const {
+    return config.empty() ? configuration_path(store.view()) : config;
+  }
+
+  // True if the socket is asked before the program.  The helper behind it is
+  // the host's own, and knows the host's own configurations.
   [[nodiscard]] bool asks_socket() const {
     return !helper_is_named && config.empty();
   }
 
-  // Where the service itself logs a local user's name, only this module's line
-  // tells which token it was.
+  // True if an acceptance out of the segment is logged.  Where the service logs
+  // a local user's name, only this module's line tells which token it was.
   [[nodiscard]] bool logs_hits() const {
     return log_hits || debug || combined || !map_user.empty();
   }
 
-  // After success PAM_USER becomes the user part of the token id.
+  // True if PAM_USER becomes the user part of the token id after success.
   [[nodiscard]] bool maps_to_user_part() const {
     return map_user.view() == "user";
   }
 };
 
-// Sets *out_options, which are the defaults.  kBadConfiguration, naming the
-// option, if one is unknown or malformed: a misspelt option must not silently
-// weaken a stack.
+// Sets *out_options, which are the defaults, by the arguments of a line of a
+// stack.  Returns kBadConfiguration, with the option's name, if one is unknown
+// or malformed: a misspelt option must not silently weaken a stack.
 Result<void> parse_module_options(std::span<const char *const> argv,
                                   ModuleOptions *out_options);
 
