@@ -9,9 +9,9 @@
 #include "pbstoken/cache/generation.h"
 #include "pbstoken/cache/writer.h"
 #include "pbstoken/os/clock.h"
-#include "pbstoken/os/lately.h"
 #include "pbstoken/os/mounts.h"
 #include "pbstoken/os/privilege.h"
+#include "pbstoken/os/recent_hashes.h"
 #include "pbstoken/os/shared_fs.h"
 #include "pbstoken/store/file_lock.h"
 #include "pbstoken/store/lease.h"
@@ -211,15 +211,15 @@ void Cache::attach() {
 // A file system of several hosts is on no block device of this one, so most
 // processes need not ask.  The others ask once a minute.
 bool Cache::can_look(const View &view) const {
-  static constinit Lately was_own;
+  static constinit RecentHashes own_devices;
   if (major(view.directory_device) != 0 ||
-      was_own.was_met(view.directory_device)) {
+      own_devices.has(view.directory_device)) {
     return true;
   }
   if (shared_fs_of(path())) {
     return false;
   }
-  was_own.meet(view.directory_device);
+  own_devices.add(view.directory_device);
   return true;
 }
 

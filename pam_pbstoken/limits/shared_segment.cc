@@ -5,8 +5,8 @@
 #include <sys/stat.h>
 
 #include "pbstoken/os/ipc.h"
-#include "pbstoken/os/lately.h"
 #include "pbstoken/os/privilege.h"
+#include "pbstoken/os/recent_hashes.h"
 #include "pbstoken/store/readers.h"
 
 namespace pbstoken {
@@ -16,7 +16,8 @@ namespace {
 constexpr unsigned kAlone = S_IRUSR | S_IWUSR;
 constexpr unsigned kShared = kAlone | S_IRGRP | S_IWGRP;
 
-constinit Lately looked_at;  // by heal(), with a mode that is not kShared
+// The keys for which heal() has called share().
+constinit RecentHashes healed;
 
 // True if the members of its group may read and write it.  They keep what they
 // have mapped, whatever becomes of the mode.
@@ -100,10 +101,10 @@ void SharedSegment::heal() const {
   }
   const auto name = static_cast<std::uint64_t>(key);
   if (is_shared(status.shm_perm) ? *changed < status.shm_ctime
-                                 : looked_at.was_met(name)) {
+                                 : healed.has(name)) {
     return;
   }
-  looked_at.meet(name);
+  healed.add(name);
   static_cast<void>(share(id));
 }
 

@@ -10,8 +10,8 @@
 #include "pbstoken/cache/segment_layout.h"
 #include "pbstoken/limits/tally.h"
 #include "pbstoken/os/ipc.h"
-#include "pbstoken/os/lately.h"
 #include "pbstoken/os/privilege.h"
+#include "pbstoken/os/recent_hashes.h"
 
 namespace pbstoken {
 
@@ -78,12 +78,12 @@ SharedSegment use_segment(const Store &store) {
 
 // A process that cannot have it does not try for each of its handles.
 void Use::attach() {
-  static constinit Lately was_refused;
+  static constinit RecentHashes refused;
   const std::uint64_t name =
       quick_hash(store_.token_shadow.view(), std::uint64_t{geteuid()});
   attachment_ = AttachmentUse();
   party_ = given_.value_or(is_root() ? Party::kRoot : Party::kMembers);
-  if (was_refused.was_met(name)) {
+  if (refused.has(name)) {
     return;
   }
   const SharedSegment segment = use_segment(store_);
@@ -91,7 +91,7 @@ void Use::attach() {
   if (use) {
     attachment_ = std::move(*use);
   } else {
-    was_refused.meet(name);
+    refused.add(name);
   }
 }
 

@@ -11,7 +11,7 @@
 #include "pbstoken/module/call.h"
 #include "pbstoken/module/cancel.h"
 #include "pbstoken/os/clock.h"
-#include "pbstoken/os/lately.h"
+#include "pbstoken/os/recent_hashes.h"
 #include "pbstoken/store/token_id.h"
 
 namespace pbstoken {
@@ -108,13 +108,13 @@ class NoFork {
 // A busy service with a bad configuration must not flood the log.  Of two
 // threads that come at the same time both may log.
 bool was_just_logged(std::string_view text) {
-  static constinit Lately logged;
+  static constinit RecentHashes logged;
   const std::uint64_t hash = quick_hash(text);
-  const bool was_met = logged.was_met(hash);
-  if (!was_met) {
-    logged.meet(hash);
+  const bool was_logged = logged.has(hash);
+  if (!was_logged) {
+    logged.add(hash);
   }
-  return was_met;
+  return was_logged;
 }
 
 void log_at_times(const pam_handle_t *pamh, int priority,
