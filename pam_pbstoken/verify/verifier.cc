@@ -20,7 +20,7 @@ Outcome known_outcome(Fact fact) {
 void Verifier::count_known(const TokenId &id, Fact fact, Event if_match) {
   const bool matches = fact == Fact::kMatch;
   use_.count(matches ? if_match : Event::kKnownMismatch,
-             matches ? id.text : std::string_view(), cache_.attached());
+             matches ? id.text : std::string_view(), cache_.attach_time());
 }
 
 std::optional<Verification> Verifier::verify_in_segment(
@@ -129,7 +129,7 @@ Result<Verification> Verifier::verify_in(const Snapshot &snapshot,
     return Verification{Outcome::kUnacceptableSecret, Source::kFile};
   }
   if (store_.cache && !cache_.is_usable()) {
-    use_.count(Event::kBypassed, {}, cache_.attached());
+    use_.count(Event::kBypassed, {}, cache_.attach_time());
   }
   if (const auto known = recall(snapshot, *attempt, *stored); known) {
     return *known;
@@ -181,7 +181,7 @@ Result<Verification> Verifier::hash_through_gate(const Snapshot &snapshot,
   }
   // The limit is asked after the wait: others may have failed meanwhile.
   if (limit.is_reached()) {
-    use_.count(Event::kThrottled, {}, cache_.attached());
+    use_.count(Event::kThrottled, {}, cache_.attach_time());
     return Verification{Outcome::kThrottled, Source::kFile};
   }
   const auto fact = hash(attempt->secret, stored);
@@ -190,7 +190,7 @@ Result<Verification> Verifier::hash_through_gate(const Snapshot &snapshot,
   }
   const bool matches = *fact == Fact::kMatch;
   use_.count(Event::kHash, matches ? attempt->id.text : std::string_view(),
-             cache_.attached());
+             cache_.attach_time());
   if (!*fact) {
     return Verification{Outcome::kUnusableHash, Source::kFile};
   }

@@ -52,7 +52,7 @@ class Cache {
 
   // Returns when the object last looked for its segment, by CLOCK_BOOTTIME in
   // ns; 0: never.
-  [[nodiscard]] std::uint64_t attached() const { return checked_; }
+  [[nodiscard]] std::uint64_t attach_time() const { return checked_; }
 
   // Replaces the segment if it was made under other settings, see
   // is_outdated().  It is for a process that only root may stop; in any other
