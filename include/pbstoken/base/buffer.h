@@ -3,6 +3,8 @@
 //
 // For file contents (they hold stored hashes) and for what is written.
 // Growing copies and wipes the old place, which realloc would not.
+//
+// Thread safety: one thread per object; any thread may call the functions.
 #ifndef PBSTOKEN_BUFFER_H_
 #define PBSTOKEN_BUFFER_H_
 

@@ -3,6 +3,8 @@
 //
 // The parser decodes in place, is iterative, takes no memory from the heap and
 // refuses nesting deeper than kMaxJsonDepth.
+//
+// Thread safety: any thread may call any function in here.
 #ifndef PBSTOKEN_JSON_H_
 #define PBSTOKEN_JSON_H_
 

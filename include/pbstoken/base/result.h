@@ -3,6 +3,8 @@
 //
 // Every fallible function of the core returns one; nothing throws.  An Error
 // owns its text and never holds a secret, a stored hash or file content.
+//
+// Thread safety: one thread per object; any thread may call the functions.
 #ifndef PBSTOKEN_RESULT_H_
 #define PBSTOKEN_RESULT_H_
 

@@ -4,6 +4,8 @@
 // Holds at most kMaxSecret bytes inline, NUL-terminated for crypt(3), and
 // wipes them when it goes.  It can be neither copied nor moved: no second
 // place remembers them.
+//
+// Thread safety: one thread per object; any thread may call the functions.
 #ifndef PBSTOKEN_SECRET_H_
 #define PBSTOKEN_SECRET_H_
 

@@ -5,6 +5,8 @@
 // It owns its bytes, allocates nothing and never holds a secret.  It cuts off
 // what does not fit.  A caller for which that matters (a path) asks
 // truncated().
+//
+// Thread safety: one thread per object; any thread may call the functions.
 #ifndef PBSTOKEN_TEXT_H_
 #define PBSTOKEN_TEXT_H_
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Strict UTF-8 (RFC 3629): no overlong form, no surrogate, nothing above
 // U+10FFFF.  Independent of the host's locale.
+//
+// Thread safety: any thread may call any function in here.
 #ifndef PBSTOKEN_UTF8_H_
 #define PBSTOKEN_UTF8_H_
 

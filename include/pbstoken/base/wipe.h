@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Wiping secret bytes, by the C library, and comparing them, by OpenSSL.
+//
+// Thread safety: any thread may call any function in here.
 #ifndef PBSTOKEN_WIPE_H_
 #define PBSTOKEN_WIPE_H_
 

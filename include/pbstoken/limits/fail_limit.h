@@ -14,15 +14,15 @@
 // IPv6 address as its /64, since any client has as many of those as it likes.
 //
 // The windows are tallies (tally.h) in a segment of their own that only root
-// attaches.  What that cannot hold is forgotten: the gate (hash_gate.h) bounds
-// what that costs.
+// attaches.  A window for which there is no room is forgotten: the gate
+// (hash_gate.h) bounds what that costs.
 //
 // A window's tag has 32 bits of its token, by which the windows of one token
 // are found, and 31 bits of token and client together.  Both are of a digest
 // under a random key that lies beside the windows.  No client can work out
 // which windows share a tag or a place with its own, so it can only guess, at
-// the price of fail_limit hashes.  A full table of windows of one token has
-// another client's tag with a chance of 1 in 130,000.
+// the price of fail_limit hashes.  If the table is full of windows of one
+// token, the chance that one of them has another client's tag is 1 in 130,000.
 //
 // Where the segment cannot be had, each process keeps windows of its own,
 // fewer, of the same limit; and a helper that runs once for a remote host

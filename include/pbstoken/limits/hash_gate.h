@@ -10,7 +10,8 @@
 //   - one that hashes a new secret.
 //
 // Half of the places are root's own, half are for processes that run for other
-// users; each half has at least one place.  A user has means to slow or stop
+// users; each half has at least one place.  Root takes a free place of the
+// users if its own are taken.  A user has means to slow or stop
 // processes that run for him while they hold a place, as by the freezer of
 // their cgroup: these must not hold up root's.
 // Each half is a set of three semaphores, `free`, `held` and `epoch`:

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A small shared-memory segment that only root attaches: the failures.
+// A small shared-memory segment that only root attaches: the windows of
+// fail_limit.
 //
-// Behind the name that it has as named_object.h says, zero bytes must be a
-// valid content, so there is nothing to initialise and no maker to wait for;
-// nothing that matters may depend on it.
+// The segment begins with its name (named_object.h).  Zero bytes behind the
+// name are a valid content: no process initialises it, or waits for its maker.
+// Nothing that matters depends on the content.
+//
+// Thread safety: any thread may call the const functions.
 #ifndef PBSTOKEN_NAMED_SEGMENT_H_
 #define PBSTOKEN_NAMED_SEGMENT_H_
 

@@ -3,6 +3,8 @@
 //
 // A set has no room for a name, so its last four semaphores are one: their
 // values, which no process changes, are never 0.
+//
+// Thread safety: any thread may call the const functions.
 #ifndef PBSTOKEN_NAMED_SET_H_
 #define PBSTOKEN_NAMED_SET_H_
 

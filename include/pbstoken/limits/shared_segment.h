@@ -6,6 +6,8 @@
 // Members could write over a name in front, as root's own objects have
 // (named_object.h).  So the segment is known by its key, its size and its
 // maker.  Where root cannot have the key, there is no such segment.
+//
+// Thread safety: any thread may call the const functions.
 #ifndef PBSTOKEN_SHARED_SEGMENT_H_
 #define PBSTOKEN_SHARED_SEGMENT_H_
 

@@ -3,8 +3,8 @@
 //
 // Cancelling runs no destructor of code without exceptions: a thread that ended
 // in the module would leave descriptors, the store's lock and its place at the
-// gate, and its copies of a secret unwiped.  In a conversation, where the
-// module holds nothing, it is for the host to say.
+// gate, and its copies of a secret unwiped.  During a conversation the module
+// holds nothing, and the host's own setting applies.
 #ifndef PBSTOKEN_CANCEL_H_
 #define PBSTOKEN_CANCEL_H_
 
@@ -12,8 +12,8 @@
 
 namespace pbstoken {
 
-// The thread cannot be cancelled until the scope of this ends.  One may be
-// within another.
+// The calling thread cannot be cancelled for as long as the object lives.
+// Objects may be nested.
 class NotCancellable {
  public:
   NotCancellable() { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before_); }

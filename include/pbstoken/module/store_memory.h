@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The configuration of each store, read once as long as its file stays the
 // same: a service makes a PAM handle for each request.
+//
+// Thread safety: any thread may call the function, and waits for no other one.
 #ifndef PBSTOKEN_STORE_MEMORY_H_
 #define PBSTOKEN_STORE_MEMORY_H_
 

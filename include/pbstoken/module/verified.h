@@ -21,8 +21,9 @@ struct VerifiedToken {
   bool operator==(const VerifiedToken &) const = default;
 };
 
-// An attempt must not live on an earlier one: when it returns, whatever it
-// returns, nothing is left but the token that it has verified itself.
+// What one attempt to authenticate leaves in the handle: the token that it has
+// verified itself, or no token.  The destructor forgets the token of an earlier
+// attempt, unless set() has succeeded.
 class VerifiedTokenId {
  public:
   explicit VerifiedTokenId(pam_handle_t *pamh) : pamh_(pamh) {}
@@ -34,8 +35,9 @@ class VerifiedTokenId {
     }
   }
 
-  // Returns false without memory.
+  // Leaves this token in the handle.  Returns false without memory.
   [[nodiscard]] bool set(const VerifiedToken &token);
+  // Leaves no token in the handle.
   void forget();
 
  private:

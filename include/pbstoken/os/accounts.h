@@ -3,6 +3,8 @@
 //
 // It never goes through NSS: the modules of NSS would be loaded into a setuid
 // program or into a host that did not ask for them, and may wait for a network.
+//
+// Thread safety: any thread may call any function in here.
 #ifndef PBSTOKEN_ACCOUNTS_H_
 #define PBSTOKEN_ACCOUNTS_H_
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Which start of the host this is.
+//
+// Thread safety: any thread may call the function.
 #ifndef PBSTOKEN_BOOT_ID_H_
 #define PBSTOKEN_BOOT_ID_H_
 
@@ -12,7 +14,8 @@ constexpr const char *kBootIdPath = "/proc/sys/kernel/random/boot_id";
 // A UUID.
 using BootId = FixedText<36>;
 
-// Returns the random number of this start, as the kernel tells it.
+// Returns the random UUID that the kernel has made for this start.  Returns an
+// error if /proc does not tell it.
 Result<BootId> boot_id();
 
 }  // namespace pbstoken

@@ -5,6 +5,8 @@
 // blocks (a FIFO may be planted), nothing becomes a controlling terminal,
 // nothing is inherited by a child, nothing is mapped (its owner may truncate
 // it: SIGBUS in the host).
+//
+// Thread safety: any thread may call any function in here.
 #ifndef PBSTOKEN_FILE_H_
 #define PBSTOKEN_FILE_H_
 
@@ -38,6 +40,7 @@ struct FileIdentity {
 // leave the same identity.
 constexpr std::uint64_t kSettlingTime = 2 * kNanosecondsPerSecond;
 
+// Returns the identity of the file of this status.
 FileIdentity identity_of(const struct stat &status);
 
 // Returns the identity of what the path names now, as the file's server has it;
@@ -62,14 +65,16 @@ Result<FilePlace> find_place(const PathText &path);
 // if it is not there, kUnsafe if it is no regular file.
 Result<UniqueFd> open_regular(const PathText &path);
 
-// What may be mounted over the last component.
+// Whether what is mounted over a file is opened in its place, or refused.
 enum class Mounts : std::uint8_t { kFollowed, kRefused };
+
+// Does what open_regular() does, from the directory that find_place() has
+// found. path: for messages.
 Result<UniqueFd> open_regular_at(const FilePlace &place, const PathText &path,
                                  Mounts mounts = Mounts::kFollowed);
 
-// Does what look_at() does, with what is in that directory and nothing that is
-// mounted over it there: then it returns an error, and where the kernel cannot
-// tell.
+// Does what look_at() does, with the file in that directory.  Returns an error
+// if something is mounted over the file, or if the kernel cannot tell.
 Result<FileIdentity> look_in(const FilePlace &place, const PathText &path);
 
 // Returns kUnsafe if a directory of the path is not root's alone to change, or

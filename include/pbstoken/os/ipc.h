@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // System V shared memory: keys, attachments, and when one is to be trusted.
+//
+// Thread safety: any thread may call the functions, except
+// remember_namespaces(); one thread per object.
 #ifndef PBSTOKEN_IPC_H_
 #define PBSTOKEN_IPC_H_
 
@@ -15,26 +18,30 @@
 
 namespace pbstoken {
 
-// The first bytes of the SHA-256 of a text.
+// Returns the first 8 bytes of the SHA-256 of a text.
 std::uint64_t hash_of(std::string_view text);
 
-// A number for one purpose and one name (a path): the first bytes of their
-// SHA-256.  The key of it is never 0, which is IPC_PRIVATE.
+// Returns the number of a purpose and a name (a path): the first 8 bytes of
+// their SHA-256.
 std::uint64_t derive_number(std::string_view purpose, std::string_view name);
+// Returns the lower half of that number, as the key of an object.  It is never
+// 0, which is IPC_PRIVATE.
 key_t derive_key(std::string_view purpose, std::string_view name);
 
 enum class Access : std::uint8_t { kRead, kWrite };
 
-// The inode of a namespace ("ipc", "time") of the calling thread; 0 if it
-// cannot be told.
+// Returns the inode of a namespace ("ipc", "time") of the calling thread; 0 if
+// /proc does not tell it.
 std::uint64_t namespace_inode(std::string_view name);
 
-// Makes namespace_inode() tell from here on what it tells now.  It is for a
-// program that stays in its namespaces, as its children do.  One thread.
+// Makes namespace_inode() return from here on what it returns now.  It is for a
+// program that stays in its namespaces, as its children do.  No other thread
+// may run meanwhile.
 void remember_namespaces();
 
-// Where a segment that this process has attached may be.  To ask for the IPC
-// namespace takes longer than all else that the kernel is asked for a hit.
+// The IPC namespaces in which a segment that this process has attached may be.
+// To ask for its namespace takes longer than all other system calls of a hit
+// together, so a hit does without where it can.
 enum class Whereabouts : std::uint8_t {
   kHere,     // in the IPC namespace of the calling thread
   kAnywhere  // perhaps in one where a thread of this process was before

@@ -3,6 +3,8 @@
 //
 // A place of a table may be empty.  A removed segment keeps its place until the
 // last process lets go of it.  To look asks for no permission.
+//
+// Thread safety: any thread may call any function in here.
 #ifndef PBSTOKEN_IPC_TABLE_H_
 #define PBSTOKEN_IPC_TABLE_H_
 

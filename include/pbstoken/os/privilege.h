@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What this process may do for the whole host.
+//
+// Thread safety: any thread may call any function in here.
 #ifndef PBSTOKEN_PRIVILEGE_H_
 #define PBSTOKEN_PRIVILEGE_H_
 

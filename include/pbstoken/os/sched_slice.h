@@ -3,10 +3,12 @@
 //
 // Since Linux 6.12 a thread of SCHED_OTHER may ask for slices of a length of
 // its own (sched_setattr(2), sched_runtime; the kernel's sched-eevdf.rst).  Its
-// share of the processor stays what it is.  But a thread that wakes up and has
-// the shorter slice goes first, where else it may wait for a clock tick.  So a
+// share of the processor stays what it is.  A thread that wakes up with a
+// shorter slice runs at once; otherwise it may wait for a clock tick.  So a
 // thread that hashes takes long turns, and a request that the cache answers
-// does not wait for those that it does not.
+// does not wait for one that costs a hash.
+//
+// Thread safety: each function is about the calling thread alone.
 #ifndef PBSTOKEN_SCHED_SLICE_H_
 #define PBSTOKEN_SCHED_SLICE_H_
 
@@ -23,7 +25,8 @@ constexpr std::uint64_t kLongSlice = 100'000'000;
 // may kill for a call that it has not foreseen.
 std::uint64_t exchange_slice(std::uint64_t nanoseconds);
 
-// Long turns until its scope ends.
+// The calling thread has kLongSlice for as long as the object lives, and then
+// what it had before.
 class LongTurns {
  public:
   LongTurns();

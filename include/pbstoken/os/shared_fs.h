@@ -2,6 +2,8 @@
 // File systems that other hosts, or a program on this one, may change without
 // this kernel: what it says of a file may be old, and what it locks may be
 // locked here alone.
+//
+// Thread safety: any thread may call any function in here.
 #ifndef PBSTOKEN_SHARED_FS_H_
 #define PBSTOKEN_SHARED_FS_H_
 

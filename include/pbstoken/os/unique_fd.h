@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // UniqueFd: the one owner of a file descriptor.
+//
+// Thread safety: one thread per object; any thread may call the functions.
 #ifndef PBSTOKEN_UNIQUE_FD_H_
 #define PBSTOKEN_UNIQUE_FD_H_
 

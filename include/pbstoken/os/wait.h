@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Waiting for a descriptor, for a bounded time.
+//
+// Thread safety: any thread may call any function in here.
 #ifndef PBSTOKEN_WAIT_H_
 #define PBSTOKEN_WAIT_H_
 

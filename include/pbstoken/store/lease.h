@@ -41,7 +41,8 @@ struct LeaseTerm {
   std::uint64_t seconds = 0;  // 0: the store had no lease
 };
 
-// Returns the term as a word, of which the greater is the later one.
+// pack() returns a term as one word; the word of a later term is the greater
+// one.  unpack() returns the term of such a word.
 constexpr unsigned kBitsOfSeconds = 17;
 static_assert(Store::kMaxLease < 1U << kBitsOfSeconds);
 constexpr std::uint64_t pack(const LeaseTerm &term) {

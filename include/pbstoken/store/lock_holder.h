@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The holder of a flock(2) lock, for messages and for nothing else.
+//
+// Thread safety: any thread may call any function in here.
 #ifndef PBSTOKEN_LOCK_HOLDER_H_
 #define PBSTOKEN_LOCK_HOLDER_H_
 

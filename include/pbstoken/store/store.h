@@ -5,6 +5,8 @@
 //
 // The store `pbs` works with no file at all.  Unknown keys, repeated keys and
 // bad values are errors that name file, line and key.
+//
+// Thread safety: any thread may call any function in here.
 #ifndef PBSTOKEN_STORE_H_
 #define PBSTOKEN_STORE_H_
 
@@ -85,23 +87,25 @@ struct FileAccess {
 // lock files have the same owner and group.
 Result<FileAccess> given_access(const Store &store);
 
-// [a-z0-9][a-z0-9_-]{0,31}
+// True if the name has the form [a-z0-9][a-z0-9_-]{0,31}.
 bool is_store_name(std::string_view name);
 
 // Returns where the configuration of a store is: /etc/pbstoken/NAME.conf.
 PathText configuration_path(std::string_view name);
 
 // Whether the names of users and groups that the file gives are looked up in
-// /etc, so that one that is not there is a bad value: a hit needs none.
+// /etc.  If they are, a name that is not there is a bad value.  A hit needs no
+// names.
 enum class Names : std::uint8_t { kLookedUp, kUnknown };
 
-// Reads the file, which must be root's alone to change (open_trusted());
-// every failure is kBadConfiguration or kNoMemory.  name is a store name.
+// Returns the settings of the store `name` that the file at `path` gives.  Only
+// the store `pbs` may do without its file.  Returns kNoMemory, or
+// kBadConfiguration for every other failure, also if the file is not root's
+// alone to change (open_trusted()).
 Result<Store> load_store(std::string_view name, const PathText &path,
                          Names names = Names::kLookedUp);
 
-// Returns the settings that a text of such a file makes.  path: for the
-// messages.
+// Does the same for the text of such a file.  path: for the messages.
 Result<Store> parse_store(std::string_view name, std::string_view text,
                           const PathText &path, Names names = Names::kLookedUp);
 

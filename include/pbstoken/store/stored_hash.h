@@ -5,6 +5,8 @@
 // cut off, of no known method or with an impossible setting can match nothing,
 // so it costs nothing, and a computation that fails all the same has run out of
 // memory.
+//
+// Thread safety: any thread may call any function in here.
 #ifndef PBSTOKEN_STORED_HASH_H_
 #define PBSTOKEN_STORED_HASH_H_
 

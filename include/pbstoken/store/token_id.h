@@ -7,6 +7,8 @@
 //     (Unicode's White_Space), ':', '/' or an ASCII control character.
 //   - realm: [A-Za-z0-9_][A-Za-z0-9._-]*, 2 to 32 characters.
 //   - token name: the same pattern, one character or more.
+//
+// Thread safety: any thread may call any function in here.
 #ifndef PBSTOKEN_TOKEN_ID_H_
 #define PBSTOKEN_TOKEN_ID_H_
 

@@ -6,6 +6,8 @@
 // Its daemons add 1 after each of their changes, and drop what they remember of
 // secrets when the latter changes.  The page's owner may truncate it at any
 // time, so nothing here touches a mapping of it: adding is left to the kernel.
+//
+// Thread safety: any thread may call any function in here.
 #ifndef PBSTOKEN_VERSION_WORD_H_
 #define PBSTOKEN_VERSION_WORD_H_
 

@@ -4,6 +4,8 @@
 //
 // Only this tells an impossible setting from a lack of memory: libxcrypt says
 // the same of both.
+//
+// Thread safety: any thread may call any function in here.
 #ifndef PBSTOKEN_YESCRYPT_SETTING_H_
 #define PBSTOKEN_YESCRYPT_SETTING_H_
 

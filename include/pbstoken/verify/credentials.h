@@ -10,6 +10,8 @@
 //   realm=     only tokens of that realm
 //   map_user=  user: the user part of the id must be a name that a local user
 //              may have, and not root's
+//
+// Thread safety: any thread may call any function in here.
 #ifndef PBSTOKEN_CREDENTIALS_H_
 #define PBSTOKEN_CREDENTIALS_H_
 

@@ -136,7 +136,8 @@ class Verifier {
     std::optional<GatePass> pass = {};
   };
 
-  // These do what their namesakes do, under the lease.
+  // The parts of verify_beyond_segment(), verify_in_file() and
+  // judge_beyond_segment() that run under the lease, see under_lease().
   Result<Verification> verify_by_file(const TokenId &id,
                                       std::string_view secret,
                                       const Client &client);
