@@ -12,8 +12,8 @@ namespace pbstoken {
 // NOLINTNEXTLINE(bugprone-dynamic-static-initializers)
 extern const Program kAdminProgram;
 
-// Complains of what has failed; the status of a command that has had `before`
-// so far.
+// Returns `before`, the status that a command has so far.  If the result is an
+// error, complains of it and returns kUnavailable.
 ExitStatus note(const Result<void> &result, ExitStatus before);
 
 // Makes the configuration, the directory and the files of a store where they
@@ -21,33 +21,36 @@ ExitStatus note(const Result<void> &result, ExitStatus before);
 // and says which.  What is there stays as it is.
 ExitStatus init_store(const CommandLine &line);
 
-// Has the token.shadow from standard input take the place of the one that is
-// there, unless it is the same, and renews the lease.  kRefused if its revision
-// is lower than the one before, or if the whole file is needed.
+// Puts the token.shadow from standard input in the place of the one that is
+// there, unless both are the same, and renews the lease.  Returns kRefused if
+// its revision is lower than the one before, or if the whole file is needed.
 ExitStatus adopt_file(Context *context);
 
-// Every token of token.shadow and of user.cfg, sorted by id, and whether it
-// counts.  Members of token.shadow with names that are no token ids are left
+// Prints every token of token.shadow and of user.cfg, sorted by id, and whether
+// it counts.  Members of token.shadow with names that are no token ids are left
 // out: they might be anything, and `check` has them.  A store without user_cfg
 // has token.shadow alone.
 ExitStatus list_tokens(Context *context);
 
-// What the segment is, and what verifications cost; or, if a token is given,
-// what fail_limit has counted of it.  Changes nothing.
+// Prints what the segment is, and what verifications cost.  If the line has a
+// token, does what show_throttling() does instead.  Changes nothing.
 ExitStatus show_status(Context *context);
+
+// Prints what fail_limit has counted of the line's token.  Changes nothing.
 ExitStatus show_throttling(Context *context);
 
 // Ends the windows of fail_limit that a token has, and prints what there was.
 ExitStatus reset_token(Context *context);
 
 // Looks at every file that the store names, and at its segment, and prints a
-// line for each problem, or an array of objects.  Changes nothing.  kRefused if
-// there are problems, kUnavailable if something could not be looked at.
+// line for each problem, or an array of objects.  Changes nothing.  Returns
+// kRefused if there are problems, kUnavailable if something could not be looked
+// at.
 ExitStatus check_store(Context *context);
 
 // Says whether the line's token is let in now, or why not, and what was looked
 // at; with a service in the line, for the stack of that.  Changes nothing.
-// kDone, kRefused, kNoSuchToken, or kUnavailable if it cannot tell.
+// Returns kDone, kRefused or kNoSuchToken; kUnavailable if it cannot tell.
 ExitStatus explain_token(Context *context);
 
 // Does so for a store that has a configuration which cannot be used.
@@ -61,7 +64,8 @@ ExitStatus prepare_store(Context *context);
 // was never counted is not saved.
 ExitStatus save_use(Context *context);
 
-// The same, for a command that does more.  `use` is the store's.
+// Does the same, for a command that does more.  `use` is the store's.  Returns
+// an error if nothing was saved.
 Result<void> save_use(const Store &store, Use *use);
 
 // How a command is run for the store of a line.
@@ -69,11 +73,14 @@ using RunCommand = ExitStatus (*)(const CommandEntry &entry,
                                   const CommandLine &line);
 
 // Prints the numbers of each store, or of the one that the line names, for a
-// collector.  A store that cannot be read has a number that says so: then this
-// complains, and kDone is returned all the same.  run: has tell_metrics() run,
-// in a child.
+// collector.  For a store that cannot be read pbstoken_up is 0: the child
+// complains, and print_metrics() returns kDone all the same.  `run` is called
+// in a child for each store, for `entry`, whose function is tell_metrics().
 ExitStatus print_metrics(const CommandEntry &entry, const CommandLine &line,
                          RunCommand run);
+
+// Writes the numbers of one store to standard output, for print_metrics(): the
+// bytes of a StoreMetrics.
 ExitStatus tell_metrics(Context *context);
 
 // Retires the segment and makes a new one with a new HMAC key.

@@ -14,7 +14,8 @@
 
 namespace pbstoken {
 
-// True if the token counts, and will not so many seconds later for its age.
+// True if the token counts at `now`, in seconds since the epoch, and will have
+// expired `seconds` later.
 bool is_expiring(const TokenRow &row, const Tokens &tokens, std::uint64_t now,
                  std::uint64_t seconds);
 
@@ -23,8 +24,8 @@ bool is_weak(const TokenRow &row);
 
 struct Filtered {
   List<TokenRow> rows;
-  // Tokens that were not used as far as the record goes, which is not far
-  // enough.
+  // The number of tokens of which the record of use does not tell whether they
+  // were unused for so long.
   std::size_t untold = 0;
 };
 

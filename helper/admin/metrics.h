@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What `metrics` says of the stores, in OpenMetrics' text format.
 //
-// One run tells of each store, since a file has one HELP line for each metric.
-// A child for each store confines itself to that, as any command does, and
-// passes numbers on: the process that prints reads no file of a store.
+// One run prints the numbers of all stores, since a text may have only one HELP
+// line for each metric.  A child for each store confines itself to that store,
+// as any command does, and passes the numbers on: the process that prints reads
+// no file of a store.
 #ifndef PBSTOKEN_METRICS_H_
 #define PBSTOKEN_METRICS_H_
 

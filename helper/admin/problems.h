@@ -20,7 +20,8 @@ namespace pbstoken {
 
 using ProblemText = FixedText<kMaxPath + 512>;
 
-// 0: none; both count from 1, columns in bytes.
+// A place in a file.  Lines and columns count from 1, columns in bytes; 0:
+// none.
 struct TextPlace {
   std::uint64_t line = 0;
   std::uint64_t column = 0;
@@ -34,6 +35,7 @@ class Problems {
 
   explicit Problems(OutputFormat format) : format_(format), array_(format) {}
 
+  // Adds a problem of the file or object `path`.
   void add(std::string_view path, std::string_view what, TextPlace place = {});
 
   // Does the same, but adds nothing that was found before.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What was counted of a store, as it is saved: /var/lib/pbstoken/NAME.use.
 //
-// The segment that counts (use.h) has lives: it is gone when the host restarts,
-// and a process of root may make it anew.  What is saved of a number is what
-// the lives before have counted, and what this one had when it was last looked
-// at.  So it may be saved and merged as often as one likes, and no use is
-// counted twice.
+// The segment that counts (use.h) is gone when the host restarts, and a process
+// of root may make it anew: each time it begins another *life*.  The file has
+// each number in two parts: FORMER is the sum of all earlier lives, CURRENT is
+// what the present life had counted at the last save.  So however often the
+// numbers are saved and merged, no use is counted twice.
 //
 //   pbstoken use 1
 //   token_shadow PATH
@@ -82,8 +82,10 @@ struct SavedUse {
   [[nodiscard]] const SavedToken *find(std::string_view id) const;
 };
 
-// An error names path and line; kOtherVersion for a file of a later version,
-// and kUnsafe for one about another token.shadow than this.
+// Returns what the text of the file at `path` has saved of this token.shadow.
+// Returns kMalformed, with path and line, if it is no such text, kOtherVersion
+// if another version has saved it, and kUnsafe if it is about another
+// token.shadow.
 Result<SavedUse> parse_saved_use(Buffer text, const PathText &path,
                                  const PathText &token_shadow);
 

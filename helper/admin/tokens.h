@@ -49,11 +49,15 @@ inline constexpr auto kTokenStates = std::to_array<std::string_view>(
 // Returns the method of the stored hash; empty without a secret, and if the
 // hash is of no use.
 std::string_view method_of(const TokenRow &row);
+// True if the token has a secret, and its stored hash is of no use.
 bool is_bad_hash(const TokenRow &row);
+// True if the token has a secret, and is_old_hash() of its stored hash.
 bool is_old(const TokenRow &row);
 
 class Tokens {
  public:
+  // Returns the tokens of a store.  Returns an error if one of its files cannot
+  // be read.
   static Result<Tokens> read(const Store &store);
 
   // Returns the tokens, sorted by user, realm and name; one for each id.
@@ -62,7 +66,7 @@ class Tokens {
   // Returns false for a store without account data: then each secret counts.
   [[nodiscard]] bool has_accounts() const { return accounts_.has_value(); }
 
-  // now: seconds since the epoch.
+  // Returns the state of a row of this object.  now: seconds since the epoch.
   [[nodiscard]] TokenState state_of(const TokenRow &row,
                                     std::uint64_t now) const;
 

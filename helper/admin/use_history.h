@@ -16,11 +16,11 @@
 
 namespace pbstoken {
 
-// A save each day leaves no longer gap.  What was counted in a longer one may
-// be lost, so the record begins anew behind it.
+// In seconds.  A save each day leaves no longer gap.  What was counted in a
+// longer gap may be lost, so the record begins anew behind it.
 constexpr std::uint64_t kLongestGap = std::uint64_t{2} * 24 * 3600;
-// A host that restarts saves just before.  A longer gap than this may hide
-// uses.
+// In seconds.  A host that restarts saves just before.  A longer gap than this
+// may hide uses.
 constexpr std::uint64_t kShortestGap = 600;
 
 // All times are seconds since the epoch, and not in the future.  One thread per
@@ -57,7 +57,7 @@ class UseHistory {
   [[nodiscard]] Result<SavedUse> next(
       std::span<const std::string_view> token_ids) const;
 
-  // Why nothing may be saved now.
+  // Returns an error if nothing may be saved now.
   [[nodiscard]] Result<void> permit_save(const Store &store) const;
 
   // Returns every token that was saved.

@@ -14,7 +14,7 @@ namespace pbstoken {
 // still the caller's.
 Result<void> shed_inheritance();
 
-// kUnsafe unless the program is installed as it must be: it has no file
+// Returns kUnsafe unless the program is installed as it must be: it has no file
 // capabilities, and if the caller is not root, it is setuid root and only root
 // may change it.
 Result<void> check_installation();

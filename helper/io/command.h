@@ -118,14 +118,16 @@ struct CommandLine {
   bool replies = false;
 };
 
-// A request, and the store and the verifier that it is for.
+// What a command works with.
 struct Context {
   const CommandLine &line;
   const Store &store;
   Client client;
   std::string_view input;  // the secret from standard input
   Verifier verifier;
-  bool delivered = false;  // a new secret, which counts only with success
+  // A new secret was printed, or a part of it.  It counts only if the command
+  // then succeeds.
+  bool delivered = false;
 };
 
 // What follows the command's name.

@@ -14,15 +14,20 @@ namespace pbstoken {
 // Returns where the configuration of the line's store is.
 PathText configuration_of(const CommandLine &line);
 
-// For functions that apply an option.  usage_error() returns an error about the
-// value, named, with what is wrong about it in front; the others take a path,
-// which must be absolute, and a token id.
+// Returns the error for an argument: what is wrong, then the argument.
 Error usage_error(const char *what, std::string_view subject);
+
+// Sets *out to the value of an option.  Returns a usage_error() unless that is
+// an absolute path.
 Result<void> apply_path(std::string_view value, PathText *out);
+
+// Sets the token id of the line.  Returns a usage_error() if the value has not
+// the form of a token id.
 Result<void> apply_token_id(std::string_view value, CommandLine *out);
 
-// Returns an error that says which argument is wrong.  With --help or
-// --version `about` says so, and the rest of the line is not looked at.
+// Returns the command line of the program.  Returns an error that says which
+// argument is wrong.  With --help or --version `about` says so, and the rest of
+// the line is not looked at.
 Result<CommandLine> parse_command_line(const Program &program, int argc,
                                        char **argv);
 

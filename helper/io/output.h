@@ -54,8 +54,8 @@ struct Field {
   }
 };
 
-// Returns false, with errno, if not all of it could be written; ETIMEDOUT if
-// standard output has taken nothing for some seconds.
+// Prints the fields, or the text.  Returns false, with errno, if not all of it
+// could be written; ETIMEDOUT if standard output has taken nothing for 4 s.
 [[nodiscard]] bool print_fields(std::span<const Field> fields,
                                 OutputFormat format);
 [[nodiscard]] bool print(std::string_view text);

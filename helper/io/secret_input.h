@@ -17,9 +17,10 @@ enum class SecretPurpose : std::uint8_t {
 };
 
 // Reads standard input to its end, or one line of a terminal without echo, and
-// drops one trailing newline.  A text that is too long for a secret comes back
-// too long: the caller refuses it.  kMalformed if two secrets were typed that
-// are not the same; empty for kNone.
+// drops one trailing newline.  What does not come from a terminal must come
+// within 60 s.  Returns an empty text for kNone.  Returns a text that is too
+// long for a secret as it is, for the caller to refuse.  Returns kMalformed if
+// two secrets were typed that are not the same.
 Result<Buffer> read_secret(SecretPurpose purpose);
 
 }  // namespace pbstoken

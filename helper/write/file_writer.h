@@ -42,26 +42,28 @@ namespace pbstoken {
 // store's configuration does not say that they may.
 Result<void> permit_file_system(const Store &store, Kind kind);
 
-// What SIGINT and the like do, which are held: kHeeded keeps a change from
-// being done.  The second half of a change must not be kept back: the first
-// stands.
+// Whether a held signal that asks for an end, such as SIGINT, keeps a change
+// from being done.  It must not keep the second half of a change from being
+// done once the first half stands.
 enum class EndSignals : std::uint8_t { kHeeded, kLeftForLater };
 
 // Replaces one watched file.  One thread per object, which stays where it is
 // once it has prepared.
 class FileWriter {
  public:
-  // All three must outlive the object; lock is that of this kind's file.
-  // Removes what writers that died have left beside the file.
+  // Returns a writer of the file of this kind; `lock` is that file's.  All
+  // three arguments must outlive the object.  Removes what writers that died
+  // have left beside the file.
   static Result<FileWriter> open(const Store &store, Kind kind,
                                  const FileLock &lock);
 
-  // Has the rename of the file followed by that of a record about it, before
-  // another process can take the new file for good.  It must outlive the
-  // object.
+  // Makes commit() rename a record about the file right after the file, while
+  // the generation is still claimed: no process puts the new file in force
+  // without its record.  `record` must outlive the object.
   void put_beside(ReplacementFile *record) { record_ = record; }
 
-  // Returns why the record is not there though the change stands.
+  // Returns how the rename of that record ended; an error if the change stands
+  // without its record.
   [[nodiscard]] const Result<void> &recorded() const { return recorded_; }
 
   // Does steps 1 and 2: has make(old_text, &new_text) change the text, and

@@ -21,7 +21,7 @@
 
 namespace pbstoken {
 
-// Where a watched file is: everything goes through this descriptor of its
+// Where a watched file is.  All work is done through this descriptor of its
 // directory, wherever the path leads later.
 struct Place {
   FilePlace at;
@@ -31,7 +31,7 @@ struct Place {
   [[nodiscard]] const char *name() const { return at.name.c_str(); }
 };
 
-// `path` must outlive the place.
+// Returns the place of the file of this path, which must outlive the place.
 Result<Place> open_place(const PathText &path);
 
 // True if a file of this name was made beside one called file_name to take its
@@ -50,7 +50,8 @@ struct DirectoryCloser {
 };
 using DirectoryStream = std::unique_ptr<DIR, DirectoryCloser>;
 
-// The names in an open directory; nullptr, with errno, if it cannot be read.
+// Returns the names in an open directory; null, with errno, if it cannot be
+// read.
 DirectoryStream read_directory(int directory);
 
 // For the holder of the lock, which is lock_file: removes what writers that
@@ -60,6 +61,8 @@ void remove_litter(const Place &place, const PathText &lock_file);
 // A new file that is removed again unless it takes the file's place.
 class ReplacementFile {
  public:
+  // Makes an empty file of mode 0600 beside the watched one.  `place` must
+  // outlive the object.
   static Result<ReplacementFile> create(const Place &place);
 
   ReplacementFile(ReplacementFile &&other) noexcept
@@ -78,10 +81,10 @@ class ReplacementFile {
 
   [[nodiscard]] int fd() const { return file_.get(); }
 
-  // Writes all of it to the disk.
+  // Writes the text, syncs the file and closes it: fd() is -1 then.
   Result<void> fill(std::string_view text) {
-    // Closed before the rename, as upstream: some file systems want it that
-    // way, or say only then that they have not written all of it.
+    // The file is closed before the rename, as upstream does: some file systems
+    // need that, or say only at the close that they have not written all of it.
     if (!write_all(file_.get(), text) || fsync(file_.get()) != 0 ||
         ::close(file_.take()) != 0) {
       return system_error("cannot write a temporary file beside",
@@ -90,6 +93,7 @@ class ReplacementFile {
     return {};
   }
 
+  // Puts the file in the place of the watched one.
   Result<void> rename_into_place() {
     if (renameat(place_.directory(), name_.c_str(), place_.directory(),
                  place_.name()) != 0) {
@@ -107,15 +111,15 @@ class ReplacementFile {
   UniqueFd file_;
 };
 
-// Owner, permission bits, POSIX ACL and SELinux label of an open file of that
-// status.
+// Gives the open file `to` what the open file `from` of this status has: owner,
+// permission bits, POSIX ACL and SELinux label.
 Result<void> copy_access(const UniqueFd &from, const struct stat &status,
                          int to, const Place &place);
 
-// True if a file of this status was left by an edit or a restore as root, and
-// gets back what the store gives: it is root's, in a directory of file_owner's,
-// has no other name, and is not as the settings have it.  False if /etc does
-// not know the names that they give.
+// True if an edit or a restore by root has left a file of this status, so that
+// it gets back the owner, group and mode of access_of(): it is root's, lies in
+// a directory of file_owner's, has no other name, and has another owner, group
+// or mode.  False if /etc does not know the names in the settings.
 bool is_to_be_given_back(const Store &store, Kind kind, const Place &place,
                          const struct stat &status);
 
@@ -123,7 +127,7 @@ bool is_to_be_given_back(const Store &store, Kind kind, const Place &place,
 // for token.shadow; for user.cfg root, file_group and 0640, as upstream has it.
 Result<FileAccess> access_of(const Store &store, Kind kind);
 
-// Gives an open file that access.
+// Gives the open file `to` the owner, group and mode of access_of().
 Result<void> set_access(const Store &store, Kind kind, int to,
                         const Place &place);
 

@@ -13,6 +13,7 @@
 
 namespace pbstoken {
 
+// A change of one section.  The views must outlive it.
 struct SectionChange {
   enum class Operation : std::uint8_t { kAdd, kChange, kRemove };
 
@@ -25,6 +26,7 @@ struct SectionChange {
   std::optional<std::string_view> comment;  // empty: without one
 };
 
+// How a change ended.
 enum class SectionChanged : std::uint8_t {
   kDone,
   kNotThere,      // there is no such section to change or to remove
@@ -32,12 +34,12 @@ enum class SectionChanged : std::uint8_t {
   kNoUser         // the user of a token that is to be added has no section
 };
 
-// `text` is the whole file; null if the file is missing.  With kDone out_text
-// has the new one.  A section that the file repeats is changed where it counts,
-// in its last place, and removed from all.  kMalformed, with line and column,
-// if upstream would refuse the file.  The new text is read as any reader would
-// read it, and compared: kMalformed if another section is not as before, or
-// this one not as wanted.
+// Makes the change in the text of a user.cfg; with kDone *out_text is the new
+// text.  `text` is the whole file; null if the file is missing.  A section that
+// the file repeats is changed in its last place, where it counts, and removed
+// from all places.  Returns kMalformed, with line and column, if upstream would
+// refuse the file.  Reads the new text as any reader would, and returns
+// kMalformed if another section is not as before, or this one not as wanted.
 Result<SectionChanged> change_user_cfg_text(const Buffer *text,
                                             const PathText &path,
                                             const SectionChange &change,
