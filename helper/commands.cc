@@ -104,7 +104,8 @@ ExitStatus concluded(Context *context) {
   return conclude(*context, kRun(context));
 }
 
-// An administrator's change: the module has none of these.
+// Adds the warning to the outcome of an administrator's change.  The module's
+// requests have no such change.
 Result<Outcome> with_warning(const Context &context, Result<Outcome> outcome) {
   if (outcome && is_success(*outcome)) {
     warn_if_kept_out(context.store, context.line.token_id);
@@ -261,7 +262,7 @@ ExitStatus run_command(const CommandEntry &entry, const CommandLine &line,
   if (client.caller && entry.reach == Reach::kCache && is_split()) {
     context.verifier.take_no_lock();
   }
-  // Most members that ask may not read the segment.
+  // A member most likely asks because the segment is of no use to it.
   if (entry.reach == Reach::kCache) {
     context.verifier.heal();
   }

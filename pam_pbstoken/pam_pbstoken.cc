@@ -31,9 +31,10 @@ extern "C" {
   return pbstoken::change_secret(pamh, flags, arguments(argc, argv));
 }
 
-// A token gives no credentials beyond PBSTOKEN_ID, which is set already.  Never
-// anything else: sshd(8) asks in another process than that which authenticated,
-// and a line with default=die would then keep out users with passwords, too.
+// A token gives no credentials beyond PBSTOKEN_ID, which auth has set.  This
+// must always succeed: sshd(8) calls it in another process than the one that
+// has authenticated, and after a failure a line with default=die would keep out
+// users with passwords, too.
 [[gnu::visibility("default")]] int pam_sm_setcred(pam_handle_t * /*pamh*/,
                                                   int /*flags*/, int /*argc*/,
                                                   const char ** /*argv*/) {

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// No connection, no other program, no other user, no ioctl(2), no new
-// namespace, and but for the resident service no other process: a process of
-// root needs just one of those, such as a connection to the service manager, to
-// be all of root again, wherever Landlock keeps it from files.
+// The lists have no connection, no other program, no other user, no ioctl(2),
+// no new namespace and, except for the resident service, no other process.  A
+// process of root needs only one of these, such as a connection to the service
+// manager, to have all rights of root again, whatever files Landlock keeps from
+// it.
 //
-// A call that is not listed kills.  The way that led there was never tested,
-// and an errno would let the attacker that forced it try the next one; the
-// writer's protocol stands being killed anywhere.  The lists have what glibc
-// may call instead of what it calls today.
+// A call that is not listed kills the process.  No test has taken the way that
+// led to it, and after an errno an attacker could try the next call.  A writer
+// may be killed anywhere.  The lists also have what other versions of glibc may
+// call in the place of a listed call.
 #include "confine/seccomp.h"
 
 #include <linux/audit.h>

@@ -35,17 +35,18 @@ constexpr std::size_t kMostAccepted = 64;  // before there is a look at the rest
 constexpr std::size_t kSpares = 2;
 constexpr std::uint64_t kWaitingTime = 5 * kNanosecondsPerSecond;
 constexpr std::uint64_t kIdleTime = 60 * kNanosecondsPerSecond;
-// How long it waits until it tries again what failed for want of descriptors or
-// processes.
+// How long the service waits before it tries again what has failed for want of
+// descriptors or processes.
 constexpr std::uint64_t kPause = kNanosecondsPerSecond / 10;
-// For so long a child that has just begun goes before the making of the next
-// one, which takes as long as an answer out of the segment.
+// How long after a connection was handed over the next spare child is made at
+// the earliest: to make one takes as long as an answer out of the segment.
 constexpr std::uint64_t kHeadStart = 2 * kNanosecondsPerMillisecond;
-// What has been served for less is done soon; what a rotation waits for a
-// person to read may take as long as kIdleTime.
+// A connection that has been served for less is taken to end soon.  One that
+// has been served for longer may be a rotation, which waits for a person to
+// read the new secret, for kIdleTime at most.
 constexpr std::uint64_t kMoment = kNanosecondsPerSecond;
-// What was taken for such a moment may be a rotation, after all: others wait no
-// longer for it than this.
+// How long other connections wait at most for one that was taken to end soon:
+// it may be a rotation, after all.
 constexpr std::uint64_t kLongestHold = 5 * kNanosecondsPerSecond;
 
 constexpr int kListener = STDIN_FILENO;
@@ -390,8 +391,8 @@ bool Service::is_told_to_end() const {
          (sigpending(&pending) == 0 && sigismember(&pending, SIGTERM) == 1);
 }
 
-// Once it is to end it accepts no more, so that what it has must not take long,
-// unless it is told.
+// A service that ends accepts nothing more.  So after a change it begins to end
+// when all that it serves is taken to end soon, or kIdleTime after the change.
 bool Service::is_to_end() {
   if (listener_is_ready_ && changed_at_ == 0 && surroundings_.have_changed()) {
     changed_at_ = now_;
@@ -403,8 +404,9 @@ bool Service::is_to_end() {
           (serves_for_a_moment() || now_ - changed_at_ >= kIdleTime));
 }
 
-// What takes longer than the end may be held up gives all others their turn
-// again: each request is judged by what is there then.
+// If what is served takes longer than kLongestHold, the service does not end
+// yet: it accepts connections again.  Each request is judged by what is there
+// then.
 void Service::decide_the_end() {
   if (is_ending_ && !is_told_to_end() && now_ - ending_since_ >= kLongestHold) {
     is_ending_ = false;

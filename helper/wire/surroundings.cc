@@ -57,8 +57,8 @@ void Surroundings::add_store(std::string_view name) {
     if (!store->user_cfg.empty()) {
       add(directory_of(store->user_cfg), true);
     }
-    // Upstream makes both at boot, and until then a unit cannot let them be
-    // written to.
+    // Upstream makes both directories at boot.  The service's unit can make
+    // only those writable that are there when the service starts.
     if (!store->version_cache.empty()) {
       const PathText directory = directory_of(store->version_cache);
       add(directory, true);

@@ -556,10 +556,12 @@ Result<int> make_anywhere(const Plan &plan) {
   return made;
 }
 
-// A spare is made first, so that there is room; it stays where no other can be
-// made.  Only the other can have the slots of `outgrown`: what is in use may
-// still change.  They are copied if this process has retired it itself: from
-// its last number on no slot of it can be in force in the new one.
+// Makes a spare segment first, which proves that there is room.  Then retires
+// all others, and makes the segment that stays, with the slots of `outgrown`.
+// The spare has no slots, since those of a segment in use may still change; it
+// stays only if the other segment cannot be made.  The slots are copied if this
+// process has retired `outgrown` itself: the new segment is born above its last
+// number, so none of them is in force there.
 Result<void> replace(Plan plan, const Writing *outgrown) {
   const auto spare = make_under(IPC_PRIVATE, plan);
   if (!spare) {

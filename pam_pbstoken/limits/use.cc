@@ -76,7 +76,8 @@ SharedSegment use_segment(const Store &store) {
   return {store, "pbstoken use 1", sizeof(UseRecord)};
 }
 
-// A process that cannot have it does not try for each of its handles.
+// A process that cannot have the record tries again only after a minute, and
+// not for each of its handles.
 void Use::attach() {
   static constinit RecentHashes refused;
   const std::uint64_t name =

@@ -79,7 +79,8 @@ int accept(pam_handle_t *pamh, const ModuleOptions &options, const Store &store,
   if (!verified->set({store.configuration.view(), id.text})) {
     return pam_code(fail(pamh, no_memory("cannot hand on the token id")));
   }
-  // A hit makes no system call, and a busy web server no line for each request.
+  // A log line costs more than a hit, and a busy web server has thousands of
+  // hits a second.
   if (!options.quiet && (options.logs_hits() || source != Source::kSegment)) {
     log_success(pamh, id.text);
   }

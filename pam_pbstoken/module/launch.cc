@@ -33,8 +33,8 @@ struct Launch {
   int error = 0;  // why nothing was executed
 };
 
-// --- between clone(2) and execve(2): system calls only.  The host may have had
-// other threads, and their locks are never released here.
+// --- between clone(2) and execve(2): system calls only.  Other threads of the
+// host may have held locks, which no thread releases here.
 
 // Runs in the keeper's memory, while the keeper waits for execve(2).
 int execute(void *data) {
@@ -119,7 +119,7 @@ void say_not_started(int error) {
   if (launch->error != 0) {
     say_not_started(launch->error);
   } else if (ended < 0) {
-    // Where a filter forbids to wait the helper alone ends its answer.
+    // A filter forbids waitpid(2): the helper alone ends its answer.
     _exit(kUnknownStatus);
   }
   // Another thread of the host may have forked with a copy of this descriptor.

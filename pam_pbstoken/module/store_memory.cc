@@ -63,8 +63,9 @@ Place *add_place(std::uint64_t hash) {
   return place;
 }
 
-// True if this process has read one before.  For its first it remembers
-// nothing: many services fork for each connection, and there is no second.
+// True if this process has read a configuration before.  It remembers nothing
+// of the first one: many services fork for each connection, and read no second
+// one.
 constinit std::atomic<bool> has_read = false;
 
 // Takes the place of what another thread has put there.
@@ -72,9 +73,10 @@ void put(Place *place, Remembered *remembered) {
   std::free(place->remembered.exchange(remembered, std::memory_order_acq_rel));
 }
 
-// What was read belongs to its identity, even if others may write beside it
-// now. But a host must not go on for long with what others refuse to read; and
-// to ask about three directories takes longer than to verify.
+// What was read belongs to the identity of the file, even if other users may
+// write beside it now.  But a process must not use for long what other
+// processes refuse to read.  It asks once a second, since to ask about three
+// directories takes longer than to verify.
 bool has_trusted_directories(Remembered *remembered) {
   const std::uint64_t now = boottime_now();
   if (now != 0 && now - remembered->trusted < kNanosecondsPerSecond) {
@@ -126,7 +128,7 @@ Result<void> recall_store(std::string_view name, const PathText &path,
   const std::uint64_t start = boottime_now();
   const std::uint64_t now = realtime_now();
   const auto before = look_at(path);
-  // Two stores that have the same are read more often, and no more.
+  // Two stores with the same hash are read more often; nothing else follows.
   const std::uint64_t hash = quick_hash(path.view(), quick_hash(name));
   Place *place = find_place(hash);
   if (place != nullptr && before &&

@@ -41,7 +41,8 @@ Problem set_path(PathText *out_path, std::string_view value) {
   if (value.find('\0') != std::string_view::npos) {
     return "must not hold a NUL byte";
   }
-  // One file, one path: where it is mounted, and the keys beside it, go by it.
+  // A file must have one path: the look for mounts and the keys of the limits
+  // go by the text of the path.
   if (!is_plain_path(value)) {
     return "must have no empty, '.' or '..' component";
   }
@@ -252,8 +253,9 @@ Result<void> parse_line(std::string_view line, std::uint64_t number,
   return bad_value(path, number, name, "unknown key");
 }
 
-// A name that the administrator wrote must be known, lest a misspelt group
-// quietly has no members; the name of a default may be missing.
+// A name that the administrator has written must be known: otherwise a misspelt
+// group would have no members, and no message would say so.  The name of a
+// default may be missing.
 Result<void> look_up_names(const Lines &lines, const PathText &path,
                            Store *store) {
   for (std::size_t i = 0; i < kKeys.size(); ++i) {

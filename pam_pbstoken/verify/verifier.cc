@@ -15,8 +15,8 @@ Outcome known_outcome(Fact fact) {
 
 }  // namespace
 
-// Counts what was known of a secret.  if_match: what that is called for the
-// right secret.
+// Counts a secret about which the segment has a fact, as `if_match` if it is
+// the right one.
 void Verifier::count_known(const TokenId &id, Fact fact, Event if_match) {
   const bool matches = fact == Fact::kMatch;
   use_.count(matches ? if_match : Event::kKnownMismatch,
@@ -25,7 +25,7 @@ void Verifier::count_known(const TokenId &id, Fact fact, Event if_match) {
 
 std::optional<Verification> Verifier::verify_in_segment(
     const TokenId &id, std::string_view secret) {
-  // A client cannot have a megabyte digested once for each slot.
+  // Otherwise a client could have a megabyte digested once for each slot.
   if (!is_acceptable_secret(secret)) {
     return std::nullopt;
   }
@@ -105,8 +105,8 @@ Result<Verification> Verifier::verify_by_entry(const TokenId &id,
   return verify_in(*snapshot, &attempt);
 }
 
-// The place is held until the answer is remembered, so that the next in turn
-// finds it.
+// The attempt holds its place until the answer is remembered, so that the next
+// process in turn finds the answer.
 Result<void> Verifier::pass_gate(Attempt *attempt) {
   auto pass = enter_hash_gate(store_, attempt->client);
   if (!pass) {
