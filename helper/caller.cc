@@ -157,8 +157,7 @@ ErrorText refusal(const Caller &caller, const Store &store,
   if (is_for_members(store, entry) && !store.verify_group.is_nobody()) {
     text.append(" or group ").append_escaped(store.verify_group.name.view());
   }
-  return text.append(" may do this, not uid ")
-      .append(std::uint64_t{caller.uid});
+  return text.append(" may do this, not uid ").append(caller.uid);
 }
 
 }  // namespace pbstoken

@@ -281,8 +281,7 @@ void check_readers(const Store &store, const Subject &subject,
     problems->add_error(name.view(), group.error());
   } else if (owner.gid != group->value_or(0)) {
     ProblemText what("gid ");
-    what.append(std::uint64_t{owner.gid})
-        .append(", which is not verify_group, may read it");
+    what.append(owner.gid).append(", which is not verify_group, may read it");
     problems->add(name.view(), what.view());
   }
 }

@@ -130,7 +130,7 @@ void AccessCheck::check_owner(std::string_view path,
                               const struct stat &status) {
   if (status.st_uid != 0 && owner_ && status.st_uid != *owner_) {
     ProblemText what("belongs to uid ");
-    what.append(std::uint64_t{status.st_uid});
+    what.append(status.st_uid);
     problems_->add(path, what.append(", neither root nor file_owner").view());
   }
 }
@@ -139,7 +139,7 @@ void AccessCheck::check_group(std::string_view path, const struct stat &status,
                               const char *may) {
   if (status.st_gid != 0 && group_ && status.st_gid != *group_) {
     ProblemText what("gid ");
-    what.append(std::uint64_t{status.st_gid})
+    what.append(status.st_gid)
         .append(", neither root's nor file_group, may ")
         .append(may);
     problems_->add(path, what.view());
@@ -177,8 +177,8 @@ void AccessCheck::check_need(std::string_view path, const struct stat &status,
     return;
   }
   ProblemText what("file_owner, as whom the Proxmox daemons run, cannot ");
-  what.append(need.what).append(" (uid ").append(std::uint64_t{status.st_uid});
-  what.append(", gid ").append(std::uint64_t{status.st_gid});
+  what.append(need.what).append(" (uid ").append(status.st_uid);
+  what.append(", gid ").append(status.st_gid);
   what.append(", mode ").append(octal(status.st_mode).view()).append("): ");
   if (!is_owner) {
     what.append("chgrp ").append(group_name_).append(" and ");

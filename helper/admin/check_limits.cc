@@ -58,7 +58,7 @@ std::optional<ProblemText> problem_of(const Object &object,
   const int id = object.get(object.key, 0);
   if (id >= 0 && object.owner_of(id, &owner) && owner.cuid != 0) {
     what.append(": uid ")
-        .append(std::uint64_t{owner.cuid})
+        .append(owner.cuid)
         .append(" has made its key's, which the next helper replaces");
   } else if (object.shortage()) {
     what.append(" is not there and cannot be made");
@@ -89,9 +89,9 @@ void check_places(const Store &store, GateShare share, Problems *problems) {
   const auto gate = look_at_gate(store, share);
   if (gate && gate->places != wanted) {
     ProblemText what("the gate has ");
-    what.append(std::uint64_t{gate->places})
+    what.append(gate->places)
         .append(" places and is to have ")
-        .append(std::uint64_t{wanted})
+        .append(wanted)
         .append(": the next hash changes it");
     problems->add(name_of("sem", gate_set(store, share).key).view(),
                   what.view());

@@ -50,7 +50,7 @@ void explain_windows(const Store &store, const TokenId &id, Explanation *out) {
     return;
   }
   ProblemText text("the limit is ");
-  text.append(std::uint64_t{store.fail_limit})
+  text.append(store.fail_limit)
       .append(" wrong secrets of one remote host in ")
       .append(store.fail_window)
       .append(" s");
@@ -66,10 +66,7 @@ bool append_share(const Store &store, GateShare share, std::string_view title,
   const auto gate = look_at_gate(store, share);
   const unsigned held = gate ? gate->held : 0;
   const unsigned places = gate ? gate->places : wanted_places(store, share);
-  out->append(std::uint64_t{held})
-      .append(" of ")
-      .append(std::uint64_t{places})
-      .append(title);
+  out->append(held).append(" of ").append(places).append(title);
   return held >= places;
 }
 

@@ -172,7 +172,7 @@ void complain_of_untold(std::size_t count, const UseHistory &use) {
   } else {
     text.append("no use was counted yet; tokens that are not listed: ");
   }
-  text.append(std::uint64_t{count});
+  text.append(count);
   complain(text.view());
 }
 

@@ -133,7 +133,7 @@ bool JsonArray::print() {
 FixedText<8> octal(mode_t mode) {
   FixedText<8> text("0");
   for (const unsigned shift : {6U, 3U, 0U}) {
-    text.append(std::uint64_t{(mode >> shift) & 7U});
+    text.append((mode >> shift) & 7U);
   }
   return text;
 }

@@ -219,7 +219,7 @@ CacheVerdict judge_readers(const Subject &subject, gid_t group,
   }
   ProblemText why("made for other readers (mode ");
   why.append(octal(status.shm_perm.mode).view()).append(", gid ");
-  why.append(std::uint64_t{status.shm_perm.gid}).append(")");
+  why.append(status.shm_perm.gid).append(")");
   return off(name_of("shm", key_of(subject)).view(), why.view(),
              "'pbstoken flush' makes another, as the next request does that "
              "it cannot answer");

@@ -77,7 +77,7 @@ void audit(const AuditedChange &change, Outcome outcome) {
       .append("]: ")
       .append(change.command)
       .append("; uid=")
-      .append(std::uint64_t{change.caller});
+      .append(change.caller);
   if (login) {
     line.append(" loginuid=").append(*login);
   }

@@ -73,7 +73,7 @@ std::optional<Shortage> shortage_of_all(const Count &count, UnitsOf units_of) {
   }
   if (const auto maker = busiest_maker<Entry>(units_of); maker) {
     what.append(", ").append(maker->units).append(" ").append(count.unit);
-    what.append(" are of uid ").append(std::uint64_t{maker->uid});
+    what.append(" are of uid ").append(maker->uid);
   }
   what.append("; raise it, or remove some with ipcrm(1)");
   return shortage;
