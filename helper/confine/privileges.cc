@@ -21,6 +21,7 @@
 #include "io/message.h"
 #include "pbstoken/os/privilege.h"
 #include "pbstoken/os/sched_slice.h"
+#include "pbstoken/os/signals.h"
 #include "pbstoken/os/unique_fd.h"
 
 namespace pbstoken {
@@ -45,14 +46,7 @@ Result<void> open_standard_descriptors() {
 
 // Handlers do not survive execve(2), but ignored and blocked signals do.
 Result<void> reset_signals() {
-  // By the kernel's own call: libc does not let two of them be changed.
-  constexpr std::array<std::uint64_t, 4> kDefault = {};
-  constexpr std::size_t kSetSize = 8;
-  for (int number = 1; number < NSIG; ++number) {
-    // Fails for SIGKILL and SIGSTOP.
-    static_cast<void>(
-        syscall(SYS_rt_sigaction, number, kDefault.data(), nullptr, kSetSize));
-  }
+  reset_signal_actions();
   struct sigaction action = {};
   // A reader that goes away, and a file that may not grow, are errors of
   // write(2); and the caller's limit on processor time is about to be lifted.

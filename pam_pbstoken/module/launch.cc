@@ -14,6 +14,7 @@
 #include <array>
 #include <cstring>
 
+#include "pbstoken/os/signals.h"
 #include "pbstoken/verify/helper_protocol.h"
 
 namespace pbstoken {
@@ -63,19 +64,6 @@ bool take_standard_descriptors(int socket) {
   return true;
 }
 
-// Nothing of the host's handlers may run in here; SIGCHLD must not be ignored.
-// By the system call itself: for SIGABRT, libc's function takes a lock (since
-// glibc 2.41), which another thread of the host may have held in fork(2).
-void reset_signals() {
-  constexpr std::size_t kSetSize = NSIG / 8;
-  // The kernel's struct is smaller; 0 is SIG_DFL, no flags and no mask.
-  alignas(8) constexpr std::array<unsigned char, 64> kDefault{};
-  for (int number = 1; number < NSIG; ++number) {
-    static_cast<void>(
-        syscall(SYS_rt_sigaction, number, kDefault.data(), nullptr, kSetSize));
-  }
-}
-
 // The pid of the helper; or -1, and launch->error.
 pid_t launch_helper(Launch *launch) {
   constexpr std::size_t kStack = 8192;
@@ -109,7 +97,8 @@ void say_not_started(int error) {
   if (!take_standard_descriptors(launch->socket)) {
     _exit(1);
   }
-  reset_signals();
+  // No handler of the host's may run in here; SIGCHLD must not be ignored.
+  reset_signal_actions();
   const pid_t helper = launch_helper(launch);
   int status = 0;
   pid_t ended = -1;
