@@ -155,10 +155,6 @@ void Gate::set_anew() const {
   }
 }
 
-Error busy(const char *why) {
-  return plain_error(Errc::kBusy, "cannot hash", {}, why);
-}
-
 // Root takes a free place of the users, for which no user waits.
 std::optional<HashPlace> take_of_users(const Store &store) {
   const auto gate = Gate::open(store, GateShare::kUsers);
@@ -202,18 +198,18 @@ Result<HashPlace> take_place(const Store &store, GateShare share,
       return gate.error();
     }
   }
-  return busy("too many others do, reason=busy");
+  return busy_error("too many others do, reason=busy");
 }
 
 // Keeps what is left of the limit without a gate.
 Result<GatePass> pass_without_gate(const Client &client, const Error &error) {
   if (is_beyond_own_limits(client)) {
-    return busy("there are no semaphores, reason=busy");
+    return busy_error("there are no semaphores, reason=busy");
   }
   GatePass pass{.no_gate = error};
   pass.only = OnlyHash::wait_until(deadline_in(kGateSeconds), &pass.waited);
   return pass.only ? Result<GatePass>(std::move(pass))
-                   : busy("another thread does, reason=busy");
+                   : busy_error("another thread does, reason=busy");
 }
 
 }  // namespace

@@ -11,10 +11,6 @@ namespace pbstoken {
 
 namespace {
 
-Error busy(const char *why) {
-  return plain_error(Errc::kBusy, "cannot hash", {}, why);
-}
-
 // Waits until the semaphore is 0 and makes it 1.  time: the longest wait in ns;
 // nullopt: it does not wait.
 bool take(int set, std::uint16_t number, std::optional<std::uint64_t> time) {
@@ -32,6 +28,10 @@ bool take(int set, std::uint16_t number, std::optional<std::uint64_t> time) {
 }
 
 }  // namespace
+
+Error busy_error(const char *why) {
+  return plain_error(Errc::kBusy, "cannot hash", {}, why);
+}
 
 NamedSet turns_set(const Store &store) {
   return {store, "pbstoken turns 2", std::size_t{2} * kTurns};
@@ -56,7 +56,7 @@ Result<Turn> Turn::wait_for(const Store &store, const Client &client,
       return Turn();
     }
     if (client.has_gone != nullptr && client.has_gone()) {
-      return busy("nobody waits for it any more");
+      return busy_error("nobody waits for it any more");
     }
     const std::uint64_t left = time_left(deadline);
     if (left == 0) {
@@ -73,7 +73,7 @@ Result<Turn> Turn::wait_for(const Store &store, const Client &client,
       semctl(*set, last_user, GETVAL) != user.value) {
     return Turn();
   }
-  return busy("too many others of this user do, reason=busy");
+  return busy_error("too many others of this user do, reason=busy");
 }
 
 Turn::~Turn() {

@@ -165,8 +165,7 @@ Result<Verification> Verifier::hash_through_gate(const Snapshot &snapshot,
   if (limit.lost()) {
     lost_limit_ = limit.lost();
     if (is_beyond_own_limits(attempt->client)) {
-      return plain_error(Errc::kBusy, "cannot hash", {},
-                         "there is no memory for fail_limit, reason=busy");
+      return busy_error("there is no memory for fail_limit, reason=busy");
     }
   }
   if (!attempt->pass && !limit.is_reached()) {

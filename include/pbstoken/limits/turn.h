@@ -35,6 +35,9 @@ constexpr std::uint16_t kTurns = 64;
 // Returns the semaphores of the turns of a store.
 NamedSet turns_set(const Store &store);
 
+// Returns kBusy, for a process that does not hash for this reason.
+Error busy_error(const char *why);
+
 // A turn that this process has taken.  The destructor gives it back.
 class Turn {
  public:
