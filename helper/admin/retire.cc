@@ -93,10 +93,7 @@ void remove_former_objects(const Store &store) {
   }
   const int id = semget(derive_key("pbstoken gate 1", number.view()), 0, 0);
   semid_ds status{};
-  SemaphoreArgument argument{};
-  argument.status = &status;
-  if (id >= 0 && semctl(id, 0, IPC_STAT, argument) == 0 &&
-      status.sem_perm.cuid == 0) {
+  if (id >= 0 && get_status(id, &status) && status.sem_perm.cuid == 0) {
     semctl(id, 0, IPC_RMID);
   }
 }

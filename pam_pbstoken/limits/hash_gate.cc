@@ -72,9 +72,7 @@ class Gate {
   // it notes a holder's death as well.
   [[nodiscard]] std::time_t last_change() const {
     semid_ds status{};
-    SemaphoreArgument argument{};
-    argument.status = &status;
-    return semctl(set_, 0, IPC_STAT, argument) == 0 ? status.sem_otime : 0;
+    return get_status(set_, &status) ? status.sem_otime : 0;
   }
 
   void set_anew() const;

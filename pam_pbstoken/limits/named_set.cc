@@ -28,9 +28,7 @@ int NamedSet::get(key_t with, int flags) const {
 
 bool NamedSet::owner_of(int id, ipc_perm *out_owner) const {
   semid_ds status{};
-  SemaphoreArgument argument{};
-  argument.status = &status;
-  const bool known = semctl(id, 0, IPC_STAT, argument) == 0;
+  const bool known = get_status(id, &status);
   *out_owner = status.sem_perm;
   return known;
 }
@@ -38,12 +36,10 @@ bool NamedSet::owner_of(int id, ipc_perm *out_owner) const {
 // True if it has the size, and is root's alone to change.
 bool NamedSet::is_trusted(int id) const {
   semid_ds status{};
-  SemaphoreArgument argument{};
-  argument.status = &status;
   const ipc_perm &owner = status.sem_perm;
-  return semctl(id, 0, IPC_STAT, argument) == 0 &&
-         status.sem_nsems == count_ + kNameSize && owner.cuid == 0 &&
-         owner.uid == 0 && (owner.mode & (S_IWGRP | S_IWOTH)) == 0;
+  return get_status(id, &status) && status.sem_nsems == count_ + kNameSize &&
+         owner.cuid == 0 && owner.uid == 0 &&
+         (owner.mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
 bool NamedSet::read(int id, Values *out_values) const {

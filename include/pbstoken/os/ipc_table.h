@@ -26,6 +26,14 @@ union SemaphoreArgument {
   seminfo *info;
 };
 
+// Sets *out_status to the status of a set of semaphores.  Returns false, with
+// errno, if the kernel does not tell it.
+inline bool get_status(int id, semid_ds *out_status) {
+  SemaphoreArgument argument{};
+  argument.status = out_status;
+  return semctl(id, 0, IPC_STAT, argument) == 0;
+}
+
 struct SegmentEntry {
   static constexpr const char *kCannotList =
       "cannot list the shared-memory segments";
