@@ -107,7 +107,7 @@ ExitStatus run_for_member(const CommandEntry &entry, const CommandLine &line) {
                : give_up(ExitStatus::kUnavailable, reset.error());
 }
 
-ExitStatus serve(int argc, char **argv) {
+ExitStatus run_program(int argc, char **argv) {
   set_program_name(kAdminProgram.name);
   if (const auto shed = shed_inheritance(); !shed) {
     return give_up(ExitStatus::kUnavailable, shed.error());
@@ -133,5 +133,5 @@ ExitStatus serve(int argc, char **argv) {
 }  // namespace pbstoken
 
 int main(int argc, char **argv) {
-  return static_cast<int>(pbstoken::serve(argc, argv));
+  return static_cast<int>(pbstoken::run_program(argc, argv));
 }
