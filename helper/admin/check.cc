@@ -1,29 +1,24 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "admin/check.h"
 
-#include <sys/file.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
 
-#include <ctime>
 #include <utility>
 
 #include "admin/admin.h"
 #include "admin/problems.h"
 #include "admin/use_history.h"
 #include "admin/verdict.h"
-#include "io/held_signals.h"
 #include "io/stores.h"
 #include "pbstoken/cache/subject.h"
 #include "pbstoken/os/file.h"
 #include "pbstoken/os/ipc.h"
 #include "pbstoken/os/shared_fs.h"
 #include "pbstoken/store/lease.h"
-#include "pbstoken/store/lock_holder.h"
 #include "pbstoken/store/readers.h"
 #include "pbstoken/store/user_cfg.h"
 #include "pbstoken/store/version_word.h"
-#include "write/replacement_file.h"
 
 namespace pbstoken {
 
@@ -161,97 +156,6 @@ void check_file_systems(const Store &store, Problems *problems) {
   }
 }
 
-// --- the lock, and what dead writers have left behind
-
-// A writer that works holds it for milliseconds; one that has had it for as
-// long as all of this hangs.
-constexpr int kAttempts = 100;
-constexpr timespec kPause = {.tv_sec = 0, .tv_nsec = 10'000'000};
-
-using IsLitter = bool (*)(std::string_view file_name, std::string_view name);
-
-// Adds the files beside this one that look like unfinished copies of it.
-void check_litter(const PathText &path, IsLitter is_litter,
-                  Problems *problems) {
-  const auto place = open_place(path);
-  if (!place) {
-    // What keeps the file from being opened has been added.
-    return;
-  }
-  const DirectoryStream stream = read_directory(place->directory());
-  if (!stream) {
-    problems->add_error(
-        path.view(), system_error("cannot read the directory of", path.view()));
-    return;
-  }
-  const std::string_view parent =
-      slice(path.view(), 0, path.view().rfind('/') + 1);
-  errno = 0;
-  while (const dirent *entry = readdir(stream.get())) {
-    if (is_litter(place->at.name.view(), entry->d_name)) {
-      PathText litter(parent);
-      litter.append(entry->d_name);
-      problems->add(litter.view(),
-                    "a temporary file that a dead writer has left: the next "
-                    "writer removes it");
-    }
-  }
-  if (errno != 0) {
-    problems->add_error(
-        path.view(), system_error("cannot read the directory of", path.view()));
-  }
-}
-
-// Shares the lock with others that only read; false, with errno, if it cannot:
-// EWOULDBLOCK if another process keeps it.
-bool lock_for_reading(const UniqueFd &lock) {
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    if (flock(lock.get(), LOCK_SH | LOCK_NB) == 0) {
-      return true;
-    }
-    if (errno != EWOULDBLOCK && errno != EINTR) {
-      return false;
-    }
-    nanosleep(&kPause, nullptr);
-  }
-  errno = EWOULDBLOCK;
-  return false;
-}
-
-void add_holder(const Store &store, const UniqueFd &lock, Problems *problems) {
-  ProblemText what("held for more than a second by ");
-  if (const auto pid = lock_holder(lock); pid) {
-    what.append("process ").append(*pid);
-  } else {
-    what.append("somebody");
-  }
-  what.append(": nobody can write meanwhile");
-  problems->add(store.lock_file.view(), what.view());
-}
-
-// lock: the lock file, open for reading, or none.  It is held, together with
-// other readers, while the directories are looked through.
-void check_lock(const Store &store, const UniqueFd &lock, Problems *problems) {
-  // No signal stops or ends the process while it holds the lock.
-  const HeldSignals signals;
-  if (lock && !lock_for_reading(lock)) {
-    // A temporary file does not tell its owner, and the holder's is no litter
-    // yet.
-    if (errno == EWOULDBLOCK) {
-      add_holder(store, lock, problems);
-    } else {
-      problems->add_error(store.lock_file.view(),
-                          system_error("cannot lock", store.lock_file.view()));
-    }
-    return;
-  }
-  check_litter(store.token_shadow, is_replacement_name, problems);
-  check_litter(store.lock_file, is_new_lock_name, problems);
-  if (lock) {
-    flock(lock.get(), LOCK_UN);  // cannot fail on a descriptor of ours
-  }
-}
-
 // --- the cache
 
 // Checks the readers of the segment that the key of a file names.
@@ -349,8 +253,11 @@ ExitStatus check_store(Context *context) {
   check_token_shadow(store, &access, &problems);
   check_lease(store, &access, &problems);
   check_file_systems(store, &problems);
-  check_lock(store, access.open(store.lock_file, FileKind::kLock), &problems);
+  check_lock(store, Kind::kSecrets, &access, &problems);
   check_user_cfg(store.user_cfg, &access, &problems);
+  if (!store.user_cfg.empty()) {
+    check_lock(store, Kind::kAccounts, &access, &problems);
+  }
   check_pair(store, &problems);
   check_version_cache(store.version_cache, &access, &problems);
   check_cache(store, Kind::kSecrets, &context->verifier.use(), &problems);

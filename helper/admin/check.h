@@ -11,6 +11,7 @@
 
 #include "admin/problems.h"
 #include "pbstoken/base/list.h"
+#include "pbstoken/cache/subject.h"
 #include "pbstoken/limits/hash_gate.h"
 #include "pbstoken/os/unique_fd.h"
 #include "pbstoken/store/store.h"
@@ -84,6 +85,12 @@ void check_pair(const Store &store, Problems *problems);
 // and stored hashes.  file: open for reading; path names it in the problems.
 void check_shadow(const UniqueFd &file, const PathText &path,
                   Problems *problems);
+
+// Checks who can take the lock of this file, and that no process keeps it.
+// Adds what writers that died have left beside the file and the lock, which is
+// held meanwhile together with other readers.
+void check_lock(const Store &store, Kind kind, AccessCheck *access,
+                Problems *problems);
 
 // Checks that the gate and the windows are as the configuration has them, or
 // can be made; and if the host has no room, which users fill it.

@@ -269,7 +269,11 @@ Result<void> look_up_names(const Lines &lines, const PathText &path,
     }
     const auto found = key.directory->find(given.name.c_str());
     if (!found) {
-      return bad_value(path, lines[i], key.name, key.directory->unknown);
+      const bool is_unknown = found.error().code == Errc::kNotFound &&
+                              found.error().saved_errno == 0;
+      return is_unknown
+                 ? bad_value(path, lines[i], key.name, key.directory->unknown)
+                 : found.error();
     }
     given.id = *found;
   }
@@ -377,7 +381,7 @@ Result<Store> parse_store(std::string_view name, std::string_view text,
   }
   if (names == Names::kLookedUp) {
     if (const auto known = look_up_names(lines, path, &store); !known) {
-      return known.error();
+      return as_configuration_error(known.error());
     }
   }
   complete(&store);

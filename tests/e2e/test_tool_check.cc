@@ -581,14 +581,29 @@ void check_defaults_that_etc_does_not_know_are_named(void ** /*state*/) {
                     "/etc/group\n");
 }
 
-// --- the lock, and who died with it
+// What cannot be read says nothing of the names in it.
+void check_names_the_file_of_names_that_it_cannot_read(void ** /*state*/) {
+  write_shadow({{kId, kHash}});
+  configure("verify_group = nogroup\n");
+  std::filesystem::rename("/etc/group", "/etc/group.away");
+  const RunResult outcome = run_tool({"check"});
+  std::filesystem::rename("/etc/group.away", "/etc/group");
+  assert_int_equal(outcome.status, 4);
+  assert_text_equal(
+      outcome.err,
+      "pbstoken: cannot open /etc/group: No such file or directory\n");
+}
 
-pid_t hold_lock(int operation) {
-  write_file(kLock, "", 0660);
-  give(kLock, kBackup, kBackup);
+// --- the locks, and what died with their holders
+
+const std::string kUserLock = std::string(kDirectory) + "/.user.lck";
+
+pid_t hold_lock(int operation, const std::string &path = kLock) {
+  write_file(path, "", 0660);
+  give(path.c_str(), kBackup, kBackup);
   Pipe ready;
   const pid_t child = start_child([&] {
-    const int fd = open(kLock, O_RDONLY | O_CLOEXEC);
+    const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (flock(fd, operation) != 0 || write(ready.writer(), "x", 1) != 1) {
       return 1;
     }
@@ -615,6 +630,24 @@ void check_held_lock_names_the_holder(void ** /*state*/) {
                                      std::to_string(holder) +
                                      ": nobody can write meanwhile\n");
   assert_int_equal(outcome.status, 1);
+  assert_problems({});
+}
+
+void check_looks_at_the_lock_of_user_cfg(void ** /*state*/) {
+  write_good_store();
+  const pid_t holder = hold_lock(LOCK_EX, kUserLock);
+  const RunResult outcome = run_tool({"check"});
+  end(holder);
+  assert_text_equal(outcome.out, kUserLock +
+                                     ": held for more than a second by "
+                                     "process " +
+                                     std::to_string(holder) +
+                                     ": nobody can write meanwhile\n");
+  assert_int_equal(outcome.status, 1);
+  chmod(kUserLock.c_str(), 0664);
+  assert_problems(
+      {kUserLock + ": others may open it, and hold the lock (mode 0664)"});
+  configure("user_cfg =\n");
   assert_problems({});
 }
 
@@ -657,16 +690,18 @@ void check_stale_temporary_files_are_named(void ** /*state*/) {
   const std::string start = std::string(kDirectory) + "/";
   for (const char *name :
        {"token.tmp_abcdE", "token.tmp_abcdE12", "token.tmp_abcd-1",
-        "token.shadow.tmp_abcdE", "user.tmp_abcdE1", "xtoken.tmp_abcdE1",
-        "token.shadow.lock.tmp_12x", "token.tmp", "token.shadow.lock.tmp_"}) {
+        "token.shadow.tmp_abcdE", "user.tmp_abcdE", "xtoken.tmp_abcdE1",
+        "token.shadow.lock.tmp_12x", "token.tmp", "token.shadow.lock.tmp_",
+        "user.cfg.tmp_abcdE"}) {
     write_file(start + name, "");
   }
   assert_problems({});
   // Ours and upstream's of today, upstream's of before 4.2.3, and locks of
-  // both.
+  // both; and of user.cfg.
   for (const char *name :
-       {"token.shadow.tmp_abcdE1", "token.tmp_abcdE1",
-        "token.shadow.lock.tmp_12", "token.shadow.lock.tmp_abcdE1"}) {
+       {"user.cfg.tmp_abcdE1", "user.tmp_abcdE1", "token.shadow.tmp_abcdE1",
+        "token.tmp_abcdE1", "token.shadow.lock.tmp_12",
+        "token.shadow.lock.tmp_abcdE1"}) {
     write_file(start + name, "");
     assert_problems({start + name +
                      ": a temporary file that a dead writer has left: the next "
@@ -1055,7 +1090,9 @@ int main() {
       E2E_TEST(check_what_is_no_file_is_named),
       CHECK_TEST(check_bad_configuration_is_exit_4),
       CHECK_TEST(check_defaults_that_etc_does_not_know_are_named),
+      CHECK_TEST(check_names_the_file_of_names_that_it_cannot_read),
       CHECK_TEST(check_held_lock_names_the_holder),
+      CHECK_TEST(check_looks_at_the_lock_of_user_cfg),
       CHECK_TEST(check_held_lock_of_an_unseen_holder_is_named),
       CHECK_TEST(check_lock_of_a_reader_is_no_problem),
       CHECK_TEST(check_lock_that_comes_free_is_no_problem),
