@@ -180,6 +180,16 @@ ConfigurationText new_configuration(const CommandLine &line,
   return text;
 }
 
+// A path may hold what begins a comment, or what the end of a line loses.
+bool says(const ConfigurationText &text, const CommandLine &line,
+          const PathText &path) {
+  const auto store =
+      parse_store(line.store.view(), text.view(), path, Names::kUnknown);
+  return !text.truncated() && store &&
+         (line.token_shadow.empty() ||
+          store->token_shadow.view() == line.token_shadow.view());
+}
+
 Result<void> make_configuration(const CommandLine &line, const PathText &path,
                                 Made *made) {
   struct stat status = {};
@@ -191,12 +201,17 @@ Result<void> make_configuration(const CommandLine &line, const PathText &path,
       line.users.value_or(true)) {
     return {};
   }
+  const ConfigurationText text = new_configuration(line, path);
+  if (!says(text, line, path)) {
+    return plain_error(Errc::kBadConfiguration, "cannot have --token-shadow",
+                       line.token_shadow.view(),
+                       "a configuration cannot say it");
+  }
   if (const auto way =
           make_directory(directory_of(path), kRootsDirectory, made);
       !way) {
     return way;
   }
-  const ConfigurationText text = new_configuration(line, path);
   return make_file({path, text.view(), kRootsFile}, made);
 }
 

@@ -122,6 +122,21 @@ void init_with_a_path_and_users(void ** /*state*/) {
   std::filesystem::remove_all("/etc/a");
 }
 
+// Else the next run would take the half that was written for what was wanted.
+void init_writes_no_configuration_that_says_another_path(void ** /*state*/) {
+  for (const std::string path :
+       {"/etc/a#b/token.shadow", "/etc/../a/token.shadow", "/etc/a/shadow "}) {
+    const RunResult outcome =
+        run_tool({"--store", "web", "init", "--token-shadow", path});
+    assert_exit(outcome, 4, path.c_str());
+    assert_text_equal(outcome.err, "pbstoken: cannot have --token-shadow " +
+                                       path +
+                                       ": a configuration cannot say it\n");
+    assert_false(std::filesystem::exists("/etc/pbstoken/web.conf"));
+    assert_false(std::filesystem::exists("/etc/a"));
+  }
+}
+
 void init_changes_nothing_that_is_there(void ** /*state*/) {
   std::filesystem::create_directory(kDirectory);
   write_shadow({{kId, kHash}});
@@ -225,6 +240,7 @@ int main() {
       INIT_TEST(init_is_followed_by_a_user_and_a_token),
       INIT_TEST(init_of_another_store_is_beside_its_configuration),
       INIT_TEST(init_with_a_path_and_users),
+      INIT_TEST(init_writes_no_configuration_that_says_another_path),
       INIT_TEST(init_changes_nothing_that_is_there),
       INIT_TEST(init_follows_no_link),
       INIT_TEST(init_gives_away_nothing_that_it_has_not_made),
