@@ -351,18 +351,29 @@ std::optional<Result<Snapshot>> Cache::read_under_lock(
   return snapshot;
 }
 
+// True if the segment was made after the last adopt: no fact in it is in force.
+bool Cache::lacks_lease() {
+  if (store_.lease == 0 || found_->segment.lease()) {
+    return false;
+  }
+  const auto standing = lease_standing(store_);
+  return standing && standing->state == LeaseState::kInForce;
+}
+
+bool Cache::needs_healing() {
+  return segment() != nullptr &&
+         ((found_->segment.may_be_replaced(boottime_now()) &&
+           is_outdated(found_->identity.id, found_->segment, store_)) ||
+          lacks_lease());
+}
+
 void Cache::heal() {
-  const auto is_to_be_replaced = [this] {
-    return segment() != nullptr &&
-           found_->segment.may_be_replaced(boottime_now()) &&
-           is_outdated(found_->identity.id, found_->segment, store_);
-  };
-  if (!takes_lock_ || !is_only_root() || !is_to_be_replaced()) {
+  if (!takes_lock_ || !is_only_root() || !needs_healing()) {
     return;
   }
   const auto lock = FileLock::acquire(store_, lock_path_of(kind_, store_), 0);
   attach();  // another process may just have done it
-  if (lock && is_to_be_replaced()) {
+  if (lock && needs_healing()) {
     static_cast<void>(CacheWriter(store_, kind_, *lock).renew());
     attach();
   }

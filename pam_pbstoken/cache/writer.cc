@@ -187,8 +187,30 @@ bool CacheWriter::begin_replacement(Writing *writing) {
          writing->segment.begin_replacement(boottime_now());
 }
 
+// Gives a segment that has no lease, since it was made after the last adopt,
+// the lease that is in force.
+void CacheWriter::pass_on_lease(Writing *writing) {
+  if (store_.lease == 0 || writing->segment.lease()) {
+    return;
+  }
+  const auto standing = lease_standing(store_);
+  if (standing && standing->state == LeaseState::kInForce &&
+      shares_clock(writing->segment)) {
+    writing->segment.set_lease(pack(standing->term));
+  }
+}
+
 // Returns nullopt if the segment that is in use is a newer version's.
 Result<std::optional<Writing>> CacheWriter::find_or_make(
+    const Subject &subject) {
+  auto writing = find_or_make_unleased(subject);
+  if (writing && *writing) {
+    pass_on_lease(&**writing);
+  }
+  return writing;
+}
+
+Result<std::optional<Writing>> CacheWriter::find_or_make_unleased(
     const Subject &subject) {
   auto kept = keep_one_segment(store_, subject, lock_, Keep::kInUseOrNewer);
   if (kept && kept->in_use && begin_replacement(&*kept->in_use) &&

@@ -21,6 +21,12 @@ bool is_permission_error(const Error &error) {
   return error.saved_errno == EACCES || error.saved_errno == EPERM;
 }
 
+// True if the helper may succeed all the same: this process may not read a
+// file, or its /proc has no boot_id, as with ProcSubset=pid.
+bool may_succeed_elsewhere(const Error &error) {
+  return is_permission_error(error) || error.saved_errno == ENOENT;
+}
+
 // True if something is mounted over it, as far as this process can tell.
 bool is_mounted_over(const PathText &path) {
   const auto identity = look_at(path);
@@ -68,7 +74,7 @@ Result<Verification> verify(const pam_handle_t *pamh,
     if (const auto &lost = verifier.lost_cache(); lost) {
       log_lost_cache(pamh, *lost);
     }
-    if (verification || !is_permission_error(verification.error())) {
+    if (verification || !may_succeed_elsewhere(verification.error())) {
       return verification;
     }
   }
@@ -103,7 +109,7 @@ Result<Outcome> ask_account(const pam_handle_t *pamh,
     if (verdict) {
       return outcome_of(*verdict, now);
     }
-    if (!is_permission_error(verdict.error())) {
+    if (!may_succeed_elsewhere(verdict.error())) {
       return verdict.error();
     }
   }

@@ -295,7 +295,65 @@ void miss_that_outlives_its_lease_is_refused(void ** /*state*/) {
   assert_true(verified.error().code == Errc::kLease);
 }
 
+// Under ProcSubset=pid there is no boot_id, so the process cannot tell whether
+// the lease is of this start of the host.
+void root_without_all_of_proc_asks_the_socket(void ** /*state*/) {
+  write_stack(kService, {"auth required " + module_path(),
+                         "account required " + module_path()});
+  configure("lease = 60\n");
+  write_user_cfg();
+  assert_adopted(adopt(1, now(), kFile));
+  const auto without_all_of_proc = [](const std::function<int()> &ask) {
+    return in_child([&] {
+      return unshare(CLONE_NEWNS) == 0 &&
+                     mount("proc", "/proc", "proc", 0, "subset=pid") == 0
+                 ? ask()
+                 : -1;
+    });
+  };
+  for (int i = 0; i < 2; ++i) {
+    assert_int_equal(
+        without_all_of_proc([] { return authenticate(kId, kSecret); }),
+        PAM_SUCCESS);
+    assert_int_equal(without_all_of_proc(account), PAM_SUCCESS);
+    remove_segments();
+  }
+  let_the_lease_pass();
+  assert_int_equal(
+      without_all_of_proc([] { return authenticate(kId, kSecret); }),
+      PAM_AUTHINFO_UNAVAIL);
+  assert_int_equal(without_all_of_proc(account), PAM_AUTHINFO_UNAVAIL);
+}
+
 // --- no change of the cache loses it
+
+std::optional<std::uint64_t> lease_in_segment(Kind kind = Kind::kSecrets) {
+  const auto view =
+      view_of(PathText(kind == Kind::kSecrets ? kShadow : kUserCfg));
+  auto found = view ? find_segment({kind, *view}) : std::nullopt;
+  return found ? found->segment.lease() : std::nullopt;
+}
+
+// Else nothing would be a hit there until the next adopt.
+void segment_that_is_made_later_has_the_lease(void ** /*state*/) {
+  configure("lease = 60\n");
+  lease_out();
+  const std::uint64_t term = pack(parse_lease(read_file(kLease))->term);
+  const std::function<void()> losses[] = {[] {}, [] { remove_segments(); },
+                                          [] { tool_output({"flush"}); }};
+  for (const auto &lose : losses) {
+    lose();
+    for (int i = 0; i < 2; ++i) {
+      assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
+      assert_pam(account(), PAM_SUCCESS);
+    }
+    assert_true(lease_in_segment() == term);
+    assert_true(lease_in_segment(Kind::kAccounts) == term);
+    const auto hits = counter("hits");
+    assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
+    assert_int_equal(counter("hits"), hits + 1);
+  }
+}
 
 void refusal_outlives_what_becomes_of_the_segment(void ** /*state*/) {
   lease_out_and_let_it_pass();
@@ -744,12 +802,6 @@ void make_leased_host(Host *host) {
   adopt(1, kFirstAsked, kFile);
 }
 
-std::optional<std::uint64_t> lease_in_segment() {
-  const auto view = view_of(PathText(kShadow));
-  auto found = view ? find_segment({Kind::kSecrets, *view}) : std::nullopt;
-  return found ? found->segment.lease() : std::nullopt;
-}
-
 // What is wrong after an adopt of another revision that was killed.
 std::string judge_killed(int status) {
   const std::string file = read_file(kShadow);
@@ -827,9 +879,11 @@ int main() {
       PAM_TEST(writers_go_on_and_leave_the_lease),
       MEMBER_TEST(member_is_refused_by_the_program),
       SOCKET_TEST(member_is_refused_by_the_socket),
+      SOCKET_TEST(root_without_all_of_proc_asks_the_socket),
       PAM_TEST(miss_that_outlives_its_lease_is_refused),
       PAM_TEST(refusal_outlives_what_becomes_of_the_segment),
       PAM_TEST(lease_in_force_outlives_what_becomes_of_the_segment),
+      PAM_TEST(segment_that_is_made_later_has_the_lease),
       PAM_TEST(lease_of_another_boot_clock_or_form_is_none),
       PAM_TEST(lease_that_is_no_file_is_none),
       PAM_TEST(adopt_replaces_the_file_and_keeps_its_access),

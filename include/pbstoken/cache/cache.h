@@ -55,8 +55,9 @@ class Cache {
   [[nodiscard]] std::uint64_t attach_time() const { return checked_; }
 
   // Replaces the segment if it was made under other settings, see
-  // is_outdated().  It is for a process that only root may stop; in any other
-  // it does nothing.
+  // is_outdated().  Gives it the lease that is in force, if it was made after
+  // that lease.  It is for a process that only root may stop; in any other it
+  // does nothing.
   void heal();
 
   // True if there is a segment that this process may read.
@@ -137,6 +138,8 @@ class Cache {
   bool shares_clock();
   // True if the store has no lease, or if the segment has it in force.
   bool has_lease(std::uint64_t now);
+  bool lacks_lease();
+  bool needs_healing();
   // True if the stamp counts without a look; below, with one where that is
   // possible.
   bool is_trusted(const Stamp &stamp, std::uint64_t now);

@@ -91,6 +91,8 @@ class CacheWriter {
  private:
   bool begin_replacement(Writing *writing);
   Result<std::optional<Writing>> find_or_make(const Subject &subject);
+  Result<std::optional<Writing>> find_or_make_unleased(const Subject &subject);
+  void pass_on_lease(Writing *writing);
 
   const Store &store_;
   Kind kind_;
