@@ -23,13 +23,15 @@ MANUALS = pam_pbstoken/pam_pbstoken.8 pam_pbstoken/pbstoken.conf.5 \
 TIDY_OPTIONS = $(LANGUAGE) -Iinclude -Ihelper -Wreserved-identifier \
   -Xclang -analyzer-config -Xclang mode=shallow
 
+# cppcheck of Debian 13 takes a std::span for the owner of its elements; the
+# compilers know better what dangles.
 lint: test-packages
 	$(CLANG_FORMAT) --dry-run --Werror $(FORMATTED)
 	printf '%s\n' $(SOURCES) | xargs -P "$$(nproc)" -I FILE \
 	  sh -c '$(CLANG_TIDY) --quiet FILE -- $(TIDY_OPTIONS) 2>/dev/null'
 	cppcheck --quiet --enable=warning,performance,portability \
 	  --inline-suppr --error-exitcode=1 --std=c++20 -Iinclude -Ihelper \
-	  --suppress=missingIncludeSystem \
+	  --suppress=missingIncludeSystem --suppress=returnDanglingLifetime \
 	  --suppress=normalCheckLevelMaxBranches pam_pbstoken helper
 	tests/lint/include_order
 	tests/lint/plain_words
