@@ -9,7 +9,7 @@ RELEASE = $(firstword $(filter-out $(OWN_RELEASE),bookworm trixie))
 
 check-other: other-packages
 	$(SUDO) env BUILD=$(BUILD) TALLY="$$TALLY" \
-	  tests/elsewhere/release $(RELEASE) make check
+	  tests/elsewhere/release $(RELEASE) make check PRECOMPILED=
 
 # --- built for another processor, and the unit tests by qemu-user
 

@@ -20,7 +20,8 @@ $(FUZZERS): %: %.o $(FUZZ_SHARED) $(TESTED)
 
 $(REPLAYS): $(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o \
     $(BUILD)/tests/fuzz/replay.o $(FUZZ_SHARED) $(TESTED)
-	$(CXX) -pie $(SANITIZE) $(LDFLAGS) -rdynamic -o $@ $(filter %.o %.a,$^) \
+	$(CXX) -pie $(SANITIZE) $(LDFLAGS) $(TEST_LDFLAGS) -rdynamic -o $@ \
+	  $(filter %.o %.a,$^) \
 	  $(FUZZ_LIBRARIES)
 
 fuzzers: $(FUZZERS)
