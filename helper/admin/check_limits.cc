@@ -36,8 +36,9 @@ void check_removal(Problems *problems) {
   if (read(file.get(), &digit, 1) == 1 && digit != '0') {
     problems->add(
         kPath,
-        "is not 0: the kernel removes a segment with the last process "
-        "that uses it, and the cache with it");
+        "is not 0: the kernel removes a segment with the last process that "
+        "uses it: the cache, and the windows of fail_limit, without which "
+        "services that are not root have no secret hashed for a remote host");
   }
 }
 
