@@ -27,7 +27,7 @@ Result<void> lock_directory(const Place &place) {
   constexpr timespec kPause = {.tv_sec = 0, .tv_nsec = 10'000'000};
   const std::uint64_t deadline = deadline_in(kWriterSeconds);
   while (flock(place.directory(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK || boottime_now() > deadline) {
+    if (errno != EWOULDBLOCK || time_left(deadline) == 0) {
       return system_error("cannot lock the directory of", place.path.view());
     }
     nanosleep(&kPause, nullptr);

@@ -47,7 +47,7 @@ bool may_gain_privileges() {
 bool connect_until(std::uint64_t deadline, int fd, const sockaddr_un &address) {
   while (connect(fd, reinterpret_cast<const sockaddr *>(&address),
                  sizeof(address)) != 0) {
-    if (errno != EINTR || boottime_now() >= deadline) {
+    if (errno != EINTR || time_left(deadline) == 0) {
       return false;
     }
   }
