@@ -11,7 +11,7 @@ namespace pbstoken {
 
 namespace {
 
-constexpr std::string_view kFirstLine = "pbstoken use 1";
+constexpr std::string_view kVersion = "use 1";  // of what is saved
 constexpr std::array<std::string_view, kParties> kPartyNames = {"root",
                                                                 "members"};
 
@@ -114,7 +114,7 @@ Error malformed(const PathText &path, const Reader &reader) {
 // The lines in front of those of tokens.
 Result<void> parse_head(Reader *reader, const PathText &path,
                         const PathText &token_shadow, SavedUse *out) {
-  const bool is_ours = reader->field("pbstoken") == "use 1";
+  const bool is_ours = reader->field("pbstoken") == kVersion;
   if (reader->is_right() && !is_ours) {
     return plain_error(Errc::kOtherVersion, "cannot use", path.view(),
                        "another version of pbstoken has saved it");
@@ -211,7 +211,7 @@ Result<SavedUse> parse_saved_use(Buffer text, const PathText &path,
 bool append_saved_use(const SavedUse &use, const PathText &token_shadow,
                       Buffer *out) {
   Writer writer(out);
-  writer.text(kFirstLine).text("\n");
+  writer.text("pbstoken ").text(kVersion).text("\n");
   writer.text("token_shadow ").text(token_shadow.view()).text("\n");
   writer.field("life", use.life).field("since", use.since);
   writer.field("saved", use.saved);
