@@ -156,7 +156,7 @@ void merge_lease(const std::optional<Lease> &before, Delivery *delivery) {
 
 // Writes the lease beside its place.  Who may read token.shadow may read it.
 Result<ReplacementFile> write_lease(const Store &store, const Lease &lease,
-                                    const Place &place) {
+                                    const WatchedPlace &place) {
   auto file = ReplacementFile::create(place);
   if (!file) {
     return file.error();
@@ -180,7 +180,7 @@ struct Adopted {
 };
 
 // Renews the lease of a file that stays.
-Result<void> put_in_place(ReplacementFile *record, const Place &place,
+Result<void> put_in_place(ReplacementFile *record, const WatchedPlace &place,
                           const Store &store, const FileLock &lock) {
   if (!lock.is_still_named(store.lock_file)) {
     return plain_error(Errc::kUnsafe, "cannot use", store.lock_file.view(),

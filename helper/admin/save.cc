@@ -20,7 +20,7 @@ namespace pbstoken {
 namespace {
 
 // Only root can open the directory then, so that no other process holds this.
-Result<void> lock_directory(const Place &place) {
+Result<void> lock_directory(const WatchedPlace &place) {
   if (fchmod(place.directory(), S_IRWXU) != 0) {
     return system_error("cannot lock the directory of", place.path.view());
   }
@@ -35,7 +35,7 @@ Result<void> lock_directory(const Place &place) {
   return {};
 }
 
-Result<void> replace(const Place &place, std::string_view text) {
+Result<void> replace(const WatchedPlace &place, std::string_view text) {
   if (text.size() > kMaxSavedUse) {
     return plain_error(Errc::kMalformed, "cannot write", place.path.view(),
                        "too large");

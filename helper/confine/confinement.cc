@@ -264,13 +264,13 @@ void allow_files(Reach reach, const PathText &configuration, const Store &store,
   }
 }
 
-// Returns where the paths of rules lead now.
-class Places {
+// The inodes that the paths of rules lead to now.
+class Inodes {
  public:
   void allow_file(const PathText &path, FileRights /*rights*/) {
     struct stat status = {};
     const bool is_there = stat(path.c_str(), &status) == 0;
-    add(is_there ? Place{status.st_dev, status.st_ino} : Place{});
+    add(is_there ? Inode{status.st_dev, status.st_ino} : Inode{});
   }
 
   // Most rules are about a directory that another one was about just before.
@@ -283,57 +283,57 @@ class Places {
     } else {
       allow_file(directory, rights);
       last_directory_ = directory;
-      last_ = count_ <= all_.size() ? all_[count_ - 1] : Place{};
+      last_ = count_ <= all_.size() ? all_[count_ - 1] : Inode{};
     }
   }
 
-  [[nodiscard]] bool are_those_of(const Places &other) const {
+  [[nodiscard]] bool are_those_of(const Inodes &other) const {
     return count_ <= all_.size() && count_ == other.count_ &&
            all_ == other.all_;
   }
 
  private:
-  struct Place {
+  struct Inode {
     dev_t device = 0;
     ino_t inode = 0;
-    bool operator==(const Place &) const = default;
+    bool operator==(const Inode &) const = default;
   };
 
-  void add(const Place &place) {
+  void add(const Inode &inode) {
     if (count_ < all_.size()) {
-      all_[count_] = place;
+      all_[count_] = inode;
     }
     ++count_;
   }
 
-  std::array<Place, 16> all_ = {};
+  std::array<Inode, 16> all_ = {};
   std::size_t count_ = 0;
   PathText last_directory_;
-  Place last_;
+  Inode last_;
 };
 
 constexpr Reach kPreparedReach = Reach::kCache;
 
 struct PreparedRules {
-  Places places;  // before the rules were made
+  Inodes inodes;  // before the rules were made
   Landlock rules;
 };
 constinit std::array<std::optional<PreparedRules>, 4> the_prepared = {};
 
-Places places_of(Reach reach, const PathText &configuration,
+Inodes inodes_of(Reach reach, const PathText &configuration,
                  const Store &store) {
-  Places places;
-  allow_files(reach, configuration, store, &places);
-  return places;
+  Inodes inodes;
+  allow_files(reach, configuration, store, &inodes);
+  return inodes;
 }
 
 // Returns those that were made for these files, or else new ones.
 Landlock make_rules(Reach reach, const PathText &configuration,
                     const Store &store) {
   if (reach == kPreparedReach && the_prepared.front()) {
-    const Places places = places_of(reach, configuration, store);
+    const Inodes inodes = inodes_of(reach, configuration, store);
     for (auto &prepared : the_prepared) {
-      if (prepared && prepared->places.are_those_of(places)) {
+      if (prepared && prepared->inodes.are_those_of(inodes)) {
         return std::move(prepared->rules);
       }
     }
@@ -414,7 +414,7 @@ void prepare_to_confine(const Store &store) {
   }
   const PathText &configuration = store.configuration;
   PreparedRules prepared = {
-      .places = places_of(kPreparedReach, configuration, store), .rules = {}};
+      .inodes = inodes_of(kPreparedReach, configuration, store), .rules = {}};
   allow_files(kPreparedReach, configuration, store, &prepared.rules);
   if (prepared.rules.complete()) {
     free->emplace(std::move(prepared));

@@ -67,7 +67,7 @@ Result<void> permit_file_system(const Store &store, Kind kind) {
 }
 
 FileWriter::FileWriter(const Store &store, Kind kind, const FileLock &lock,
-                       Place place)
+                       WatchedPlace place)
     : store_(store),
       kind_(kind),
       lock_(lock),

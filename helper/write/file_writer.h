@@ -123,7 +123,8 @@ class FileWriter {
     Buffer text;
   };
 
-  FileWriter(const Store &store, Kind kind, const FileLock &lock, Place place);
+  FileWriter(const Store &store, Kind kind, const FileLock &lock,
+             WatchedPlace place);
 
   Result<void> read_current();
   [[nodiscard]] bool is_unchanged() const;
@@ -136,7 +137,7 @@ class FileWriter {
   const Store &store_;
   Kind kind_;
   const FileLock &lock_;
-  Place place_;
+  WatchedPlace place_;
   CacheWriter cache_;
   Current current_;
   std::optional<ReplacementFile> temporary_;

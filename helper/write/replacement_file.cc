@@ -66,7 +66,7 @@ bool copy_label(int from, int to) {
 
 }  // namespace
 
-Result<Place> open_place(const PathText &path) {
+Result<WatchedPlace> open_place(const PathText &path) {
   auto at = find_place(path);
   if (!at) {
     return at.error();
@@ -78,7 +78,7 @@ Result<Place> open_place(const PathText &path) {
   if (!at->directory) {
     return system_error("cannot open the directory of", path.view());
   }
-  return Place{.at = std::move(*at), .path = path};
+  return WatchedPlace{.at = std::move(*at), .path = path};
 }
 
 bool is_replacement_name(std::string_view file_name, std::string_view name) {
@@ -105,7 +105,7 @@ DirectoryStream read_directory(int directory) {
   return stream;
 }
 
-void remove_litter(const Place &place, const PathText &lock_file) {
+void remove_litter(const WatchedPlace &place, const PathText &lock_file) {
   const DirectoryStream stream = read_directory(place.directory());
   if (!stream) {
     return;
@@ -121,7 +121,7 @@ void remove_litter(const Place &place, const PathText &lock_file) {
   }
 }
 
-Result<ReplacementFile> ReplacementFile::create(const Place &place) {
+Result<ReplacementFile> ReplacementFile::create(const WatchedPlace &place) {
   constexpr int kAttempts = 100;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     std::array<unsigned char, kRandomLetters> random{};
@@ -158,7 +158,7 @@ Result<FileAccess> access_of(const Store &store, Kind kind) {
 }
 
 Result<void> copy_access(const UniqueFd &from, const struct stat &status,
-                         int to, const Place &place) {
+                         int to, const WatchedPlace &place) {
   constexpr const char *kAcl = "system.posix_acl_access";
   if (fchown(to, status.st_uid, status.st_gid) != 0 ||
       fchmod(to, status.st_mode & ACCESSPERMS) != 0 ||
@@ -168,8 +168,8 @@ Result<void> copy_access(const UniqueFd &from, const struct stat &status,
   return {};
 }
 
-bool is_to_be_given_back(const Store &store, Kind kind, const Place &place,
-                         const struct stat &status) {
+bool is_to_be_given_back(const Store &store, Kind kind,
+                         const WatchedPlace &place, const struct stat &status) {
   const auto given = given_access(store);
   const auto access = access_of(store, kind);
   struct stat directory = {};
@@ -181,7 +181,7 @@ bool is_to_be_given_back(const Store &store, Kind kind, const Place &place,
 }
 
 Result<void> set_access(const Store &store, Kind kind, int to,
-                        const Place &place) {
+                        const WatchedPlace &place) {
   const auto access = access_of(store, kind);
   if (!access) {
     return access.error();

@@ -23,7 +23,7 @@ namespace pbstoken {
 
 // Where a watched file is.  All work is done through this descriptor of its
 // directory, wherever the path leads later.
-struct Place {
+struct WatchedPlace {
   FilePlace at;
   const PathText &path;
 
@@ -32,7 +32,7 @@ struct Place {
 };
 
 // Returns the place of the file of this path, which must outlive the place.
-Result<Place> open_place(const PathText &path);
+Result<WatchedPlace> open_place(const PathText &path);
 
 // True if a file of this name was made beside one called file_name to take its
 // place, or that of its lease: by ReplacementFile or by upstream, which had
@@ -56,14 +56,14 @@ DirectoryStream read_directory(int directory);
 
 // For the holder of the lock, which is lock_file: removes what writers that
 // died have left beside the file.
-void remove_litter(const Place &place, const PathText &lock_file);
+void remove_litter(const WatchedPlace &place, const PathText &lock_file);
 
 // A new file that is removed again unless it takes the file's place.
 class ReplacementFile {
  public:
   // Makes an empty file of mode 0600 beside the watched one.  `place` must
   // outlive the object.
-  static Result<ReplacementFile> create(const Place &place);
+  static Result<ReplacementFile> create(const WatchedPlace &place);
 
   ReplacementFile(ReplacementFile &&other) noexcept
       : place_(other.place_),
@@ -104,9 +104,9 @@ class ReplacementFile {
   }
 
  private:
-  explicit ReplacementFile(const Place &place) : place_(place) {}
+  explicit ReplacementFile(const WatchedPlace &place) : place_(place) {}
 
-  const Place &place_;
+  const WatchedPlace &place_;
   FixedText<NAME_MAX> name_;
   UniqueFd file_;
 };
@@ -114,14 +114,14 @@ class ReplacementFile {
 // Gives the open file `to` what the open file `from` of this status has: owner,
 // permission bits, POSIX ACL and SELinux label.
 Result<void> copy_access(const UniqueFd &from, const struct stat &status,
-                         int to, const Place &place);
+                         int to, const WatchedPlace &place);
 
 // True if an edit or a restore by root has left a file of this status, so that
 // it gets back the owner, group and mode of access_of(): it is root's, lies in
 // a directory of file_owner's, has no other name, and has another owner, group
 // or mode.  False if /etc does not know the names in the settings.
-bool is_to_be_given_back(const Store &store, Kind kind, const Place &place,
-                         const struct stat &status);
+bool is_to_be_given_back(const Store &store, Kind kind,
+                         const WatchedPlace &place, const struct stat &status);
 
 // Returns owner, group and mode of a file that is made: those of given_access()
 // for token.shadow; for user.cfg root, file_group and 0640, as upstream has it.
@@ -129,7 +129,7 @@ Result<FileAccess> access_of(const Store &store, Kind kind);
 
 // Gives the open file `to` the owner, group and mode of access_of().
 Result<void> set_access(const Store &store, Kind kind, int to,
-                        const Place &place);
+                        const WatchedPlace &place);
 
 }  // namespace pbstoken
 

@@ -24,43 +24,43 @@ struct Remembered {
 // One store of this process, as it was read last.  A thread takes that out
 // while it looks into it: no thread waits, one that finds nothing reads the
 // file, and a fork at any moment leaves nothing locked.
-struct Place {
+struct StoreEntry {
   std::uint64_t hash;  // of the name and the path
   std::atomic<Remembered *> remembered;
-  Place *next;
+  StoreEntry *next;
 };
 
-// Places are only ever added: a process has as many as its services name
+// Entries are only ever added: a process has as many as its services name
 // stores.
-constinit std::array<std::atomic<Place *>, 64> the_places = {};
+constinit std::array<std::atomic<StoreEntry *>, 64> the_entries = {};
 
-std::atomic<Place *> &chain_of(std::uint64_t hash) {
-  return the_places[static_cast<std::size_t>(hash % the_places.size())];
+std::atomic<StoreEntry *> &chain_of(std::uint64_t hash) {
+  return the_entries[static_cast<std::size_t>(hash % the_entries.size())];
 }
 
-// Returns null if the table has no such place.
-Place *find_place(std::uint64_t hash) {
-  Place *place = chain_of(hash).load(std::memory_order_acquire);
-  while (place != nullptr && place->hash != hash) {
-    place = place->next;
+// Returns null if the table has no such entry.
+StoreEntry *find_entry(std::uint64_t hash) {
+  StoreEntry *entry = chain_of(hash).load(std::memory_order_acquire);
+  while (entry != nullptr && entry->hash != hash) {
+    entry = entry->next;
   }
-  return place;
+  return entry;
 }
 
-// Returns null without memory.  Two threads may both add a place: the first
+// Returns null without memory.  Two threads may both add an entry: the first
 // that is found counts.
-Place *add_place(std::uint64_t hash) {
-  void *memory = std::malloc(sizeof(Place));
+StoreEntry *add_entry(std::uint64_t hash) {
+  void *memory = std::malloc(sizeof(StoreEntry));
   if (memory == nullptr) {
     return nullptr;
   }
   auto &chain = chain_of(hash);
-  auto *place =
-      new (memory) Place{hash, nullptr, chain.load(std::memory_order_relaxed)};
-  while (!chain.compare_exchange_weak(place->next, place,
+  auto *entry = new (memory)
+      StoreEntry{hash, nullptr, chain.load(std::memory_order_relaxed)};
+  while (!chain.compare_exchange_weak(entry->next, entry,
                                       std::memory_order_release)) {
   }
-  return place;
+  return entry;
 }
 
 // True if this process has read a configuration before.  It remembers nothing
@@ -69,8 +69,8 @@ Place *add_place(std::uint64_t hash) {
 constinit std::atomic<bool> has_read = false;
 
 // Takes the place of what another thread has put there.
-void put(Place *place, Remembered *remembered) {
-  std::free(place->remembered.exchange(remembered, std::memory_order_acq_rel));
+void put(StoreEntry *entry, Remembered *remembered) {
+  std::free(entry->remembered.exchange(remembered, std::memory_order_acq_rel));
 }
 
 // What was read belongs to the identity of the file, even if other users may
@@ -89,10 +89,10 @@ bool has_trusted_directories(Remembered *remembered) {
   return true;
 }
 
-bool find(Place *place, std::string_view name, const PathText &path,
+bool find(StoreEntry *entry, std::string_view name, const PathText &path,
           const FileIdentity &identity, Store *out_store) {
   Remembered *last =
-      place->remembered.exchange(nullptr, std::memory_order_acq_rel);
+      entry->remembered.exchange(nullptr, std::memory_order_acq_rel);
   if (last == nullptr) {
     return false;
   }
@@ -102,16 +102,17 @@ bool find(Place *place, std::string_view name, const PathText &path,
   if (found) {
     *out_store = last->store;
   }
-  put(place, last);
+  put(entry, last);
   return found;
 }
 
-void remember(Place *place, const PathText &path, const FileIdentity &identity,
-              const Store &store, std::uint64_t trusted) {
+void remember(StoreEntry *entry, const PathText &path,
+              const FileIdentity &identity, const Store &store,
+              std::uint64_t trusted) {
   static_assert(std::is_trivially_destructible_v<Remembered>);
   // Without memory it is read again.
   if (void *memory = std::malloc(sizeof(Remembered)); memory != nullptr) {
-    put(place, new (memory) Remembered{path, identity, store, trusted});
+    put(entry, new (memory) Remembered{path, identity, store, trusted});
   }
 }
 
@@ -130,9 +131,9 @@ Result<void> recall_store(std::string_view name, const PathText &path,
   const auto before = look_at(path);
   // Two stores with the same hash are read more often; nothing else follows.
   const std::uint64_t hash = quick_hash(path.view(), quick_hash(name));
-  Place *place = find_place(hash);
-  if (place != nullptr && before &&
-      find(place, name, path, *before, out_store)) {
+  StoreEntry *entry = find_entry(hash);
+  if (entry != nullptr && before &&
+      find(entry, name, path, *before, out_store)) {
     return {};
   }
   const auto store = load_store(name, path, Names::kUnknown);
@@ -143,10 +144,10 @@ Result<void> recall_store(std::string_view name, const PathText &path,
   // What was read is what was looked at, if nothing changed in between.
   if (has_read.exchange(true, std::memory_order_relaxed) && before &&
       !is_racy(*before, now)) {
-    place = place != nullptr ? place : add_place(hash);
+    entry = entry != nullptr ? entry : add_entry(hash);
     if (const auto after = look_at(path);
-        place != nullptr && after && *after == *before) {
-      remember(place, path, *before, *store, start);
+        entry != nullptr && after && *after == *before) {
+      remember(entry, path, *before, *store, start);
     }
   }
   return {};

@@ -24,24 +24,24 @@ class RecentHashes {
   // True if the hash was added in the last minute, and is not forgotten.
   [[nodiscard]] bool has(std::uint64_t hash) const {
     constexpr std::uint64_t kMinute = 60 * kNanosecondsPerSecond;
-    const Place &place = places_[hash % places_.size()];
-    return place.hash.load(std::memory_order_relaxed) == hash &&
-           boottime_now() - place.time.load(std::memory_order_relaxed) <
+    const Entry &entry = entries_[hash % entries_.size()];
+    return entry.hash.load(std::memory_order_relaxed) == hash &&
+           boottime_now() - entry.time.load(std::memory_order_relaxed) <
                kMinute;
   }
 
   void add(std::uint64_t hash) {
-    Place &place = places_[hash % places_.size()];
-    place.time.store(boottime_now(), std::memory_order_relaxed);
-    place.hash.store(hash, std::memory_order_relaxed);
+    Entry &entry = entries_[hash % entries_.size()];
+    entry.time.store(boottime_now(), std::memory_order_relaxed);
+    entry.hash.store(hash, std::memory_order_relaxed);
   }
 
  private:
-  struct Place {
+  struct Entry {
     std::atomic<std::uint64_t> hash = 0;
     std::atomic<std::uint64_t> time = 0;
   };
-  std::array<Place, 8> places_ = {};
+  std::array<Entry, 8> entries_ = {};
 };
 
 }  // namespace pbstoken
