@@ -20,14 +20,14 @@ constexpr std::array<std::string_view, 4> kTypeNames = {"auth", "account",
 constexpr std::size_t kTypes = kTypeNames.size();
 
 // What a line makes of the token.
-enum class Answer : std::uint8_t {
+enum class Effect : std::uint8_t {
   kAsks,  // the secret or the account rules decide
   kOtherStore,
   kRefuses
 };
 
 struct Line {
-  Answer answer = Answer::kRefuses;
+  Effect effect = Effect::kRefuses;
   bool checks_account = false;
   ProblemText text;
   const char *what_to_do = "correct the option: the line refuses everybody";
@@ -124,7 +124,7 @@ Line StackExplanation::judge(const StackFile &file,
   }
   const PathText configuration = options.configuration();
   if (configuration.view() != store_.configuration.view()) {
-    line.answer = Answer::kOtherStore;
+    line.effect = Effect::kOtherStore;
     line.text.append("asks the store of ").append_escaped(configuration.view());
     return line;
   }
@@ -139,7 +139,7 @@ Line StackExplanation::judge(const StackFile &file,
                                                               : id_.user);
     return line;
   }
-  line.answer = Answer::kAsks;
+  line.effect = Effect::kAsks;
   line.checks_account = options.check_account;
   line.text.append("asks this store");
   if (file.type() == StackType::kAuth) {
@@ -149,24 +149,24 @@ Line StackExplanation::judge(const StackFile &file,
 }
 
 void StackExplanation::note(const Line &line, StackType type) {
-  const bool asks = line.answer == Answer::kAsks;
+  const bool asks = line.effect == Effect::kAsks;
   if (type == StackType::kAuth) {
     is_named_ = true;
     asks_ = asks_ || asks;
-    refuses_ = refuses_ || line.answer == Answer::kRefuses;
+    refuses_ = refuses_ || line.effect == Effect::kRefuses;
     checks_account_ = checks_account_ || line.checks_account;
   }
   // A line that refuses each account lets in none that has expired either.
   checks_account_ = checks_account_ || (type == StackType::kAccount &&
-                                        line.answer != Answer::kOtherStore);
+                                        line.effect != Effect::kOtherStore);
 }
 
 // One line that asks is enough, whatever others refuse: the stack may go on.
 void StackExplanation::add(const Line &line, StackType type) {
   const bool is_final =
       (type == StackType::kAuth && !asks_) || type == StackType::kAccount;
-  const Finding finding = line.answer == Answer::kAsks ? Finding::kFine
-                          : line.answer == Answer::kRefuses && is_final
+  const Finding finding = line.effect == Effect::kAsks ? Finding::kFine
+                          : line.effect == Effect::kRefuses && is_final
                               ? Finding::kRefuses
                               : Finding::kNote;
   out_->add("service", finding, line.text.view(), line.what_to_do);

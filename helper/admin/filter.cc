@@ -7,28 +7,29 @@ namespace pbstoken {
 
 namespace {
 
-enum class Answer : std::uint8_t { kNo, kYes, kUntold };
+// Whether a token was unused.  Untold: the record does not go back so far.
+enum class Unused : std::uint8_t { kNo, kYes, kUntold };
 
 // Returns whether the token could be used all that time and was not.
-Answer is_unused(const TokenRow &row, const UseHistory &history,
+Unused is_unused(const TokenRow &row, const UseHistory &history,
                  std::uint64_t now, std::uint64_t seconds) {
   const std::uint64_t start = now - std::min(seconds, now);
   const auto use = history.of(row.token_id);
   if (row.secret == nullptr || (use && use->last > start)) {
-    return Answer::kNo;
+    return Unused::kNo;
   }
   const auto record = history.since();
   if (!record || *record > start || !history.is_counting()) {
-    return Answer::kUntold;
+    return Unused::kUntold;
   }
   if (use) {
-    return Answer::kYes;
+    return Unused::kYes;
   }
   // Nothing but a save has noted when the token was first there.
   if (!history.saved()) {
-    return Answer::kUntold;
+    return Unused::kUntold;
   }
-  return *history.since(row.token_id) > start ? Answer::kNo : Answer::kYes;
+  return *history.since(row.token_id) > start ? Unused::kNo : Unused::kYes;
 }
 
 }  // namespace
@@ -56,12 +57,12 @@ Result<Filtered> filter(const CommandLine &line, const Tokens &tokens,
         (line.expiring && !is_expiring(row, tokens, now, *line.expiring))) {
       continue;
     }
-    const Answer unused =
-        line.unused ? is_unused(row, use, now, *line.unused) : Answer::kYes;
-    if (unused == Answer::kUntold) {
+    const Unused unused =
+        line.unused ? is_unused(row, use, now, *line.unused) : Unused::kYes;
+    if (unused == Unused::kUntold) {
       ++filtered.untold;
     }
-    if (unused == Answer::kYes && !filtered.rows.append(row)) {
+    if (unused == Unused::kYes && !filtered.rows.append(row)) {
       return no_memory("cannot list tokens");
     }
   }

@@ -65,7 +65,7 @@ constexpr std::size_t most_connections(uid_t user) {
 
 // A list in fixed memory.  What it holds is moved.
 template <typename T, std::size_t kCapacity>
-class Table {
+class FixedList {
  public:
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] bool full() const { return size_ == kCapacity; }
@@ -142,8 +142,8 @@ class Service {
 
   ExitStatus (*answer_)();
   Surroundings surroundings_;
-  Table<Child, kMostConnections + kSpares> children_;
-  Table<Waiting, kMostConnections> waiting_;
+  FixedList<Child, kMostConnections + kSpares> children_;
+  FixedList<Waiting, kMostConnections> waiting_;
   std::size_t spares_ = 0;
   bool is_ending_ = false;
   std::uint64_t ending_since_ = 0;

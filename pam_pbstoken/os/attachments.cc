@@ -45,7 +45,7 @@ namespace {
 // An entry stays in its chain for good, and is filled again there.
 using Chain = std::atomic<AttachmentEntry *>;
 
-struct Table {
+struct AttachmentTable {
   std::array<Chain, 64> chains;      // by the segment's id
   std::atomic<std::uint32_t> count;  // of the entries in all of them
   // The uid under which, and the time when, all were last looked through.
@@ -53,7 +53,7 @@ struct Table {
   std::atomic<std::uint64_t> looked_through;
 };
 
-constinit std::atomic<Table *> the_table = nullptr;
+constinit std::atomic<AttachmentTable *> the_table = nullptr;
 
 // The entries.  Each piece has twice as many as the one before it: together
 // more than the kernel has segments.  A child fills its parent's pieces anew.
@@ -84,11 +84,11 @@ Mapped *mapped_at(std::atomic<Mapped *> *place, std::size_t count) {
   return existing;
 }
 
-Table *table() {
+AttachmentTable *table() {
   return mapped_at(&the_table, 1);
 }
 
-Chain *chain_of(Table *all, const ShmIdentity &identity) {
+Chain *chain_of(AttachmentTable *all, const ShmIdentity &identity) {
   return &all->chains[static_cast<unsigned>(identity.id) % all->chains.size()];
 }
 
@@ -138,7 +138,7 @@ void drop(AttachmentEntry *entry) {
 
 // Adds an entry to the chain, which the caller alone may fill; returns null if
 // there is no memory.
-AttachmentEntry *add_entry(Table *all, Chain *chain) {
+AttachmentEntry *add_entry(AttachmentTable *all, Chain *chain) {
   AttachmentEntry *entry = nullptr;
   std::uint32_t index = all->count.load(std::memory_order_relaxed);
   do {
@@ -156,7 +156,7 @@ AttachmentEntry *add_entry(Table *all, Chain *chain) {
 }
 
 // The same, but a free entry of the chain first.
-AttachmentEntry *claim_entry(Table *all, Chain *chain) {
+AttachmentEntry *claim_entry(AttachmentTable *all, Chain *chain) {
   AttachmentEntry *entry = chain->load(std::memory_order_acquire);
   for (; entry != nullptr; entry = entry->next) {
     std::uint32_t expected = 0;
@@ -169,7 +169,7 @@ AttachmentEntry *claim_entry(Table *all, Chain *chain) {
 }
 
 template <typename Test>
-void drop_if(Table *all, Test test) {
+void drop_if(AttachmentTable *all, Test test) {
   const std::uint32_t count = all->count.load();
   for (std::uint32_t index = 0; index < count; ++index) {
     AttachmentEntry *entry = entry_at(index);
@@ -188,7 +188,7 @@ bool is_unused(const AttachmentEntry &entry, std::uint64_t now) {
 }
 
 // All are looked through when the uid is another, and once in a while.
-void drop_stale(Table *all, uid_t uid, std::uint64_t now) {
+void drop_stale(AttachmentTable *all, uid_t uid, std::uint64_t now) {
   if (all->uid.load() == uid && all->looked_through.load() + kKept > now) {
     return;
   }
@@ -226,14 +226,14 @@ ShmIdentity AttachmentUse::identity() const {
 }
 
 void drop_stale_attachments() {
-  if (Table *all = table(); all != nullptr) {
+  if (AttachmentTable *all = table(); all != nullptr) {
     drop_stale(all, geteuid(), boottime_now());
   }
 }
 
 AttachmentUse use_attachment(const ShmIdentity &wanted) {
   AttachmentUse use;
-  Table *all = table();
+  AttachmentTable *all = table();
   if (all == nullptr || wanted.ipc_namespace == 0) {
     return use;
   }
@@ -260,7 +260,7 @@ AttachmentUse use_attachment(const ShmIdentity &wanted) {
 AttachmentUse keep_attachment(key_t key, ShmAttachment attachment) {
   // Another thread may have been faster.
   AttachmentUse use = use_attachment(attachment.identity());
-  Table *all = table();
+  AttachmentTable *all = table();
   if (use.address() != nullptr || all == nullptr) {
     return use;
   }
