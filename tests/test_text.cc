@@ -116,6 +116,17 @@ void append_number_is_decimal(void ** /*state*/) {
   assert_true(narrow.truncated());
 }
 
+void append_hex_is_two_digits_in_lower_case(void ** /*state*/) {
+  FixedText<9> text;
+  for (const unsigned byte : {0x00U, 0x9fU, 0xa0U, 0xffU}) {
+    text.append_hex(static_cast<std::uint8_t>(byte));
+  }
+  assert_text_equal(text.view(), "009fa0ff");
+  assert_false(text.truncated());
+  assert_text_equal(text.append_hex(0x12).view(), "009fa0ff1");
+  assert_true(text.truncated());
+}
+
 void append_escaped_every_byte_stays_on_one_line(void ** /*state*/) {
   for (unsigned byte = 0; byte < 256; ++byte) {
     const char c = static_cast<char>(byte);
@@ -498,6 +509,7 @@ int main() {
       cmocka_unit_test(construct_too_long_is_truncated),
       cmocka_unit_test(append_nul_is_a_byte_like_others),
       cmocka_unit_test(append_number_is_decimal),
+      cmocka_unit_test(append_hex_is_two_digits_in_lower_case),
       cmocka_unit_test(append_escaped_every_byte_stays_on_one_line),
       cmocka_unit_test(append_escaped_hidden_characters_are_seen),
       cmocka_unit_test(append_escaped_texts_cannot_be_taken_for_each_other),

@@ -36,7 +36,6 @@ struct Delivery {
 };
 
 FixedText<64> sha256_of(std::string_view text) {
-  constexpr std::string_view kHex = "0123456789abcdef";
   std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
   SHA256_CTX state{};
   SHA256_Init(&state);
@@ -44,8 +43,7 @@ FixedText<64> sha256_of(std::string_view text) {
   SHA256_Final(digest.data(), &state);
   FixedText<64> hex;
   for (const unsigned char byte : digest) {
-    hex.append(slice(kHex, byte / kHex.size(), 1));
-    hex.append(slice(kHex, byte % kHex.size(), 1));
+    hex.append_hex(byte);
   }
   return hex;
 }

@@ -235,13 +235,11 @@ std::optional<ProblemText> problem_of_file_system(const PathText &path,
 }
 
 FixedText<16> name_of(std::string_view kind, key_t key) {
-  constexpr std::string_view kHex = "0123456789abcdef";
-  constexpr unsigned kTopShift = 28;
   const auto number = static_cast<std::uint32_t>(key);
   FixedText<16> name(kind);
   name.append(":0x");
-  for (unsigned i = 0; i <= kTopShift; i += 4) {
-    name.append(slice(kHex, (number >> (kTopShift - i)) & 0xfU, 1));
+  for (const unsigned shift : {24, 16, 8, 0}) {
+    name.append_hex(static_cast<std::uint8_t>(number >> shift));
   }
   return name;
 }

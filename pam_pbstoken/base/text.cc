@@ -32,6 +32,11 @@ std::string_view digits_of(std::uint64_t number, Digits *place) {
   return {place->data() + at, place->size() - at};
 }
 
+HexDigits hex_digits_of(std::uint8_t byte) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  return {kHex[byte >> 4U], kHex[byte & 0xfU]};
+}
+
 namespace {
 
 struct Range {
@@ -77,15 +82,14 @@ std::size_t escaped_size(std::string_view text) {
 }  // namespace
 
 std::string_view take_escaped(std::string_view *rest, Escape *place) {
-  constexpr std::string_view kHex = "0123456789abcdef";
   const std::size_t escaped = escaped_size(*rest);
   std::size_t size = 0;
   for (std::size_t i = 0; i < escaped; ++i) {
-    const auto byte = static_cast<unsigned char>((*rest)[i]);
-    (*place)[size++] = '\\';
-    (*place)[size++] = 'x';
-    (*place)[size++] = kHex[byte >> 4U];
-    (*place)[size++] = kHex[byte & 0xfU];
+    const HexDigits digits =
+        hex_digits_of(static_cast<std::uint8_t>((*rest)[i]));
+    for (const char c : {'\\', 'x', digits[0], digits[1]}) {
+      (*place)[size++] = c;
+    }
   }
   if (escaped == 0) {
     (*place)[size++] = rest->front();

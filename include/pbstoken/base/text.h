@@ -29,6 +29,10 @@ std::size_t append(char *bytes, std::size_t size, std::size_t capacity,
 using Digits = std::array<char, 20>;
 std::string_view digits_of(std::uint64_t number, Digits *place);
 
+// Returns the two hexadecimal digits of a byte, in lower case.
+using HexDigits = std::array<char, 2>;
+HexDigits hex_digits_of(std::uint8_t byte);
+
 // Takes a character off *rest and returns it, escaped if it needs to be.
 using Escape = std::array<char, 16>;
 std::string_view take_escaped(std::string_view *rest, Escape *place);
@@ -62,6 +66,12 @@ class FixedText {
   FixedText &append(std::uint64_t number) {
     text::Digits digits;
     return append(text::digits_of(number, &digits));
+  }
+
+  // Appends the two hexadecimal digits of the byte, in lower case.
+  FixedText &append_hex(std::uint8_t byte) {
+    const text::HexDigits digits = text::hex_digits_of(byte);
+    return append({digits.data(), digits.size()});
   }
 
   // For text that another party chose.  Control characters (those of ASCII,
