@@ -15,9 +15,10 @@ UNIT_TEST_PACKAGES = $(call build_depends, <!nocheck>)
 CLANG_FORMAT = clang-format-19
 CLANG_TIDY = clang-tidy-19
 DEMO_PACKAGES = pamtester util-linux
-TEST_PACKAGES = $(UNIT_TEST_PACKAGES) bash-completion bindfs clang \
-  $(CLANG_FORMAT) $(CLANG_TIDY) cppcheck fail2ban libclang-rt-dev mandoc \
-  python3-prometheus-client shellcheck strace systemd valgrind
+LINT_PACKAGES = $(CLANG_FORMAT) $(CLANG_TIDY) cppcheck mandoc shellcheck
+TEST_PACKAGES = $(BUILD_PACKAGES) $(DEMO_PACKAGES) $(UNIT_TEST_PACKAGES) \
+  $(FUZZ_PACKAGES) bash-completion bindfs clang fail2ban libclang-rt-dev \
+  python3-prometheus-client strace systemd valgrind
 SERVICE_PACKAGES = $(BENCH_PACKAGES_services) curl etcd-client etcd-server \
   openssl openvpn pamtester sasl2-bin squid sudo util-linux
 MODEL_PACKAGES = gcc spin
@@ -75,9 +76,11 @@ build-packages:
 demo-packages:
 	$(call install_packages,$(BUILD_PACKAGES) $(DEMO_PACKAGES))
 
+lint-packages: build-packages
+	$(call install_packages,$(LINT_PACKAGES))
+
 test-packages:
-	$(call install_packages,$(BUILD_PACKAGES) $(DEMO_PACKAGES) \
-	  $(TEST_PACKAGES) $(FUZZ_PACKAGES))
+	$(call install_packages,$(TEST_PACKAGES))
 
 bench-packages: build-packages
 	$(call install_packages,$(BENCH_PACKAGES) \
@@ -92,8 +95,8 @@ other-packages:
 fuzz-packages: build-packages
 	$(call install_packages,$(FUZZ_PACKAGES))
 
-host-packages: test-packages
-	$(call install_packages,$(HOST_PACKAGES))
+host-packages:
+	$(call install_packages,$(TEST_PACKAGES) $(HOST_PACKAGES))
 
 model-packages:
 	$(call install_packages,$(MODEL_PACKAGES))
@@ -118,7 +121,7 @@ cross-packages: build-packages
 	  { $(SUDO) dpkg --add-architecture $(ARCH) && $(SUDO) apt-get update -q; }
 	$(call install_packages,$(CROSS_PACKAGES))
 
-.PHONY: build-packages demo-packages test-packages bench-packages \
+.PHONY: build-packages demo-packages lint-packages test-packages bench-packages \
   compare-packages other-packages fuzz-packages host-packages model-packages \
   coverage-packages service-packages deb-packages package-test-packages \
   boot-packages cross-packages

@@ -25,7 +25,7 @@ TIDY_OPTIONS = $(LANGUAGE) -Iinclude -Ihelper -Wreserved-identifier \
 
 # cppcheck of Debian 13 takes a std::span for the owner of its elements; the
 # compilers know better what dangles.
-lint: test-packages
+lint: lint-packages
 	$(CLANG_FORMAT) --dry-run --Werror $(FORMATTED)
 	printf '%s\n' $(SOURCES) | xargs -P "$$(nproc)" -I FILE \
 	  sh -c '$(CLANG_TIDY) --quiet FILE -- $(TIDY_OPTIONS) 2>/dev/null'
