@@ -265,6 +265,12 @@ constinit const Program kHelperProgram = {
     .options = kOptions,
     .other_page = "pbstoken(8)"};
 
+// load_store() takes no path with "..", which could lead elsewhere.
+bool is_draft(const CommandLine &line, const Store &store) {
+  return !line.config.empty() &&
+         store.token_shadow.view().starts_with("/run/pbstoken-cluster/");
+}
+
 ExitStatus run_command(const CommandEntry &entry, const CommandLine &line,
                        const Store &store, const Client &client,
                        std::string_view secret) {
@@ -284,6 +290,9 @@ ExitStatus run_command(const CommandEntry &entry, const CommandLine &line,
       .verifier = Verifier(store, [] { return CryptFunction{crypt_rn}; })};
   context.verifier.use().count_for(is_for_user(client) ? Party::kMembers
                                                        : Party::kRoot);
+  if (is_draft(line, store)) {
+    context.verifier.use().only_look();
+  }
   // A member could freeze this process with the lock in its hands.
   if (client.caller && entry.reach == Reach::kCache && is_split()) {
     context.verifier.take_no_lock();
