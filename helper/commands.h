@@ -13,8 +13,8 @@ extern const Program kHelperProgram;
 
 // Returns true if the store is a draft of pbstoken-cluster(8), in the directory
 // where that program works: a copy of token.shadow for a change that counts
-// only when etcd has taken it.  A draft leaves no record of use.  Its
-// configuration was named by --config, which is for root.
+// only when etcd has taken it.  A draft leaves no line in the log and no record
+// of use.  Its configuration was named by --config, which is for root.
 bool is_draft(const CommandLine &line, const Store &store);
 
 // Runs the command of this row, for a caller that may give it.  Returns the

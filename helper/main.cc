@@ -306,7 +306,8 @@ ExitStatus run(int argc, char **argv) {
   if (const auto refused = judge(&job); refused) {
     return *refused;
   }
-  if (job.entry->reach == Reach::kTokenShadow) {
+  if (job.entry->reach == Reach::kTokenShadow &&
+      !is_draft(job.line, job.store)) {
     open_audit_log();
   }
   return act(job);

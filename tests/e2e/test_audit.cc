@@ -92,6 +92,47 @@ void what_was_not_changed_has_no_line(void ** /*state*/) {
   assert_true(lines.empty());
 }
 
+// A copy on which pbstoken-cluster(8) tries a change.
+const std::string kDraft = "/run/pbstoken-cluster/work.1";
+
+std::string configuration_in(const std::string &directory) {
+  std::filesystem::create_directories(directory);
+  write_file(directory + "/token.shadow", shadow_of({{kId, kHash}}), 0600);
+  return "token_shadow = " + directory +
+         "/token.shadow\ncache = no\nfail_limit = 0\nmax_hashes = 0\n"
+         "verify_group =\nuser_cfg =\nversion_cache =\n";
+}
+
+int segments() {
+  shm_info info{};
+  shmctl(0, SHM_INFO, reinterpret_cast<shmid_ds *>(&info));
+  return info.used_ids;
+}
+
+void draft_of_the_cluster_leaves_nothing(void ** /*state*/) {
+  const std::string path = kDraft + "/store.conf";
+  write_file(path, configuration_in(kDraft));
+  const int before = segments();
+  const auto lines = trail_of("pbstoken-helper", [&path] {
+    const RunResult outcome =
+        run_helper({"--config", path, "rotate", "--", kId}, kSecret);
+    assert_int_equal(outcome.status, 0);
+  });
+  assert_true(lines.empty());
+  assert_int_equal(segments(), before);
+}
+
+// Neither the directory alone nor --config alone makes a store a draft.
+void what_is_no_draft_has_a_line(void ** /*state*/) {
+  configure(configuration_in(kDraft));
+  assert_trail([] { helper_output({"delete", "--", kId}); }, "delete", 0);
+  const std::string path = "/run/store.conf";
+  write_file(path, configuration_in("/run/pbstoken-clusters"));
+  assert_trail(
+      [&path] { helper_output({"--config", path, "delete", "--", kId}); },
+      "delete", 0);
+}
+
 void trail_holds_no_secret(void ** /*state*/) {
   std::string secret;
   log_lines();
@@ -129,6 +170,8 @@ int main() {
       MEMBER_TEST(odd_id_hides_no_caller),
       MEMBER_TEST(line_has_the_login_uid),
       MEMBER_TEST(what_was_not_changed_has_no_line),
+      MEMBER_TEST(draft_of_the_cluster_leaves_nothing),
+      MEMBER_TEST(what_is_no_draft_has_a_line),
       MEMBER_TEST(trail_holds_no_secret),
       MEMBER_TEST(log_that_takes_nothing_stops_no_change),
   };
