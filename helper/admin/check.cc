@@ -238,7 +238,7 @@ FixedText<16> name_of(std::string_view kind, key_t key) {
   const auto number = static_cast<std::uint32_t>(key);
   FixedText<16> name(kind);
   name.append(":0x");
-  for (const unsigned shift : {24, 16, 8, 0}) {
+  for (const unsigned shift : {24U, 16U, 8U, 0U}) {
     name.append_hex(static_cast<std::uint8_t>(number >> shift));
   }
   return name;
