@@ -7,6 +7,7 @@
 #                 an end-to-end test after make e2e-tests
 # make check-other   the same as check on the other release, RELEASE=trixie on Debian 12,
 #                 in a root below build/roots that is made once
+# make other-root    that root alone, with the packages that check takes
 # make cross      builds for ARCH=arm64, and runs the unit tests by qemu-user
 # make soak       the tests that go on at random, each for SOAK_SECONDS=60 (a
 #                 quarter of an hour in all), and their figures
