@@ -431,7 +431,7 @@ void damaged_file_is_neither_used_nor_replaced(void ** /*state*/) {
 }
 
 void check_names_what_cannot_be_used(void ** /*state*/) {
-  configure("user_cfg =\n");
+  configure("user_cfg =\nverify_group =\n");
   use_the_token(1);
   tool_output({"save"});
   assert_text_equal(tool_output({"check"}), "");
