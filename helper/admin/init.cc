@@ -156,18 +156,23 @@ Result<void> make_way(const PathText &file, const FileAccess &owners,
 using ConfigurationText = FixedText<4 * kMaxPath>;
 
 // The store `pbs` is where Proxmox has it, any other one beside its
-// configuration.
-ConfigurationText new_configuration(const CommandLine &line,
-                                    const PathText &path) {
-  ConfigurationText text("# Made by 'pbstoken init', see pbstoken.conf(5).\n");
-  if (line.store.view() == kDefaultStore && line.token_shadow.empty()) {
-    text.append("user_cfg =\n");
-    return text;
-  }
+// configuration.  Returns the path of a token.shadow that a new configuration
+// has to name; empty for that of the defaults.
+PathText new_shadow(const CommandLine &line, const PathText &path) {
   PathText shadow = line.token_shadow;
-  if (shadow.empty()) {
+  if (shadow.empty() && line.store.view() != kDefaultStore) {
     shadow.append(directory_of(path).view()).append("/");
     shadow.append(line.store.view()).append("/token.shadow");
+  }
+  return shadow;
+}
+
+ConfigurationText new_configuration(const CommandLine &line,
+                                    const PathText &shadow) {
+  ConfigurationText text("# Made by 'pbstoken init', see pbstoken.conf(5).\n");
+  if (shadow.empty()) {
+    text.append("user_cfg =\n");
+    return text;
   }
   text.append("token_shadow  = ").append(shadow.view());
   text.append("\nuser_cfg      =");
@@ -180,14 +185,13 @@ ConfigurationText new_configuration(const CommandLine &line,
   return text;
 }
 
-// A path may hold what begins a comment, or what the end of a line loses.
+// False for a path with what begins a comment, or what the end of a line loses.
 bool says(const ConfigurationText &text, const CommandLine &line,
-          const PathText &path) {
-  const auto store =
-      parse_store(line.store.view(), text.view(), path, Names::kUnknown);
-  return !text.truncated() && store &&
-         (line.token_shadow.empty() ||
-          store->token_shadow.view() == line.token_shadow.view());
+          const PathText &shadow) {
+  const auto store = parse_store(line.store.view(), text.view(),
+                                 configuration_of(line), Names::kUnknown);
+  return !text.truncated() && !shadow.truncated() && store &&
+         (shadow.empty() || store->token_shadow.view() == shadow.view());
 }
 
 Result<void> make_configuration(const CommandLine &line, const PathText &path,
@@ -201,11 +205,11 @@ Result<void> make_configuration(const CommandLine &line, const PathText &path,
       line.users.value_or(true)) {
     return {};
   }
-  const ConfigurationText text = new_configuration(line, path);
-  if (!says(text, line, path)) {
-    return plain_error(Errc::kBadConfiguration, "cannot have --token-shadow",
-                       line.token_shadow.view(),
-                       "a configuration cannot say it");
+  const PathText shadow = new_shadow(line, path);
+  const ConfigurationText text = new_configuration(line, shadow);
+  if (!says(text, line, shadow)) {
+    return plain_error(Errc::kBadConfiguration, "cannot have token_shadow",
+                       shadow.view(), "a configuration cannot say it");
   }
   if (const auto way =
           make_directory(directory_of(path), kRootsDirectory, made);

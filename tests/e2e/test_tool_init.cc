@@ -129,12 +129,22 @@ void init_writes_no_configuration_that_says_another_path(void ** /*state*/) {
     const RunResult outcome =
         run_tool({"--store", "web", "init", "--token-shadow", path});
     assert_exit(outcome, 4, path.c_str());
-    assert_text_equal(outcome.err, "pbstoken: cannot have --token-shadow " +
+    assert_text_equal(outcome.err, "pbstoken: cannot have token_shadow " +
                                        path +
                                        ": a configuration cannot say it\n");
     assert_false(std::filesystem::exists("/etc/pbstoken/web.conf"));
     assert_false(std::filesystem::exists("/etc/a"));
   }
+  // The path that follows from that of the configuration.
+  const RunResult outcome =
+      run_tool({"--config", "/etc/a#b/web.conf", "--store", "web", "init"});
+  assert_exit(outcome, 4, "a path that follows");
+  assert_text_equal(outcome.err,
+                    "pbstoken: cannot have token_shadow "
+                    "/etc/a#b/web/token.shadow: a configuration cannot say "
+                    "it\n");
+  assert_false(std::filesystem::exists("/etc/a#b"));
+  assert_false(std::filesystem::exists("/etc/a"));
 }
 
 void init_changes_nothing_that_is_there(void ** /*state*/) {
