@@ -351,20 +351,11 @@ std::optional<Result<Snapshot>> Cache::read_under_lock(
   return snapshot;
 }
 
-// True if the segment was made after the last adopt: no fact in it is in force.
-bool Cache::lacks_lease() {
-  if (store_.lease == 0 || found_->segment.lease()) {
-    return false;
-  }
-  const auto standing = lease_standing(store_);
-  return standing && standing->state == LeaseState::kInForce;
-}
-
 bool Cache::needs_healing() {
   return segment() != nullptr &&
          ((found_->segment.may_be_replaced(boottime_now()) &&
            is_outdated(found_->identity.id, found_->segment, store_)) ||
-          lacks_lease());
+          missing_lease(store_, &found_->segment));
 }
 
 void Cache::heal() {

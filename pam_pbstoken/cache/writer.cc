@@ -133,6 +133,16 @@ void renew_lease(const Store &store, Kind kind, const LeaseTerm &term) {
   }
 }
 
+std::optional<LeaseTerm> missing_lease(const Store &store, Segment *segment) {
+  if (store.lease == 0 || segment->lease() || !shares_clock(*segment)) {
+    return std::nullopt;
+  }
+  const auto standing = lease_standing(store);
+  return standing && standing->state == LeaseState::kInForce
+             ? std::optional(standing->term)
+             : std::nullopt;
+}
+
 bool is_outgrown(const Segment &segment, Kind kind, const Store &store,
                  const Snapshot &snapshot) {
   const std::size_t tokens = tokens_in(kind, snapshot);
@@ -187,25 +197,15 @@ bool CacheWriter::begin_replacement(Writing *writing) {
          writing->segment.begin_replacement(boottime_now());
 }
 
-// Gives a segment that has no lease, since it was made after the last adopt,
-// the lease that is in force.
-void CacheWriter::pass_on_lease(Writing *writing) {
-  if (store_.lease == 0 || writing->segment.lease()) {
-    return;
-  }
-  const auto standing = lease_standing(store_);
-  if (standing && standing->state == LeaseState::kInForce &&
-      shares_clock(writing->segment)) {
-    writing->segment.set_lease(pack(standing->term));
-  }
-}
-
 // Returns nullopt if the segment that is in use is a newer version's.
 Result<std::optional<Writing>> CacheWriter::find_or_make(
     const Subject &subject) {
   auto writing = find_or_make_unleased(subject);
   if (writing && *writing) {
-    pass_on_lease(&**writing);
+    WritableSegment &segment = (*writing)->segment;
+    if (const auto term = missing_lease(store_, &segment); term) {
+      segment.set_lease(pack(*term));
+    }
   }
   return writing;
 }

@@ -5,6 +5,7 @@
 #include <crypt.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 
 #include <csignal>
@@ -19,6 +20,18 @@
 #include "pbstoken/os/clock.h"
 #include "pbstoken/os/ipc.h"
 #include "pbstoken/store/lease.h"
+
+namespace {
+
+int locks_taken = 0;
+
+}  // namespace
+
+// The core's in this program.
+extern "C" int flock(int fd, int operation) noexcept {
+  locks_taken += (operation & LOCK_EX) != 0 ? 1 : 0;
+  return static_cast<int>(syscall(SYS_flock, fd, operation));
+}
 
 namespace pbstoken {
 namespace {
@@ -332,6 +345,28 @@ std::optional<std::uint64_t> lease_in_segment(Kind kind = Kind::kSecrets) {
       view_of(PathText(kind == Kind::kSecrets ? kShadow : kUserCfg));
   auto found = view ? find_segment({kind, *view}) : std::nullopt;
   return found ? found->segment.lease() : std::nullopt;
+}
+
+// A lease is of one clock.  A miss must not try each time, under the lock and
+// by a walk through the kernel's table, to give it to a segment of another one.
+void segment_of_another_clock_is_not_healed(void ** /*state*/) {
+  configure("lease = 60\n");
+  lease_out();
+  remove_segments();
+  assert_int_equal(
+      in_child([] {
+        return unshare(CLONE_NEWTIME) == 0 ? run_tool({"flush"}).status : -1;
+      }),
+      0);
+  const auto store = load_store("pbs", PathText(kConfiguration));
+  locks_taken = 0;
+  Cache(*store, Kind::kSecrets).heal();
+  assert_int_equal(locks_taken, 0);
+  assert_false(lease_in_segment().has_value());
+  tool_output({"flush"});
+  Cache(*store, Kind::kSecrets).heal();
+  assert_int_equal(locks_taken, 1);
+  assert_true(lease_in_segment().has_value());
 }
 
 // Else nothing would be a hit there until the next adopt.
@@ -884,6 +919,7 @@ int main() {
       PAM_TEST(refusal_outlives_what_becomes_of_the_segment),
       PAM_TEST(lease_in_force_outlives_what_becomes_of_the_segment),
       PAM_TEST(segment_that_is_made_later_has_the_lease),
+      PAM_TEST(segment_of_another_clock_is_not_healed),
       PAM_TEST(lease_of_another_boot_clock_or_form_is_none),
       PAM_TEST(lease_that_is_no_file_is_none),
       PAM_TEST(adopt_replaces_the_file_and_keeps_its_access),

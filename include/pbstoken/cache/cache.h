@@ -138,7 +138,6 @@ class Cache {
   bool shares_clock();
   // True if the store has no lease, or if the segment has it in force.
   bool has_lease(std::uint64_t now);
-  bool lacks_lease();
   bool needs_healing();
   // True if the stamp counts without a look; below, with one where that is
   // possible.

@@ -92,7 +92,6 @@ class CacheWriter {
   bool begin_replacement(Writing *writing);
   Result<std::optional<Writing>> find_or_make(const Subject &subject);
   Result<std::optional<Writing>> find_or_make_unleased(const Subject &subject);
-  void pass_on_lease(Writing *writing);
 
   const Store &store_;
   Kind kind_;
@@ -139,6 +138,11 @@ constexpr bool is_settled(const Stamp &stamp) {
 // Stores a lease in the segment of this kind that is in use, for a holder of
 // the lock of token.shadow.
 void renew_lease(const Store &store, Kind kind, const LeaseTerm &term);
+
+// Returns the lease that is in force, if the segment was made after it and so
+// has none: no fact in it is in force then.  Returns nullopt for a segment of
+// another clock, which can have no lease.
+std::optional<LeaseTerm> missing_lease(const Store &store, Segment *segment);
 
 }  // namespace pbstoken
 
