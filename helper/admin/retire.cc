@@ -5,6 +5,7 @@
 #include <array>
 
 #include "admin/admin.h"
+#include "admin/use_history.h"
 #include "io/held_signals.h"
 #include "io/output.h"
 #include "pbstoken/cache/segment_life.h"
@@ -79,7 +80,7 @@ ExitStatus retire_store(Context *context) {
   if (!print_keys(store, context->line.format)) {
     status = note(output_error(), status);
   }
-  if (has_use(store)) {
+  if (has_use(store) && UseHistory::is_saved(store)) {
     status = note(save_use(store, &context->verifier.use()), status);
   }
   status = note(remove_segments(store, Kind::kSecrets), status);

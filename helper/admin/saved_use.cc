@@ -122,7 +122,7 @@ Result<void> parse_head(Reader *reader, const PathText &path,
   const bool is_same = reader->field("token_shadow") == token_shadow.view();
   if (reader->is_right() && !is_same) {
     return plain_error(Errc::kUnsafe, "cannot use", path.view(),
-                       "it was saved of another token_shadow: remove it");
+                       "it was saved of another token_shadow: move it away");
   }
   out->life = reader->number("life");
   out->since = reader->number("since");

@@ -35,10 +35,10 @@ Result<std::uint64_t> life_of(const Store &store, Use *use) {
                     quick_hash(text.view()));
 }
 
-// Returns nullopt if nothing was saved, and for members of verify_group: they
-// see what the segments show.
+// Returns nullopt if nothing was saved of the store, and for members of
+// verify_group: they see what the segments show.
 Result<std::optional<SavedUse>> read_saved(const Store &store) {
-  if (!is_root()) {
+  if (!is_root() || !UseHistory::is_saved(store)) {
     return std::optional<SavedUse>();
   }
   const PathText path = saved_use_path(store.name.view());
@@ -189,10 +189,20 @@ Result<SavedUse> UseHistory::next(
   return next;
 }
 
+bool UseHistory::is_saved(const Store &store) {
+  return store.configuration.view() ==
+         configuration_path(store.name.view()).view();
+}
+
 // With a clock that was set back each time would be cut to it, and a segment
 // that cannot be had would pass for one that has counted nothing.
 Result<void> UseHistory::permit_save(const Store &store) const {
   const PathText path = saved_use_path(store.name.view());
+  if (!is_saved(store)) {
+    return plain_error(Errc::kUnsafe, "cannot save the use", {},
+                       "it goes by the name of a store: --store in place of "
+                       "--config");
+  }
   if (!use_->is_there()) {
     return plain_error(Errc::kUnsafe, "cannot save the use", {},
                        "the segment that counts cannot be had; run pbstoken "
@@ -201,7 +211,7 @@ Result<void> UseHistory::permit_save(const Store &store) const {
   if (saved_ && saved_->saved > now_) {
     return plain_error(Errc::kUnsafe, "cannot replace", path.view(),
                        "it is of a later time than now: set the clock, or "
-                       "remove it");
+                       "move it away");
   }
   const auto life = life_of(store, use_);
   if (!life) {

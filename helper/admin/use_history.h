@@ -57,6 +57,10 @@ class UseHistory {
   [[nodiscard]] Result<SavedUse> next(
       std::span<const std::string_view> token_ids) const;
 
+  // True if the use of a store is saved, which goes by its name: false for one
+  // that --config has named.
+  static bool is_saved(const Store &store);
+
   // Returns an error if nothing may be saved now.
   [[nodiscard]] Result<void> permit_save(const Store &store) const;
 

@@ -15,7 +15,7 @@ namespace pbstoken {
 // What pbstoken keeps over a restart, in a directory of root's alone.
 constexpr const char *kStateDirectory = "/var/lib/pbstoken";
 
-// Returns where the use of a store is saved.
+// Returns where the use of a store of that name is saved.
 inline PathText saved_use_path(std::string_view store) {
   return PathText(kStateDirectory).append("/").append(store).append(".use");
 }

@@ -229,7 +229,7 @@ void times_in_the_future_are_now(void ** /*state*/) {
   assert_text_equal(outcome.err,
                     "pbstoken: cannot replace " + kSaved +
                         ": it is of a later time than now: set the clock, or "
-                        "remove it\n");
+                        "move it away\n");
   assert_text_equal(read_file(kSaved), text);
 }
 
@@ -414,7 +414,7 @@ void damaged_file_is_neither_used_nor_replaced(void ** /*state*/) {
        "cannot use " + kSaved + ": another version of pbstoken has saved it"},
       {"pbstoken use 1\ntoken_shadow /x\n",
        "cannot use " + kSaved +
-           ": it was saved of another token_shadow: remove it"},
+           ": it was saved of another token_shadow: move it away"},
   };
   for (const auto &c : cases) {
     write_file(kSaved, c.text, 0600);
@@ -428,6 +428,28 @@ void damaged_file_is_neither_used_nor_replaced(void ** /*state*/) {
   std::filesystem::remove(kSaved);
   tool_output({"save"});
   assert_int_equal(uses(), 2);
+}
+
+// What is saved goes by the store's name, and --config has another store.
+void store_of_config_saves_nothing_by_another_name(void ** /*state*/) {
+  const std::string other = "/etc/other.conf";
+  write_file(other, std::string("token_shadow = ") + kDirectory +
+                        "/other.shadow\nuser_cfg =\nverify_group =\n");
+  write_file(std::string(kDirectory) + "/other.shadow", "{}", 0640);
+  use_the_token(2);
+  tool_output({"save"});
+  const std::string text = read_file(kSaved);
+  for (const char *command : {"list", "check", "status", "retire"}) {
+    const RunResult outcome = run_tool({"--config", other, command});
+    assert_text_equal(outcome.err, "");
+    assert_true(outcome.out.find(kSaved) == std::string::npos);
+  }
+  const RunResult outcome = run_tool({"--config", other, "save"});
+  assert_int_equal(outcome.status, 4);
+  assert_text_equal(outcome.err,
+                    "pbstoken: cannot save the use: it goes by the name of a "
+                    "store: --store in place of --config\n");
+  assert_text_equal(read_file(kSaved), text);
 }
 
 void check_names_what_cannot_be_used(void ** /*state*/) {
@@ -549,6 +571,7 @@ int main() {
       E2E_TEST(member_that_writes_over_the_record_breaks_nothing),
       E2E_TEST(status_of_members_has_what_the_segment_has),
       E2E_TEST(damaged_file_is_neither_used_nor_replaced),
+      E2E_TEST(store_of_config_saves_nothing_by_another_name),
       E2E_TEST(check_names_what_cannot_be_used),
       E2E_TEST(file_that_others_may_change_is_not_used),
       E2E_TEST(save_without_a_directory_is_exit_4),
