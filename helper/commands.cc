@@ -68,7 +68,7 @@ Result<void> deliver(const Context &context, const Secret &secret) {
 Result<Outcome> write_secret(Context *context, const Secret &secret,
                              bool is_new,
                              std::optional<std::string_view> expected_hash) {
-  if (const auto permitted = permit_file_system(context->store, Kind::kSecrets);
+  if (const auto permitted = permit_writing(context->store, Kind::kSecrets);
       !permitted) {
     return permitted.error();
   }

@@ -255,7 +255,7 @@ void renew_segments(const Store &store, const FileLock &lock,
 }
 
 Result<Adopted> adopt(const Store &store, Delivery *delivery) {
-  if (const auto permitted = permit_file_system(store, Kind::kSecrets);
+  if (const auto permitted = permit_writing(store, Kind::kSecrets);
       !permitted) {
     return permitted.error();
   }

@@ -19,6 +19,7 @@
 #include "pbstoken/store/readers.h"
 #include "pbstoken/store/user_cfg.h"
 #include "pbstoken/store/version_word.h"
+#include "write/file_writer.h"
 
 namespace pbstoken {
 
@@ -31,7 +32,7 @@ void check_token_shadow(const Store &store, AccessCheck *access,
                         Problems *problems) {
   const auto place = find_place(store.token_shadow);
   if (!place && place.error().code == Errc::kNotFound) {
-    problems->add(store.token_shadow.view(), "its directory is not there");
+    problems->add(store.token_shadow.view(), kNoDirectory);
     return;
   }
   if (const auto file = access->open(store.token_shadow, FileKind::kData);

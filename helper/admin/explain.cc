@@ -74,7 +74,8 @@ void explain_shadow(const Store &store, const TokenId &id, Explanation *out) {
     ProblemText text(path.view());
     text.append(file ? " does not have it" : " is not there");
     out->add("token_shadow", Finding::kMissing, text.view(),
-             "'pbstoken list' has those that are there");
+             find_place(path) ? "'pbstoken list' has those that are there"
+                              : "'pbstoken init' makes its directory");
     return;
   }
   const auto all = shadow->entries();

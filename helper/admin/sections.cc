@@ -90,7 +90,7 @@ std::optional<ExitStatus> refuse_store(const Store &store) {
     return ExitStatus::kUnavailable;
   }
   for (const Kind kind : {Kind::kSecrets, Kind::kAccounts}) {
-    if (const auto permitted = permit_file_system(store, kind); !permitted) {
+    if (const auto permitted = permit_writing(store, kind); !permitted) {
       complain(permitted.error());
       return ExitStatus::kUnavailable;
     }

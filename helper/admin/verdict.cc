@@ -235,7 +235,9 @@ CacheVerdict judge_for_root(const Store &store, Kind kind, Use *use) {
   const auto view = view_of(path);
   if (!view) {
     return off(path.view(), describe(view.error()).view(),
-               "make the directory, or name another file");
+               view.error().code == Errc::kNotFound
+                   ? "'pbstoken init' makes the directory"
+                   : "name another file");
   }
   if (const auto look = look_at(path);
       !look && look.error().code == Errc::kUnsafe) {

@@ -56,8 +56,13 @@ void complain_of_root(Kind kind, const PathText &path) {
 
 }  // namespace
 
-Result<void> permit_file_system(const Store &store, Kind kind) {
+Result<void> permit_writing(const Store &store, Kind kind) {
   const PathText &path = path_of(kind, store);
+  if (const auto place = find_place(path);
+      !place && place.error().code == Errc::kNotFound) {
+    return plain_error(Errc::kNotFound, "cannot write", path.view(),
+                       kNoDirectory);
+  }
   if (store.shared_fs || !shared_fs_of(path)) {
     return {};
   }

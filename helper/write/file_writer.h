@@ -38,9 +38,14 @@
 
 namespace pbstoken {
 
-// Returns kUnsafe if other hosts may write the file of this kind and the
-// store's configuration does not say that they may.
-Result<void> permit_file_system(const Store &store, Kind kind);
+// What is wrong where nobody has made a store yet.
+constexpr const char *kNoDirectory =
+    "its directory is not there: 'pbstoken init' makes it";
+
+// Says before a secret is made whether the file of this kind can be written at
+// all.  Returns kNotFound without its directory, and kUnsafe if other hosts may
+// write it and the store's configuration does not say that they may.
+Result<void> permit_writing(const Store &store, Kind kind);
 
 // Whether a held signal that asks for an end, such as SIGINT, keeps a change
 // from being done.  It must not keep the second half of a change from being

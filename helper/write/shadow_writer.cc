@@ -83,7 +83,7 @@ Result<Outcome> write_token(const Store &store, Cache *cache,
 
 Result<Outcome> write_token(const Store &store, Cache *cache,
                             const Change &change) {
-  if (const auto permitted = permit_file_system(store, Kind::kSecrets);
+  if (const auto permitted = permit_writing(store, Kind::kSecrets);
       !permitted) {
     return permitted.error();
   }

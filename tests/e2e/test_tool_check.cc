@@ -517,7 +517,9 @@ void check_directories_further_up_are_seen(void ** /*state*/) {
 
 void check_missing_directory_is_named(void ** /*state*/) {
   configure("token_shadow = /etc/nosuch/token.shadow\n");
-  assert_problems({"/etc/nosuch/token.shadow: its directory is not there"});
+  assert_problems(
+      {"/etc/nosuch/token.shadow: its directory is not there: 'pbstoken init' "
+       "makes it"});
 }
 
 void check_what_is_no_file_is_named(void ** /*state*/) {
@@ -853,7 +855,8 @@ void check_segment_without_the_directory_is_no_other_problem(
     void ** /*state*/) {
   make_segment();
   std::filesystem::remove_all(kDirectory);
-  assert_problems({std::string(kShadow) + ": its directory is not there"});
+  assert_problems({std::string(kShadow) +
+                   ": its directory is not there: 'pbstoken init' makes it"});
 }
 
 // --- upstream's counters

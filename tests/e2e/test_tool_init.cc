@@ -72,6 +72,33 @@ void init_without_users_says_so_in_the_configuration(void ** /*state*/) {
                     "--store\n");
 }
 
+// Until then each command that would write says what makes a store, and no
+// secret is printed that could not count.
+void without_a_directory_every_writer_names_init(void ** /*state*/) {
+  std::filesystem::remove_all(kDirectory);
+  const std::string no_directory =
+      "its directory is not there: 'pbstoken init' makes it\n";
+  const std::string shadow = std::string(": cannot write ") + kShadow + ": ";
+  for (const char *command : {"generate", "set", "delete"}) {
+    const RunResult outcome = run_helper({command, kId}, kSecret);
+    assert_exit(outcome, 4, command);
+    assert_text_equal(outcome.out, "");
+    assert_text_equal(outcome.err, "pbstoken-helper" + shadow + no_directory);
+  }
+  for (const std::vector<std::string> &words :
+       {std::vector<std::string>{"token", "add", kId},
+        {"token", "remove", kId},
+        {"user", "add", "john@pbs"}}) {
+    const RunResult outcome = run_tool(words);
+    assert_exit(outcome, 4, words.front());
+    assert_text_equal(outcome.out, "");
+    assert_text_equal(outcome.err, "pbstoken" + shadow + no_directory);
+  }
+  assert_true(
+      tool_output({"status"}).find("'pbstoken init' makes the directory") !=
+      std::string::npos);
+}
+
 // What it says to run next works as it stands.
 void init_is_followed_by_a_user_and_a_token(void ** /*state*/) {
   const std::string made = tool_output({"--store", "web", "init", "--users"});
@@ -247,6 +274,7 @@ int main() {
   const CMUnitTest tests[] = {
       INIT_TEST(init_of_the_default_store_is_as_proxmox_has_it),
       INIT_TEST(init_without_users_says_so_in_the_configuration),
+      INIT_TEST(without_a_directory_every_writer_names_init),
       INIT_TEST(init_is_followed_by_a_user_and_a_token),
       INIT_TEST(init_of_another_store_is_beside_its_configuration),
       INIT_TEST(init_with_a_path_and_users),
