@@ -298,6 +298,28 @@ Result<Buffer> read_with_limit(const PathText &path, std::size_t limit) {
   return read_whole(*file, path, limit);
 }
 
+// The clock of a host may be set back by more than any file is old.
+void may_change_unseen_is_about_the_time_between(void ** /*state*/) {
+  constexpr std::uint64_t kHour = 3600 * kNanosecondsPerSecond;
+  const struct {
+    std::uint64_t changed;
+    bool may_change;
+  } cases[] = {
+      {kHour, true},
+      {kHour - kSettlingTime + 1, true},
+      {kHour - kSettlingTime, false},
+      {kHour + kSettlingTime - 1, true},
+      {kHour + kSettlingTime, false},
+      {0, false},
+      {2 * kHour, false},
+      {UINT64_MAX, false},
+  };
+  for (const auto &c : cases) {
+    assert_true(may_change_unseen({.changed = c.changed}, kHour) ==
+                c.may_change);
+  }
+}
+
 void read_whole_around_the_limit_is_bounded(void **state) {
   for (const std::size_t limit : {0U, 1U, 2U, 100U, 4096U, 70000U}) {
     for (const std::size_t size : {limit - 1, limit, limit + 1, limit + 2}) {
@@ -421,6 +443,7 @@ int main() {
       test_in_directory(look_at_symbolic_link_is_judged_as_itself),
       test_in_directory(look_at_every_difference_is_seen),
       cmocka_unit_test(identity_every_field_counts),
+      cmocka_unit_test(may_change_unseen_is_about_the_time_between),
       test_in_directory(read_whole_around_the_limit_is_bounded),
       test_in_directory(read_whole_empty_file_is_a_nul_byte),
       test_in_directory(read_whole_any_bytes_are_kept),

@@ -58,7 +58,7 @@ void look_up(Principal *group) {
 
 std::optional<ReadyStore> get_ready(std::string_view name) {
   const auto is_settled = [now = realtime_now()](const FileIdentity &identity) {
-    return identity.changed + kSettlingTime < now;
+    return !may_change_unseen(identity, now);
   };
   const NameFiles names = name_files();
   auto store = load_store(name, configuration_path(name));

@@ -83,7 +83,7 @@ void Surroundings::look() {
   for (std::size_t i = 0; i < count_; ++i) {
     Watched &one = all_[i];
     one.seen = identity_at(one.path, one.by_place);
-    is_settled_ = is_settled_ && one.seen.changed + kSettlingTime < now;
+    is_settled_ = is_settled_ && !may_change_unseen(one.seen, now);
   }
   settled_at_ = boottime_now() + kSettlingTime;
 }

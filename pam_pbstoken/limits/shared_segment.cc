@@ -4,6 +4,8 @@
 #include <sys/shm.h>
 #include <sys/stat.h>
 
+#include <ctime>
+
 #include "pbstoken/os/ipc.h"
 #include "pbstoken/os/privilege.h"
 #include "pbstoken/os/recent_hashes.h"
@@ -100,8 +102,10 @@ void SharedSegment::heal() const {
     return;
   }
   const auto name = static_cast<std::uint64_t>(key);
-  if (is_shared(status.shm_perm) ? *changed < status.shm_ctime
-                                 : healed.has(name)) {
+  // A time to come was given by a clock that was wrong, and tells nothing.
+  const bool is_younger =
+      *changed < status.shm_ctime && status.shm_ctime <= std::time(nullptr);
+  if (is_shared(status.shm_perm) ? is_younger : healed.has(name)) {
     return;
   }
   healed.add(name);

@@ -116,12 +116,6 @@ void remember(StoreEntry *entry, const PathText &path,
   }
 }
 
-// True if the file may change once more within the same tick of its clock, and
-// look the same.
-bool is_racy(const FileIdentity &identity, std::uint64_t now) {
-  return identity.changed + kSettlingTime > now;
-}
-
 }  // namespace
 
 Result<void> recall_store(std::string_view name, const PathText &path,
@@ -143,7 +137,7 @@ Result<void> recall_store(std::string_view name, const PathText &path,
   *out_store = *store;
   // What was read is what was looked at, if nothing changed in between.
   if (has_read.exchange(true, std::memory_order_relaxed) && before &&
-      !is_racy(*before, now)) {
+      !may_change_unseen(*before, now)) {
     entry = entry != nullptr ? entry : add_entry(hash);
     if (const auto after = look_at(path);
         entry != nullptr && after && *after == *before) {

@@ -121,6 +121,12 @@ Result<FileIdentity> look_in(const FilePlace &place, const PathText &path) {
   return identity_of(status);
 }
 
+bool may_change_unseen(const FileIdentity &identity, std::uint64_t now) {
+  const std::uint64_t apart =
+      std::max(identity.changed, now) - std::min(identity.changed, now);
+  return apart < kSettlingTime;
+}
+
 Result<FilePlace> find_place(const PathText &path) {
   if (!path.view().starts_with('/')) {
     return unsafe(path, kNotAbsolute);
