@@ -323,9 +323,12 @@ Ending remove_both(Context *context) {
       section ? section->prepare() : Result<SectionChanged>(section.error());
   if (!prepared) {
     complain(prepared.error());
-    complain(
-        "nothing was removed: 'pbstoken-helper delete' removes the secret, "
-        "which ends the token");
+    // Where the disk is full, that fails, too.
+    if (prepared.error().code != Errc::kSystem) {
+      complain(
+          "nothing was removed: 'pbstoken-helper delete' removes the secret, "
+          "which ends the token");
+    }
     return refused(ExitStatus::kUnavailable);
   }
   const auto written = write_token(
@@ -416,12 +419,30 @@ ExitStatus add_user(Context *context) {
   const ExitStatus status = run_alone(context, Operation::kAdd);
   if (status == ExitStatus::kDone || status == ExitStatus::kNotDurable) {
     warn_of_tokens_of(context->line.user_id, context->store);
+    warn_if_user_is_kept_out(context->store, context->line.user_id);
   }
   return status;
 }
 
 ExitStatus change_section(Context *context) {
-  return run_alone(context, Operation::kChange);
+  const ExitStatus status = run_alone(context, Operation::kChange);
+  if (status != ExitStatus::kDone && status != ExitStatus::kNotDurable) {
+    return status;
+  }
+  // A change by which the operator may expect a token to work from now on.
+  switch (context->line.command) {
+    case Command::kTokenEnable:
+    case Command::kTokenExpire:
+      warn_if_kept_out(context->store, context->line.token_id);
+      break;
+    case Command::kUserEnable:
+    case Command::kUserExpire:
+      warn_if_user_is_kept_out(context->store, context->line.user_id);
+      break;
+    default:
+      break;
+  }
+  return status;
 }
 
 }  // namespace pbstoken

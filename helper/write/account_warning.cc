@@ -104,4 +104,32 @@ void warn_if_kept_out(const Store &store, const TokenId &id) {
   complain(warning.view());
 }
 
+void warn_if_user_is_kept_out(const Store &store, std::string_view user_id) {
+  const auto cfg = UserCfg::read(store.user_cfg);
+  const UserCfg::Section *user = cfg ? cfg->find_user(user_id) : nullptr;
+  if (user == nullptr) {
+    return;
+  }
+  const bool has_expired =
+      user->expires != 0 && user->expires <= epoch_seconds();
+  if (user->enabled && !has_expired) {
+    return;
+  }
+  Warning warning("warning: the user ");
+  warning.append_escaped(user_id);
+  warning.append(has_expired ? " has expired" : " is disabled");
+  warning.append(
+      ": its tokens work neither at Proxmox nor where account rules "
+      "are asked; ");
+  if (!can_be_pasted(user_id)) {
+    warning.append("see pbstoken(8)");
+  } else if (has_expired) {
+    append_command(&warning, store, "user expire", user_id);
+    warning.append(" never");
+  } else {
+    append_command(&warning, store, "user enable", user_id);
+  }
+  complain(warning.view());
+}
+
 }  // namespace pbstoken

@@ -110,6 +110,54 @@ void disabled_token_is_made_and_warned_of(void ** /*state*/) {
   assert_int_equal(account_status(), 0);
 }
 
+// What was asked for stands, and the token is refused as before.
+void change_that_lets_no_token_in_is_warned_of(void ** /*state*/) {
+  const std::string rules =
+      " work neither at Proxmox nor where account rules are asked; run "
+      "pbstoken ";
+  const std::string token = "pbstoken: warning: the token john@pbs!client1 ";
+  const std::string user = "pbstoken: warning: the user john@pbs ";
+  const std::string its = ": its tokens" + rules;
+  const std::string it = ": it will" + rules;
+  const std::string disabled = "user: john@pbs\n\tenable 0\n\n";
+  const std::string expired = "user: john@pbs\n\texpire 1577836800\n\n";
+  const struct {
+    std::string users;
+    std::vector<std::string> words;
+    std::string warning;
+  } cases[] = {
+      {disabled,
+       {"token", "enable", kId},
+       user + "is disabled" + it + "user enable -- 'john@pbs'\n"},
+      {expired,
+       {"token", "expire", kId, "90d"},
+       token + "or its user has expired" + it +
+           "token expire -- 'john@pbs!client1' never, or the same with user "
+           "expire\n"},
+      {"user: john@pbs\n\n",
+       {"token", "expire", kId, "2020-01-31"},
+       token + "or its user has expired" + it +
+           "token expire -- 'john@pbs!client1' never, or the same with user "
+           "expire\n"},
+      {expired,
+       {"user", "enable", "john@pbs"},
+       user + "has expired" + its + "user expire -- 'john@pbs' never\n"},
+      {disabled,
+       {"user", "expire", "john@pbs", "never"},
+       user + "is disabled" + its + "user enable -- 'john@pbs'\n"},
+      {disabled, {"token", "disable", kId}, ""},
+      {disabled, {"user", "disable", "john@pbs"}, ""},
+      {disabled, {"user", "enable", "john@pbs"}, ""},
+      {expired, {"user", "expire", "john@pbs", "90d"}, ""},
+  };
+  for (const auto &c : cases) {
+    write_users(c.users + "token: " + kId + "\n\n");
+    const RunResult changed = run_tool(c.words);
+    assert_int_equal(changed.status, 0);
+    assert_text_equal(changed.err, c.warning);
+  }
+}
+
 void token_remove_ends_both(void ** /*state*/) {
   write_users();
   const std::string secret = add();
@@ -207,6 +255,20 @@ void malformed_user_cfg_is_left_alone(void ** /*state*/) {
                    "\npbstoken: nothing was removed: 'pbstoken-helper delete' "
                    "removes the secret, which ends the token");
   assert_text_equal(read_file(kShadow), shadow);
+}
+
+// The secret cannot be removed either.
+void token_remove_on_a_full_disk_says_no_more(void ** /*state*/) {
+  assert_int_equal(mount("tmpfs", kDirectory, "tmpfs", 0, "mode=0700,size=64k"),
+                   0);
+  write_users();
+  add();
+  std::string filling(256UL << 10U, 'x');
+  std::ofstream(std::string(kDirectory) + "/filling") << filling;
+  assert_fails({"token", "remove", kId}, 4,
+               "cannot write a temporary file beside "
+               "/etc/proxmox-backup/user.cfg: No space left on device");
+  assert_int_equal(umount(kDirectory), 0);
 }
 
 void store_without_users_has_no_sections(void ** /*state*/) {
@@ -588,6 +650,7 @@ int main() {
       E2E_TEST(token_add_of_what_is_there_changes_nothing),
       E2E_TEST(token_add_wants_its_user),
       E2E_TEST(disabled_token_is_made_and_warned_of),
+      E2E_TEST(change_that_lets_no_token_in_is_warned_of),
       E2E_TEST(token_remove_ends_both),
       E2E_TEST(token_remove_takes_either_half),
       E2E_TEST(token_add_finishes_a_half),
@@ -595,6 +658,7 @@ int main() {
       E2E_TEST(user_add_makes_a_user),
       E2E_TEST(what_is_not_there_is_not_changed),
       E2E_TEST(malformed_user_cfg_is_left_alone),
+      E2E_TEST(token_remove_on_a_full_disk_says_no_more),
       E2E_TEST(store_without_users_has_no_sections),
       E2E_TEST(others_than_root_are_refused),
       E2E_TEST(both_words_are_raised),
