@@ -97,15 +97,46 @@ void check_control(const StackFile &line, Problems *problems) {
   }
 }
 
-// What cannot be read is left out: libpam says so, too.
-void check_stack(const PathText &path, Problems *problems) {
+void check_fault(const StackFile &line, Problems *problems) {
+  const bool is_fatal = line.keeps_users_out();
+  ProblemText what(is_fatal ? kStackIsRefused : "libpam fails this line");
+  what.append(": ").append(line.fault());
+  what.append(is_fatal ? "; correct it: one such line keeps all users out"
+                       : "; correct it");
+  problems->add(line.path().view(), what.view(), {.line = line.number()});
+}
+
+void check_line(const StackFile &line, Problems *problems) {
+  if (line.fault() != nullptr) {
+    check_fault(line, problems);
+  } else if (line.is_ours()) {
+    check_options(line, problems);
+    check_control(line, problems);
+  }
+}
+
+// Calls visit(file) at each line.  What cannot be read is left out: libpam says
+// so, too.
+template <typename Visit>
+void for_each_own_line(const PathText &path, Visit visit) {
   auto file = StackFile::open(path);
   for (auto more = file ? file->next() : false; more && *more;
        more = file->next()) {
-    if (file->is_ours()) {
-      check_options(*file, problems);
-      check_control(*file, problems);
-    }
+    visit(*file);
+  }
+}
+
+// A line of another module counts where ours stands beside it: libpam refuses
+// both for it.
+void check_stack(const PathText &path, Problems *problems) {
+  bool is_about_us = false;
+  for_each_own_line(path, [&is_about_us](const StackFile &line) {
+    is_about_us = is_about_us || line.mentions_us();
+  });
+  if (is_about_us) {
+    for_each_own_line(path, [problems](const StackFile &line) {
+      check_line(line, problems);
+    });
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <climits>
 #include <cstring>
 
 #include "pbstoken/os/file.h"
@@ -31,14 +32,15 @@ std::string_view trim_end(std::string_view text) {
 
 // A word in brackets may hold blanks, and "\]" for a bracket.  Ends it with a
 // NUL; returns what follows.
-char *end_bracket_word(char *word) {
+char *end_bracket_word(char *word, bool *is_open) {
   char *out = word;
   char *in = word + 1;
   while (*in != '\0' && *in != ']') {
     in += in[0] == '\\' && in[1] == ']' ? 1 : 0;
     *out++ = *in++;
   }
-  char *rest = *in == '\0' ? in : in + 1;
+  *is_open = *in == '\0';
+  char *rest = *is_open ? in : in + 1;
   *out = '\0';
   return rest;
 }
@@ -50,6 +52,64 @@ char *end_word(char *word) {
   char *rest = *word == '\0' ? word : word + 1;
   *word = '\0';
   return rest;
+}
+
+// --- controls in brackets: pairs such as success=ok, read as libpam does it
+
+constexpr std::string_view kValues =
+    "success open_err symbol_err service_err system_err buf_err perm_denied "
+    "auth_err cred_insufficient authinfo_unavail user_unknown maxtries "
+    "new_authtok_reqd acct_expired session_err cred_unavail cred_expired "
+    "cred_err no_module_data conv_err authtok_err authtok_recover_err "
+    "authtok_lock_busy authtok_disable_aging try_again ignore abort "
+    "authtok_expired module_unknown bad_item conv_again incomplete default";
+
+constexpr std::string_view kActions = "ignore ok done bad die reset";
+
+void skip_space(std::string_view *text) {
+  text->remove_prefix(
+      std::min(text->find_first_not_of(" \t\n\v\f\r"), text->size()));
+}
+
+// Takes one of the words from the text, whatever follows it.
+bool take_one_of(std::string_view words, std::string_view *text) {
+  while (!words.empty()) {
+    const std::string_view word = take_until(' ', &words);
+    if (text->starts_with(word)) {
+      text->remove_prefix(word.size());
+      return true;
+    }
+  }
+  return false;
+}
+
+// Takes how many lines to jump over: never none, and no more than an int holds.
+bool take_jump(std::string_view *text) {
+  const std::string_view digits =
+      slice(*text, 0, text->find_first_not_of("0123456789"));
+  text->remove_prefix(digits.size());
+  return parse_number(digits).value_or(0) - 1 < INT_MAX;
+}
+
+const char *fault_of_pairs(std::string_view text) {
+  if (text.find('=') == std::string_view::npos) {
+    return "its control is not one of libpam's";
+  }
+  for (skip_space(&text); !text.empty(); skip_space(&text)) {
+    if (!take_one_of(kValues, &text)) {
+      return "its control has a return value that is not one of libpam's";
+    }
+    skip_space(&text);
+    if (!text.starts_with('=')) {
+      return "its control has a return value without '='";
+    }
+    text.remove_prefix(1);
+    skip_space(&text);
+    if (!take_one_of(kActions, &text) && !take_jump(&text)) {
+      return "its control has an action that is not one of libpam's";
+    }
+  }
+  return nullptr;
 }
 
 }  // namespace
@@ -123,13 +183,14 @@ bool StackFile::take_line() {
 
 bool StackFile::split() {
   bool ok = true;
+  is_open_ = false;
   for (char *rest = line_.data(); ok && *rest != '\0';) {
     if (is_blank(*rest)) {
       ++rest;
       continue;
     }
     const char *word = rest;
-    rest = *rest == '[' ? end_bracket_word(rest) : end_word(rest);
+    rest = *rest == '[' ? end_bracket_word(rest, &is_open_) : end_word(rest);
     ok = words_.append(word);
   }
   return ok;
@@ -154,19 +215,44 @@ StackType StackFile::type() const {
   return StackType::kNone;
 }
 
-bool StackFile::is_broken() const {
+const char *StackFile::fault_of_control() const {
   constexpr std::array<std::string_view, 6> kControls = {
       "required", "requisite", "sufficient", "optional", "include", "substack"};
-  if (type() == StackType::kEach) {
-    return word(1).empty();
+  if (words_.items().size() < 2) {
+    return "it has no control";
   }
-  // In brackets stand pairs of a value and an action.
-  const bool is_known = control().find('=') != std::string_view::npos ||
-                        std::any_of(kControls.begin(), kControls.end(),
-                                    [this](std::string_view known) {
-                                      return is_same_word(control(), known);
-                                    });
-  return type() == StackType::kNone || !is_known || word(2).empty();
+  if (is_open_ && words_.items().size() == 2) {
+    return "its control has a '[' without its ']'";
+  }
+  const bool is_word = std::any_of(kControls.begin(), kControls.end(),
+                                   [this](std::string_view known) {
+                                     return is_same_word(control(), known);
+                                   });
+  return is_word ? nullptr : fault_of_pairs(control());
+}
+
+const char *StackFile::fault() const {
+  if (type() == StackType::kNone) {
+    return "its type is not one of libpam's";
+  }
+  const char *why = type() == StackType::kEach ? nullptr : fault_of_control();
+  const bool is_whole = !word(type() == StackType::kEach ? 1 : 2).empty();
+  return why != nullptr || is_whole ? why : "it names no module and no file";
+}
+
+// A line without a type or a module fails by itself, and these controls ignore
+// that.  What stands in a control that libpam cannot read it takes for `bad`.
+bool StackFile::keeps_users_out() const {
+  const bool is_ignored = is_same_word(control(), "sufficient") ||
+                          is_same_word(control(), "optional");
+  return fault() != nullptr && type() != StackType::kPassword && !is_ignored;
+}
+
+bool StackFile::mentions_us() const {
+  const auto words = words_.items();
+  return std::any_of(words.begin(), words.end(), [](std::string_view word) {
+    return word.find(kOurs) != std::string_view::npos;
+  });
 }
 
 bool StackFile::is_ours() const {

@@ -44,9 +44,14 @@ class StackFile {
   [[nodiscard]] StackType type() const;
   // Returns it without the brackets.
   [[nodiscard]] std::string_view control() const { return word(1); }
-  // True if libpam refuses the whole stack for this line: it has no type, no
-  // control that libpam knows, or no module.
-  [[nodiscard]] bool is_broken() const;
+  // Returns what libpam does not understand of the line; nullptr if all is
+  // well.
+  [[nodiscard]] const char *fault() const;
+  // True if libpam refuses the whole stack for the fault, and with it all
+  // users.
+  [[nodiscard]] bool keeps_users_out() const;
+  // True if a word of the line has pam_pbstoken.so in it, wherever it stands.
+  [[nodiscard]] bool mentions_us() const;
   // True if the line names pam_pbstoken.so.
   [[nodiscard]] bool is_ours() const;
   [[nodiscard]] std::span<const char *const> options() const;
@@ -56,6 +61,7 @@ class StackFile {
  private:
   StackFile() = default;
   [[nodiscard]] std::string_view word(std::size_t place) const;
+  [[nodiscard]] const char *fault_of_control() const;
   [[nodiscard]] bool take_line();
   [[nodiscard]] bool split();
 
@@ -66,10 +72,14 @@ class StackFile {
   std::uint64_t number_ = 0;  // of the present line, where it begins
   Buffer line_;               // what the words view
   List<const char *> words_;
+  bool is_open_ = false;  // the last word: a bracket that nothing closes
 };
 
 // Such files may take in each other, but not for ever: as libpam has it.
 constexpr unsigned kMostIncludes = 16;
+
+constexpr const char *kStackIsRefused =
+    "libpam refuses the stack for this line";
 
 // Calls visit(file) at each line of this type, those of the files that are
 // taken in included.  An error if one of them cannot be read.
@@ -85,16 +95,17 @@ Result<void> for_each_line(const PathText &path, StackType type, Visit &visit,
     if (!more || !*more) {
       return more ? Result<void>() : more.error();
     }
-    if (file->is_broken()) {
-      Error error =
-          plain_error(Errc::kMalformed,
-                      "libpam refuses the stack for this line", path.view(),
-                      "it has no type, no control that is known, or no module");
+    const StackType own = file->type();
+    if (type != StackType::kEach && own < StackType::kEach && own != type) {
+      continue;
+    }
+    if (file->keeps_users_out()) {
+      Error error = plain_error(Errc::kMalformed, kStackIsRefused, path.view(),
+                                file->fault());
       error.line = file->number();
       return error;
     }
-    const StackType own = file->type();
-    if (type != StackType::kEach && own != StackType::kEach && own != type) {
+    if (file->fault() != nullptr) {
       continue;
     }
     if (file->included().empty()) {

@@ -242,6 +242,163 @@ void stacks_are_read_as_libpam_reads_them(void ** /*state*/) {
           "request\n");
 }
 
+// --- lines that libpam does not understand
+
+struct PamLine {
+  const char *text;
+  bool lets_in;  // libpam: a user of whom the other lines think well
+};
+
+// Lines that stand below the module's own.
+constexpr PamLine kPamLines[] = {
+    {"auth required pam_permit.so", true},
+    {"-AUTH Required pam_permit.so", true},
+    {"auth [success=ok default=die] pam_permit.so", true},
+    {"auth [success=ok defalt=die] pam_permit.so", false},
+    {"auth [sucess=ok default=die] pam_permit.so", false},
+    {"auth [success=ok default=dye] pam_permit.so", false},
+    {"auth [success=ok,default=die] pam_permit.so", false},
+    {"auth [success=done default] pam_permit.so", false},
+    {"auth [success=done default=] pam_permit.so", false},
+    {"auth [success] pam_permit.so", false},
+    {"auth [success ok] pam_permit.so", false},
+    {"auth [=ok] pam_permit.so", false},
+    {"auth [] pam_permit.so", false},
+    {"auth [ ] pam_permit.so", false},
+    {"auth [ success = ok\tdefault =die ] pam_permit.so", true},
+    {"auth [success=okdefault=die] pam_permit.so", true},
+    {"auth [success=okay] pam_permit.so", false},
+    {"auth [success=1default=bad] pam_permit.so", true},
+    {"auth [Success=ok] pam_permit.so", false},
+    {"auth [success=OK] pam_permit.so", false},
+    {"auth [success=1 default=bad] pam_permit.so", true},
+    {"auth [success=01 default=bad] pam_permit.so", true},
+    {"auth [success=0 default=bad] pam_permit.so", false},
+    {"auth [success=00 default=bad] pam_permit.so", false},
+    {"auth [success=-1 default=bad] pam_permit.so", false},
+    {"auth [success=+1 default=bad] pam_permit.so", false},
+    {"auth [success=end default=ignore] pam_permit.so", false},
+    {"auth [success=1x default=bad] pam_permit.so", false},
+    {"auth [default=ok] pam_permit.so", true},
+    {"auth [default=ignore] pam_permit.so", true},
+    {"auth [success=reset default=bad] pam_permit.so", true},
+    {"auth [success=ok success=ok default=bad] pam_permit.so", true},
+    {"auth [success=ok] [pam_permit.so]", true},
+    {"auth [success=ok \\] pam_permit.so", false},
+    {"auth [success=ok \\]] pam_permit.so", false},
+    {"auth [success=ok pam_permit.so", false},
+    {"auth [success=ok", false},
+    {"auth [success=ok open_err=ok symbol_err=ok service_err=ok system_err=ok "
+     "buf_err=ok perm_denied=ok auth_err=ok cred_insufficient=ok "
+     "authinfo_unavail=ok user_unknown=ok maxtries=ok new_authtok_reqd=ok "
+     "acct_expired=ok session_err=ok cred_unavail=ok cred_expired=ok "
+     "cred_err=ok no_module_data=ok conv_err=ok authtok_err=ok "
+     "authtok_recover_err=ok authtok_lock_busy=ok authtok_disable_aging=ok "
+     "try_again=ok ignore=ok abort=ok authtok_expired=ok module_unknown=ok "
+     "bad_item=ok conv_again=ok incomplete=ok default=ok] pam_permit.so",
+     true},
+    {"auth [success=ok authtok_recovery_err=ok] pam_permit.so", false},
+    {"auth success=ok pam_permit.so", true},
+    {"auth success=okx pam_permit.so", false},
+    {"auth requird pam_permit.so", false},
+    {"auth required", false},
+    {"auth", false},
+    {"auht required pam_permit.so", false},
+    {"[auth] required pam_permit.so", true},
+    {"auht optional pam_permit.so", true},
+    {"auht Sufficient pam_permit.so", true},
+    {"auth optional", true},
+    {"auth [success=ok optional", false},
+    {"auth include", false},
+    {"@include", false},
+    {"account requird pam_permit.so", false},
+    {"account optional", true},
+    {"password requird pam_permit.so", true},
+    {"password [success=k] pam_permit.so", true},
+    {"auth include part-of-pbstoken", true},
+    {"account include part-of-pbstoken", false},
+    {"@include part-of-pbstoken", false},
+};
+
+// explain and check say of each line what libpam makes of it.
+void lines_that_libpam_refuses_are_named(void ** /*state*/) {
+  write_good_store();
+  const std::string stack = "/etc/pam.d/test-of-pbstoken";
+  const std::string refuses = "libpam refuses the stack for this line: ";
+  write_file("/etc/pam.d/part-of-pbstoken",
+             "auth required pam_permit.so\naccount requird pam_permit.so\n");
+  for (const PamLine &line : kPamLines) {
+    write_file(stack, "auth required " + module_path() + "\n" + line.text +
+                          "\nauth required pam_permit.so\n"
+                          "auth required pam_permit.so\n"
+                          "account required pam_permit.so\n");
+    const RunResult login = run(
+        {.path = "/usr/bin/pamtester",
+         .arguments = {"test-of-pbstoken", kId, "authenticate", "acct_mgmt"},
+         .input = std::string(kSecret) + "\n"});
+    const RunResult explained =
+        run_tool({"explain", "--service", "test-of-pbstoken", kId});
+    const RunResult checked = run_tool({"check"});
+    std::filesystem::remove(stack);
+    const bool is_named = checked.out.find(refuses) != std::string::npos;
+    const bool is_part = std::string(line.text).ends_with("part-of-pbstoken");
+    if ((login.status == 0) != line.lets_in ||
+        (explained.status == 0) != line.lets_in ||
+        (explained.out.find(refuses) == std::string::npos) != line.lets_in ||
+        (!is_part && is_named == line.lets_in)) {
+      fail_msg("%s: libpam %d, explain %d: %s, check: %s", line.text,
+               login.status, explained.status, explained.out.c_str(),
+               checked.out.c_str());
+    }
+  }
+  std::filesystem::remove("/etc/pam.d/part-of-pbstoken");
+}
+
+void faults_of_lines_are_told_apart(void ** /*state*/) {
+  write_good_store();
+  const std::string stack = "/etc/pam.d/test-of-pbstoken";
+  const auto assert_fault = [&](const std::string &text,
+                                const std::string &problem) {
+    write_file(stack, text);
+    const RunResult outcome = run_tool({"check"});
+    std::filesystem::remove(stack);
+    assert_text_equal(outcome.out,
+                      problem.empty() ? "" : stack + ":1: libpam " + problem);
+    assert_int_equal(outcome.status, problem.empty() ? 0 : 1);
+  };
+  const std::vector<std::pair<std::string, std::string>> lines = {
+      {"auht required ", "its type is not one of libpam's"},
+      {"auth required\n# ", "it names no module and no file"},
+      {"auth\n# ", "it has no control"},
+      {"auth [success=ok ", "its control has a '[' without its ']'"},
+      {"auth requird ", "its control is not one of libpam's"},
+      {"auth [success=ok defalt=die] ",
+       "its control has a return value that is not one of libpam's"},
+      {"auth [success=done default] ",
+       "its control has a return value without '='"},
+      {"auth [success=dun default=die] ",
+       "its control has an action that is not one of libpam's"},
+  };
+  const std::string ours = "auth required pam_pbstoken.so\n";
+  for (const auto &[start, why] : lines) {
+    const std::string problem = "refuses the stack for this line: " + why +
+                                "; correct it: one such line keeps all users "
+                                "out\n";
+    // Of another module, too, if ours is in the file.
+    assert_fault(start + "pam_pbstoken.so no_such_option\n" +
+                     (start.ends_with("# ") ? ours : ""),
+                 problem);
+    assert_fault(start + "pam_permit.so\n" + ours, problem);
+    assert_fault(start + "pam_permit.so\n#" + ours, "");
+  }
+  for (const char *start : {"auht sufficient ", "password requird "}) {
+    assert_fault(std::string(start) + "pam_pbstoken.so\n",
+                 std::string("fails this line: ") +
+                     (*start == 'a' ? "its type" : "its control") +
+                     " is not one of libpam's; correct it\n");
+  }
+}
+
 // What the module itself says of them, before the first login fails.
 void options_that_the_module_refuses_are_named(void ** /*state*/) {
   write_good_store();
@@ -296,6 +453,8 @@ int main() {
       MEMBER_TEST(members_of_the_groups_are_shown),
       E2E_TEST(stacks_that_lock_out_are_named),
       E2E_TEST(stacks_are_read_as_libpam_reads_them),
+      E2E_TEST(lines_that_libpam_refuses_are_named),
+      E2E_TEST(faults_of_lines_are_told_apart),
       E2E_TEST(options_that_the_module_refuses_are_named),
   };
   return cmocka_run_group_tests_name("tool_host", tests, nullptr, nullptr);
