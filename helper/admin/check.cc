@@ -252,6 +252,7 @@ ExitStatus check_store(Context *context) {
   check_token_shadow(store, &access, &problems);
   check_lease(store, &access, &problems);
   check_file_systems(store, &problems);
+  check_mounts(store, &problems);
   check_lock(store, Kind::kSecrets, &access, &problems);
   check_user_cfg(store.user_cfg, &access, &problems);
   if (!store.user_cfg.empty()) {

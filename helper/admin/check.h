@@ -106,6 +106,10 @@ std::optional<ProblemText> problem_of_windows(const Store &store);
 std::optional<ProblemText> problem_of_file_system(const PathText &path,
                                                   bool is_refused);
 
+// Checks that the files of the store, and what is saved of it, can be written
+// where they are.
+void check_mounts(const Store &store, Problems *problems);
+
 // Checks that services can reach the helper, and the stacks in /etc/pam.d.
 void check_host(const Store &store, Problems *problems);
 

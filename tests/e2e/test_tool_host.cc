@@ -115,6 +115,128 @@ void group_that_is_gone(void ** /*state*/) {
   assert_problems("");
 }
 
+// --- file systems that take no more
+
+const std::string kNoChange = ": no token can be changed or revoked; ";
+const std::string kFull =
+    ": its file system is full" + kNoChange + "remove files from it\n";
+const std::string kReadOnly =
+    ": is mounted read-only" + kNoChange + "mount it read-write\n";
+
+void remount_read_only(const std::string &path) {
+  assert_int_equal(mount(path.c_str(), path.c_str(), nullptr, MS_BIND, nullptr),
+                   0);
+  assert_int_equal(mount(nullptr, path.c_str(), nullptr,
+                         MS_REMOUNT | MS_BIND | MS_RDONLY, nullptr),
+                   0);
+}
+
+// Locks that are there are not made.
+void write_locks() {
+  for (const char *name : {"/token.shadow.lock", "/.user.lck"}) {
+    const std::string path = std::string(kDirectory) + name;
+    write_file(path, "", 0660);
+    assert_int_equal(chown(path.c_str(), kBackup, kBackup), 0);
+  }
+}
+
+// Without user.cfg: so many that token.shadow has two blocks.
+void write_many_tokens() {
+  Tokens tokens = {{kId, kHash}};
+  for (int i = 0; i < 50; ++i) {
+    tokens.emplace_back("john@pbs!" + std::to_string(i), kHash);
+  }
+  write_shadow(tokens);
+  configure("user_cfg =\n");
+}
+
+int mount_small(void **state) {
+  return clean_host(state) == 0 && mount("tmpfs", kDirectory, "tmpfs", 0,
+                                         "size=64k,nr_inodes=8,mode=0700") == 0
+             ? chown(kDirectory, kBackup, kBackup)
+             : -1;
+}
+
+int unmount_small(void ** /*state*/) {
+  return umount(kDirectory);
+}
+
+void full_file_system_is_named(void ** /*state*/) {
+  write_good_store();
+  write_locks();
+  assert_problems("");
+  const std::string filler = std::string(kDirectory) + "/filler";
+  // Two of its 16 blocks are the store's: none is left, and then one.
+  write_file(filler, std::string(std::size_t{14} * 4096, 'x'));
+  assert_int_equal(run_helper({"delete", kId}).status, 4);
+  assert_problems(kDirectory + kFull);
+  write_file(filler, std::string(std::size_t{13} * 4096, 'x'));
+  assert_problems("");
+  // That is too little for a file of two.
+  write_file(filler, "");
+  write_many_tokens();
+  write_file(filler, std::string(std::size_t{12} * 4096, 'x'));
+  assert_int_equal(run_helper({"delete", kId}).status, 4);
+  assert_problems(kDirectory + kFull);
+  std::filesystem::remove(filler);
+  assert_problems("");
+  for (int i = 0; i < 3; ++i) {
+    write_file(filler + std::to_string(i), "");
+  }
+  assert_int_equal(run_helper({"delete", kId}).status, 4);
+  assert_problems(kDirectory + kFull);
+}
+
+// Such file systems count nothing.
+void file_system_without_numbers_is_not_full(void ** /*state*/) {
+  assert_int_equal(mount("none", kDirectory, "ramfs", 0, "mode=0700"), 0);
+  assert_int_equal(chown(kDirectory, kBackup, kBackup), 0);
+  write_good_store();
+  write_locks();
+  const RunResult outcome = run_tool({"check"});
+  umount(kDirectory);
+  assert_text_equal(outcome.out, "");
+  assert_int_equal(outcome.status, 0);
+}
+
+void read_only_mount_is_named(void ** /*state*/) {
+  write_good_store();
+  write_locks();
+  remount_read_only(kDirectory);
+  const RunResult deleted = run_helper({"delete", kId});
+  const RunResult checked = run_tool({"check"});
+  umount(kDirectory);
+  assert_int_equal(deleted.status, 4);
+  assert_text_equal(checked.out, kDirectory + kReadOnly);
+  assert_int_equal(checked.status, 1);
+}
+
+// Of the other directories that the tool writes.
+void read_only_mounts_of_other_files_are_named(void ** /*state*/) {
+  const std::string other = scratch("other");
+  const std::string saved = "/var/lib/pbstoken";
+  std::filesystem::create_directories(other);
+  std::filesystem::create_directories(saved);
+  write_good_store();
+  write_locks();
+  std::filesystem::copy_file(kUserCfg, other + "/user.cfg");
+  assert_int_equal(chown((other + "/user.cfg").c_str(), 0, kBackup), 0);
+  configure("user_cfg = " + other + "/user.cfg\nuser_lock = " +
+            std::string(kDirectory) + "/.user.lck\n");
+  assert_problems("");
+  remount_read_only(other);
+  remount_read_only(saved);
+  const RunResult checked = run_tool({"check"});
+  umount(other.c_str());
+  umount(saved.c_str());
+  std::filesystem::remove_all(other);
+  std::filesystem::remove_all(saved);
+  assert_text_equal(checked.out,
+                    other + kReadOnly + saved +
+                        ": is mounted read-only: when tokens are used cannot "
+                        "be saved; mount it read-write\n");
+}
+
 std::string names_in_status(const char *member) {
   const auto status = status_json();
   if (status[member].IsNull()) {
@@ -450,6 +572,11 @@ int main() {
                                       install_helper, uninstall_helper),
       cmocka_unit_test_setup_teardown(group_that_is_gone, install_helper,
                                       uninstall_helper),
+      cmocka_unit_test_setup_teardown(full_file_system_is_named, mount_small,
+                                      unmount_small),
+      E2E_TEST(file_system_without_numbers_is_not_full),
+      E2E_TEST(read_only_mount_is_named),
+      E2E_TEST(read_only_mounts_of_other_files_are_named),
       MEMBER_TEST(members_of_the_groups_are_shown),
       E2E_TEST(stacks_that_lock_out_are_named),
       E2E_TEST(stacks_are_read_as_libpam_reads_them),
