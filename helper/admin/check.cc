@@ -48,7 +48,8 @@ void check_users(const UserCfg &cfg, const PathText &path, Problems *problems) {
     if (id && cfg.find_user(user_id_of(*id)) == nullptr) {
       ProblemText what;
       append_id(&what, token.id);
-      what.append(": there is no section of its user");
+      what.append(
+          ": there is no section of its user: 'pbstoken user add' makes it");
       problems->add(path.view(), what.view(), {.line = token.line});
     }
   }
@@ -123,7 +124,8 @@ void check_version_cache(const PathText &path, AccessCheck *access,
   const auto file = access->open(path, FileKind::kCounters);
   if (file && !is_version_page(file)) {
     problems->add(path.view(),
-                  "no page of counters: too short, or without its magic");
+                  "no page of counters: too short, or without its magic; "
+                  "remove it and restart the Proxmox daemons");
   }
 }
 
@@ -159,6 +161,8 @@ void check_file_systems(const Store &store, Problems *problems) {
 
 // --- the cache
 
+constexpr std::string_view kFlush = ": 'pbstoken flush' makes another";
+
 // Checks the readers of the segment that the key of a file names.
 void check_readers(const Store &store, const Subject &subject,
                    Problems *problems) {
@@ -176,7 +180,8 @@ void check_readers(const Store &store, const Subject &subject,
   }
   const ipc_perm &owner = status.shm_perm;
   if ((owner.mode & S_IROTH) != 0) {
-    problems->add(name.view(), "others may read it");
+    problems->add(name.view(),
+                  ProblemText("others may read it").append(kFlush).view());
   }
   if ((owner.mode & S_IRGRP) == 0 || owner.gid == 0) {
     return;
@@ -186,7 +191,9 @@ void check_readers(const Store &store, const Subject &subject,
     problems->add_error(name.view(), group.error());
   } else if (owner.gid != group->value_or(0)) {
     ProblemText what("gid ");
-    what.append(owner.gid).append(", which is not verify_group, may read it");
+    what.append(owner.gid)
+        .append(", which is not verify_group, may read it")
+        .append(kFlush);
     problems->add(name.view(), what.view());
   }
 }

@@ -46,10 +46,15 @@ class AccessCheck {
   };
 
   void check_directories(const PathText &path);
-  void check_directory(std::string_view path, const struct stat &status);
-  void check_owner(std::string_view path, const struct stat &status);
+  // owner: the name for chown(1) if neither root nor file_owner has it.
+  void check_directory(std::string_view path, const struct stat &status,
+                       std::string_view owner);
+  void check_owner(std::string_view path, const struct stat &status,
+                   std::string_view owner);
+  // command, argument: what ends that.
   void check_group(std::string_view path, const struct stat &status,
-                   const char *may);
+                   const char *may, std::string_view command,
+                   std::string_view argument);
   // file: of that status, to ask for its access control list.
   void check_daemons(std::string_view path, const struct stat &status,
                      const UniqueFd &file, FileKind kind);
@@ -68,6 +73,7 @@ class AccessCheck {
 
   std::optional<uid_t> owner_;  // nullopt: /etc does not know it
   std::optional<gid_t> group_;
+  std::string_view owner_name_;  // of file_owner, or its number
   std::string_view group_name_;  // of file_group, or its number
   Problems *problems_;
   List<Directory> visited_;  // to be named once each

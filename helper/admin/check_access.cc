@@ -33,22 +33,32 @@ std::optional<Id> known(const Result<Id> &id, std::string_view unknown,
 struct Forbidden {
   mode_t bit;
   const char *what;
+  const char *less;  // for chmod(1)
 };
+
+// Appends a command about the path, which ends the line.
+ProblemText &append_command(ProblemText *out, std::string_view command,
+                            std::string_view argument, std::string_view path) {
+  out->append(": ").append(command).append(argument).append(" ");
+  return out->append_escaped(path);
+}
 
 void check_mode(std::string_view path, mode_t mode, FileKind kind,
                 Problems *problems) {
   const std::array<Forbidden, 3> all = {{
       {kind == FileKind::kCounters ? 0U : S_IROTH,
        kind == FileKind::kLock ? "others may open it, and hold the lock"
-                               : "others may read it"},
-      {S_IWOTH, "others may write it"},
-      {kind == FileKind::kData ? S_IWGRP : 0U, "its group may write it"},
+                               : "others may read it",
+       "o-rwx"},
+      {S_IWOTH, "others may write it", "o-w"},
+      {kind == FileKind::kData ? S_IWGRP : 0U, "its group may write it", "g-w"},
   }};
   for (const Forbidden &forbidden : all) {
     if ((mode & forbidden.bit) != 0) {
       ProblemText what(forbidden.what);
       what.append(" (mode ").append(octal(mode).view()).append(")");
-      problems->add(path, what.view());
+      problems->add(
+          path, append_command(&what, "chmod ", forbidden.less, path).view());
     }
   }
 }
@@ -57,11 +67,14 @@ void check_mode(std::string_view path, mode_t mode, FileKind kind,
 
 AccessCheck::AccessCheck(const Store &store, Problems *problems)
     : owner_(known(user_id(store.file_owner),
-                   "file_owner: no such user in /etc/passwd",
+                   "file_owner: no such user in /etc/passwd: make it, or "
+                   "name another",
                    store.configuration, problems)),
       group_(known(group_id(store.file_group),
-                   "file_group: no such group in /etc/group",
+                   "file_group: no such group in /etc/group: make it, or "
+                   "name another",
                    store.configuration, problems)),
+      owner_name_(store.file_owner.name.view()),
       group_name_(store.file_group.name.view()),
       problems_(problems) {}
 
@@ -71,7 +84,9 @@ UniqueFd AccessCheck::open(const PathText &path, FileKind kind) {
   struct stat status = {};
   if (!file) {
     if (file.error().code != Errc::kNotFound) {
-      problems_->add_error(path.view(), file.error());
+      problems_->add_error(path.view(), file.error(),
+                           "; put a file there, by a path without symbolic "
+                           "links");
     }
     return {};
   }
@@ -80,9 +95,9 @@ UniqueFd AccessCheck::open(const PathText &path, FileKind kind) {
     return {};
   }
   check_mode(path.view(), status.st_mode, kind, problems_);
-  check_owner(path.view(), status);
+  check_owner(path.view(), status, owner_name_);
   if ((status.st_mode & S_IRWXG) != 0) {
-    check_group(path.view(), status, "open it");
+    check_group(path.view(), status, "open it", "chgrp ", group_name_);
   }
   check_daemons(path.view(), status, *file, kind);
   return std::move(*file);
@@ -103,46 +118,50 @@ void AccessCheck::check_directories(const PathText &path) {
     }
     if (is_first_visit(status)) {
       const std::string_view name = directory.empty() ? "/" : directory;
-      check_directory(name, status);
+      // Only the one that the file is in is the store's own.
+      check_directory(name, status,
+                      end == std::string_view::npos ? owner_name_ : "root");
       check_daemons_enter(name, status, place->directory);
     }
   }
 }
 
 void AccessCheck::check_directory(std::string_view path,
-                                  const struct stat &status) {
-  check_owner(path, status);
+                                  const struct stat &status,
+                                  std::string_view owner) {
+  check_owner(path, status, owner);
   // In a sticky directory users do not replace files of others.
   if ((status.st_mode & S_ISVTX) != 0) {
     return;
   }
   if ((status.st_mode & S_IWOTH) != 0) {
     ProblemText what("others may write this directory (mode ");
-    problems_->add(
-        path, what.append(octal(status.st_mode).view()).append(")").view());
+    what.append(octal(status.st_mode).view()).append(")");
+    problems_->add(path, append_command(&what, "chmod ", "o-w", path).view());
   }
   if ((status.st_mode & S_IWGRP) != 0) {
-    check_group(path, status, "write this directory");
+    check_group(path, status, "write this directory", "chmod ", "g-w");
   }
 }
 
-void AccessCheck::check_owner(std::string_view path,
-                              const struct stat &status) {
+void AccessCheck::check_owner(std::string_view path, const struct stat &status,
+                              std::string_view owner) {
   if (status.st_uid != 0 && owner_ && status.st_uid != *owner_) {
     ProblemText what("belongs to uid ");
-    what.append(status.st_uid);
-    problems_->add(path, what.append(", neither root nor file_owner").view());
+    what.append(status.st_uid).append(", neither root nor file_owner");
+    problems_->add(path, append_command(&what, "chown ", owner, path).view());
   }
 }
 
 void AccessCheck::check_group(std::string_view path, const struct stat &status,
-                              const char *may) {
+                              const char *may, std::string_view command,
+                              std::string_view argument) {
   if (status.st_gid != 0 && group_ && status.st_gid != *group_) {
     ProblemText what("gid ");
     what.append(status.st_gid)
         .append(", neither root's nor file_group, may ")
         .append(may);
-    problems_->add(path, what.view());
+    problems_->add(path, append_command(&what, command, argument, path).view());
   }
 }
 

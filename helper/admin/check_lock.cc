@@ -73,13 +73,15 @@ bool lock_for_reading(const UniqueFd &lock) {
 
 void add_holder(const PathText &path, const UniqueFd &lock,
                 Problems *problems) {
+  constexpr std::string_view kEffect = ": nobody can write meanwhile; ";
   ProblemText what("held for more than a second by ");
   if (const auto pid = lock_holder(lock); pid) {
-    what.append("process ").append(*pid);
+    what.append("process ").append(*pid).append(kEffect);
+    what.append("if it hangs: kill ").append(*pid);
   } else {
-    what.append("somebody");
+    what.append("somebody").append(kEffect);
+    what.append("lslocks(8) outside of this container may show the process");
   }
-  what.append(": nobody can write meanwhile");
   problems->add(path.view(), what.view());
 }
 

@@ -75,7 +75,7 @@ class ShadowCheck {
         ProblemText what;
         append_id(&what, all[i].id);
         what.append(": also given in line ").append(all[i - 1].place.line);
-        what.append(": the last one counts");
+        what.append(": the last one counts; remove the other");
         problems_->add(path_.view(), what.view(), all[i].place);
       }
     }
@@ -99,9 +99,10 @@ class ShadowCheck {
     if (!member.is_string) {
       // The problem does not quote the name: it may be a secret in the wrong
       // place.
-      problems_->add(path_.view(),
-                     "a value that is no string: upstream refuses the file",
-                     value);
+      problems_->add(
+          path_.view(),
+          "a value that is no string: upstream refuses the file; remove it",
+          value);
     } else if (id) {
       check_hash(*id, member.value, value);
     }
@@ -110,17 +111,20 @@ class ShadowCheck {
 
   void add_foreign(std::string_view name, TextPlace place) {
     if (!is_user_id(name)) {
-      problems_->add(path_.view(),
-                     "a name that is no token id: upstream refuses the file",
-                     place);
+      problems_->add(
+          path_.view(),
+          "a name that is no token id: upstream refuses the file; remove it",
+          place);
       return;
     }
-    add(name, "a user's id and no token's: it is never used", place);
+    add(name, "a user's id and no token's: it is never used; remove it", place);
   }
 
   void check_id(const TokenId &id, TextPlace place) {
     if (!is_writable(id)) {
-      add(id.text, "longer than 64 characters: it cannot be written again",
+      add(id.text,
+          "longer than 64 characters: it cannot be written again; make one "
+          "with a shorter name",
           place);
     }
   }

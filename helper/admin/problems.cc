@@ -66,7 +66,8 @@ bool Problems::append(std::string_view path, std::string_view what,
          lines_.append(what) && lines_.append("\n");
 }
 
-void Problems::add_error(std::string_view path, const Error &error) {
+void Problems::add_error(std::string_view path, const Error &error,
+                         std::string_view what_to_do) {
   if (!is_finding(error)) {
     complain(error);
     failed_ = true;
@@ -79,6 +80,7 @@ void Problems::add_error(std::string_view path, const Error &error) {
   rest.line = 0;
   ProblemText what(error.subject.view());
   what.append(error.subject.empty() ? "" : ": ").append(describe(rest).view());
+  what.append(what_to_do);
   add(path, what.view(), {.line = error.line, .column = error.column});
 }
 

@@ -44,9 +44,10 @@ class Problems {
   // True if something was added about this path.
   [[nodiscard]] bool has(std::string_view path) const;
 
-  // Adds what an error says of the path, if it is a problem of the file.  If
-  // the file could not be looked at, this complains at once.
-  void add_error(std::string_view path, const Error &error);
+  // Adds what an error says of the path, and what to do, if it is a problem of
+  // the file.  If the file could not be looked at, this complains at once.
+  void add_error(std::string_view path, const Error &error,
+                 std::string_view what_to_do = {});
 
   // Prints them in the order in which they were added.  Returns kDone without
   // problems, kRefused with problems, kUnavailable if something could not be

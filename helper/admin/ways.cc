@@ -44,7 +44,7 @@ std::optional<Obstacle> obstacle_to_helper(const Store &store,
             "is not root can verify",
         .what_to_do =
             "'systemctl enable --now pbstoken-helper.socket', or "
-            "'chmod u+s'"};
+            "'chmod u+s " PBSTOKEN_HELPER "'"};
   }
   if (!ways.is_setuid && ways.socket == SocketState::kSilent) {
     return Obstacle{
@@ -53,17 +53,18 @@ std::optional<Obstacle> obstacle_to_helper(const Store &store,
             "no process listens on it, and the helper is not setuid root: "
             "no service that is not root can verify",
         .what_to_do =
-            "'systemctl restart pbstoken-helper.socket', or 'chmod "
-            "u+s' for the helper"};
+            "'systemctl restart pbstoken-helper.socket', or "
+            "'chmod u+s " PBSTOKEN_HELPER "'"};
   }
   const auto group = reader_group(store);
+  // Another name than the default's was looked up when the file was read.
   if (group && !*group && !store.verify_group.is_nobody()) {
     return Obstacle{
         .where = store.configuration,
         .why =
             "verify_group: no such group in /etc/group: no service that is "
             "not root can verify",
-        .what_to_do = "'addgroup --system' makes it"};
+        .what_to_do = "'addgroup --system pbstoken' makes it"};
   }
   return std::nullopt;
 }

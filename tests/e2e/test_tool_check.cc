@@ -143,30 +143,35 @@ void check_foreign_members_are_named_with_their_place(void ** /*state*/) {
           "\"a@pbs!t\" : 7,\"b@pbs!t\":\n{\"x\":[1]},\"\": "
           "null,\"c@pbs!\\n\":" +
           "\"x\"}",
-      {":2:3: a name that is no token id: upstream refuses the file",
-       ":2:17: john@pbs: a user's id and no token's: it is never used",
-       ":3:14: a value that is no string: upstream refuses the file",
-       ":4:1: a value that is no string: upstream refuses the file",
-       ":4:11: a name that is no token id: upstream refuses the file",
-       ":4:15: a value that is no string: upstream refuses the file",
-       ":4:20: a name that is no token id: upstream refuses the file"});
+      {":2:3: a name that is no token id: upstream refuses the file; remove it",
+       ":2:17: john@pbs: a user's id and no token's: it is never used; remove "
+       "it",
+       ":3:14: a value that is no string: upstream refuses the file; remove it",
+       ":4:1: a value that is no string: upstream refuses the file; remove it",
+       ":4:11: a name that is no token id: upstream refuses the file; remove "
+       "it",
+       ":4:15: a value that is no string: upstream refuses the file; remove it",
+       ":4:20: a name that is no token id: upstream refuses the file; remove "
+       "it"});
 }
 
 // Strings are decoded in place; an escaped newline is none of the text's.
 void check_places_are_those_of_the_original(void ** /*state*/) {
   assert_shadow_problems(
       "{\"\\n\\n\\u0041\":\"\\n\\n\\n\",\n \"\\u0061@pbs!t\":\"*\"}",
-      {":1:2: a name that is no token id: upstream refuses the file",
+      {":1:2: a name that is no token id: upstream refuses the file; remove it",
        std::string(":2:17: a@pbs!t") + kUnusable});
 }
 
 void check_duplicates_name_the_earlier_one(void ** /*state*/) {
   const std::string entry = member(kId, kHash);
-  assert_shadow_problems(
-      "{" + entry + ",\n" + member("john\\u0040pbs!client1", kHash) + ",\n\n" +
-          entry + "," + member(kOldId, kHash) + "}",
-      {":2:1: john@pbs!client1: also given in line 1: the last one counts",
-       ":4:1: john@pbs!client1: also given in line 2: the last one counts"});
+  assert_shadow_problems("{" + entry + ",\n" +
+                             member("john\\u0040pbs!client1", kHash) + ",\n\n" +
+                             entry + "," + member(kOldId, kHash) + "}",
+                         {":2:1: john@pbs!client1: also given in line 1: the "
+                          "last one counts; remove the other",
+                          ":4:1: john@pbs!client1: also given in line 2: the "
+                          "last one counts; remove the other"});
 }
 
 void check_hashes_are_judged_by_method(void ** /*state*/) {
@@ -207,10 +212,10 @@ void check_ids_that_cannot_be_written_are_named_in_part(void ** /*state*/) {
   const std::string sixty_four = std::string(58, 'u') + "@pbs!t";
   assert_shadow_problems("{" + member(sixty_four, kHash) + "}", {});
   const std::string long_id = std::string(100000, 'u') + "@pbs!t";
-  assert_shadow_problems(
-      "{" + member(long_id, kHash) + "}",
-      {":1:2: " + std::string(64, 'u') +
-       "...: longer than 64 characters: it cannot be written again"});
+  assert_shadow_problems("{" + member(long_id, kHash) + "}",
+                         {":1:2: " + std::string(64, 'u') +
+                          "...: longer than 64 characters: it cannot be "
+                          "written again; make one with a shorter name"});
 }
 
 void check_ids_are_escaped(void ** /*state*/) {
@@ -281,7 +286,8 @@ void check_token_without_its_user_is_named(void ** /*state*/) {
              "token: john@pbs!client1\n\ntoken: root@pam!old\n",
              0640);
   assert_problems({std::string(kUserCfg) +
-                   ":2: ghost@pbs!t1: there is no section of its user"});
+                   ":2: ghost@pbs!t1: there is no section of its "
+                   "user: 'pbstoken user add' makes it"});
 }
 
 // As a change of both files leaves them that was cut short.
@@ -345,6 +351,16 @@ void check_user_cfg_that_counts_in_part_is_named(void ** /*state*/) {
 
 // --- access
 
+// Runs the command at the end of each line.
+void follow(const std::vector<std::string> &lines) {
+  for (const std::string &line : lines) {
+    const std::string command = line.substr(line.rfind(": ") + 2);
+    const RunResult outcome =
+        run({.path = "/bin/sh", .arguments = {"-c", command}});
+    assert_int_equal(outcome.status, 0);
+  }
+}
+
 void check_modes_that_let_others_in_are_named(void ** /*state*/) {
   struct Case {
     const char *path;
@@ -353,28 +369,33 @@ void check_modes_that_let_others_in_are_named(void ** /*state*/) {
   };
   const std::vector<Case> all = {
       {kShadow, 0600, {}},
-      {kShadow, 0644, {"others may read it (mode 0644)"}},
-      {kShadow, 0642, {"others may write it (mode 0642)"}},
-      {kShadow, 0660, {"its group may write it (mode 0660)"}},
+      {kShadow, 0644, {"others may read it (mode 0644): chmod o-rwx"}},
+      {kShadow, 0642, {"others may write it (mode 0642): chmod o-w"}},
+      {kShadow, 0660, {"its group may write it (mode 0660): chmod g-w"}},
       {kShadow,
        0666,
-       {"others may read it (mode 0666)", "others may write it (mode 0666)",
-        "its group may write it (mode 0666)"}},
-      {kUserCfg, 0644, {"others may read it (mode 0644)"}},
-      {kUserCfg, 0642, {"others may write it (mode 0642)"}},
-      {kUserCfg, 0660, {"its group may write it (mode 0660)"}},
+       {"others may read it (mode 0666): chmod o-rwx",
+        "others may write it (mode 0666): chmod o-w",
+        "its group may write it (mode 0666): chmod g-w"}},
+      {kUserCfg, 0644, {"others may read it (mode 0644): chmod o-rwx"}},
+      {kUserCfg, 0642, {"others may write it (mode 0642): chmod o-w"}},
+      {kUserCfg, 0660, {"its group may write it (mode 0660): chmod g-w"}},
       {kLock, 0600, {}},
-      {kLock, 0664, {"others may open it, and hold the lock (mode 0664)"}},
-      {kLock, 0662, {"others may write it (mode 0662)"}},
+      {kLock,
+       0664,
+       {"others may open it, and hold the lock (mode 0664): chmod o-rwx"}},
+      {kLock, 0662, {"others may write it (mode 0662): chmod o-w"}},
   };
   for (const Case &c : all) {
     write_good_store();
     chmod(c.path, c.mode);
     std::vector<std::string> lines;
     for (const std::string &problem : c.problems) {
-      lines.push_back(std::string(c.path) + ": " + problem);
+      lines.push_back(std::string(c.path) + ": " + problem + " " + c.path);
     }
     assert_problems(lines);
+    follow(lines);
+    assert_problems({});
   }
 }
 
@@ -385,13 +406,22 @@ void check_owners_that_are_others_are_named(void ** /*state*/) {
     const std::string start = std::string(path) + ": ";
     const bool is_lock = path == kLock;
     assert_problems(
-        {start + "belongs to uid 65534, neither root nor file_owner",
-         start + "gid 65534, neither root's nor file_group, may open it",
+        {start +
+             "belongs to uid 65534, neither root nor file_owner: chown "
+             "backup " +
+             path,
+         start +
+             "gid 65534, neither root's nor file_group, may open it: chgrp "
+             "backup " +
+             path,
          start + "file_owner, as whom the Proxmox daemons run, cannot " +
              (is_lock ? "write it (uid 65534, gid 65534, mode 0660): chgrp "
                         "backup and chmod g+rw"
                       : "read it (uid 65534, gid 65534, mode 0640): chgrp "
                         "backup and chmod g+r")});
+    follow({": chown backup " + std::string(path),
+            ": chgrp backup " + std::string(path)});
+    assert_problems({});
     // A group that may do nothing does not matter.
     give(path, kBackup, kNobody);
     chmod(path, 0600);
@@ -488,7 +518,9 @@ void check_directories_that_others_may_change_are_named_once(
   write_good_store();
   const std::string start = std::string(kDirectory) + ": ";
   chmod(kDirectory, 0707);
-  assert_problems({start + "others may write this directory (mode 0707)"});
+  assert_problems({start +
+                   "others may write this directory (mode 0707): chmod o-w " +
+                   kDirectory});
   chmod(kDirectory, 01777);
   assert_problems({});
   chmod(kDirectory, 0770);
@@ -496,11 +528,14 @@ void check_directories_that_others_may_change_are_named_once(
   give(kDirectory, kBackup, kNobody);
   assert_problems({start +
                    "gid 65534, neither root's nor file_group, may write this "
-                   "directory"});
+                   "directory: chmod g-w " +
+                   kDirectory});
   chmod(kDirectory, 0700);
   give(kDirectory, kNobody, 0);
   assert_problems(
-      {start + "belongs to uid 65534, neither root nor file_owner",
+      {start +
+           "belongs to uid 65534, neither root nor file_owner: chown backup " +
+           kDirectory,
        start + "file_owner, as whom the Proxmox daemons run, cannot enter it "
                "(uid 65534, gid 0, mode 0700): chgrp backup and chmod g+x"});
 }
@@ -511,7 +546,9 @@ void check_directories_further_up_are_seen(void ** /*state*/) {
   configure("token_shadow = " + top + "/store/token.shadow\n");
   assert_problems({});
   chmod(top.c_str(), 0757);
-  assert_problems({top + ": others may write this directory (mode 0757)"});
+  assert_problems({top +
+                   ": others may write this directory (mode 0757): chmod o-w " +
+                   top});
   std::filesystem::remove_all(top);
 }
 
@@ -526,7 +563,9 @@ void check_what_is_no_file_is_named(void ** /*state*/) {
   configure("version_cache = " + scratch("versions") + "\n");
   for (const std::string &path : {std::string(kShadow), std::string(kUserCfg),
                                   std::string(kLock), scratch("versions")}) {
-    const std::string problem = path + ": cannot use: not a regular file";
+    const std::string problem = path +
+                                ": cannot use: not a regular file; put a file "
+                                "there, by a path without symbolic links";
     assert_int_equal(mkfifo(path.c_str(), 0600), 0);
     assert_problems({problem});
     std::filesystem::remove(path);
@@ -540,7 +579,8 @@ void check_what_is_no_file_is_named(void ** /*state*/) {
   std::filesystem::create_directory_symlink(kDirectory, scratch("link"));
   configure("token_shadow = " + scratch("link/token.shadow") + "\n");
   const std::string component =
-      ": cannot use: a component is a symbolic link or no directory";
+      ": cannot use: a component is a symbolic link or no directory; put a "
+      "file there, by a path without symbolic links";
   assert_problems({scratch("link/token.shadow") + component,
                    scratch("link/token.shadow.lock") + component});
   std::filesystem::remove(scratch("link"));
@@ -578,9 +618,9 @@ void check_defaults_that_etc_does_not_know_are_named(void ** /*state*/) {
   assert_int_equal(outcome.status, 1);
   assert_text_equal(outcome.out,
                     "/etc/pbstoken/pbs.conf: file_owner: no such user in "
-                    "/etc/passwd\n"
+                    "/etc/passwd: make it, or name another\n"
                     "/etc/pbstoken/pbs.conf: file_group: no such group in "
-                    "/etc/group\n");
+                    "/etc/group: make it, or name another\n");
 }
 
 // What cannot be read says nothing of the names in it.
@@ -626,11 +666,13 @@ void check_held_lock_names_the_holder(void ** /*state*/) {
   const pid_t holder = hold_lock(LOCK_EX);
   const RunResult outcome = run_tool({"check"});
   end(holder);
-  assert_text_equal(outcome.out, std::string(kLock) +
-                                     ": held for more than a second by "
-                                     "process " +
-                                     std::to_string(holder) +
-                                     ": nobody can write meanwhile\n");
+  assert_text_equal(outcome.out,
+                    std::string(kLock) +
+                        ": held for more than a second by "
+                        "process " +
+                        std::to_string(holder) +
+                        ": nobody can write meanwhile; if it hangs: kill " +
+                        std::to_string(holder) + "\n");
   assert_int_equal(outcome.status, 1);
   assert_problems({});
 }
@@ -640,15 +682,19 @@ void check_looks_at_the_lock_of_user_cfg(void ** /*state*/) {
   const pid_t holder = hold_lock(LOCK_EX, kUserLock);
   const RunResult outcome = run_tool({"check"});
   end(holder);
-  assert_text_equal(outcome.out, kUserLock +
-                                     ": held for more than a second by "
-                                     "process " +
-                                     std::to_string(holder) +
-                                     ": nobody can write meanwhile\n");
+  assert_text_equal(outcome.out,
+                    kUserLock +
+                        ": held for more than a second by "
+                        "process " +
+                        std::to_string(holder) +
+                        ": nobody can write meanwhile; if it hangs: kill " +
+                        std::to_string(holder) + "\n");
   assert_int_equal(outcome.status, 1);
   chmod(kUserLock.c_str(), 0664);
   assert_problems(
-      {kUserLock + ": others may open it, and hold the lock (mode 0664)"});
+      {kUserLock +
+       ": others may open it, and hold the lock (mode 0664): chmod o-rwx " +
+       kUserLock});
   configure("user_cfg =\n");
   assert_problems({});
 }
@@ -660,9 +706,11 @@ void check_held_lock_of_an_unseen_holder_is_named(void ** /*state*/) {
       {.path = "/usr/bin/unshare",
        .arguments = {"--pid", "--fork", "--mount-proc", tool_path(), "check"}});
   end(holder);
-  assert_text_equal(outcome.out, std::string(kLock) +
-                                     ": held for more than a second by "
-                                     "somebody: nobody can write meanwhile\n");
+  assert_text_equal(outcome.out,
+                    std::string(kLock) +
+                        ": held for more than a second by "
+                        "somebody: nobody can write meanwhile; lslocks(8) "
+                        "outside of this container may show the process\n");
   assert_int_equal(outcome.status, 1);
 }
 
@@ -791,15 +839,20 @@ void check_segment_access_is_judged(void ** /*state*/) {
       {"cannot use the shared-memory segment: others than root may write it" +
        kReplaced});
   set_segment(id, 0, 0, 0604);
-  assert_segment_problems({"others may read it"});
+  assert_segment_problems(
+      {"others may read it: 'pbstoken flush' makes another"});
   set_segment(id, 0, kNobody, 0640);
   assert_segment_problems(
-      {"gid 65534, which is not verify_group, may read it"});
+      {"gid 65534, which is not verify_group, may read it: 'pbstoken flush' "
+       "makes another"});
   configure("verify_group = 65534\n");
   assert_segment_problems({});
   configure("verify_group =\n");
   assert_segment_problems(
-      {"gid 65534, which is not verify_group, may read it"});
+      {"gid 65534, which is not verify_group, may read it: 'pbstoken flush' "
+       "makes another"});
+  tool_output({"flush"});
+  assert_segment_problems({});
 }
 
 void check_segment_that_is_somebody_elses_is_named(void ** /*state*/) {
@@ -871,9 +924,12 @@ void check_version_cache_without_magic_is_named(void ** /*state*/) {
   give(path, kBackup, kBackup);
   assert_problems({});
   chmod(path.c_str(), 0666);
-  assert_problems({path + ": others may write it (mode 0666)"});
+  assert_problems(
+      {path + ": others may write it (mode 0666): chmod o-w " + path});
   const std::string problem =
-      path + ": no page of counters: too short, or without its magic";
+      path +
+      ": no page of counters: too short, or without its magic; remove it and "
+      "restart the Proxmox daemons";
   write_file(path, page.substr(0, 4095), 0660);
   assert_problems({problem});
   page[0] = 'x';
@@ -1007,12 +1063,15 @@ void check_json_has_every_member(void ** /*state*/) {
     }
     assert_true(array[0]["line"].IsNull());
     assert_true(array[0]["column"].IsNull());
-    assert_text_equal(array[0]["problem"].GetString(),
-                      "others may read it (mode 0644)");
+    assert_text_equal(
+        array[0]["problem"].GetString(),
+        ("others may read it (mode 0644): chmod o-rwx " + std::string(kShadow))
+            .c_str());
     assert_int_equal(array[1]["line"].GetUint(), 1);
     assert_int_equal(array[1]["column"].GetUint(), 12);
-    assert_text_equal(array[1]["problem"].GetString(),
-                      "a value that is no string: upstream refuses the file");
+    assert_text_equal(
+        array[1]["problem"].GetString(),
+        "a value that is no string: upstream refuses the file; remove it");
   }
 }
 
@@ -1027,7 +1086,7 @@ void check_that_cannot_look_is_exit_4(void ** /*state*/) {
   assert_text_equal(outcome.out,
                     std::string(kShadow) +
                         ":1:12: a value that is no string: upstream refuses "
-                        "the file\n");
+                        "the file; remove it\n");
   assert_true(outcome.err.starts_with("pbstoken: cannot open /etc/xx"));
   // Somebody closed standard output.
   configure("");

@@ -405,7 +405,7 @@ void ways_of_a_member_are_shown(void ** /*state*/) {
   assert_explained(explain(), 1,
                    "let in by services of root alone: " + why +
                        "; 'systemctl enable --now pbstoken-helper.socket', or "
-                       "'chmod u+s'",
+                       "'chmod u+s /usr/sbin/pbstoken-helper'",
                    "as_member: " + why);
   // What keeps all out comes first.
   write_cfg("user: john@pbs\n");

@@ -82,7 +82,7 @@ void helper_that_nobody_can_reach(void ** /*state*/) {
       std::string(kInstalled) +
       ": is not setuid root, and there is no socket: no service that is not "
       "root can verify; 'systemctl enable --now pbstoken-helper.socket', or "
-      "'chmod u+s'\n");
+      "'chmod u+s /usr/sbin/pbstoken-helper'\n");
   assert_int_equal(start_socket(), 0);
   const RunResult outcome = run_tool({"check"});
   stop_socket(nullptr);
@@ -99,7 +99,7 @@ void helper_that_nobody_can_reach(void ** /*state*/) {
       "/run/pbstoken/helper.sock: no process listens on it, and "
       "the helper is not setuid root: no service that is not root "
       "can verify; 'systemctl restart pbstoken-helper.socket', or "
-      "'chmod u+s' for the helper\n");
+      "'chmod u+s /usr/sbin/pbstoken-helper'\n");
 }
 
 void group_that_is_gone(void ** /*state*/) {
@@ -107,10 +107,11 @@ void group_that_is_gone(void ** /*state*/) {
   const std::string groups = read_file("/etc/group");
   write_file("/etc/group", groups.substr(0, groups.find("pbstoken:")));
   tool_output({"flush"});
-  assert_problems(std::string(kConfiguration) +
-                  ": verify_group: no such group in /etc/group: no service "
-                  "that is not root can verify; 'addgroup --system' makes "
-                  "it\n");
+  assert_problems(
+      std::string(kConfiguration) +
+      ": verify_group: no such group in /etc/group: no service "
+      "that is not root can verify; 'addgroup --system pbstoken' makes "
+      "it\n");
   configure("verify_group =\n");
   assert_problems("");
 }
