@@ -8,6 +8,7 @@
 
 #include "confine/split.h"
 #include "wire/spare.h"
+#include "wire/subordinate.h"
 
 namespace pbstoken {
 
@@ -118,7 +119,7 @@ Result<Caller> connected_peer(int fd) {
 
 Client client_of(const Caller &caller, uid_t real_uid,
                  std::string_view remote_host) {
-  const uid_t user = caller.uid == 0 ? real_uid : caller.uid;
+  const uid_t user = owner_of(caller.uid == 0 ? real_uid : caller.uid);
   return {.rhost = remote_host,
           .caller = user == 0 ? std::nullopt : std::optional(user),
           .one_shot = true,

@@ -38,9 +38,10 @@ Result<Caller> calling_process();
 // the ids and groups that it had then.
 Result<Caller> connected_peer(int fd);
 
-// Returns the client that failures and turns count against: the caller, or
-// where that is root, the real uid that its request states (of su(1), the user
-// that started it).  For a real uid of root the remote host alone counts.
+// Returns the client that failures and turns count against: the caller, or the
+// user that has its uid as a subordinate one; or where the caller is root, the
+// real uid that its request states (of su(1), the user that started it).  For a
+// real uid of root the remote host alone counts.
 Client client_of(const Caller &caller, uid_t real_uid,
                  std::string_view remote_host);
 

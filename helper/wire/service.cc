@@ -20,9 +20,11 @@
 #include "pbstoken/os/clock.h"
 #include "pbstoken/os/ipc.h"
 #include "pbstoken/os/privilege.h"
+#include "pbstoken/os/recent_hashes.h"
 #include "pbstoken/verify/helper_protocol.h"
 #include "wire/ready_stores.h"
 #include "wire/spare.h"
+#include "wire/subordinate.h"
 #include "wire/surroundings.h"
 
 namespace pbstoken {
@@ -127,6 +129,7 @@ class Service {
   void drop_waiting();
   void serve_waiting();
   Result<void> accept_some();
+  void make_place(std::size_t few);
   void admit(UniqueFd connection);
   bool begin_to_serve(const UniqueFd &connection, uid_t user);
   [[nodiscard]] std::size_t served_of(uid_t user);
@@ -169,13 +172,12 @@ void answer_busy(const UniqueFd &connection) {
 
 // What goes wrong may go wrong for each connection: the same line is written
 // once a minute.
-void complain_at_times(std::string_view text, std::uint64_t now) {
-  static FixedText<255> last;
-  static constinit std::uint64_t last_time = 0;
-  if (last.view() != text || now - last_time >= kIdleTime) {
+void complain_at_times(std::string_view text) {
+  static constinit RecentHashes said;
+  const std::uint64_t hash = quick_hash(text);
+  if (!said.has(hash)) {
+    said.add(hash);
     complain(text);
-    last = FixedText<255>(text);
-    last_time = now;
   }
 }
 
@@ -200,7 +202,7 @@ std::size_t Service::connections() {
 // Complains of what has just failed.
 void Service::pause_for(const char *what) {
   paused_until_ = now_ + kPause;
-  complain_at_times(describe(system_error(what, {})).view(), now_);
+  complain_at_times(describe(system_error(what, {})).view());
 }
 
 void Service::add_spare(Haste haste) {
@@ -257,8 +259,7 @@ void Service::reap() {
       complain_at_times(
           FixedText<255>("a child was ended by signal ")
               .append(static_cast<std::uint64_t>(WTERMSIG(status)))
-              .view(),
-          now_);
+              .view());
     }
   }
 }
@@ -292,6 +293,26 @@ void Service::serve_waiting() {
   }
 }
 
+// Makes a place for a user with so few connections: the last connection that
+// waits of the user with most of them is told that there are too many.  Users
+// with no more, and root, keep theirs.
+void Service::make_place(std::size_t few) {
+  const auto rank = [this](const Waiting &one) {
+    return one.user == 0 ? 0 : waiting_of(one.user);
+  };
+  std::size_t last = 0;
+  std::size_t most = few;
+  for (std::size_t i = 0; i < waiting_.size(); ++i) {
+    if (const std::size_t its = rank(waiting_[i]); its > few && its >= most) {
+      most = its;
+      last = i;
+    }
+  }
+  if (most > few) {
+    answer_busy(waiting_.take(last).connection);
+  }
+}
+
 void Service::admit(UniqueFd connection) {
   ucred peer{};
   socklen_t size = sizeof(peer);
@@ -299,18 +320,25 @@ void Service::admit(UniqueFd connection) {
       0) {
     return;
   }
-  if (served_of(peer.uid) < most_served(peer.uid) &&
-      connections() < most_connections(peer.uid) && waiting_of(peer.uid) == 0 &&
-      begin_to_serve(connection, peer.uid)) {
+  const uid_t user = owner_of(peer.uid);
+  const std::size_t served = served_of(user);
+  const std::size_t waiting = waiting_of(user);
+  // One that has been answered may not have ended yet.
+  if (served + waiting < most_served(user) &&
+      connections() >= most_connections(user)) {
+    make_place(served + waiting + 1);
+  }
+  const bool has_place = connections() < most_connections(user);
+  if (has_place && served < most_served(user) && waiting == 0 &&
+      begin_to_serve(connection, user)) {
     return;
   }
-  if (waiting_of(peer.uid) == kMostWaitingOfUser ||
-      connections() >= most_connections(peer.uid)) {
+  if (!has_place || waiting == kMostWaitingOfUser) {
     answer_busy(connection);
     return;
   }
   waiting_.add({.connection = std::move(connection),
-                .user = peer.uid,
+                .user = user,
                 .deadline = now_ + kWaitingTime});
 }
 
@@ -487,6 +515,9 @@ Result<void> begin(Service *service, sigset_t *out_signals) {
   }
   allow_descriptors();
   remember_namespaces();
+  if (const auto loaded = load_subordinate_uids(); !loaded) {
+    complain(loaded.error());
+  }
   if (!service->surroundings().find()) {
     complain("there are too many stores to watch all of their directories");
   }

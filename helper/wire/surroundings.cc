@@ -11,6 +11,7 @@
 #include "io/stores.h"
 #include "pbstoken/os/clock.h"
 #include "pbstoken/store/store.h"
+#include "wire/subordinate.h"
 
 namespace pbstoken {
 
@@ -71,6 +72,7 @@ bool Surroundings::find() {
   add(own_program(), false);
   add(PathText("/etc/group"), false);
   add(PathText("/etc/passwd"), false);
+  add(PathText(kSubordinateUids), false);
   add(directory_of(configuration_path(kDefaultStore)), false);
   for_each_store([this](std::string_view name) { add_store(name); });
   const bool is_complete = count_ <= all_.size();

@@ -7,7 +7,9 @@
 #include <array>
 #include <ctime>
 #include <fstream>
+#include <numeric>
 #include <set>
+#include <span>
 #include <vector>
 
 #include "e2e_socket.h"
@@ -244,28 +246,95 @@ void flood_of_connections_holds_up_no_other_user(void ** /*state*/) {
   }
 }
 
-// Four users who say nothing do not use up what is root's.
-void silent_users_leave_room_for_root(void ** /*state*/) {
-  write_shadow({{kId, kHash}});
-  Pipe parked;
-  std::vector<pid_t> silent;
-  for (const uid_t user : kUsers) {
-    silent.push_back(start_child([&] {
-      become_user(user);
-      for (int i = 0; i < 8 + 128; ++i) {
-        connect_to_socket();
-      }
-      return write(parked.writer(), "x", 1) == 1 ? pause() : 1;
-    }));
+// Users that connect and say nothing, for as long as it lives.
+class SilentUsers {
+ public:
+  SilentUsers(std::span<const uid_t> users, int connections) {
+    for (const uid_t user : users) {
+      children_.push_back(start_child([&] {
+        become_user(user);
+        for (int i = 0; i < connections; ++i) {
+          connect_to_socket();
+        }
+        return write(parked_.writer(), "x", 1) == 1 ? pause() : 1;
+      }));
+    }
+    for (std::size_t i = 0; i < users.size(); ++i) {
+      char byte = 0;
+      assert_int_equal(read(parked_.reader(), &byte, 1), 1);
+    }
   }
-  for (const pid_t one : silent) {
-    char byte = one > 0 ? 'x' : 'y';
-    assert_int_equal(read(parked.reader(), &byte, 1), 1);
+  SilentUsers(const SilentUsers &) = delete;
+  SilentUsers &operator=(const SilentUsers &) = delete;
+  ~SilentUsers() {
+    for (const pid_t child : children_) {
+      kill(child, SIGKILL);
+      wait_for(child);
+    }
+  }
+
+ private:
+  Pipe parked_;
+  std::vector<pid_t> children_;
+};
+
+// Four users that say nothing use up neither what is root's nor the first place
+// of another user.
+void silent_users_leave_room_for_others(void ** /*state*/) {
+  constexpr uid_t kFifth = 41;
+  write_shadow({{kId, kHash}});
+  const SilentUsers silent(kUsers, 8 + 128);
+  for (int i = 0; i < 10; ++i) {
+    assert_int_equal(wait_for(start_burst(kFifth, 1, Outcome::kMatch)), 0);
   }
   assert_int_equal(wait_for(start_burst(0, 40, Outcome::kMatch)), 0);
-  for (const pid_t one : silent) {
-    kill(one, SIGKILL);
-    wait_for(one);
+}
+
+// --- subordinate uids, which subuid(5) gives to a user
+
+constexpr uid_t kFirstSubordinate = 200000;
+
+std::vector<uid_t> subordinates(std::size_t count) {
+  std::vector<uid_t> all(count);
+  std::iota(all.begin(), all.end(), kFirstSubordinate);
+  return all;
+}
+
+void give_subordinates_to(const std::string &user) {
+  write_file("/etc/subuid", "root:300000:65536\nnobody-here:1:2\n\nnonsense\n" +
+                                user + ":200000:65536\n");
+}
+
+// All of them have the places of one user.
+void subordinate_uids_are_one_user(void ** /*state*/) {
+  give_subordinates_to("www-data");
+  write_shadow({{kId, kHash}});
+  const SilentUsers silent(subordinates(60), 7);
+  assert_int_equal(wait_for(start_burst(kUsers[1], 8, Outcome::kMatch)), 0);
+  assert_int_equal(wait_for(start_burst(0, 40, Outcome::kMatch)), 0);
+}
+
+// They have its window of failures, too.  Those of root's containers have one
+// each.
+void subordinate_uids_have_one_window(void ** /*state*/) {
+  give_subordinates_to("33");
+  configure("fail_limit = 1\n");
+  write_shadow({{kId, kHash}});
+  const auto attempt = [](uid_t user, const char *secret) {
+    return static_cast<Outcome>(in_child([=] {
+      become_user(user);
+      HelperRequest request = a_request();
+      request.host = "192.0.2.1";
+      request.secret = secret;
+      return static_cast<int>(answer_to(request).value_or(Outcome::kDone));
+    }));
+  };
+  assert_true(attempt(kFirstSubordinate, "wrong1") == Outcome::kWrongSecret);
+  for (const uid_t user : {kFirstSubordinate + 9, uid_t{33}}) {
+    assert_true(attempt(user, "wrong2") == Outcome::kThrottled);
+  }
+  for (const uid_t user : {uid_t{300000}, uid_t{300001}, uid_t{34}}) {
+    assert_true(attempt(user, "wrong2") == Outcome::kWrongSecret);
   }
 }
 
@@ -646,7 +715,9 @@ int main() {
       SOCKET_TEST(connections_beyond_the_limit_are_told_busy),
       SOCKET_TEST(connections_that_are_closed_make_room),
       SOCKET_TEST(flood_of_connections_holds_up_no_other_user),
-      SOCKET_TEST(silent_users_leave_room_for_root),
+      SOCKET_TEST(silent_users_leave_room_for_others),
+      SOCKET_TEST(subordinate_uids_are_one_user),
+      SOCKET_TEST(subordinate_uids_have_one_window),
       SOCKET_TEST(real_uid_of_a_root_service_has_its_own_window),
       SOCKET_TEST(real_uid_of_others_is_not_theirs_to_state),
       SOCKET_TEST(parent_and_children_have_no_more_than_they_need),
