@@ -251,9 +251,10 @@ Result<void> apply_remote_host(std::string_view value, CommandLine *out) {
   return {};
 }
 
-constexpr auto kOptions =
-    std::to_array<Option>({{"rhost", "HOST", kEachCommand, apply_remote_host,
-                            "where the secret came from"}});
+constexpr auto kOptions = std::to_array<Option>(
+    {{"rhost", "HOST",
+      one_command(Command::kVerify) | one_command(Command::kRotate),
+      apply_remote_host, "where the secret came from"}});
 
 }  // namespace
 

@@ -181,10 +181,12 @@ void parse_sections_take_two_words_and_a_value(void ** /*state*/) {
             "unknown command token ('pbstoken token' and add, remove, enable, "
             "disable, expire or comment)"},
            {{"token", "revoke", "a@pbs!t"},
-            "unknown command token ('pbstoken token' and add, remove, enable, "
+            "unknown command token revoke ('pbstoken token' and add, remove, "
+            "enable, "
             "disable, expire or comment)"},
            {{"user", "remove", "a@pbs"},
-            "unknown command user ('pbstoken user' and add, enable, disable or "
+            "unknown command user remove ('pbstoken user' and add, enable, "
+            "disable or "
             "expire)"},
            {{"token", "add"}, "no token id given for token add"},
            {{"user", "add"}, "no user id given for user add"},

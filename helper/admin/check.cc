@@ -243,13 +243,7 @@ std::optional<ProblemText> problem_of_file_system(const PathText &path,
 }
 
 FixedText<16> name_of(std::string_view kind, key_t key) {
-  const auto number = static_cast<std::uint32_t>(key);
-  FixedText<16> name(kind);
-  name.append(":0x");
-  for (const unsigned shift : {24U, 16U, 8U, 0U}) {
-    name.append_hex(static_cast<std::uint8_t>(number >> shift));
-  }
-  return name;
+  return FixedText<16>(kind).append(":").append(key_text(key).view());
 }
 
 ExitStatus check_store(Context *context) {

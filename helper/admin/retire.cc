@@ -17,10 +17,6 @@ namespace pbstoken {
 
 namespace {
 
-Field key_field(std::string_view name, key_t key) {
-  return Field::count(name, static_cast<std::uint32_t>(key));
-}
-
 // Else what is saved is all there is.
 bool has_use(const Store &store) {
   const SharedSegment record = use_segment(store);
@@ -31,7 +27,7 @@ bool has_use(const Store &store) {
 Field segment_field(std::string_view name, const Store &store, Kind kind) {
   const PathText &path = path_of(kind, store);
   const auto view = path.empty() ? Result<View>(no_memory("")) : view_of(path);
-  return view ? key_field(name, key_of({kind, *view})) : Field::unknown(name);
+  return view ? Field::key(name, key_of({kind, *view})) : Field::unknown(name);
 }
 
 bool print_keys(const Store &store, OutputFormat format) {
@@ -41,7 +37,7 @@ bool print_keys(const Store &store, OutputFormat format) {
       segment_field("accounts", store, Kind::kAccounts)};
   std::size_t at = 3;
   for_each_object(store, [&](std::string_view name, const auto &object) {
-    fields[at++] = key_field(name, object.key);
+    fields[at++] = Field::key(name, object.key);
   });
   return print_fields(fields, format);
 }

@@ -23,8 +23,7 @@ namespace pbstoken {
 namespace {
 
 Field key_field(std::optional<key_t> key) {
-  return key ? Field::count("key", static_cast<std::uint32_t>(*key))
-             : Field::unknown("key");
+  return key ? Field::key("key", *key) : Field::unknown("key");
 }
 
 Field time_field(std::string_view name, std::optional<std::uint64_t> time,

@@ -200,15 +200,20 @@ constexpr auto kOtherWords = std::to_array<OtherWord>({
     {"help", "see --help"},
 });
 
-Error unknown_command(std::string_view name) {
+// words: the first is no command.
+Error unknown_command(char *const *words) {
+  const std::string_view name = words[0];
+  Error error = usage_error("unknown command", name);
   for (const OtherWord &other : kOtherWords) {
     if (other.word == name) {
-      Error error = usage_error("unknown command", name);
       error.where.append("(").append(other.hint).append(")");
-      return error;
     }
   }
-  return usage_error("unknown command", name);
+  // Of two words, most likely the second is wrong.
+  if ((name == "token" || name == "user") && words[1] != nullptr) {
+    error.subject.append(" ").append_escaped(words[1]);
+  }
+  return error;
 }
 
 // The command's name: one word, or two.  Returns where the operands begin;
@@ -275,7 +280,7 @@ Result<void> apply_words(const Program &program, char *const *words,
                                  .view());
     }
   }
-  return unknown_command(words[0]);
+  return unknown_command(words);
 }
 
 }  // namespace

@@ -28,6 +28,9 @@ bool append_value(Buffer *out, const Field &field, bool as_json) {
   if (field.number && field.is_size && !as_json) {
     return out->append(size_text(*field.number).view());
   }
+  if (field.number && field.is_key && !as_json) {
+    return out->append(key_text(static_cast<key_t>(*field.number)).view());
+  }
   if (field.number) {
     return out->append(FixedText<20>().append(*field.number).view());
   }
@@ -73,6 +76,15 @@ bool append_text(Buffer *out, std::span<const Field> fields) {
 }
 
 }  // namespace
+
+FixedText<16> key_text(key_t key) {
+  const auto number = static_cast<std::uint32_t>(key);
+  FixedText<16> text("0x");
+  for (const unsigned shift : {24U, 16U, 8U, 0U}) {
+    text.append_hex(static_cast<std::uint8_t>(number >> shift));
+  }
+  return text;
+}
 
 FixedText<31> size_text(std::uint64_t bytes) {
   constexpr std::array<std::string_view, 4> kUnits = {" KiB", " MiB", " GiB",

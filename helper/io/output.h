@@ -4,6 +4,8 @@
 #ifndef PBSTOKEN_OUTPUT_H_
 #define PBSTOKEN_OUTPUT_H_
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -26,6 +28,7 @@ struct Field {
   bool is_null = false;
   bool is_array = false;  // the fields are elements, and have no names
   bool is_size = false;   // the number is of bytes
+  bool is_key = false;    // the number is a key_t
 
   static Field string(std::string_view name, std::string_view text) {
     return {.name = name, .text = text};
@@ -36,6 +39,12 @@ struct Field {
   // A size.  In a text it has a unit: 4.0 MiB.
   static Field size(std::string_view name, std::uint64_t bytes) {
     return {.name = name, .number = bytes, .is_size = true};
+  }
+  // A key of System V objects.  In a text it stands as ipcs(1) shows it.
+  static Field key(std::string_view name, key_t key) {
+    return {.name = name,
+            .number = static_cast<std::uint32_t>(key),
+            .is_key = true};
   }
   static Field boolean(std::string_view name, bool flag) {
     return {.name = name, .flag = flag};
@@ -65,6 +74,9 @@ Error output_error();
 
 // Returns a size for people, rounded to a tenth: 512 B, 4.0 MiB.
 FixedText<31> size_text(std::uint64_t bytes);
+
+// Returns a key as ipcs(1) shows it and ipcrm(1) takes it: 0x0a0b0c0d.
+FixedText<16> key_text(key_t key);
 
 // Appends one JSON object, or an array of the fields' values.  indent: of the
 // lines of a pretty one.  Returns false without memory.

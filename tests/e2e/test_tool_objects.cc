@@ -149,13 +149,14 @@ void retire_prints_the_keys_there_or_not(void ** /*state*/) {
   assert_int_equal(ipc_objects(), 3);
   assert_text_equal(printed(), before);
   assert_int_equal(ipc_objects(), 0);
-  // For scripts: a name, a colon, a decimal number.
+  // For scripts: a name, a colon, a key as ipcs(1) shows it.
   const std::string text = tool_output({"retire"});
   for (const char *name : {"gate", "gate_users", "turns"}) {
     const std::string label = std::string(name) + ":";
-    const std::string number = std::to_string(keys[name].GetUint());
+    std::array<char, 16> key{};
+    std::snprintf(key.data(), key.size(), "0x%08x", keys[name].GetUint());
     assert_true(text.find("\n" + label + std::string(12 - label.size(), ' ') +
-                          number + "\n") != std::string::npos);
+                          key.data() + "\n") != std::string::npos);
   }
 }
 
