@@ -62,7 +62,7 @@ check: PRECOMPILED = yes
 STANDARD = $(if $(PRECOMPILED),$(BUILD)/tests/standard.h)
 $(BUILD)/tests/standard.h.gch: tests/standard.h
 	@mkdir -p $(@D)
-	$(COMPILE_TEST) -x c++-header -o $@ $<
+	$(COMPILE_TEST) -x c++-header -fpch-instantiate-templates -o $@ $<
 
 $(BUILD)/tests/%.o: tests/%.cc $(STANDARD:=.gch)
 	@mkdir -p $(@D)
