@@ -91,7 +91,8 @@ all: $(BUILD)/pam_pbstoken.so $(BUILD)/pbstoken-helper $(BUILD)/pbstoken \
 
 # What is done to every byte of a request, or to every token of a large file,
 # is for speed where all else is for size.
-FAST = base/json base/text base/utf8 store/token_id cache/hmac cache/segment
+FAST = base/json base/text base/utf8 store/token_id cache/hmac cache/segment \
+  cache/writable_segment
 $(FAST:%=$(BUILD)/pam_pbstoken/%.o): SPEED = $(if $(filter -Os,$(CXXFLAGS)),-O2)
 
 $(BUILD)/%.o: %.cc Makefile

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "pbstoken/cache/segment.h"
+#include "pbstoken/cache/writable_segment.h"
 #include "support.h"
 
 namespace pbstoken::testing {

@@ -9,7 +9,7 @@
 
 #include "e2e_member.h"
 #include "exhausted.h"
-#include "pbstoken/cache/segment.h"
+#include "pbstoken/cache/writable_segment.h"
 #include "pbstoken/os/clock.h"
 
 namespace pbstoken {

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "fuzz.h"
-#include "pbstoken/cache/segment.h"
+#include "pbstoken/cache/writable_segment.h"
 
 namespace pbstoken::fuzz {
 namespace {

@@ -13,7 +13,7 @@
 #include <optional>
 
 #include "pbstoken/base/result.h"
-#include "pbstoken/cache/segment.h"
+#include "pbstoken/cache/writable_segment.h"
 #include "pbstoken/os/attachments.h"
 #include "pbstoken/os/ipc.h"
 #include "pbstoken/store/file_lock.h"

@@ -11,8 +11,8 @@
 #include <optional>
 
 #include "pbstoken/base/result.h"
-#include "pbstoken/cache/segment.h"
 #include "pbstoken/cache/subject.h"
+#include "pbstoken/cache/writable_segment.h"
 #include "pbstoken/os/file.h"
 #include "pbstoken/store/store.h"
 #include "pbstoken/store/token_shadow.h"

@@ -15,10 +15,10 @@
 
 #include "pbstoken/base/result.h"
 #include "pbstoken/cache/generation.h"
-#include "pbstoken/cache/segment.h"
 #include "pbstoken/cache/segment_life.h"
 #include "pbstoken/cache/snapshot.h"
 #include "pbstoken/cache/subject.h"
+#include "pbstoken/cache/writable_segment.h"
 #include "pbstoken/os/file.h"
 #include "pbstoken/store/file_lock.h"
 #include "pbstoken/store/lease.h"
