@@ -36,8 +36,8 @@ namespace {
 const PathText kPath("/etc/pbstoken/pbs.conf");
 constexpr std::string_view kBlank = " \t\r";
 
-Result<Store> parse(std::string_view text) {
-  return parse_store("pbs", text, kPath);
+Result<Store> parse(std::string_view text, Names names = Names::kLookedUp) {
+  return parse_store("pbs", text, kPath, names);
 }
 
 void require_path(const PathText &path, bool may_be_empty) {
@@ -191,7 +191,8 @@ void test_refused(std::string_view text, const Error &error) {
     ++start;
   }
   const std::size_t end = std::min(text.find('\n', start), text.size());
-  require(static_cast<bool>(parse(text.substr(0, start))),
+  // Names are looked up when there is no other fault.
+  require(static_cast<bool>(parse(text.substr(0, start), Names::kUnknown)),
           "the first bad line is named");
   require(!parse(text.substr(0, end)), "that line is bad");
   require(counts(text.substr(start, end - start)), "a comment is never bad");
