@@ -76,26 +76,53 @@ void add_field(SHA256_CTX *state, std::string_view field) {
 }
 
 constexpr std::size_t kNetwork = 8;  // of the 16 bytes of an IPv6 address
-constexpr std::array<unsigned char, 12> kMapped = {0, 0, 0, 0, 0,    0,
-                                                   0, 0, 0, 0, 0xff, 0xff};
 
-void add_host(SHA256_CTX *state, std::string_view host) {
+// The IPv6 addresses that stand for IPv4 addresses.
+struct Translation {
+  std::array<unsigned char, 12> prefix;
+  std::size_t size;  // of the prefix, in bytes; the IPv4 address comes next
+};
+constexpr auto kTranslations = std::to_array<Translation>({
+    {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, 12},  // mapped, RFC 4291
+    {{0, 0x64, 0xff, 0x9b}, 12},                       // NAT64, RFC 6052
+    {{0x20, 0x02}, 2},                                 // 6to4, RFC 3056
+});
+
+// The host of ADDRESS:PORT, [ADDRESS]:PORT and [ADDRESS]: a client has as many
+// ports as it likes.
+std::string_view without_port(std::string_view host) {
+  const std::size_t end = host.find(']');
+  if (host.starts_with('[') && end != std::string_view::npos) {
+    return slice(host, 1, end - 1);
+  }
+  const std::size_t colon = host.find(':');
+  return colon == host.rfind(':') ? slice(host, 0, colon) : host;
+}
+
+void add_address(SHA256_CTX *state, std::string_view address) {
+  for (const Translation &known : kTranslations) {
+    if (std::memcmp(address.data(), known.prefix.data(), known.size) == 0) {
+      std::array<char, INET_ADDRSTRLEN> text{};
+      static_cast<void>(inet_ntop(AF_INET, address.data() + known.size,
+                                  text.data(), text.size()));
+      add_field(state, text.data());
+      return;
+    }
+  }
+  add_field(state, slice(address, 0, kNetwork));
+}
+
+void add_host(SHA256_CTX *state, std::string_view rhost) {
+  const std::string_view host = without_port(rhost);
   // A link that is named behind '%' has one network.
   const FixedText<INET6_ADDRSTRLEN> text(slice(host, 0, host.find('%')));
   std::array<char, sizeof(in6_addr)> address{};
-  if (host.find(':') == std::string_view::npos ||
-      inet_pton(AF_INET6, text.c_str(), address.data()) != 1) {
+  if (host.find(':') != std::string_view::npos &&
+      inet_pton(AF_INET6, text.c_str(), address.data()) == 1) {
+    add_address(state, {address.data(), address.size()});
+  } else {
     add_field(state, host);
-    return;
   }
-  if (std::memcmp(address.data(), kMapped.data(), kMapped.size()) != 0) {
-    add_field(state, {address.data(), kNetwork});
-    return;
-  }
-  std::array<char, INET_ADDRSTRLEN> mapped{};
-  static_cast<void>(inet_ntop(AF_INET, address.data() + kMapped.size(),
-                              mapped.data(), mapped.size()));
-  add_field(state, mapped.data());
 }
 
 constexpr unsigned kClientBits = 32;  // of a tag; above them are the token's

@@ -275,30 +275,66 @@ void limit_that_is_reached_while_one_waits_counts(void **state) {
   }
 }
 
-void addresses_of_one_network_are_one_client(void **state) {
-  Scene &scene = scene_in(state);
-  const auto reached_by_all = [&scene](const std::vector<const char *> &hosts) {
-    for (const char *host : hosts) {
-      const FailLimit limit(scene.store, kId, {.rhost = host, .caller = {}});
-      if (limit.is_reached()) {
-        return false;  // before the last one
-      }
-      limit.count();
+// True if each of the hosts counts for the first one.
+bool reached_by_all(const Scene &scene,
+                    const std::vector<const char *> &hosts) {
+  for (const char *host : hosts) {
+    const FailLimit limit(scene.store, kId, {.rhost = host, .caller = {}});
+    if (limit.is_reached()) {
+      return false;  // before the last one
     }
-    return FailLimit(scene.store, kId, {.rhost = hosts.front(), .caller = {}})
-        .is_reached();
-  };
+    limit.count();
+  }
+  return FailLimit(scene.store, kId, {.rhost = hosts.front(), .caller = {}})
+      .is_reached();
+}
+
+void addresses_of_one_network_are_one_client(void **state) {
+  const Scene &scene = scene_in(state);
   // The first 64 bits, however they are written.
-  assert_true(reached_by_all(
-      {"2001:db8:0:1::1", "2001:DB8:0:1:ffff::", "2001:db8::1:0:0:192.0.2.1"}));
-  assert_true(reached_by_all({"fe80::1", "fe80::2%eth0", "fe80::3%eth1"}));
+  assert_true(reached_by_all(scene, {"2001:db8:0:1::1", "2001:DB8:0:1:ffff::",
+                                     "2001:db8::1:0:0:192.0.2.1"}));
   assert_true(
-      reached_by_all({"192.0.2.7", "::ffff:192.0.2.7", "::ffff:c000:207"}));
+      reached_by_all(scene, {"fe80::1", "fe80::2%eth0", "fe80::3%eth1"}));
+  assert_true(reached_by_all(
+      scene, {"192.0.2.7", "::ffff:192.0.2.7", "::ffff:c000:207"}));
   assert_false(reached_by_all(
-      {"2001:db8:0:2::1", "2001:db8:0:3::1", "2001:db8:0:2::1"}));
-  assert_false(reached_by_all({"::ffff:192.0.2.8", "::ffff:192.0.2.9", "::1"}));
+      scene, {"2001:db8:0:2::1", "2001:db8:0:3::1", "2001:db8:0:2::1"}));
+  assert_false(
+      reached_by_all(scene, {"::ffff:192.0.2.8", "::ffff:192.0.2.9", "::1"}));
   // What is no address is a name.
-  assert_false(reached_by_all({"a.example", "b.example", "::1::2"}));
+  assert_false(reached_by_all(scene, {"a.example", "b.example", "::1::2"}));
+}
+
+// Translators to IPv6 put all of IPv4 behind one /64.
+void translated_ipv4_addresses_are_clients_of_their_own(void **state) {
+  const Scene &scene = scene_in(state);
+  assert_true(reached_by_all(
+      scene, {"192.0.2.7", "64:ff9b::192.0.2.7", "64:FF9B:0:0::c000:207"}));
+  assert_true(reached_by_all(
+      scene, {"2002:c000:208::1", "2002:c000:208:ffff::2", "192.0.2.8"}));
+  assert_false(reached_by_all(
+      scene,
+      {"64:ff9b::192.0.2.9", "64:ff9b::192.0.2.10", "64:ff9b::192.0.2.11"}));
+  assert_false(reached_by_all(
+      scene, {"2002:c000:20c::1", "2002:c000:20d::1", "2002:c000:20e::1"}));
+  // RFC 8215 leaves open where the address stands.
+  assert_true(reached_by_all(
+      scene, {"64:ff9b:1::1", "64:ff9b:1::192.0.2.7", "64:ff9b:1::2"}));
+}
+
+void port_makes_no_other_client(void **state) {
+  const Scene &scene = scene_in(state);
+  assert_true(reached_by_all(
+      scene, {"192.0.2.7:40000", "192.0.2.7", "::ffff:192.0.2.7"}));
+  assert_true(reached_by_all(scene, {"[2001:db8:0:1::1]:40000",
+                                     "[2001:db8:0:1::2]", "2001:db8:0:1::3"}));
+  assert_true(reached_by_all(
+      scene, {"[fe80::1%eth0]:40000", "[fe80::1%eth0]:40001", "fe80::2%eth1"}));
+  assert_true(
+      reached_by_all(scene, {"a.example:40000", "a.example:1", "a.example"}));
+  assert_false(reached_by_all(scene, {"192.0.2.8:1", "192.0.2.9:1", "[]:1"}));
+  assert_false(reached_by_all(scene, {"[192.0.2.8", "[::8", "["}));
 }
 
 // --- the windows of one token
@@ -531,6 +567,8 @@ int main() {
       with_limit(counts_of_many_processes_add_up),
       with_limit(limit_that_is_reached_while_one_waits_counts),
       with_limit(addresses_of_one_network_are_one_client),
+      with_limit(translated_ipv4_addresses_are_clients_of_their_own),
+      with_limit(port_makes_no_other_client),
       with_limit(windows_of_a_token_are_found),
       with_limit(windows_are_found_until_they_end),
       with_limit(windows_that_are_ended_hold_up_nobody),

@@ -10,8 +10,11 @@
 // end of a window up to twice fail_limit secrets are hashed, and those that
 // were under way.
 //
-// A remote host is an address or a name.  An IPv4 address counts as itself, an
-// IPv6 address as its /64, since any client has as many of those as it likes.
+// A remote host is an address or a name; a port behind it is no part of it.  An
+// IPv4 address counts as itself, an IPv6 address as its /64, since any client
+// has as many of those as it likes.  An IPv6 address that stands for an IPv4
+// address (mapped, NAT64 with the well-known prefix, 6to4) counts as that: one
+// /64 has them all.
 //
 // The windows are tallies (tally.h) in a segment of their own that only root
 // attaches.  A window for which there is no room is forgotten: the gate
