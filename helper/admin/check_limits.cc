@@ -123,7 +123,7 @@ void check_limits(const Store &store, Problems *problems) {
   }
   check_object(use_segment(store), "shm", "the record of use", problems);
   check_removal(problems);
-  check_shortage(shortage_of_sets(1), problems);
+  check_shortage(shortage_of_sets(1, NamedSet::kMostSteps), problems);
   check_shortage(shortage_of_segments(1), problems);
 }
 

@@ -34,6 +34,7 @@ constexpr sembuf step(std::uint16_t number, int change, int flags) {
 template <std::size_t Count>
 bool act_under(int set, int epoch, int next_epoch, const timespec *time,
                const std::array<sembuf, Count> &steps) {
+  static_assert(Count + 3 <= NamedSet::kMostSteps);
   std::array<sembuf, Count + 3> all = {step(kEpoch, -epoch, kAtOnce),
                                        step(kEpoch, 0, kAtOnce),
                                        step(kEpoch, next_epoch, 0)};

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "pbstoken/os/ipc.h"
 
@@ -56,7 +57,8 @@ bool NamedSet::has_name(int id) const {
 
 // This is one step, which fails if another process was faster.
 bool NamedSet::begin(int id) const {
-  std::array<sembuf, kNameSize + 8> steps{};
+  std::array<sembuf, kMostSteps> steps{};
+  static_assert(1 + kNameSize + std::tuple_size_v<First> <= steps.size());
   std::size_t size = 0;
   const auto add = [&](std::size_t number, std::size_t value) {
     steps[size++] = {.sem_num = static_cast<std::uint16_t>(number),

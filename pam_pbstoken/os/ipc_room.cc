@@ -130,7 +130,8 @@ std::optional<Shortage> shortage_of_segments(std::uint64_t size) {
       });
 }
 
-std::optional<Shortage> shortage_of_sets(std::uint64_t semaphores) {
+std::optional<Shortage> shortage_of_sets(std::uint64_t semaphores,
+                                         std::uint64_t operations) {
   constexpr const char *kPath = "/proc/sys/kernel/sem";
   seminfo used{};
   seminfo most{};
@@ -157,6 +158,11 @@ std::optional<Shortage> shortage_of_sets(std::uint64_t semaphores) {
                                  number(most.semmsl));
       one) {
     return one;
+  }
+  if (auto call = shortage_of_one(kPath, "operations of one semop(2)",
+                                  operations, number(most.semopm));
+      call) {
+    return call;
   }
   return shortage_of_all<SemaphoreEntry>(
       {kPath, "semaphores", "semaphores", number(used.semaem), semaphores,

@@ -1047,6 +1047,31 @@ void check_full_host_names_who_fills_it(void ** /*state*/) {
               std::string::npos);
 }
 
+// What is left of a failed attempt is nobody else's.
+void check_names_a_kernel_with_too_few_operations(void ** /*state*/) {
+  write_good_store();
+  remove_limits();
+  const std::string path = "/proc/sys/kernel/sem";
+  const std::string before = read_file(path);
+  write_file(path, "32000 1024000000 4 32000\n");
+  const RunResult prepared = run_tool({"prepare"});
+  const RunResult checked = run_tool({"check"});
+  write_file(path, before);
+  assert_int_equal(prepared.status, 4);
+  for (const NamedSet &set :
+       {gate_set(the_store(), GateShare::kRoots),
+        gate_set(the_store(), GateShare::kUsers), turns_set(the_store())}) {
+    assert_true(checked.out.find(name_in_kernel("sem", set) + ": the ") !=
+                std::string::npos);
+  }
+  assert_true(checked.out.find(path +
+                               ": 4 operations of one semop(2) are allowed, 9 "
+                               "are wanted; raise it\n") != std::string::npos);
+  assert_true(checked.out.find("another program") == std::string::npos);
+  tool_output({"prepare"});
+  assert_problems({});
+}
+
 void check_json_has_every_member(void ** /*state*/) {
   configure("user_cfg =\n");
   write_file(kShadow, "{\"a@pbs!t\":7}", 0644);
@@ -1172,6 +1197,7 @@ int main() {
       CHECK_TEST(check_gate_that_others_made_is_named),
       CHECK_TEST(check_names_a_kernel_that_removes_segments),
       CHECK_TEST(check_full_host_names_who_fills_it),
+      CHECK_TEST(check_names_a_kernel_with_too_few_operations),
       CHECK_TEST(check_json_has_every_member),
       CHECK_TEST(check_that_cannot_look_is_exit_4),
       CHECK_TEST(check_by_nobody_is_exit_3),

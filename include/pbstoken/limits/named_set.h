@@ -31,6 +31,8 @@ class NamedSet {
   static constexpr const char *kWhat = "semaphores";
   static constexpr std::size_t kNameSize = 4;
   static constexpr std::size_t kMostSemaphores = 132;
+  // The most operations that one semop(2) does on a set.
+  static constexpr std::size_t kMostSteps = 9;
   using Values = std::array<std::uint16_t, kMostSemaphores>;
 
   // The values that the first semaphores begin with.
@@ -58,7 +60,7 @@ class NamedSet {
   bool owner_of(int id, ipc_perm *out_owner) const;
   [[nodiscard]] bool remove(int id) const;
   [[nodiscard]] std::optional<Shortage> shortage() const {
-    return shortage_of_sets(count_ + kNameSize);
+    return shortage_of_sets(count_ + kNameSize, kMostSteps);
   }
 
   key_t key;

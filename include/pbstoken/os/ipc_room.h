@@ -18,10 +18,11 @@ struct Shortage {
 };
 
 // Returns the shortage for one more segment of so many bytes, or one more set
-// of so many semaphores; nullopt if there is room, or the kernel does not tell.
-// Any thread.
+// of so many semaphores, on which one semop(2) does so many operations; nullopt
+// if there is room, or the kernel does not tell.  Any thread.
 std::optional<Shortage> shortage_of_segments(std::uint64_t size);
-std::optional<Shortage> shortage_of_sets(std::uint64_t semaphores);
+std::optional<Shortage> shortage_of_sets(std::uint64_t semaphores,
+                                         std::uint64_t operations);
 
 }  // namespace pbstoken
 
