@@ -114,6 +114,10 @@ void prepare_on_a_full_host_says_what_is_missing(void ** /*state*/) {
   assert_exit(outcome, 4, "prepare");
   // Counters, windows and the segment of the secrets; the gate is made.
   assert_int_equal(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 3);
+  assert_text_equal(
+      outcome.err.substr(0, outcome.err.find('\n')),
+      "pbstoken: cannot make the shared memory: No space left on device");
+  assert_true(outcome.err.find("not permitted") == std::string::npos);
   assert_int_equal(ipc_objects(), 3);
 }
 

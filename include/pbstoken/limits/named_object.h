@@ -95,9 +95,13 @@ Result<int> open_named(const Object &object) {
   }
   bool is_new = make_named(object, object.key) >= 0;
   if (!is_new) {
+    Error error = system_error("cannot make", Object::kWhat);
+    const bool is_another_there = object.get(object.key, 0) >= 0;
     const int found = find_named(object);
     is_new = found < 0 && make_named(object, IPC_PRIVATE) >= 0;
-    const Error error = system_error("cannot make", Object::kWhat);
+    if (is_another_there) {  // its key says nothing about room
+      error = system_error("cannot make", Object::kWhat);
+    }
     if (is_key_taken(object) && object.remove(object.get(object.key, 0))) {
       is_new = make_named(object, object.key) >= 0 || is_new;
     }
