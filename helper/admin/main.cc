@@ -78,6 +78,24 @@ ExitStatus run(const CommandEntry &entry, const CommandLine &line) {
   return entry.run(&context);
 }
 
+// Makes the store's files with all the rights of root: they need not be there,
+// so there is nothing to be confined to.  Then does what `prepare` does, as
+// confined as that.
+ExitStatus init_and_prepare(const CommandLine &line) {
+  const ExitStatus made = init_store(line);
+  const CommandEntry *prepare = find_command(kAdminProgram, Command::kPrepare);
+  if (made != ExitStatus::kDone || prepare == nullptr) {
+    return made;
+  }
+  const ExitStatus prepared = run(*prepare, line);
+  if (prepared != ExitStatus::kDone) {
+    complain(
+        "the store is made, without all of its segments and limits: 'pbstoken "
+        "check' says why; then run 'pbstoken prepare'");
+  }
+  return prepared;
+}
+
 // With all the rights of root, once it is certain that they are the caller's.
 ExitStatus run_for_root(const CommandEntry &entry, const CommandLine &line) {
   // Both are asked, so that a setuid bit set by mistake opens nothing.
@@ -91,8 +109,7 @@ ExitStatus run_for_root(const CommandEntry &entry, const CommandLine &line) {
   if (const auto root = become_root(); !root) {
     return give_up(ExitStatus::kUnavailable, root.error());
   }
-  // The store need not be there, so there is nothing to be confined to.
-  return entry.command == Command::kInit      ? init_store(line)
+  return entry.command == Command::kInit      ? init_and_prepare(line)
          : entry.command == Command::kMetrics ? print_metrics(entry, line, run)
                                               : run(entry, line);
 }

@@ -2,6 +2,7 @@
 // `pbstoken init`: a store where none is, and none changed where one is.
 #include <unistd.h>
 
+#include "exhausted.h"
 #include "helper_support.h"
 
 namespace pbstoken {
@@ -247,6 +248,28 @@ void init_gives_away_nothing_that_it_has_not_made(void ** /*state*/) {
   }
 }
 
+// As 'pbstoken prepare' does: a user who fills the kernel's table before the
+// first login would leave the store without limits.
+void init_makes_the_limits(void ** /*state*/) {
+  tool_output({"--store", "mine", "init"});
+  const NoMoreObjects no_sets(kSemaphoreLimit);
+  const NoMoreObjects no_segments(kSegmentLimit);
+  tool_output({"--store", "mine", "prepare"});
+}
+
+void init_without_room_for_the_limits_says_so(void ** /*state*/) {
+  const NoMoreObjects no_segments(kSegmentLimit);
+  const RunResult outcome = run_tool({"--store", "mine", "init"});
+  assert_exit(outcome, 4, "init");
+  assert_true(outcome.out.find("made /etc/pbstoken/mine/token.shadow\n") !=
+              std::string::npos);
+  assert_true(outcome.err.starts_with(
+      "pbstoken: cannot make the shared memory: No space left on device\n"));
+  assert_true(outcome.err.ends_with(
+      "pbstoken: the store is made, without all of its segments and limits: "
+      "'pbstoken check' says why; then run 'pbstoken prepare'\n"));
+}
+
 void init_as_json(void ** /*state*/) {
   rapidjson::Document made;
   made.Parse(tool_output({"--output-format", "json", "init"}).c_str());
@@ -282,6 +305,8 @@ int main() {
       INIT_TEST(init_changes_nothing_that_is_there),
       INIT_TEST(init_follows_no_link),
       INIT_TEST(init_gives_away_nothing_that_it_has_not_made),
+      INIT_TEST(init_makes_the_limits),
+      INIT_TEST(init_without_room_for_the_limits_says_so),
       INIT_TEST(init_as_json),
       INIT_TEST(options_of_init_are_its_own),
   };
