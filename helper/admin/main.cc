@@ -68,7 +68,7 @@ ExitStatus run(const CommandEntry &entry, const CommandLine &line) {
   Context context = {
       .line = line,
       .store = *store,
-      .client = {},
+      .client = {.one_shot = true},
       .input = {},
       // It verifies no secret.
       .verifier = Verifier(*store, [] { return CryptFunction{}; })};

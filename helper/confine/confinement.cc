@@ -16,6 +16,7 @@
 #include "confine/seccomp.h"
 #include "io/stores.h"
 #include "pbstoken/cache/segment_life.h"
+#include "pbstoken/limits/limits_file.h"
 #include "pbstoken/limits/named_object.h"
 #include "pbstoken/limits/objects.h"
 #include "pbstoken/os/boot_id.h"
@@ -361,6 +362,9 @@ Result<void> confine(Reach reach, const PathText &configuration,
   if (saves(reach)) {
     // What fails now fails again when it is needed, which says so.
     static_cast<void>(mkdir(kStateDirectory, S_IRWXU));
+  }
+  if (reach == Reach::kRemoves) {
+    static_cast<void>(unlink(limits_path(store).c_str()));
   }
   if (reach >= Reach::kRemoves) {
     if (!is_service) {

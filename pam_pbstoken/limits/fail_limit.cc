@@ -28,6 +28,8 @@ struct Windows {
   std::array<Tally, kCount> tallies;
 };
 using SharedWindows = Windows<16384>;
+using FileWindows = Windows<4096>;
+static_assert(sizeof(FileWindows) <= LimitsFile::kWindowsSize);
 
 // The windows of this process alone.
 constinit Windows<256> own_windows = {};
@@ -38,10 +40,18 @@ struct WindowTable {
   std::span<Tally> tallies;
 };
 
-WindowTable table_in(const AttachmentUse &use) {
+template <typename Table>
+WindowTable table_at(std::byte *content) {
+  auto *windows = reinterpret_cast<Table *>(content);
+  return {&windows->key, windows->tallies};
+}
+
+WindowTable table_in(const AttachmentUse &use, const LimitsFile &file) {
   if (std::byte *content = content_of(use); content != nullptr) {
-    auto *shared = reinterpret_cast<SharedWindows *>(content);
-    return {&shared->key, shared->tallies};
+    return table_at<SharedWindows>(content);
+  }
+  if (std::byte *content = file.windows(); content != nullptr) {
+    return table_at<FileWindows>(content);
   }
   return {&own_windows.key, own_windows.tallies};
 }
@@ -181,7 +191,7 @@ Result<void> for_each_window(const Store &store, std::string_view token_id,
   if (segment->address() == nullptr) {
     return {};
   }
-  const WindowTable table = table_in(*segment);
+  const WindowTable table = table_in(*segment, LimitsFile());
   const std::uint64_t token =
       beginning_of(state_of(load_relaxed(table.key), token_id));
   for (Tally &window : table.tallies) {
@@ -211,13 +221,16 @@ FailLimit::FailLimit(const Store &store, std::string_view token_id,
     attachment_ = std::move(*use);
   } else {
     lost_ = use.error();
+    if (may_use_limits_file(client)) {
+      file_ = LimitsFile::open(store);
+    }
   }
-  tag_ = tag_of(key_of(table_in(attachment_)), token_id, client);
+  tag_ = tag_of(key_of(table_in(attachment_, file_)), token_id, client);
 }
 
 bool FailLimit::is_reached() const {
   const Tally *window =
-      is_on_ ? find_tally(table_in(attachment_).tallies, tag_) : nullptr;
+      is_on_ ? find_tally(table_in(attachment_, file_).tallies, tag_) : nullptr;
   if (window == nullptr) {
     return false;
   }
@@ -230,7 +243,7 @@ void FailLimit::count() const {
   if (!is_on_) {
     return;
   }
-  Tally *window = make_tally(table_in(attachment_).tallies, tag_);
+  Tally *window = make_tally(table_in(attachment_, file_).tallies, tag_);
   const std::uint64_t now = now_in_seconds();
   std::uint64_t before = 0;
   std::uint64_t after = 0;

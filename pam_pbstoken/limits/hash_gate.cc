@@ -200,12 +200,26 @@ Result<HashPlace> take_place(const Store &store, GateShare share,
   return busy_error("too many others do, reason=busy");
 }
 
+constexpr const char *kTooMany = "too many others do, reason=busy";
+
 // Keeps what is left of the limit without a gate.
-Result<GatePass> pass_without_gate(const Client &client, const Error &error) {
+Result<GatePass> pass_without_gate(const Store &store, const Client &client,
+                                   const Error &error) {
   if (is_beyond_own_limits(client)) {
     return busy_error("there are no semaphores, reason=busy");
   }
   GatePass pass{.no_gate = error};
+  if (may_use_limits_file(client) && is_only_root()) {
+    pass.file = LimitsFile::open(store);
+    switch (pass.file.lock_until(deadline_in(kGateSeconds), &pass.waited)) {
+      case LimitsFile::Waited::kHasLock:
+        return pass;
+      case LimitsFile::Waited::kOthersHad:
+        return busy_error(kTooMany);
+      case LimitsFile::Waited::kNoLock:
+        break;
+    }
+  }
   pass.only = OnlyHash::wait_until(deadline_in(kGateSeconds), &pass.waited);
   return pass.only ? Result<GatePass>(std::move(pass))
                    : busy_error("another thread does, reason=busy");
@@ -261,8 +275,9 @@ Result<GatePass> enter_hash_gate(const Store &store, const Client &client) {
   }
   if (!is_only_root()) {
     return pass_without_gate(
-        client, plain_error(Errc::kUnsafe, "cannot use", NamedSet::kWhat,
-                            "this process is not root's alone"));
+        store, client,
+        plain_error(Errc::kUnsafe, "cannot use", NamedSet::kWhat,
+                    "this process is not root's alone"));
   }
   // A thread that hashes while another one calls execve(2) would keep its place
   // for the next program's whole life.
@@ -283,7 +298,7 @@ Result<GatePass> enter_hash_gate(const Store &store, const Client &client) {
   if (!place) {
     return place.error().code == Errc::kBusy
                ? Result<GatePass>(place.error())
-               : pass_without_gate(client, place.error());
+               : pass_without_gate(store, client, place.error());
   }
   pass.place = std::move(*place);
   return pass;

@@ -168,8 +168,8 @@ void log_broken(const pam_handle_t *pamh, const char *what,
 
 void log_lost_limit(const pam_handle_t *pamh, const Error &error) {
   log_at_times(pamh, LOG_ERR,
-               ErrorText("max_hashes and fail_limit count in this process "
-                         "alone: ")
+               ErrorText("max_hashes and fail_limit count without System V "
+                         "objects: ")
                    .append(describe(error).view()));
 }
 

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <iterator>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "e2e/cache_support.h"
 #include "e2e/exhausted.h"
 #include "pbstoken/limits/hash_gate.h"
+#include "pbstoken/limits/limits_file.h"
 #include "pbstoken/limits/named_object.h"
 
 namespace {
@@ -67,6 +69,8 @@ int setup(void **state) {
 
 int teardown(void **state) {
   static_cast<void>(remove_named(failures_segment(scene_in(state).store)));
+  std::filesystem::remove_all(
+      std::string(limits_path(scene_in(state).store).view()));
   return remove_scene(state);
 }
 
@@ -453,8 +457,39 @@ std::size_t segments_in_kernel() {
   return count;
 }
 
+void limit_holds_in_every_process_without_segments(void **state) {
+  Scene &scene = scene_in(state);
+  const testing::NoMoreObjects exhausted(testing::kSegmentLimit);
+  const auto answer_to = [&scene](const char *host) {
+    Verifier verifier(scene.store, testing::load_crypt);
+    return fail_as(&verifier, {.rhost = host});
+  };
+  for (int i = 0; i < 5; ++i) {
+    in_child([&] {
+      require_text_equal(answer_to("192.0.2.1"),
+                         i < 3 ? "mismatch" : "throttled");
+    });
+  }
+  in_child([&] { require_text_equal(answer_to("192.0.2.2"), "mismatch"); });
+  testing::advance_seconds(scene.store.fail_window + 1);
+  in_child([&] { require_text_equal(answer_to("192.0.2.1"), "mismatch"); });
+}
+
+// Its answer to the next request would come from another process.
+void helper_uses_no_file_without_segments(void **state) {
+  Scene &scene = scene_in(state);
+  const testing::NoMoreObjects exhausted(testing::kSegmentLimit);
+  const FailLimit limit(scene.store, kId,
+                        {.rhost = "192.0.2.1", .caller = 33, .one_shot = true});
+  assert_true(limit.lost().has_value());
+  assert_int_not_equal(access(limits_path(scene.store).c_str(), F_OK), 0);
+}
+
 void process_has_windows_of_its_own_without_segments(void **state) {
   Scene &scene = scene_in(state);
+  // Nor can there be a file for them.
+  const std::string path(limits_path(scene.store).view());
+  std::filesystem::create_directory(path);
   // The segment of secrets is there.
   Verifier first(scene.store, testing::load_crypt);
   assert_text_equal(try_as(&first, kId, kSecret, {}), "match");
@@ -574,6 +609,8 @@ int main() {
       with_limit(windows_that_are_ended_hold_up_nobody),
       with_limit(no_segment_is_made_to_find_no_windows),
       with_limit(tags_cannot_be_foreseen),
+      with_limit(limit_holds_in_every_process_without_segments),
+      with_limit(helper_uses_no_file_without_segments),
       with_limit(process_has_windows_of_its_own_without_segments),
       with_limit(helper_for_a_remote_host_is_busy_without_segments),
       with_limit(segment_without_its_key_is_found_by_all),

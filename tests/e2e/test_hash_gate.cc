@@ -2,11 +2,16 @@
 // How many password hashes the host computes at once, and for whom.
 #include "pbstoken/limits/hash_gate.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/sem.h>
 #include <sys/wait.h>
 
+#include <filesystem>
+#include <fstream>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -90,6 +95,7 @@ int teardown(void **state) {
     static_cast<void>(remove_named(gate_set(store, share)));
   }
   static_cast<void>(remove_named(turns_set(store)));
+  static_cast<void>(unlink(limits_path(store).c_str()));
   munmap(shared, sizeof(Shared));
   return remove_scene(state);
 }
@@ -619,9 +625,186 @@ void changed_max_hashes_takes_effect(void **state) {
 
 // --- no semaphores left
 
+// Where no file can stand in for them.
+class NoLimitsFile {
+ public:
+  explicit NoLimitsFile(const Store &store) : path_(limits_path(store).view()) {
+    std::filesystem::remove_all(path_);
+    std::filesystem::create_directory(path_);
+  }
+  NoLimitsFile(const NoLimitsFile &) = delete;
+  NoLimitsFile &operator=(const NoLimitsFile &) = delete;
+  ~NoLimitsFile() { std::filesystem::remove_all(path_); }
+
+ private:
+  std::string path_;
+};
+
+void processes_hash_one_at_a_time_without_semaphores(void **state) {
+  Scene &scene = scene_in(state);
+  scene.store.max_hashes = 4;
+  const testing::NoMoreObjects exhausted(testing::kSemaphoreLimit);
+  std::vector<Process> flood;
+  for (int i = 0; i < 6; ++i) {
+    flood.emplace_back([&scene, i] {
+      Verifier verifier(scene.store, load_slow);
+      require_text_equal(verdict(&verifier, kId, kWrong + std::to_string(i)),
+                         "mismatch");
+      require(verifier.lost_limit().has_value());
+    });
+  }
+  wait_for(flood);
+  assert_int_equal(shared->all, 6);
+  assert_int_equal(shared->most, 1);
+  // Root may still not have any user's process hold up the others.
+  const auto alices = enter_hash_gate(scene.store, kAlice);
+  assert_true(alices && alices->only);
+}
+
+void herd_with_one_secret_hashes_once_without_semaphores(void **state) {
+  Scene &scene = scene_in(state);
+  Verifier first(scene.store, load_slow);
+  require_text_equal(verdict(&first, "john@pbs!none", kSecret), "unknown");
+  static_cast<void>(remove_named(gate_set(scene.store, GateShare::kRoots)));
+  const testing::NoMoreObjects exhausted(testing::kSemaphoreLimit);
+  std::vector<Process> herd;
+  for (int i = 0; i < 4; ++i) {
+    herd.emplace_back([&scene] {
+      Verifier verifier(scene.store, load_slow);
+      require_text_equal(verdict(&verifier, kId, kSecret), "match");
+    });
+  }
+  wait_for(herd);
+  assert_int_equal(shared->all, 1);
+}
+
+// Each takes kGateSeconds: a process of root may be in a user's cgroup.
+void stopped_holder_of_the_file_delays_but_does_not_deny(void **state) {
+  Scene &scene = scene_in(state);
+  const testing::NoMoreObjects exhausted(testing::kSemaphoreLimit);
+  const Process holder = hashing_for_ever(scene.store, kRoot);
+  holder.signal(SIGSTOP);
+  std::vector<Process> waiting;
+  for (int i = 0; i < 2; ++i) {
+    waiting.emplace_back([&scene] {
+      const auto pass = enter_hash_gate(scene.store, kRoot);
+      require(pass && pass->only && pass->waited);
+    });
+  }
+  wait_for(waiting);
+  holder.signal(SIGKILL);
+  static_cast<void>(holder.wait());
+  in_child([&scene] {
+    const auto pass = enter_hash_gate(scene.store, kRoot);
+    require(pass && !pass->only && !pass->waited);
+  });
+}
+
+void wait_for_the_file_in_vain_while_others_have_it_is_busy(void **state) {
+  Scene &scene = scene_in(state);
+  using enum LimitsFile::Waited;
+  LimitsFile holder = LimitsFile::open(scene.store);
+  bool waited = false;
+  assert_true(holder.lock_until(deadline_in(1), &waited) == kHasLock);
+  assert_false(waited);
+  LimitsFile other = LimitsFile::open(scene.store);
+  assert_true(other.lock_until(deadline_in(1), &waited) == kNoLock);
+  assert_true(waited);
+  // A next holder that comes between two looks.
+  std::thread next([&holder] {
+    usleep(300'000);
+    bool own_wait = false;
+    require(holder.lock_until(deadline_in(1), &own_wait) == kHasLock);
+  });
+  assert_true(other.lock_until(deadline_in(1), &waited) == kOthersHad);
+  next.join();
+}
+
+void child_that_was_forked_does_not_keep_the_file(void **state) {
+  Scene &scene = scene_in(state);
+  const testing::NoMoreObjects exhausted(testing::kSemaphoreLimit);
+  auto pass = enter_hash_gate(scene.store, kRoot);
+  assert_true(pass && !pass->only);
+  shared->done = false;
+  const Process child([] {
+    for (int i = 0; i < 10'000 && !shared->done; ++i) {
+      usleep(1000);
+    }
+  });
+  pass->file = LimitsFile();
+  const auto next = enter_hash_gate(scene.store, kRoot);
+  assert_true(next && !next->only && !next->waited);
+  shared->done = true;
+  assert_int_equal(child.wait(), 0);
+}
+
+void file_that_others_may_have_opened_is_not_used(void **state) {
+  Scene &scene = scene_in(state);
+  const std::string path(limits_path(scene.store).view());
+  for (const bool is_strangers : {false, true}) {
+    std::filesystem::remove(path);
+    std::ofstream{path};
+    assert_int_equal(chmod(path.c_str(), is_strangers ? 0600 : 0640), 0);
+    assert_int_equal(chown(path.c_str(), is_strangers ? testing::kNobody : 0,
+                           testing::kOtherGroup),
+                     0);
+    LimitsFile file = LimitsFile::open(scene.store);
+    bool waited = false;
+    assert_null(file.windows());
+    assert_true(file.lock_until(deadline_in(1), &waited) ==
+                LimitsFile::Waited::kNoLock);
+    assert_int_equal(std::filesystem::file_size(path), 0);
+  }
+  // Nor one that has another name.
+  std::filesystem::remove(path);
+  std::ofstream{path};
+  assert_int_equal(chmod(path.c_str(), 0600), 0);
+  std::filesystem::create_hard_link(path, path + ".link");
+  assert_null(LimitsFile::open(scene.store).windows());
+  std::filesystem::remove(path + ".link");
+  assert_non_null(LimitsFile::open(scene.store).windows());
+}
+
+// As of a service with ProtectSystem=strict: the lock takes no right to write.
+void file_that_can_only_be_read_is_a_lock(void **state) {
+  Scene &scene = scene_in(state);
+  const testing::NoMoreObjects exhausted(testing::kSemaphoreLimit);
+  {
+    const auto made = enter_hash_gate(scene.store, kRoot);
+  }
+  in_child([&scene] {
+    require(unshare(CLONE_NEWNS) == 0);
+    require(mount("/run", "/run", nullptr, MS_BIND, nullptr) == 0 &&
+            mount(nullptr, "/run", nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY,
+                  nullptr) == 0);
+    const auto pass = enter_hash_gate(scene.store, kRoot);
+    require(pass && !pass->only && pass->file.windows() == nullptr);
+    LimitsFile other = LimitsFile::open(scene.store);
+    bool waited = false;
+    require(other.lock_until(deadline_in(0), &waited) ==
+            LimitsFile::Waited::kNoLock);
+    require(waited);
+  });
+}
+
+// A file that grows beyond it would end the service by SIGXFSZ.
+void service_that_may_write_no_file_lives_on(void **state) {
+  Scene &scene = scene_in(state);
+  in_child([&scene] {
+    const rlimit none = {.rlim_cur = 0, .rlim_max = 0};
+    require(setrlimit(RLIMIT_FSIZE, &none) == 0);
+    LimitsFile file = LimitsFile::open(scene.store);
+    bool waited = false;
+    require(file.windows() == nullptr);
+    require(file.lock_until(deadline_in(1), &waited) ==
+            LimitsFile::Waited::kHasLock);
+  });
+}
+
 void threads_hash_one_at_a_time_without_semaphores(void **state) {
   Scene &scene = scene_in(state);
   scene.store.max_hashes = 4;
+  const NoLimitsFile no_file(scene.store);
   const testing::NoMoreObjects exhausted(testing::kSemaphoreLimit);
   const Process service([&scene] {
     std::vector<std::thread> threads;
@@ -646,6 +829,7 @@ void threads_hash_one_at_a_time_without_semaphores(void **state) {
 void fork_while_a_thread_hashes_holds_nothing(void **state) {
   Scene &scene = scene_in(state);
   scene.store.max_hashes = 4;
+  const NoLimitsFile no_file(scene.store);
   const testing::NoMoreObjects exhausted(testing::kSemaphoreLimit);
   const Process service([&scene] {
     const auto pass = enter_hash_gate(scene.store, kRoot);
@@ -709,6 +893,14 @@ int main() {
       with_gate(squatter_that_comes_again_takes_no_limit_away),
       with_gate(makers_at_once_and_one_that_died_make_one_gate),
       with_gate(changed_max_hashes_takes_effect),
+      with_gate(processes_hash_one_at_a_time_without_semaphores),
+      with_gate(herd_with_one_secret_hashes_once_without_semaphores),
+      with_gate(stopped_holder_of_the_file_delays_but_does_not_deny),
+      with_gate(wait_for_the_file_in_vain_while_others_have_it_is_busy),
+      with_gate(child_that_was_forked_does_not_keep_the_file),
+      with_gate(file_that_others_may_have_opened_is_not_used),
+      with_gate(file_that_can_only_be_read_is_a_lock),
+      with_gate(service_that_may_write_no_file_lives_on),
       with_gate(threads_hash_one_at_a_time_without_semaphores),
       with_gate(fork_while_a_thread_hashes_holds_nothing),
       with_gate(helper_for_a_remote_host_is_busy_without_semaphores),

@@ -11,6 +11,7 @@
 #include "e2e_pam.h"
 #include "exhausted.h"
 #include "helper_support.h"
+#include "pbstoken/limits/limits_file.h"
 
 #define KERNEL_TEST(name) cmocka_unit_test_setup(name, clean_kernel)
 
@@ -128,8 +129,12 @@ void retire_leaves_nothing_of_a_store(void ** /*state*/) {
   assert_int_equal(ipc_objects(), 0);
   use_store();
   assert_int_equal(ipc_objects(), 3);
+  const Store store =
+      *load_store(kDefaultStore, configuration_path(kDefaultStore));
+  assert_non_null(LimitsFile::open(store).windows());
   tool_output({"retire"});
   assert_int_equal(ipc_objects(), 0);
+  assert_int_not_equal(access(limits_path(store).c_str(), F_OK), 0);
   // Nor is anything missing.
   use_store();
   assert_true(status_json()["id"].IsInt());

@@ -32,6 +32,12 @@ inline bool is_beyond_own_limits(const Client &client) {
   return client.one_shot && !client.rhost.empty();
 }
 
+// True if the process may use the file that stands in for the objects of the
+// limits: a helper is confined, and its user might stop it.
+inline bool may_use_limits_file(const Client &client) {
+  return !client.one_shot && !is_for_user(client);
+}
+
 }  // namespace pbstoken
 
 #endif  // PBSTOKEN_CLIENT_H_

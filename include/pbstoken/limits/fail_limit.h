@@ -27,10 +27,11 @@
 // the price of fail_limit hashes.  If the table is full of windows of one
 // token, the chance that one of them has another client's tag is 1 in 130,000.
 //
-// Where the segment cannot be had, each process keeps windows of its own,
-// fewer, of the same limit; and a helper that runs once for a remote host
-// hashes nothing (lost()).  So a client has fail_limit mismatches in each
-// process that it reaches, and never any number.
+// Where the segment cannot be had, services of root have their windows in a
+// file (limits_file.h), fewer, of the same limit.  Where there can be no file,
+// each process keeps windows of its own; and a helper that runs once for a
+// remote host hashes nothing (lost()).  So a client has fail_limit mismatches
+// in each process that it reaches at the most, and never any number.
 //
 // Thread safety: any thread may call the functions; one thread per object.
 #ifndef PBSTOKEN_FAIL_LIMIT_H_
@@ -42,6 +43,7 @@
 
 #include "pbstoken/base/result.h"
 #include "pbstoken/limits/client.h"
+#include "pbstoken/limits/limits_file.h"
 #include "pbstoken/limits/named_segment.h"
 #include "pbstoken/os/attachments.h"
 #include "pbstoken/store/store.h"
@@ -94,6 +96,7 @@ class FailLimit {
   bool is_on_;
   std::uint64_t tag_ = 0;
   AttachmentUse attachment_;
+  LimitsFile file_;  // instead of it
   std::optional<Error> lost_;
 };
 

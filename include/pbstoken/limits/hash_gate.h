@@ -28,10 +28,12 @@
 // half anew under another epoch, and waits once more: all places are free now,
 // and what is taken or given under the old epoch fails.
 //
-// Without semaphores each process computes one hash at a time, and a helper
-// that runs once for a remote host computes no hash.  Only processes that are
-// root's alone (privilege.h) take a place, since any user could stop others in
-// it.
+// Without semaphores one service of root on the host hashes at a time, by the
+// lock of a file (limits_file.h).  Where there can be no file, and in what runs
+// for a user, each process computes one hash at a time.  A helper that runs
+// once for a remote host computes no hash.  Only processes that are root's
+// alone (privilege.h) take a place or the lock, since any user could stop
+// others in it.
 //
 // Thread safety: any thread may call the functions; one thread per object.
 #ifndef PBSTOKEN_HASH_GATE_H_
@@ -43,6 +45,7 @@
 
 #include "pbstoken/base/result.h"
 #include "pbstoken/limits/client.h"
+#include "pbstoken/limits/limits_file.h"
 #include "pbstoken/limits/named_set.h"
 #include "pbstoken/limits/only_hash.h"
 #include "pbstoken/limits/turn.h"
@@ -100,20 +103,21 @@ class HashPlace {
 struct GatePass {
   Turn turn = {};  // given back after the place
   HashPlace place = {};
-  std::optional<OnlyHash> only = {};  // instead of a place
+  LimitsFile file = {};               // instead of a place
+  std::optional<OnlyHash> only = {};  // instead of a file
   // True if others have hashed meanwhile: the caller looks into the segment
   // once more.
   bool waited = false;
-  std::optional<Error> no_gate = {};  // why there is `only`
+  std::optional<Error> no_gate = {};  // why there is `file` or `only`
 };
 
 // Waits for a turn if the process runs for a user, for kGateSeconds, and then
 // for a place, as above.  Returns an empty pass if max_hashes is 0: then there
-// is no gate.  If there can be no gate, returns a pass with `only` and
-// `no_gate`.  Returns kBusy if the wait was in vain, if the client has gone, or
-// if there can be no gate and the process is a helper that runs once for a
-// remote host.  If the thread is not the only one, it has semaphores of its own
-// from now on, see unshare(2).
+// is no gate.  If there can be no gate, returns a pass with `file` or `only`,
+// and `no_gate`.  Returns kBusy if the wait was in vain, if the client has
+// gone, or if there can be no gate and the process is a helper that runs once
+// for a remote host.  If the thread is not the only one, it has semaphores of
+// its own from now on, see unshare(2).
 Result<GatePass> enter_hash_gate(const Store &store, const Client &client);
 
 // Leaves the undo list of another process that a single thread may have been
