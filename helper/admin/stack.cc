@@ -18,16 +18,24 @@ namespace {
 
 constexpr std::string_view kOurs = "pam_pbstoken.so";
 constexpr std::size_t kMostBytes = std::size_t{1} << 20U;
+constexpr std::size_t kMostOfLine = 1023;
+
+constexpr std::string_view kBlanks = " \t\n";
 
 constexpr bool is_blank(char c) {
-  return c == ' ' || c == '\t';
+  return kBlanks.find(c) != std::string_view::npos;
 }
 
 std::string_view trim_end(std::string_view text) {
-  while (!text.empty() && (is_blank(text.back()) || text.back() == '\r')) {
+  while (!text.empty() && is_blank(text.back())) {
     text.remove_suffix(1);
   }
   return text;
+}
+
+bool has_words(std::string_view line) {
+  const std::size_t first = line.find_first_not_of(kBlanks);
+  return first != std::string_view::npos && line[first] != '#';
 }
 
 // A word in brackets may hold blanks, and "\]" for a bracket.  Ends it with a
@@ -150,7 +158,8 @@ Result<StackFile> StackFile::open(const PathText &path) {
 
 Result<bool> StackFile::next() {
   words_ = {};
-  while (words_.items().empty()) {
+  torn_ = nullptr;
+  while (words_.items().empty() && !is_torn()) {
     if (at_ == text_.size()) {
       return false;
     }
@@ -161,22 +170,36 @@ Result<bool> StackFile::next() {
   return true;
 }
 
-// A backslash at its end joins the next line to it; a comment ends it.
+// A backslash at its end joins the next line to it; a comment ends it.  What
+// follows a line that is torn is read as libpam 1.7 does it.
 bool StackFile::take_line() {
   line_.clear();
   number_ = lines_ + 1;
   bool goes_on = true;
   bool ok = true;
-  while (ok && goes_on && at_ < text_.size()) {
+  while (ok && goes_on) {
     const std::string_view rest = slice(text_.view(), at_);
-    const std::string_view whole = slice(rest, 0, rest.find('\n'));
-    at_ += std::min(whole.size() + 1, rest.size());
+    const bool is_joined = lines_ >= number_;
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    const std::string_view whole = slice(rest, 0, end + 1);
+    if (line_.size() + end > kMostOfLine) {
+      torn_ = "longer than 1023 bytes, which libpam 1.5 takes for two lines";
+    } else if (whole.empty()) {
+      torn_ = "the file ends behind its backslash";
+    } else if (is_joined && !has_words(whole)) {
+      torn_ =
+          "a blank line or a comment behind its backslash, where some releases "
+          "of libpam end it";
+    }
+    at_ += whole.size();
     ++lines_;
     const std::size_t comment = whole.find('#');
-    std::string_view part = trim_end(slice(whole, 0, comment));
-    goes_on = comment == std::string_view::npos && part.ends_with('\\');
-    part.remove_suffix(goes_on ? 1 : 0);
-    ok = line_.append(part) && line_.append(" ");
+    const std::string_view part = trim_end(slice(whole, 0, comment));
+    goes_on =
+        !is_torn() && comment == std::string_view::npos && part.ends_with('\\');
+    ok = goes_on ? line_.append(slice(part, 0, part.size() - 1)) &&
+                       line_.append(" ")
+                 : line_.append(slice(whole, 0, comment));
   }
   return ok && line_.terminate();
 }
@@ -232,6 +255,9 @@ const char *StackFile::fault_of_control() const {
 }
 
 const char *StackFile::fault() const {
+  if (is_torn()) {
+    return torn_;
+  }
   if (type() == StackType::kNone) {
     return "its type is not one of libpam's";
   }
@@ -245,7 +271,8 @@ const char *StackFile::fault() const {
 bool StackFile::keeps_users_out() const {
   const bool is_ignored = is_same_word(control(), "sufficient") ||
                           is_same_word(control(), "optional");
-  return fault() != nullptr && type() != StackType::kPassword && !is_ignored;
+  return is_torn() ||
+         (fault() != nullptr && type() != StackType::kPassword && !is_ignored);
 }
 
 bool StackFile::mentions_us() const {

@@ -47,6 +47,9 @@ class StackFile {
   // Returns what libpam does not understand of the line; nullptr if all is
   // well.
   [[nodiscard]] const char *fault() const;
+  // True if it is not to be told where the line ends.  Then libpam may refuse
+  // the whole file, whatever stands in the line.
+  [[nodiscard]] bool is_torn() const { return torn_ != nullptr; }
   // True if libpam refuses the whole stack for the fault, and with it all
   // users.
   [[nodiscard]] bool keeps_users_out() const;
@@ -72,7 +75,8 @@ class StackFile {
   std::uint64_t number_ = 0;  // of the present line, where it begins
   Buffer line_;               // what the words view
   List<const char *> words_;
-  bool is_open_ = false;  // the last word: a bracket that nothing closes
+  const char *torn_ = nullptr;  // of the present line: why it is
+  bool is_open_ = false;        // the last word: a bracket that nothing closes
 };
 
 // Such files may take in each other, but not for ever: as libpam has it.
@@ -96,7 +100,8 @@ Result<void> for_each_line(const PathText &path, StackType type, Visit &visit,
       return more ? Result<void>() : more.error();
     }
     const StackType own = file->type();
-    if (type != StackType::kEach && own < StackType::kEach && own != type) {
+    if (!file->is_torn() && type != StackType::kEach &&
+        own < StackType::kEach && own != type) {
       continue;
     }
     if (file->keeps_users_out()) {

@@ -368,12 +368,13 @@ void stacks_are_read_as_libpam_reads_them(void ** /*state*/) {
 // --- lines that libpam does not understand
 
 struct PamLine {
-  const char *text;
-  bool lets_in;  // libpam: a user of whom the other lines think well
+  std::string text;
+  bool lets_in;          // libpam: a user of whom the other lines think well
+  bool differs = false;  // one release of libpam from another
 };
 
 // Lines that stand below the module's own.
-constexpr PamLine kPamLines[] = {
+const std::vector<PamLine> kPamLines = {
     {"auth required pam_permit.so", true},
     {"-AUTH Required pam_permit.so", true},
     {"auth [success=ok default=die] pam_permit.so", true},
@@ -441,38 +442,70 @@ constexpr PamLine kPamLines[] = {
     {"auth include part-of-pbstoken", true},
     {"account include part-of-pbstoken", false},
     {"@include part-of-pbstoken", false},
+    // Where a line ends.
+    {"auth required \\\n pam_permit.so", true},
+    {"auth required \\\n\tpam_permit.so \\ \t\n # not the end", false, true},
+    {"auth required \\\n\n pam_permit.so", false, true},
+    {"auth required \\\n# a comment\n pam_permit.so", false, true},
+    {"password optional \\\n \t\n pam_permit.so", false, true},
+    {"auth required pam_permit.so x # \\\n", true},
+    {"# \\\n", true},
+    {"auth required pam_permit.so " + std::string(995, 'x'), true},
+    {"auth required pam_permit.so " + std::string(996, 'x'), false, true},
+    {"# " + std::string(1021, 'x'), true},
+    {"# " + std::string(1022, 'x'), false, true},
+    {"auth required pam_permit.so " + std::string(500, 'x') + "\\\n" +
+         std::string(600, 'x'),
+     false, true},
 };
+
+// A line that goes on where the file ends: libpam reads nothing of it.
+const std::vector<PamLine> kLastPamLines = {
+    {"session optional pam_permit.so \\", false},
+    {"session optional pam_permit.so \\ \n", false},
+    {"\\", false},
+    {"session optional pam_permit.so \\ # not the end", true},
+};
+
+void assert_read_as_libpam_reads_it(const PamLine &line,
+                                    const std::string &text) {
+  const std::string stack = "/etc/pam.d/test-of-pbstoken";
+  const std::string refuses = "libpam refuses the stack for this line: ";
+  write_file(stack, text);
+  const RunResult login =
+      run({.path = "/usr/bin/pamtester",
+           .arguments = {"test-of-pbstoken", kId, "authenticate", "acct_mgmt"},
+           .input = std::string(kSecret) + "\n"});
+  const RunResult explained =
+      run_tool({"explain", "--service", "test-of-pbstoken", kId});
+  const RunResult checked = run_tool({"check"});
+  std::filesystem::remove(stack);
+  const bool is_named = checked.out.find(refuses) != std::string::npos;
+  const bool is_part = line.text.ends_with("part-of-pbstoken");
+  if ((!line.differs && (login.status == 0) != line.lets_in) ||
+      (explained.status == 0) != line.lets_in ||
+      (explained.out.find(refuses) == std::string::npos) != line.lets_in ||
+      (!is_part && is_named == line.lets_in)) {
+    fail_msg("%s: libpam %d, explain %d: %s, check: %s", line.text.c_str(),
+             login.status, explained.status, explained.out.c_str(),
+             checked.out.c_str());
+  }
+}
 
 // explain and check say of each line what libpam makes of it.
 void lines_that_libpam_refuses_are_named(void ** /*state*/) {
   write_good_store();
-  const std::string stack = "/etc/pam.d/test-of-pbstoken";
-  const std::string refuses = "libpam refuses the stack for this line: ";
   write_file("/etc/pam.d/part-of-pbstoken",
              "auth required pam_permit.so\naccount requird pam_permit.so\n");
+  const std::string ours = "auth required " + module_path() + "\n";
+  const std::string others =
+      "auth required pam_permit.so\nauth required pam_permit.so\n"
+      "account required pam_permit.so\n";
   for (const PamLine &line : kPamLines) {
-    write_file(stack, "auth required " + module_path() + "\n" + line.text +
-                          "\nauth required pam_permit.so\n"
-                          "auth required pam_permit.so\n"
-                          "account required pam_permit.so\n");
-    const RunResult login = run(
-        {.path = "/usr/bin/pamtester",
-         .arguments = {"test-of-pbstoken", kId, "authenticate", "acct_mgmt"},
-         .input = std::string(kSecret) + "\n"});
-    const RunResult explained =
-        run_tool({"explain", "--service", "test-of-pbstoken", kId});
-    const RunResult checked = run_tool({"check"});
-    std::filesystem::remove(stack);
-    const bool is_named = checked.out.find(refuses) != std::string::npos;
-    const bool is_part = std::string(line.text).ends_with("part-of-pbstoken");
-    if ((login.status == 0) != line.lets_in ||
-        (explained.status == 0) != line.lets_in ||
-        (explained.out.find(refuses) == std::string::npos) != line.lets_in ||
-        (!is_part && is_named == line.lets_in)) {
-      fail_msg("%s: libpam %d, explain %d: %s, check: %s", line.text,
-               login.status, explained.status, explained.out.c_str(),
-               checked.out.c_str());
-    }
+    assert_read_as_libpam_reads_it(line, ours + line.text + "\n" + others);
+  }
+  for (const PamLine &line : kLastPamLines) {
+    assert_read_as_libpam_reads_it(line, ours + others + line.text);
   }
   std::filesystem::remove("/etc/pam.d/part-of-pbstoken");
 }
@@ -530,6 +563,8 @@ void options_that_the_module_refuses_are_named(void ** /*state*/) {
       {"no_cache", "no_cache: unknown option"},
       {"Quiet", "Quiet: unknown option"},
       {"debug nocache combined realm=pam", ""},
+      {"[debug] [quiet#]", ""},
+      {"[debug", "debug\\x0a: unknown option"},
       {"realm=pam", "realm=: needs combined or map_user="},
       {"map_user=user", "map_user=user: needs realm="},
       {"store=../pbs", "store=../pbs: not a store name"},
