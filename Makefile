@@ -60,8 +60,10 @@ VERSION := $(shell awk -F'[()]' '{ print $$2; exit }' debian/changelog)
 # Of files and times: 64 bits on 32-bit processors, too.
 SIZES := $(if $(filter 4,$(shell echo __SIZEOF_LONG__ | \
   $(CXX) -E -P -xc - 2>/dev/null)),-D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64)
-# Where the module finds the helper.
+# Where the module finds the helper, and libpam a module: there, whatever PREFIX
+# ours has.
 BUILT_IN = -DPBSTOKEN_HELPER='"$(SBINDIR)/pbstoken-helper"' \
+  -DPBSTOKEN_MODULES='"/lib/$(MULTIARCH)/security"' \
   -DPBSTOKEN_VERSION='"$(VERSION)"'
 # Ours first, so that a packager's win; SANITIZE is for the tests.
 ALL_CXXFLAGS = $(LANGUAGE) $(WARNINGS) $(HARDENING) -fPIC -Iinclude -Ihelper \

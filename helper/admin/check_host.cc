@@ -99,17 +99,20 @@ void check_control(const StackFile &line, Problems *problems) {
 
 void check_fault(const StackFile &line, Problems *problems) {
   const bool is_fatal = line.keeps_users_out();
-  ProblemText what(is_fatal ? kStackIsRefused : "libpam fails this line");
+  ProblemText what(is_fatal ? kStackIsRefused : kLineFails);
   what.append(": ").append(line.fault());
   what.append(is_fatal ? "; correct it: one such line keeps all users out"
                        : "; correct it");
   problems->add(line.path().view(), what.view(), {.line = line.number()});
 }
 
+// Another module than ours may be missing where libpam ignores that.
 void check_line(const StackFile &line, Problems *problems) {
-  if (line.fault() != nullptr) {
+  if (line.fault() != nullptr &&
+      (!line.lacks_module() || line.is_ours() || line.keeps_users_out())) {
     check_fault(line, problems);
-  } else if (line.is_ours()) {
+  }
+  if (line.is_ours() && (line.fault() == nullptr || line.lacks_module())) {
     check_options(line, problems);
     check_control(line, problems);
   }

@@ -19,15 +19,21 @@ constexpr std::array<std::string_view, 4> kTypeNames = {"auth", "account",
                                                         "password", "session"};
 constexpr std::size_t kTypes = kTypeNames.size();
 
+constexpr const char *kEachIsRefused =
+    "libpam refuses each user of the service";
+
 // What a line makes of the token.
 enum class Effect : std::uint8_t {
   kAsks,  // the secret or the account rules decide
   kOtherStore,
+  kOtherModule,
+  kFails,  // libpam does not come to the module
   kRefuses
 };
 
 struct Line {
   Effect effect = Effect::kRefuses;
+  bool keeps_users_out = false;
   bool checks_account = false;
   ProblemText text;
   const char *what_to_do = "correct the option: the line refuses everybody";
@@ -44,34 +50,42 @@ void append_demands(const ModuleOptions &options, const TokenId &id,
   }
 }
 
+// How libpam goes through the lines of one type, once the module has said yes:
+// it may leave lines out.  What other modules say is not known.
+class Course {
+ public:
+  // Goes to the next line; false if it is left out.
+  [[nodiscard]] bool comes_to_next() {
+    const bool is_left_out = is_over_ || to_skip_ > 0;
+    to_skip_ -= to_skip_ > 0 ? 1 : 0;
+    return !is_left_out;
+  }
+
+  void act(std::string_view action) {
+    is_over_ = action == "done" || action == "die";
+    to_skip_ = parse_number(action).value_or(0);
+  }
+
+ private:
+  bool is_over_ = false;
+  std::uint64_t to_skip_ = 0;
+};
+
 class StackExplanation {
  public:
   StackExplanation(const Context &context, Explanation *out)
       : store_(context.store), id_(context.line.token_id), out_(out) {}
 
   // At each line of the stack: first only to see whether one asks.
-  void operator()(const StackFile &file) {
-    const auto type = static_cast<std::size_t>(file.type());
-    if (type >= kTypes) {
-      return;
-    }
-    has_type_[type] = true;
-    if (!file.is_ours()) {
-      return;
-    }
-    const Line line = judge(file, kTypeNames[type]);
-    if (adds_) {
-      add(line, file.type());
-    } else {
-      note(line, file.type());
-    }
-  }
+  void operator()(const StackFile &file, StackType type, bool is_in_substack);
 
   StackDemands explain(std::string_view service);
 
  private:
   [[nodiscard]] Result<void> walk(std::string_view service);
-  [[nodiscard]] Line judge(const StackFile &file, std::string_view type) const;
+  [[nodiscard]] Line judge(const StackFile &file, StackType type) const;
+  void judge_fault(const StackFile &file, Line *line) const;
+  void judge_options(const StackFile &file, StackType type, Line *line) const;
   void note(const Line &line, StackType type);
   void add(const Line &line, StackType type);
   void add_what_is_missing(const PathText &path);
@@ -81,6 +95,7 @@ class StackExplanation {
   Explanation *out_;
   bool adds_ = false;
   std::array<bool, kTypes> has_type_{};
+  std::array<Course, kTypes> courses_;
   bool is_named_ = false;  // by an auth line
   bool asks_ = false;      // an auth line does
   bool refuses_ = false;   // an auth line of this store does
@@ -90,6 +105,7 @@ class StackExplanation {
 // Of a type that the service has no line of, libpam takes that of `other`.
 Result<void> StackExplanation::walk(std::string_view service) {
   has_type_ = {};
+  courses_ = {};
   const PathText path = stack_path(service);
   if (access(path.c_str(), F_OK) == 0) {
     if (const auto done = for_each_line(path, StackType::kEach, *this); !done) {
@@ -110,42 +126,84 @@ Result<void> StackExplanation::walk(std::string_view service) {
   return {};
 }
 
-Line StackExplanation::judge(const StackFile &file,
-                             std::string_view type) const {
+void StackExplanation::operator()(const StackFile &file, StackType type,
+                                  bool is_in_substack) {
+  const auto place = static_cast<std::size_t>(type);
+  has_type_[place] = true;
+  const bool is_reached = courses_[place].comes_to_next();
+  const bool is_ours =
+      file.fault() != nullptr ? file.mentions_us() : file.is_ours();
+  Line line = judge(file, type);
+  line.keeps_users_out = line.keeps_users_out && is_reached;
+  // What ends a substack does not end the stack around it.
+  if (is_reached && line.effect == Effect::kAsks && !is_in_substack) {
+    courses_[place].act(file.action_on("success"));
+  }
+  if (!is_ours && !line.keeps_users_out) {
+    return;
+  }
+  if (adds_) {
+    add(line, type);
+  } else if (is_ours) {
+    note(line, type);
+  }
+}
+
+Line StackExplanation::judge(const StackFile &file, StackType type) const {
   Line line;
   line.text.append_escaped(file.path().view());
   line.text.append(":").append(file.number()).append(": ");
-  line.text.append(type).append(": ");
+  if (file.fault() != nullptr) {
+    judge_fault(file, &line);
+  } else if (file.is_ours()) {
+    line.text.append(kTypeNames[static_cast<std::size_t>(type)]).append(": ");
+    judge_options(file, type, &line);
+  } else {
+    line.effect = Effect::kOtherModule;
+  }
+  return line;
+}
+
+void StackExplanation::judge_fault(const StackFile &file, Line *line) const {
+  line->effect = Effect::kFails;
+  line->keeps_users_out = file.keeps_users_out();
+  line->text.append(line->keeps_users_out ? kStackIsRefused : kLineFails);
+  line->text.append(": ").append(file.fault());
+  line->what_to_do = line->keeps_users_out ? kEachIsRefused : "correct it";
+}
+
+void StackExplanation::judge_options(const StackFile &file, StackType type,
+                                     Line *line) const {
   ModuleOptions options;
   if (const auto parsed = parse_module_options(file.options(), &options);
       !parsed) {
-    line.text.append(describe(parsed.error()).view());
-    return line;
+    line->text.append(describe(parsed.error()).view());
+    return;
   }
   const PathText configuration = options.configuration();
   if (configuration.view() != store_.configuration.view()) {
-    line.effect = Effect::kOtherStore;
-    line.text.append("asks the store of ").append_escaped(configuration.view());
-    return line;
+    line->effect = Effect::kOtherStore;
+    line->text.append("asks the store of ")
+        .append_escaped(configuration.view());
+    return;
   }
   // The account rules are the same whatever the password was.
   if (const auto refused = refuse_id(options, id_);
-      refused && file.type() != StackType::kAccount) {
-    line.what_to_do = "this service takes other tokens";
-    line.text.append(*refused == Outcome::kOtherRealm
-                         ? "realm= takes no token of the realm "
-                         : "map_user=user takes no token of the user ");
-    line.text.append_escaped(*refused == Outcome::kOtherRealm ? id_.realm
-                                                              : id_.user);
-    return line;
+      refused && type != StackType::kAccount) {
+    line->what_to_do = "this service takes other tokens";
+    line->text.append(*refused == Outcome::kOtherRealm
+                          ? "realm= takes no token of the realm "
+                          : "map_user=user takes no token of the user ");
+    line->text.append_escaped(*refused == Outcome::kOtherRealm ? id_.realm
+                                                               : id_.user);
+    return;
   }
-  line.effect = Effect::kAsks;
-  line.checks_account = options.check_account;
-  line.text.append("asks this store");
-  if (file.type() == StackType::kAuth) {
-    append_demands(options, id_, &line.text);
+  line->effect = Effect::kAsks;
+  line->checks_account = options.check_account;
+  line->text.append("asks this store");
+  if (type == StackType::kAuth) {
+    append_demands(options, id_, &line->text);
   }
-  return line;
 }
 
 void StackExplanation::note(const Line &line, StackType type) {
@@ -153,22 +211,27 @@ void StackExplanation::note(const Line &line, StackType type) {
   if (type == StackType::kAuth) {
     is_named_ = true;
     asks_ = asks_ || asks;
-    refuses_ = refuses_ || line.effect == Effect::kRefuses;
+    refuses_ = refuses_ || line.effect == Effect::kRefuses ||
+               line.effect == Effect::kFails;
     checks_account_ = checks_account_ || line.checks_account;
   }
   // A line that refuses each account lets in none that has expired either.
-  checks_account_ = checks_account_ || (type == StackType::kAccount &&
-                                        line.effect != Effect::kOtherStore);
+  checks_account_ =
+      checks_account_ || (type == StackType::kAccount &&
+                          (asks || line.effect == Effect::kRefuses));
 }
 
-// One line that asks is enough, whatever others refuse: the stack may go on.
+// One line that asks is enough, whatever others refuse that let the stack go
+// on.
 void StackExplanation::add(const Line &line, StackType type) {
   const bool is_final =
-      (type == StackType::kAuth && !asks_) || type == StackType::kAccount;
+      line.keeps_users_out || (type == StackType::kAuth && !asks_) ||
+      (type == StackType::kAccount && line.effect == Effect::kRefuses);
+  const bool refuses =
+      line.effect == Effect::kRefuses || line.effect == Effect::kFails;
   const Finding finding = line.effect == Effect::kAsks ? Finding::kFine
-                          : line.effect == Effect::kRefuses && is_final
-                              ? Finding::kRefuses
-                              : Finding::kNote;
+                          : refuses && is_final        ? Finding::kRefuses
+                                                       : Finding::kNote;
   out_->add("service", finding, line.text.view(), line.what_to_do);
 }
 
@@ -206,8 +269,7 @@ StackDemands StackExplanation::explain(std::string_view service) {
     walked = walk(service);
   }
   if (!walked) {
-    out_->add_error("service", walked.error(),
-                    "libpam refuses each user of the service");
+    out_->add_error("service", walked.error(), kEachIsRefused);
     return {};
   }
   add_what_is_missing(stack_path(service));

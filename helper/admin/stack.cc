@@ -2,10 +2,12 @@
 #include "admin/stack.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <climits>
 #include <cstring>
 
@@ -62,7 +64,7 @@ char *end_word(char *word) {
   return rest;
 }
 
-// --- controls in brackets: pairs such as success=ok, read as libpam does it
+// --- controls: pairs such as success=ok, read as libpam does it
 
 constexpr std::string_view kValues =
     "success open_err symbol_err service_err system_err buf_err perm_denied "
@@ -74,37 +76,64 @@ constexpr std::string_view kValues =
 
 constexpr std::string_view kActions = "ignore ok done bad die reset";
 
+struct ControlWord {
+  std::string_view word;
+  std::string_view pairs;  // what it stands for
+};
+
+constexpr std::array<ControlWord, 4> kControlWords = {{
+    {"required", "success=ok new_authtok_reqd=ok ignore=ignore default=bad"},
+    {"requisite", "success=ok new_authtok_reqd=ok ignore=ignore default=die"},
+    {"sufficient", "success=done new_authtok_reqd=done default=ignore"},
+    {"optional", "success=ok new_authtok_reqd=ok default=ignore"},
+}};
+
+std::string_view pairs_of(std::string_view control) {
+  for (const ControlWord &known : kControlWords) {
+    if (is_same_word(control, known.word)) {
+      return known.pairs;
+    }
+  }
+  return control;
+}
+
 void skip_space(std::string_view *text) {
   text->remove_prefix(
       std::min(text->find_first_not_of(" \t\n\v\f\r"), text->size()));
 }
 
-// Takes one of the words from the text, whatever follows it.
-bool take_one_of(std::string_view words, std::string_view *text) {
+// Takes one of the words from the text, whatever follows it; empty if none of
+// them is there.
+std::string_view take_one_of(std::string_view words, std::string_view *text) {
   while (!words.empty()) {
     const std::string_view word = take_until(' ', &words);
     if (text->starts_with(word)) {
       text->remove_prefix(word.size());
-      return true;
+      return word;
     }
   }
-  return false;
+  return {};
 }
 
 // Takes how many lines to jump over: never none, and no more than an int holds.
-bool take_jump(std::string_view *text) {
+std::string_view take_jump(std::string_view *text) {
   const std::string_view digits =
       slice(*text, 0, text->find_first_not_of("0123456789"));
   text->remove_prefix(digits.size());
-  return parse_number(digits).value_or(0) - 1 < INT_MAX;
+  const bool is_number = parse_number(digits).value_or(0) - 1 < INT_MAX;
+  return is_number ? digits : std::string_view();
 }
 
-const char *fault_of_pairs(std::string_view text) {
+// Calls visit(value, action) at each pair, up to one that libpam does not
+// understand.  Returns what that is; nullptr if there is none.
+template <typename Visit>
+const char *for_each_pair(std::string_view text, Visit visit) {
   if (text.find('=') == std::string_view::npos) {
     return "its control is not one of libpam's";
   }
   for (skip_space(&text); !text.empty(); skip_space(&text)) {
-    if (!take_one_of(kValues, &text)) {
+    const std::string_view value = take_one_of(kValues, &text);
+    if (value.empty()) {
       return "its control has a return value that is not one of libpam's";
     }
     skip_space(&text);
@@ -113,11 +142,30 @@ const char *fault_of_pairs(std::string_view text) {
     }
     text.remove_prefix(1);
     skip_space(&text);
-    if (!take_one_of(kActions, &text) && !take_jump(&text)) {
+    std::string_view action = take_one_of(kActions, &text);
+    action = action.empty() ? take_jump(&text) : action;
+    if (action.empty()) {
       return "its control has an action that is not one of libpam's";
     }
+    visit(value, action);
   }
   return nullptr;
+}
+
+// --- modules
+
+// Where libpam looks for a module that has no path.
+constexpr std::string_view kModules = PBSTOKEN_MODULES "/";
+
+// A directory that is not there is not libpam's.
+bool is_module_missing(std::string_view module) {
+  PathText path(module.starts_with('/') ? std::string_view() : kModules);
+  const bool can_tell = path.empty() || access(path.c_str(), F_OK) == 0;
+  struct stat status = {};
+  if (stat(path.append(module).c_str(), &status) != 0) {
+    return can_tell && (errno == ENOENT || errno == ENOTDIR);
+  }
+  return !S_ISREG(status.st_mode);
 }
 
 }  // namespace
@@ -239,25 +287,20 @@ StackType StackFile::type() const {
 }
 
 const char *StackFile::fault_of_control() const {
-  constexpr std::array<std::string_view, 6> kControls = {
-      "required", "requisite", "sufficient", "optional", "include", "substack"};
   if (words_.items().size() < 2) {
     return "it has no control";
   }
   if (is_open_ && words_.items().size() == 2) {
     return "its control has a '[' without its ']'";
   }
-  const bool is_word = std::any_of(kControls.begin(), kControls.end(),
-                                   [this](std::string_view known) {
-                                     return is_same_word(control(), known);
-                                   });
-  return is_word ? nullptr : fault_of_pairs(control());
+  if (is_same_word(control(), "include") ||
+      is_same_word(control(), "substack")) {
+    return nullptr;
+  }
+  return for_each_pair(pairs_of(control()), [](auto, auto) {});
 }
 
-const char *StackFile::fault() const {
-  if (is_torn()) {
-    return torn_;
-  }
+const char *StackFile::fault_of_words() const {
   if (type() == StackType::kNone) {
     return "its type is not one of libpam's";
   }
@@ -266,13 +309,45 @@ const char *StackFile::fault() const {
   return why != nullptr || is_whole ? why : "it names no module and no file";
 }
 
-// A line without a type or a module fails by itself, and these controls ignore
-// that.  What stands in a control that libpam cannot read it takes for `bad`.
+bool StackFile::lacks_module() const {
+  return !is_torn() && fault_of_words() == nullptr && included().empty() &&
+         is_module_missing(word(2));
+}
+
+const char *StackFile::fault() const {
+  if (is_torn()) {
+    return torn_;
+  }
+  return lacks_module() ? "the file of its module is not there"
+                        : fault_of_words();
+}
+
+std::string_view StackFile::action_on(std::string_view value) const {
+  std::string_view found;
+  const char *fault = for_each_pair(
+      pairs_of(control()), [&](std::string_view one, std::string_view action) {
+        found = one == value || (one == "default" && found.empty()) ? action
+                                                                    : found;
+      });
+  // Of a control that it cannot read libpam makes default=bad.
+  return fault != nullptr || found.empty() ? "bad" : found;
+}
+
+// `ok` and `done` hand on what the module has returned.
+bool StackFile::refuses_on(std::string_view value) const {
+  const std::string_view action = action_on(value);
+  return action == "bad" || action == "die" || action == "ok" ||
+         action == "done";
+}
+
+// What libpam takes for the value of such a line.
+std::string_view StackFile::result_of_fault() const {
+  return lacks_module() ? "module_unknown" : "perm_denied";
+}
+
 bool StackFile::keeps_users_out() const {
-  const bool is_ignored = is_same_word(control(), "sufficient") ||
-                          is_same_word(control(), "optional");
-  return is_torn() ||
-         (fault() != nullptr && type() != StackType::kPassword && !is_ignored);
+  return is_torn() || (fault() != nullptr && type() != StackType::kPassword &&
+                       refuses_on(result_of_fault()));
 }
 
 bool StackFile::mentions_us() const {

@@ -50,8 +50,14 @@ class StackFile {
   // True if it is not to be told where the line ends.  Then libpam may refuse
   // the whole file, whatever stands in the line.
   [[nodiscard]] bool is_torn() const { return torn_ != nullptr; }
-  // True if libpam refuses the whole stack for the fault, and with it all
-  // users.
+  // True if the line is read well, and the file of its module is not there.
+  [[nodiscard]] bool lacks_module() const;
+  // Returns what libpam does once the module has returned a value, both named
+  // as in a control: an action, or a number of lines to jump over.
+  [[nodiscard]] std::string_view action_on(std::string_view value) const;
+  // True if a value that is not success refuses the user then.
+  [[nodiscard]] bool refuses_on(std::string_view value) const;
+  // True if libpam, once it comes to the line, refuses all users for the fault.
   [[nodiscard]] bool keeps_users_out() const;
   // True if a word of the line has pam_pbstoken.so in it, wherever it stands.
   [[nodiscard]] bool mentions_us() const;
@@ -65,6 +71,8 @@ class StackFile {
   StackFile() = default;
   [[nodiscard]] std::string_view word(std::size_t place) const;
   [[nodiscard]] const char *fault_of_control() const;
+  [[nodiscard]] const char *fault_of_words() const;
+  [[nodiscard]] std::string_view result_of_fault() const;
   [[nodiscard]] bool take_line();
   [[nodiscard]] bool split();
 
@@ -84,12 +92,15 @@ constexpr unsigned kMostIncludes = 16;
 
 constexpr const char *kStackIsRefused =
     "libpam refuses the stack for this line";
+constexpr const char *kLineFails = "libpam fails this line";
 
-// Calls visit(file) at each line of this type, those of the files that are
-// taken in included.  An error if one of them cannot be read.
+// Calls visit(file, type, is_in_substack) at each line of this type, those of
+// the files that are taken in included, but not at those that take them in. The
+// type is the one that libpam takes the line for.  An error if a file cannot be
+// read.
 template <typename Visit>
 Result<void> for_each_line(const PathText &path, StackType type, Visit &visit,
-                           unsigned depth = 0) {
+                           bool is_in_substack = false, unsigned depth = 0) {
   auto file = StackFile::open(path);
   if (!file) {
     return file.error();
@@ -100,27 +111,27 @@ Result<void> for_each_line(const PathText &path, StackType type, Visit &visit,
       return more ? Result<void>() : more.error();
     }
     const StackType own = file->type();
-    if (!file->is_torn() && type != StackType::kEach &&
-        own < StackType::kEach && own != type) {
-      continue;
-    }
-    if (file->keeps_users_out()) {
-      Error error = plain_error(Errc::kMalformed, kStackIsRefused, path.view(),
-                                file->fault());
+    const char *fault = file->fault();
+    if (file->is_torn() || (own == StackType::kEach && fault != nullptr)) {
+      Error error =
+          plain_error(Errc::kMalformed, kStackIsRefused, path.view(), fault);
       error.line = file->number();
       return error;
     }
-    if (file->fault() != nullptr) {
+    if (type != StackType::kEach && own < StackType::kEach && own != type) {
       continue;
     }
-    if (file->included().empty()) {
-      visit(*file);
+    const StackType taken = own < StackType::kEach ? own : type;
+    if (fault != nullptr || file->included().empty()) {
+      visit(*file, taken == StackType::kEach ? StackType::kAuth : taken,
+            is_in_substack);
     } else if (depth == kMostIncludes) {
       return plain_error(Errc::kMalformed, "cannot follow", path.view(),
                          "it takes in files, and these others, too deep");
     } else if (const auto done = for_each_line(
-                   stack_path(file->included()),
-                   own == StackType::kEach ? type : own, visit, depth + 1);
+                   stack_path(file->included()), taken, visit,
+                   is_in_substack || is_same_word(file->control(), "substack"),
+                   depth + 1);
                !done) {
       return done.error();
     }

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <rapidjson/document.h>
+#include <sys/mount.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -190,6 +191,19 @@ inline int clean_host(void ** /*state*/) {
   empty_directory("/etc/pbstoken");
   std::filesystem::remove_all(kState);
   return 0;
+}
+
+// A setup of all tests: puts the module where libpam looks for one without a
+// path, beside the host's.
+inline int install_module(void **state) {
+  if (clean_host(state) != 0) {
+    return -1;
+  }
+  const std::filesystem::path place = scratch("modules");
+  std::filesystem::copy(PBSTOKEN_MODULES, place);
+  std::filesystem::copy_file(module_path(), place / "pam_pbstoken.so",
+                             std::filesystem::copy_options::overwrite_existing);
+  return mount(place.c_str(), PBSTOKEN_MODULES, "", MS_BIND, nullptr);
 }
 
 // --- children

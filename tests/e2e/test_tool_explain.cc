@@ -561,6 +561,68 @@ void stack_that_libpam_refuses_lets_nothing_in(void ** /*state*/) {
   }
 }
 
+// Nor does a line count that libpam does not come to.
+void lines_that_are_left_out_keep_nobody_out(void ** /*state*/) {
+  write_good_store();
+  const std::string end =
+      "auth required pam_permit.so\naccount required pam_permit.so\n";
+  const std::string fault =
+      "libpam refuses the stack for this line: the file "
+      "of its module is not there";
+  constexpr const char *kRefuses = "libpam refuses each user of the service";
+  const auto assert_login = [&](const std::string &text, bool lets_in) {
+    write_file(kStack, text);
+    const RunResult login =
+        run({.path = "/usr/bin/pamtester",
+             .arguments = {"test-of-pbstoken", kId, "authenticate"},
+             .input = std::string(kSecret) + "\n"});
+    const Explained explained = explain({"--service", "test-of-pbstoken"});
+    std::filesystem::remove(kStack);
+    if ((login.status == 0) != lets_in || (explained.status == 0) != lets_in) {
+      fail_msg("%s: libpam %d, %s", text.c_str(), login.status,
+               explained.all.c_str());
+    }
+  };
+  for (const std::string bad :
+       {"auth required pam_not_there.so\n", "auht required pam_permit.so\n",
+        "auth requird pam_permit.so\n"}) {
+    const std::string ours = " pam_pbstoken.so\n";
+    assert_login("auth sufficient" + ours + bad + end, true);
+    assert_login(bad + "auth sufficient" + ours + end, false);
+    assert_login("auth [success=done default=die]" + ours + bad + end, true);
+    assert_login("auth [success=1 default=die]" + ours + bad + end, true);
+    assert_login("auth [success=1 default=die]" + ours + end + bad, false);
+    assert_login(
+        "auth [success=2 default=die]" + ours + "auth optional\n" + bad + end,
+        true);
+    assert_login(
+        "auth [success=1 default=die]" + ours + "auth optional\n" + bad + end,
+        false);
+  }
+  const std::string part = "/etc/pam.d/part-of-pbstoken";
+  const std::string bad = "auth required pam_not_there.so\n";
+  write_file(part, "auth sufficient pam_pbstoken.so\n");
+  assert_login("auth include part-of-pbstoken\n" + bad + end, true);
+  assert_login("auth substack part-of-pbstoken\n" + bad + end, false);
+  std::filesystem::remove(part);
+  const std::string missing = kStack + ":1: ";
+  assert_stacks({
+      {"auth required /not_there/pam_pbstoken.so\n", 1,
+       refused(missing + fault, kRefuses), missing + fault},
+      {"auth optional /not_there/pam_pbstoken.so\n", 1,
+       refused(missing + "libpam fails this line: the file of its module is "
+                         "not there",
+               "correct it"),
+       missing + "libpam fails this line: the file of its module is not there"},
+      {"account optional /not_there/pam_pbstoken.so\n" + kPlain, 0, kLetIn,
+       missing + "libpam fails this line: the file of its module is not there"},
+      {"session optional pam_not_there.so\n" + kPlain, 0, kLetIn,
+       kStack + ":2: auth: asks this store"},
+      {"session required pam_not_there.so\n" + kPlain, 1,
+       refused(missing + fault, kRefuses), missing + fault},
+  });
+}
+
 void lines_of_a_stack_are_explained(void ** /*state*/) {
   write_good_store();
   const std::string first = kStack + ":1: auth: ";
@@ -725,6 +787,7 @@ int main() {
       E2E_TEST(explain_prints_no_hash),
       E2E_TEST(json_has_the_verdict_and_each_check),
       E2E_TEST(stack_that_libpam_refuses_lets_nothing_in),
+      E2E_TEST(lines_that_are_left_out_keep_nobody_out),
       E2E_TEST(lines_of_a_stack_are_explained),
       E2E_TEST(root_is_no_user_to_map_to),
       E2E_TEST(stack_without_account_lets_expired_tokens_in),
@@ -732,5 +795,6 @@ int main() {
       E2E_TEST(service_without_a_stack_has_that_of_other),
       E2E_TEST(option_service_is_a_services_name),
   };
-  return cmocka_run_group_tests_name("tool_explain", tests, nullptr, nullptr);
+  return cmocka_run_group_tests_name("tool_explain", tests,
+                                     testing::install_module, nullptr);
 }

@@ -344,7 +344,8 @@ void stacks_are_read_as_libpam_reads_them(void ** /*state*/) {
              "# \\\n"
              "-AUTH [user_unknown=ignore \\ \n"
              "\tdefault=die]\\\n"
-             "\t\t/lib/security/pam_pbstoken.so [store=nowhere]\n"
+             "\t\t" PBSTOKEN_MODULES
+             "/pam_pbstoken.so [store=nowhere]\n"
              "auth required pam_echo.so pam_pbstoken.so store=nowhere\n"
              "auth required pam_pbstoken.so\\\n"
              "store=nowhere # \\\n"
@@ -442,6 +443,31 @@ const std::vector<PamLine> kPamLines = {
     {"auth include part-of-pbstoken", true},
     {"account include part-of-pbstoken", false},
     {"@include part-of-pbstoken", false},
+    // Modules that are not there.
+    {"auth required pam_not_there.so", false},
+    {"-auth required pam_not_there.so", false},
+    {"auth requisite /not_there/pam_permit.so", false},
+    {"auth required " PBSTOKEN_MODULES "/pam_permit.so", true},
+    {"auth required ../security/pam_permit.so", true},
+    {"auth required " PBSTOKEN_MODULES, false},
+    {"auth required /etc/passwd/pam_permit.so", false},
+    {"auth optional pam_not_there.so", true},
+    {"-auth Sufficient pam_not_there.so", true},
+    {"auth [success=ok] pam_not_there.so", false},
+    {"auth [default=die] pam_not_there.so", false},
+    {"auth [default=ok] pam_not_there.so", false},
+    {"auth [default=done] pam_not_there.so", false},
+    {"auth [default=ignore] pam_not_there.so", true},
+    {"auth [default=ignore default=die] pam_not_there.so", true},
+    {"auth [default=1] pam_not_there.so", true},
+    {"auth [default=reset] pam_not_there.so", true},
+    {"auth [default=die module_unknown=ignore] pam_not_there.so", true},
+    {"auth [default=ignore module_unknown=bad] pam_not_there.so", false},
+    {"account required pam_not_there.so", false},
+    {"password required pam_not_there.so", true},
+    {"auht [default=ignore] pam_permit.so", true},
+    {"auht [perm_denied=ignore default=die] pam_permit.so", true},
+    {"auht [default=done] pam_permit.so", false},
     // Where a line ends.
     {"auth required \\\n pam_permit.so", true},
     {"auth required \\\n\tpam_permit.so \\ \t\n # not the end", false, true},
@@ -532,6 +558,8 @@ void faults_of_lines_are_told_apart(void ** /*state*/) {
        "its control has a return value that is not one of libpam's"},
       {"auth [success=done default] ",
        "its control has a return value without '='"},
+      {"auth required pam_not_there.so # ",
+       "the file of its module is not there"},
       {"auth [success=dun default=die] ",
        "its control has an action that is not one of libpam's"},
   };
@@ -620,5 +648,6 @@ int main() {
       E2E_TEST(faults_of_lines_are_told_apart),
       E2E_TEST(options_that_the_module_refuses_are_named),
   };
-  return cmocka_run_group_tests_name("tool_host", tests, nullptr, nullptr);
+  return cmocka_run_group_tests_name("tool_host", tests,
+                                     testing::install_module, nullptr);
 }
