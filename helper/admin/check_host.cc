@@ -67,8 +67,10 @@ void check_options(const StackFile &line, Problems *problems) {
   ModuleOptions options;
   if (const auto parsed = parse_module_options(line.options(), &options);
       !parsed) {
-    add_option(line, parsed.error().subject.view(), parsed.error().why,
-               kRefused, problems);
+    add_option(
+        line, parsed.error().subject.view(),
+        line.has_carriage_return() ? kCarriageReturn : parsed.error().why,
+        kRefused, problems);
     return;
   }
   if (options.config.empty()) {

@@ -177,7 +177,9 @@ void StackExplanation::judge_options(const StackFile &file, StackType type,
   ModuleOptions options;
   if (const auto parsed = parse_module_options(file.options(), &options);
       !parsed) {
-    line->text.append(describe(parsed.error()).view());
+    Error error = parsed.error();
+    error.why = file.has_carriage_return() ? kCarriageReturn : error.why;
+    line->text.append(describe(error).view());
     return;
   }
   const PathText configuration = options.configuration();

@@ -305,6 +305,9 @@ const char *StackFile::fault_of_words() const {
     return "its type is not one of libpam's";
   }
   const char *why = type() == StackType::kEach ? nullptr : fault_of_control();
+  if (why == nullptr && included().find('\r') != std::string_view::npos) {
+    return kCarriageReturn;
+  }
   const bool is_whole = !word(type() == StackType::kEach ? 1 : 2).empty();
   return why != nullptr || is_whole ? why : "it names no module and no file";
 }
@@ -318,8 +321,9 @@ const char *StackFile::fault() const {
   if (is_torn()) {
     return torn_;
   }
-  return lacks_module() ? "the file of its module is not there"
-                        : fault_of_words();
+  const char *why =
+      lacks_module() ? "the file of its module is not there" : fault_of_words();
+  return why != nullptr && has_carriage_return() ? kCarriageReturn : why;
 }
 
 std::string_view StackFile::action_on(std::string_view value) const {
@@ -350,11 +354,19 @@ bool StackFile::keeps_users_out() const {
                        refuses_on(result_of_fault()));
 }
 
-bool StackFile::mentions_us() const {
+bool StackFile::is_in_a_word(std::string_view text) const {
   const auto words = words_.items();
-  return std::any_of(words.begin(), words.end(), [](std::string_view word) {
-    return word.find(kOurs) != std::string_view::npos;
+  return std::any_of(words.begin(), words.end(), [text](std::string_view word) {
+    return word.find(text) != std::string_view::npos;
   });
+}
+
+bool StackFile::has_carriage_return() const {
+  return is_in_a_word("\r");
+}
+
+bool StackFile::mentions_us() const {
+  return is_in_a_word(kOurs);
 }
 
 bool StackFile::is_ours() const {

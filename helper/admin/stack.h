@@ -59,6 +59,8 @@ class StackFile {
   [[nodiscard]] bool refuses_on(std::string_view value) const;
   // True if libpam, once it comes to the line, refuses all users for the fault.
   [[nodiscard]] bool keeps_users_out() const;
+  // True if a word of the line has one in it: for libpam it is no blank.
+  [[nodiscard]] bool has_carriage_return() const;
   // True if a word of the line has pam_pbstoken.so in it, wherever it stands.
   [[nodiscard]] bool mentions_us() const;
   // True if the line names pam_pbstoken.so.
@@ -70,6 +72,7 @@ class StackFile {
  private:
   StackFile() = default;
   [[nodiscard]] std::string_view word(std::size_t place) const;
+  [[nodiscard]] bool is_in_a_word(std::string_view text) const;
   [[nodiscard]] const char *fault_of_control() const;
   [[nodiscard]] const char *fault_of_words() const;
   [[nodiscard]] std::string_view result_of_fault() const;
@@ -93,6 +96,8 @@ constexpr unsigned kMostIncludes = 16;
 constexpr const char *kStackIsRefused =
     "libpam refuses the stack for this line";
 constexpr const char *kLineFails = "libpam fails this line";
+constexpr const char *kCarriageReturn =
+    "a carriage return: the file has line ends of Windows";
 
 // Calls visit(file, type, is_in_substack) at each line of this type, those of
 // the files that are taken in included, but not at those that take them in. The

@@ -627,6 +627,9 @@ void lines_of_a_stack_are_explained(void ** /*state*/) {
   write_good_store();
   const std::string first = kStack + ":1: auth: ";
   const std::string unknown = "cannot use option cobmined: unknown option";
+  const std::string windows =
+      "cannot use option quiet\\x0d: a carriage return: the file has line ends "
+      "of Windows";
   const std::string none = kStack + " has no auth line with pam_pbstoken.so";
   const std::string others = kStack + " asks other stores alone";
   const std::string pdm = "asks the store of /etc/pbstoken/pdm.conf";
@@ -636,6 +639,8 @@ void lines_of_a_stack_are_explained(void ** /*state*/) {
       {kPlain, 0, kLetIn, kStack + ":2: account: asks this store"},
       {"auth required pam_pbstoken.so cobmined\n", 1,
        refused(first + unknown, kCorrect), first + unknown},
+      {"auth required pam_pbstoken.so quiet\r\n", 1,
+       refused(first + windows, kCorrect), first + windows},
       {"auth required pam_pbstoken.so\naccount required pam_pbstoken.so "
        "cobmined\n",
        1, refused(kStack + ":2: account: " + unknown, kCorrect),
