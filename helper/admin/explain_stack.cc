@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <climits>
 
 #include "admin/explanation.h"
@@ -48,6 +49,22 @@ void append_demands(const ModuleOptions &options, const TokenId &id,
   if (options.check_account) {
     out->append(", with the account rules");
   }
+}
+
+void judge_other_store(const StackFile &file, const ModuleOptions &options,
+                       Line *line) {
+  const PathText path = options.configuration();
+  const auto store = load_store(options.store.view(), path, Names::kUnknown);
+  // What this process may not read another may.
+  if (store || store.error().code == Errc::kNoMemory ||
+      store.error().saved_errno == EACCES) {
+    line->effect = Effect::kOtherStore;
+    line->text.append("asks the store of ").append_escaped(path.view());
+    return;
+  }
+  line->text.append(describe(store.error()).view());
+  line->what_to_do = "correct it: the line refuses everybody";
+  line->keeps_users_out = file.refuses_on("authinfo_unavail");
 }
 
 // How libpam goes through the lines of one type, once the module has said yes:
@@ -96,9 +113,9 @@ class StackExplanation {
   bool adds_ = false;
   std::array<bool, kTypes> has_type_{};
   std::array<Course, kTypes> courses_;
-  bool is_named_ = false;  // by an auth line
-  bool asks_ = false;      // an auth line does
-  bool refuses_ = false;   // an auth line of this store does
+  bool is_named_ = false;            // by an auth line
+  std::array<bool, kTypes> asks_{};  // a line of the type does
+  bool refuses_ = false;             // an auth line of this store does
   bool checks_account_ = false;
 };
 
@@ -134,7 +151,8 @@ void StackExplanation::operator()(const StackFile &file, StackType type,
   const bool is_ours =
       file.fault() != nullptr ? file.mentions_us() : file.is_ours();
   Line line = judge(file, type);
-  line.keeps_users_out = line.keeps_users_out && is_reached;
+  line.keeps_users_out =
+      line.keeps_users_out && is_reached && type != StackType::kPassword;
   // What ends a substack does not end the stack around it.
   if (is_reached && line.effect == Effect::kAsks && !is_in_substack) {
     courses_[place].act(file.action_on("success"));
@@ -180,13 +198,11 @@ void StackExplanation::judge_options(const StackFile &file, StackType type,
     Error error = parsed.error();
     error.why = file.has_carriage_return() ? kCarriageReturn : error.why;
     line->text.append(describe(error).view());
+    line->keeps_users_out = file.refuses_on("service_err");
     return;
   }
-  const PathText configuration = options.configuration();
-  if (configuration.view() != store_.configuration.view()) {
-    line->effect = Effect::kOtherStore;
-    line->text.append("asks the store of ")
-        .append_escaped(configuration.view());
+  if (options.configuration().view() != store_.configuration.view()) {
+    judge_other_store(file, options, line);
     return;
   }
   // The account rules are the same whatever the password was.
@@ -210,9 +226,10 @@ void StackExplanation::judge_options(const StackFile &file, StackType type,
 
 void StackExplanation::note(const Line &line, StackType type) {
   const bool asks = line.effect == Effect::kAsks;
+  bool &asks_of_type = asks_[static_cast<std::size_t>(type)];
+  asks_of_type = asks_of_type || asks;
   if (type == StackType::kAuth) {
     is_named_ = true;
-    asks_ = asks_ || asks;
     refuses_ = refuses_ || line.effect == Effect::kRefuses ||
                line.effect == Effect::kFails;
     checks_account_ = checks_account_ || line.checks_account;
@@ -226,9 +243,11 @@ void StackExplanation::note(const Line &line, StackType type) {
 // One line that asks is enough, whatever others refuse that let the stack go
 // on.
 void StackExplanation::add(const Line &line, StackType type) {
-  const bool is_final =
-      line.keeps_users_out || (type == StackType::kAuth && !asks_) ||
-      (type == StackType::kAccount && line.effect == Effect::kRefuses);
+  const bool is_alone = !asks_[static_cast<std::size_t>(type)];
+  const bool is_final = line.keeps_users_out ||
+                        (type == StackType::kAuth && is_alone) ||
+                        (type == StackType::kAccount && is_alone &&
+                         line.effect == Effect::kRefuses);
   const bool refuses =
       line.effect == Effect::kRefuses || line.effect == Effect::kFails;
   const Finding finding = line.effect == Effect::kAsks ? Finding::kFine
@@ -247,15 +266,16 @@ void StackExplanation::add_what_is_missing(const PathText &path) {
     text.clear();
     text.append("the stack of other");
   }
+  const bool asks = asks_[static_cast<std::size_t>(StackType::kAuth)];
   if (!is_named_) {
     out_->add("service", Finding::kRefuses,
               text.append(" has no auth line with pam_pbstoken.so").view(),
               "pam_pbstoken(8) has such lines");
-  } else if (!asks_ && !refuses_) {
+  } else if (!asks && !refuses_) {
     out_->add("service", Finding::kRefuses,
               text.append(" asks other stores alone").view(),
               "name one of them with --store or --config");
-  } else if (!checks_account_ && asks_) {
+  } else if (!checks_account_ && asks) {
     out_->add("service", Finding::kNote,
               text.append(" has neither an account line nor check_account: a "
                           "token that is disabled or has expired is let in, "

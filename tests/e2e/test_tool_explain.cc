@@ -561,6 +561,22 @@ void stack_that_libpam_refuses_lets_nothing_in(void ** /*state*/) {
   }
 }
 
+// libpam and explain are of one mind.
+void assert_login(const std::string &text, bool lets_in) {
+  write_file(kStack, text);
+  const std::string secret = std::string(kSecret) + "\n";
+  const RunResult login =
+      run({.path = "/usr/bin/pamtester",
+           .arguments = {"test-of-pbstoken", kId, "authenticate", "acct_mgmt"},
+           .input = secret + secret});
+  const Explained explained = explain({"--service", "test-of-pbstoken"});
+  std::filesystem::remove(kStack);
+  if ((login.status == 0) != lets_in || (explained.status == 0) != lets_in) {
+    fail_msg("%s: libpam %d, %s", text.c_str(), login.status,
+             explained.all.c_str());
+  }
+}
+
 // Nor does a line count that libpam does not come to.
 void lines_that_are_left_out_keep_nobody_out(void ** /*state*/) {
   write_good_store();
@@ -570,19 +586,6 @@ void lines_that_are_left_out_keep_nobody_out(void ** /*state*/) {
       "libpam refuses the stack for this line: the file "
       "of its module is not there";
   constexpr const char *kRefuses = "libpam refuses each user of the service";
-  const auto assert_login = [&](const std::string &text, bool lets_in) {
-    write_file(kStack, text);
-    const RunResult login =
-        run({.path = "/usr/bin/pamtester",
-             .arguments = {"test-of-pbstoken", kId, "authenticate"},
-             .input = std::string(kSecret) + "\n"});
-    const Explained explained = explain({"--service", "test-of-pbstoken"});
-    std::filesystem::remove(kStack);
-    if ((login.status == 0) != lets_in || (explained.status == 0) != lets_in) {
-      fail_msg("%s: libpam %d, %s", text.c_str(), login.status,
-               explained.all.c_str());
-    }
-  };
   for (const std::string bad :
        {"auth required pam_not_there.so\n", "auht required pam_permit.so\n",
         "auth requird pam_permit.so\n"}) {
@@ -623,6 +626,46 @@ void lines_that_are_left_out_keep_nobody_out(void ** /*state*/) {
   });
 }
 
+// A line that asks does not make up for one that refuses everybody.
+void lines_that_refuse_everybody_are_told_by_their_control(void ** /*state*/) {
+  write_good_store();
+  for (const std::string option :
+       {"cobmined", "[quiet", "store=nowhere", "store=broken",
+        "config=/etc/nowhere.conf", "config=/etc/passwd"}) {
+    write_file("/etc/pbstoken/broken.conf", "cache_tll = 1\n");
+    const std::string bad = " pam_pbstoken.so " + option + "\n";
+    const auto assert_bad = [&](const std::string &start, bool lets_in) {
+      assert_login(start + bad + kPlain, lets_in);
+      assert_login(kPlain + start + bad, lets_in);
+    };
+    for (const std::string type : {"auth ", "account "}) {
+      assert_bad(type + "required", false);
+      assert_bad(type + "requisite", false);
+      assert_bad(type + "[success=ok default=die]", false);
+      assert_bad(type + "[success=done default=bad]", false);
+      assert_bad(type + "[success=ok]", false);
+      assert_bad(type + "sufficient", true);
+      assert_bad(type + "optional", true);
+      assert_bad(type + "[success=ok default=ignore]", true);
+    }
+    assert_bad("password required", true);
+    assert_login("auth sufficient pam_pbstoken.so\nauth required" + bad +
+                     "account required pam_pbstoken.so\n",
+                 true);
+    assert_login("auth required" + bad + "account required pam_permit.so\n",
+                 false);
+  }
+  assert_login(
+      "auth [default=die service_err=ignore] pam_pbstoken.so x\n" + kPlain,
+      true);
+  assert_login(
+      "auth [default=die authinfo_unavail=ignore] pam_pbstoken.so "
+      "store=nowhere\n" +
+          kPlain,
+      true);
+  assert_login("auth required pam_pbstoken.so [quiet#x]\n" + kPlain, true);
+}
+
 void lines_of_a_stack_are_explained(void ** /*state*/) {
   write_good_store();
   const std::string first = kStack + ":1: auth: ";
@@ -634,7 +677,14 @@ void lines_of_a_stack_are_explained(void ** /*state*/) {
   const std::string others = kStack + " asks other stores alone";
   const std::string pdm = "asks the store of /etc/pbstoken/pdm.conf";
   const std::string realm = "realm= takes no token of the realm pbs";
+  const std::string nowhere =
+      "cannot open /etc/pbstoken/nowhere.conf: No such file or directory";
+  constexpr const char *kCorrectIt = "correct it: the line refuses everybody";
+  write_file("/etc/pbstoken/pdm.conf",
+             "token_shadow = /etc/proxmox-datacenter-manager/token.shadow\n");
   assert_stacks({
+      {"auth required pam_pbstoken.so store=nowhere\n" + kPlain, 1,
+       refused(first + nowhere, kCorrectIt), first + nowhere},
       {kPlain, 0, kLetIn, first + "asks this store"},
       {kPlain, 0, kLetIn, kStack + ":2: account: asks this store"},
       {"auth required pam_pbstoken.so cobmined\n", 1,
@@ -793,6 +843,7 @@ int main() {
       E2E_TEST(json_has_the_verdict_and_each_check),
       E2E_TEST(stack_that_libpam_refuses_lets_nothing_in),
       E2E_TEST(lines_that_are_left_out_keep_nobody_out),
+      E2E_TEST(lines_that_refuse_everybody_are_told_by_their_control),
       E2E_TEST(lines_of_a_stack_are_explained),
       E2E_TEST(root_is_no_user_to_map_to),
       E2E_TEST(stack_without_account_lets_expired_tokens_in),
