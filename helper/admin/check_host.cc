@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What check says of the host around the store's files: a helper that no
-// service can reach, and the stacks in /etc/pam.d.
+// service can reach, and the stacks of PAM services.
 #include <dirent.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,8 +15,6 @@
 namespace pbstoken {
 
 namespace {
-
-constexpr const char *kStacks = "/etc/pam.d";
 
 // --- the ways to the helper, for processes of other users than root
 
@@ -145,13 +143,16 @@ void check_stack(const PathText &path, Problems *problems) {
   }
 }
 
-void check_stacks(Problems *problems) {
-  const std::unique_ptr<DIR, int (*)(DIR *)> files(opendir(kStacks), closedir);
+void check_stacks(std::string_view directory, Problems *problems) {
+  const std::unique_ptr<DIR, int (*)(DIR *)> files(
+      opendir(PathText(directory).c_str()), closedir);
   while (const dirent *entry = files ? readdir(files.get()) : nullptr) {
-    PathText path(kStacks);
-    path.append("/").append(entry->d_name);
+    PathText path(directory);
+    path.append(entry->d_name);
     struct stat status = {};
-    if (stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode)) {
+    // The other directory's file of that name may be libpam's.
+    if (path.view() == stack_path(entry->d_name).view() &&
+        stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode)) {
       check_stack(path, problems);
     }
   }
@@ -161,7 +162,9 @@ void check_stacks(Problems *problems) {
 
 void check_host(const Store &store, Problems *problems) {
   check_ways(store, problems);
-  check_stacks(problems);
+  for (const std::string_view directory : kStackDirectories) {
+    check_stacks(directory, problems);
+  }
 }
 
 }  // namespace pbstoken

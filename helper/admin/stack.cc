@@ -174,13 +174,13 @@ PathText stack_path(std::string_view name) {
   if (name.starts_with('/')) {
     return PathText(name);
   }
-  for (const std::string_view directory : {"/etc/pam.d/", "/usr/lib/pam.d/"}) {
+  for (const std::string_view directory : kStackDirectories) {
     PathText path(directory);
     if (access(path.append(name).c_str(), F_OK) == 0) {
       return path;
     }
   }
-  return PathText("/etc/pam.d/").append(name);
+  return PathText(kStackDirectories[0]).append(name);
 }
 
 Result<StackFile> StackFile::open(const PathText &path) {

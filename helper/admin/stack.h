@@ -6,6 +6,7 @@
 #ifndef PBSTOKEN_STACK_H_
 #define PBSTOKEN_STACK_H_
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -24,6 +25,10 @@ enum class StackType : std::uint8_t {
   kEach,  // of a line that takes a file in, whatever stands there
   kNone   // no type: libpam refuses the stack
 };
+
+// Where libpam looks for stacks: what the first has, it takes from there.
+constexpr std::array<std::string_view, 2> kStackDirectories = {
+    "/etc/pam.d/", "/usr/lib/pam.d/"};
 
 // Returns where a service's stack is, or a file that a stack takes in; in
 // /etc/pam.d if it is nowhere.

@@ -255,7 +255,7 @@ void allow_files(Reach reach, const PathText &configuration, const Store &store,
     // The other stores may have the same files.
     rules->allow_beside(configuration_path(kDefaultStore), beside);
     rules->allow_beside(PathText("/etc/pam.d/other"), beside);
-    rules->allow_beside(PathText("/usr/lib/pam.d/other"), read);
+    rules->allow_beside(PathText("/usr/lib/pam.d/other"), beside);
     // The kernel makes that file anew for each use: its directory stays.
     rules->allow_beside(socket_table(), read);
     rules->allow_file(PathText("/proc/sys/kernel/shm_rmid_forced"), read);

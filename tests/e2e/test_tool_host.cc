@@ -597,6 +597,25 @@ void faults_of_lines_are_told_apart(void ** /*state*/) {
   }
 }
 
+// What a package brings, unless /etc has a file of that name.
+void stacks_of_packages_are_read(void ** /*state*/) {
+  write_good_store();
+  const std::string place = scratch("pam.d");
+  std::filesystem::create_directory(place);
+  assert_int_equal(mount(place.c_str(), "/usr/lib/pam.d", "", MS_BIND, nullptr),
+                   0);
+  const std::string stack = "/usr/lib/pam.d/test-of-pbstoken";
+  write_file(stack, "auth required pam_pbstoken.so cobmined\n");
+  assert_problems(stack +
+                  ":1: cobmined: unknown option: the module refuses every "
+                  "request\n");
+  const std::string own = "/etc/pam.d/test-of-pbstoken";
+  write_file(own, "auth required pam_pbstoken.so\n");
+  assert_problems("");
+  std::filesystem::remove(own);
+  assert_int_equal(umount("/usr/lib/pam.d"), 0);
+}
+
 // What the module itself says of them, before the first login fails.
 void options_that_the_module_refuses_are_named(void ** /*state*/) {
   write_good_store();
@@ -662,6 +681,7 @@ int main() {
       E2E_TEST(stacks_are_read_as_libpam_reads_them),
       E2E_TEST(lines_that_libpam_refuses_are_named),
       E2E_TEST(faults_of_lines_are_told_apart),
+      E2E_TEST(stacks_of_packages_are_read),
       E2E_TEST(options_that_the_module_refuses_are_named),
   };
   return cmocka_run_group_tests_name("tool_host", tests,
