@@ -276,7 +276,7 @@ StackType StackFile::type() const {
   constexpr std::array<std::string_view, 5> kTypes = {
       "auth", "account", "password", "session", "@include"};
   std::string_view name = word(0);
-  // Then it may be missing.
+  // Then libpam does not log that the module is missing.
   name.remove_prefix(name.starts_with('-') ? 1 : 0);
   for (std::size_t i = 0; i < kTypes.size(); ++i) {
     if (is_same_word(name, kTypes[i])) {
@@ -312,17 +312,27 @@ const char *StackFile::fault_of_words() const {
   return why != nullptr || is_whole ? why : "it names no module and no file";
 }
 
+const char *StackFile::fault_of_module() const {
+  if (fault_of_words() != nullptr || !included().empty()) {
+    return nullptr;
+  }
+  if (is_module_missing(word(2))) {
+    return "the file of its module is not there";
+  }
+  return is_ours() && type() == StackType::kSession
+             ? "its module has nothing for sessions"
+             : nullptr;
+}
+
 bool StackFile::lacks_module() const {
-  return !is_torn() && fault_of_words() == nullptr && included().empty() &&
-         is_module_missing(word(2));
+  return !is_torn() && fault_of_module() != nullptr;
 }
 
 const char *StackFile::fault() const {
   if (is_torn()) {
     return torn_;
   }
-  const char *why =
-      lacks_module() ? "the file of its module is not there" : fault_of_words();
+  const char *why = lacks_module() ? fault_of_module() : fault_of_words();
   return why != nullptr && has_carriage_return() ? kCarriageReturn : why;
 }
 

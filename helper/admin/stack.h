@@ -55,7 +55,8 @@ class StackFile {
   // True if it is not to be told where the line ends.  Then libpam may refuse
   // the whole file, whatever stands in the line.
   [[nodiscard]] bool is_torn() const { return torn_ != nullptr; }
-  // True if the line is read well, and the file of its module is not there.
+  // True if the line is read well, and its module, or what that has for the
+  // type, is not there.
   [[nodiscard]] bool lacks_module() const;
   // Returns what libpam does once the module has returned a value, both named
   // as in a control: an action, or a number of lines to jump over.
@@ -80,6 +81,7 @@ class StackFile {
   [[nodiscard]] bool is_in_a_word(std::string_view text) const;
   [[nodiscard]] const char *fault_of_control() const;
   [[nodiscard]] const char *fault_of_words() const;
+  [[nodiscard]] const char *fault_of_module() const;
   [[nodiscard]] std::string_view result_of_fault() const;
   [[nodiscard]] bool take_line();
   [[nodiscard]] bool split();

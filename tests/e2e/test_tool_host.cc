@@ -465,6 +465,10 @@ const std::vector<PamLine> kPamLines = {
     {"auth [default=ignore module_unknown=bad] pam_not_there.so", false},
     {"account required pam_not_there.so", false},
     {"password required pam_not_there.so", true},
+    {"session required pam_not_there.so", false},
+    {"session optional pam_not_there.so", true},
+    {"session required pam_pbstoken.so", false},
+    {"session optional pam_pbstoken.so", true},
     {"auht [default=ignore] pam_permit.so", true},
     {"auht [perm_denied=ignore default=die] pam_permit.so", true},
     {"auht [default=done] pam_permit.so", false},
@@ -509,7 +513,8 @@ void assert_read_as_libpam_reads_it(const PamLine &line,
   write_file(stack, text);
   const RunResult login =
       run({.path = "/usr/bin/pamtester",
-           .arguments = {"test-of-pbstoken", kId, "authenticate", "acct_mgmt"},
+           .arguments = {"test-of-pbstoken", kId, "authenticate", "acct_mgmt",
+                         "open_session"},
            .input = std::string(kSecret) + "\n"});
   const RunResult explained =
       run_tool({"explain", "--service", "test-of-pbstoken", kId});
@@ -535,7 +540,7 @@ void lines_that_libpam_refuses_are_named(void ** /*state*/) {
   const std::string ours = "auth required " + module_path() + "\n";
   const std::string others =
       "auth required pam_permit.so\nauth required pam_permit.so\n"
-      "account required pam_permit.so\n";
+      "account required pam_permit.so\nsession required pam_permit.so\n";
   for (const PamLine &line : kPamLines) {
     assert_read_as_libpam_reads_it(line, ours + line.text + "\n" + others);
   }
@@ -589,6 +594,12 @@ void faults_of_lines_are_told_apart(void ** /*state*/) {
     assert_fault(start + "pam_permit.so\n" + ours, problem);
     assert_fault(start + "pam_permit.so\n#" + ours, "");
   }
+  const std::string none = "its module has nothing for sessions; correct it";
+  assert_fault("session required pam_pbstoken.so\n",
+               "refuses the stack for this line: " + none +
+                   ": one such line keeps all users out\n");
+  assert_fault("session optional pam_pbstoken.so\n",
+               "fails this line: " + none + "\n");
   for (const char *start : {"auht sufficient ", "password requird "}) {
     assert_fault(std::string(start) + "pam_pbstoken.so\n",
                  std::string("fails this line: ") +
