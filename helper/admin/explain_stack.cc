@@ -209,6 +209,9 @@ void StackExplanation::judge_options(const StackFile &file, StackType type,
   if (const auto refused = refuse_id(options, id_);
       refused && type != StackType::kAccount) {
     line->what_to_do = "this service takes other tokens";
+    // Which one it is depends on the form in which the token is given.
+    line->keeps_users_out =
+        file.refuses_on("auth_err") && file.refuses_on("user_unknown");
     line->text.append(*refused == Outcome::kOtherRealm
                           ? "realm= takes no token of the realm "
                           : "map_user=user takes no token of the user ");

@@ -664,6 +664,20 @@ void lines_that_refuse_everybody_are_told_by_their_control(void ** /*state*/) {
           kPlain,
       true);
   assert_login("auth required pam_pbstoken.so [quiet#x]\n" + kPlain, true);
+  // Of these tokens alone.
+  for (const std::string options :
+       {"realm=pam map_user=www", "realm=pam combined"}) {
+    const std::string others = " pam_pbstoken.so " + options + "\n";
+    assert_login("auth required" + others + kPlain, false);
+    assert_login(kPlain + "auth requisite" + others, false);
+    assert_login("auth sufficient" + others + kPlain, true);
+    assert_login(kPlain + "auth optional" + others, true);
+  }
+  assert_login(
+      "auth [success=done user_unknown=ignore default=die] "
+      "pam_pbstoken.so realm=pam combined\n" +
+          kPlain,
+      true);
 }
 
 void lines_of_a_stack_are_explained(void ** /*state*/) {
