@@ -69,10 +69,9 @@ Result<void> load_subordinate_uids() {
 uid_t owner_of(uid_t uid) {
   const Range *const first = ranges.data();
   const Range *const end = first + known;
-  const auto *const found =
-      std::find_if(first, end, [uid](const Range &range) {
-        return uid >= range.first && uid - range.first < range.count;
-      });
+  const auto *const found = std::find_if(first, end, [uid](const Range &range) {
+    return uid >= range.first && uid - range.first < range.count;
+  });
   return found == end ? uid : found->owner;
 }
 

@@ -19,8 +19,8 @@ constexpr const char *kSubordinateUids = "/etc/subuid";
 // than there is room for: then it knows those that it has.
 Result<void> load_subordinate_uids();
 
-// Returns the user that the file gives the uid; the uid itself if it gives it to
-// no user.
+// Returns the user that the file gives the uid; the uid itself if it gives it
+// to no user.
 uid_t owner_of(uid_t uid);
 
 }  // namespace pbstoken

@@ -40,9 +40,9 @@ struct FileIdentity {
 // leave the same identity.
 constexpr std::uint64_t kSettlingTime = 2 * kNanosecondsPerSecond;
 
-// True if a file of this identity may change once more at `now`, in ns since the
-// epoch, and keep the identity.  A time of change far ahead of the clock, which
-// was set back since, tells as much as one far behind it.
+// True if a file of this identity may change once more at `now`, in ns since
+// the epoch, and keep the identity.  A time of change far ahead of the clock,
+// which was set back since, tells as much as one far behind it.
 bool may_change_unseen(const FileIdentity &identity, std::uint64_t now);
 
 // Returns the identity of the file of this status.
