@@ -102,6 +102,11 @@ void check_lock(const Store &store, Kind kind, AccessCheck *access,
 // can be made; and if the host has no room, which users fill it.
 void check_limits(const Store &store, Problems *problems);
 
+// True if the kernel removes a segment with the last process that uses it, see
+// proc_sys_kernel(5).
+constexpr const char *kForcedRemoval = "/proc/sys/kernel/shm_rmid_forced";
+bool kernel_removes_segments();
+
 // Returns what keeps the gate, or the windows, from being used; nullopt if they
 // are there, or can be made.
 std::optional<ProblemText> problem_of_gate(const Store &store, GateShare share);

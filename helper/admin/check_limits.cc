@@ -28,14 +28,10 @@ void check_shortage(const std::optional<Shortage> &shortage,
   }
 }
 
-// See proc_sys_kernel(5).
 void check_removal(Problems *problems) {
-  constexpr const char *kPath = "/proc/sys/kernel/shm_rmid_forced";
-  const UniqueFd file(open(kPath, O_RDONLY | O_CLOEXEC));
-  char digit = '0';
-  if (read(file.get(), &digit, 1) == 1 && digit != '0') {
+  if (kernel_removes_segments()) {
     problems->add(
-        kPath,
+        kForcedRemoval,
         "is not 0: the kernel removes a segment with the last process that "
         "uses it: the cache, and the windows of fail_limit, without which "
         "services that are not root have no secret hashed for a remote host");
@@ -108,6 +104,12 @@ std::optional<ProblemText> problem_of_gate(const Store &store,
 
 std::optional<ProblemText> problem_of_windows(const Store &store) {
   return problem_of(failures_segment(store), kWindows);
+}
+
+bool kernel_removes_segments() {
+  const UniqueFd file(open(kForcedRemoval, O_RDONLY | O_CLOEXEC));
+  char digit = '0';
+  return read(file.get(), &digit, 1) == 1 && digit != '0';
 }
 
 void check_limits(const Store &store, Problems *problems) {

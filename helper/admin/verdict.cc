@@ -254,6 +254,12 @@ CacheVerdict judge_for_root(const Store &store, Kind kind, Use *use) {
   if (const auto making = judge_making(store, kind); making) {
     return *making;
   }
+  if (kernel_removes_segments()) {
+    return off(kForcedRemoval,
+               "is not 0: the kernel removes the segment with the last process "
+               "that uses it",
+               "set it to 0");
+  }
   return {.state = CacheState::kUnused,
           .text = ProblemText("not used yet: the first process of root that "
                               "verifies makes it, as 'pbstoken prepare' does")};

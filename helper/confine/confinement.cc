@@ -240,6 +240,7 @@ void allow_files(Reach reach, const PathText &configuration, const Store &store,
                          .list = saves(reach),
                          .write = saves(reach),
                          .replace = saves(reach)});
+    rules->allow_file(PathText("/proc/sys/kernel/shm_rmid_forced"), read);
   }
   if (reports || writes || store.lease != 0) {
     rules->allow_file(PathText(kBootIdPath), read);
@@ -258,7 +259,6 @@ void allow_files(Reach reach, const PathText &configuration, const Store &store,
     rules->allow_beside(PathText("/usr/lib/pam.d/other"), beside);
     // The kernel makes that file anew for each use: its directory stays.
     rules->allow_beside(socket_table(), read);
-    rules->allow_file(PathText("/proc/sys/kernel/shm_rmid_forced"), read);
   }
   if (writes) {
     rules->allow_file(PathText("/proc/sys/kernel/random/uuid"), read);
