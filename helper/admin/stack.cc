@@ -155,6 +155,9 @@ const char *for_each_pair(std::string_view text, Visit visit) {
 // --- modules
 
 // Where libpam looks for a module that has no path.
+#ifndef PBSTOKEN_MODULES
+#define PBSTOKEN_MODULES "/lib/security"
+#endif
 constexpr std::string_view kModules = PBSTOKEN_MODULES "/";
 
 // A directory that is not there is not libpam's.
