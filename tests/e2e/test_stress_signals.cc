@@ -203,6 +203,14 @@ bool is_lock_free(const Scene &scene, Kind kind = Kind::kSecrets) {
       FileLock::acquire(scene.store, lock_path_of(kind, scene.store), 0));
 }
 
+// The most moments of a test that has met no victim where it is to be met: by
+// chance one may be a long time coming.
+constexpr int kMostMoments = 10000;
+
+bool goes_on(Rounds *rounds, bool has_met) {
+  return rounds->next() || (!has_met && rounds->number() < kMostMoments);
+}
+
 // What the victims were at, over all moments of a test: without that it would
 // show little.
 struct Tally {
@@ -251,7 +259,7 @@ void kill_at_random_moments(Scene *state, Victim victim, const char *what) {
   Tally tally;
   std::size_t number = 0;
   Rounds rounds(kMoments);
-  while (rounds.next()) {
+  while (goes_on(&rounds, tally.odd > 0 || victim == Victim::kInserting)) {
     if (victim != Victim::kWriting || rounds.number() == 0) {
       number = (number + 1) % kSecrets;
       change(scene, victim, number);
@@ -315,7 +323,7 @@ void stop_at_random_moments(Scene *state, Victim victim, const char *what) {
   Tally tally;
   std::size_t number = 0;
   Rounds rounds(kMoments);
-  while (rounds.next()) {
+  while (goes_on(&rounds, tally.odd > 0 || victim == Victim::kInserting)) {
     number = (number + 1) % kSecrets;
     change(scene, victim, number);
     const Process process = start(victim, scene, number, &*board);
@@ -420,7 +428,7 @@ void judge_at_random_moments(Scene *scene, bool kill, const char *what) {
   Verifier verifier(scene->store, load_crypt);
   Tally tally;
   Rounds rounds(kAccountMoments);
-  while (rounds.next()) {
+  while (goes_on(&rounds, tally.odd > 0)) {
     const bool enabled = rounds.number() % 2 == 0;
     replace_users(*scene, enabled);
     board->at_it = false;
