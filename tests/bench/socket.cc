@@ -118,7 +118,7 @@ void measure(const char *what, Figure figure, double every, double goal) {
     }
   }
   for (std::size_t way = 0; way < kWays.size(); ++way) {
-    row(10, std::string(what) + ", " + kWays[way].name, "us",
+    row(10, std::string(what) + "; " + kWays[way].name, "us",
         spread_of(all[way]), way == 0 ? at_most(goal) : Goal{});
   }
 }
@@ -174,11 +174,11 @@ int main() {
       exactly(memory_of(service)), at_most(3072));
   in_child([] {
     become_member();
-    measure("miss beside its hash, 100 a second", miss, kHundredASecond, 250);
-    measure("miss beside its hash, one after another", miss, 0, 1200);
-    measure("look when the stamp has expired, 100 a second", look,
+    measure("miss beside its hash; 100 a second", miss, kHundredASecond, 250);
+    measure("miss beside its hash; one after another", miss, 0, 1200);
+    measure("look when the stamp has expired; 100 a second", look,
             kHundredASecond, 200);
-    measure("look when the stamp has expired, one after another", look, 0,
+    measure("look when the stamp has expired; one after another", look, 0,
             1200);
   });
   kill(service, SIGTERM);

@@ -46,7 +46,7 @@ void long_lived_host() {
       took.ratio(kCached, kPermit), at_most(0.70));
   row(1, "transaction: cached and upstream's word / pam_permit", "ratio",
       took.ratio(kWord, kPermit));
-  row(1, "transaction: cached, names in the configuration / pam_permit",
+  row(1, "transaction: cached; names in the configuration / pam_permit",
       "ratio", took.ratio(kNamed, kPermit), at_most(0.70));
 }
 
@@ -64,7 +64,7 @@ void one_handle() {
       took.difference(kCached, kPermit, kMicrosecond), at_most(3.0));
   row(1, "one handle: cached and upstream's word - pam_permit", "us",
       took.difference(kWord, kPermit, kMicrosecond), at_most(3.0));
-  row(1, "one handle: cached, look = no - pam_permit", "us",
+  row(1, "one handle: cached; look = no - pam_permit", "us",
       took.difference(kTrusting, kPermit, kMicrosecond), at_most(1.6));
 }
 
