@@ -67,10 +67,8 @@ Result<Verification> Verifier::verify_by_file(const TokenId &id,
     if (const auto passed = pass_gate(&attempt); !passed) {
       return passed.error();
     }
-    if (attempt.pass->waited) {
-      if (const auto known = verify_in_segment(id, secret); known) {
-        return *known;
-      }
+    if (const auto known = verify_in_segment(id, secret); known) {
+      return *known;
     }
   }
   if (!snapshot) {
@@ -105,8 +103,9 @@ Result<Verification> Verifier::verify_by_entry(const TokenId &id,
   return verify_in(*snapshot, &attempt);
 }
 
-// The attempt holds its place until the answer is remembered, so that the next
-// process in turn finds the answer.
+// The attempt holds its place until the answer is remembered.  So a process
+// that has passed looks into the segment once more, whether or not it has
+// waited: it finds the answer of each process that had a place before.
 Result<void> Verifier::pass_gate(Attempt *attempt) {
   auto pass = enter_hash_gate(store_, attempt->client);
   if (!pass) {
@@ -172,10 +171,8 @@ Result<Verification> Verifier::hash_through_gate(const Snapshot &snapshot,
     if (const auto passed = pass_gate(attempt); !passed) {
       return passed.error();
     }
-    if (attempt->pass->waited) {
-      if (const auto known = recall(snapshot, *attempt, stored); known) {
-        return *known;
-      }
+    if (const auto known = recall(snapshot, *attempt, stored); known) {
+      return *known;
     }
   }
   // The limit is asked after the wait: others may have failed meanwhile.

@@ -105,9 +105,7 @@ struct GatePass {
   HashPlace place = {};
   LimitsFile file = {};               // instead of a place
   std::optional<OnlyHash> only = {};  // instead of a file
-  // True if others have hashed meanwhile: the caller looks into the segment
-  // once more.
-  bool waited = false;
+  bool waited = false;  // for a turn, a place, or what stands in for them
   std::optional<Error> no_gate = {};  // why there is `file` or `only`
 };
 
