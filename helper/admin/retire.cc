@@ -68,6 +68,33 @@ Result<void> remove_segments(const Store &store, Kind kind) {
   return own ? others : own;
 }
 
+// What earlier builds made beside their segment, and knew by keys alone.
+void remove_former_objects(const Store &store) {
+  const std::string_view path = store.token_shadow.view();
+  const FixedText<16> number = FixedText<16>().append(
+      std::uint64_t{static_cast<std::uint32_t>(derive_key("pbstoken", path))});
+  const auto named = [path](std::string_view purpose) {
+    return static_cast<key_t>(derive_number(purpose, path) | 1);
+  };
+  for (const key_t key :
+       {derive_key("pbstoken counters 1", number.view()),
+        derive_key("pbstoken failures 1", number.view()),
+        named("pbstoken counters 2"), named("pbstoken failures 2"),
+        named("pbstoken failures 3")}) {
+    const int id = shmget(key, 0, 0);
+    shmid_ds status{};
+    if (id >= 0 && shmctl(id, IPC_STAT, &status) == 0 &&
+        status.shm_perm.cuid == 0) {
+      shmctl(id, IPC_RMID, nullptr);
+    }
+  }
+  const int id = semget(derive_key("pbstoken gate 1", number.view()), 0, 0);
+  semid_ds status{};
+  if (id >= 0 && get_status(id, &status) && status.sem_perm.cuid == 0) {
+    semctl(id, 0, IPC_RMID);
+  }
+}
+
 }  // namespace
 
 ExitStatus retire_store(Context *context) {
@@ -86,6 +113,7 @@ ExitStatus retire_store(Context *context) {
   for_each_object(store, [&](std::string_view /*name*/, const auto &object) {
     status = note(remove_named(object), status);
   });
+  remove_former_objects(store);
   return status;
 }
 

@@ -97,18 +97,34 @@ Result<void> walk(Visit visit) {
 
 // --- what a segment is about
 
-// The first layout whose prefix names its subject.
-constexpr std::uint64_t kNamedSubject = 3;
+// The words that layout 2 had behind its prefix.  It used the first half alone;
+// its paths ended with a NUL.
+struct OldOrigin {
+  static constexpr std::size_t kOffset = 328;
+  std::uint64_t directory_device;
+  std::uint64_t directory_inode;
+};
+constexpr std::uint64_t kOldLayout = 2;
 
-// True if a segment, of whatever layout, is about this subject.  One of an
-// older layout may be about any: a process that still uses it loses no more
-// than its cache where it was about another.
+// True if a segment, of whatever layout, is about this subject.  A segment of
+// an older layout is about both kinds; it knew the directory, not the name.
 bool is_about(const ShmAttachment &attached, const Subject &subject) {
   const auto &prefix =
       *reinterpret_cast<const SegmentPrefix *>(attached.address());
-  return load_acquire(&prefix.magic) == kSegmentMagic &&
-         (load_relaxed(&prefix.layout_version) < kNamedSubject ||
-          subject_in(prefix) == subject);
+  if (load_acquire(&prefix.magic) != kSegmentMagic) {
+    return false;
+  }
+  if (load_relaxed(&prefix.layout_version) > kOldLayout) {
+    return subject_in(prefix) == subject;
+  }
+  if (attached.size() < OldOrigin::kOffset + sizeof(OldOrigin)) {
+    return true;
+  }
+  const auto *origin = reinterpret_cast<const OldOrigin *>(attached.address() +
+                                                           OldOrigin::kOffset);
+  return load_relaxed(&prefix.layout_version) < kOldLayout ||
+         (origin->directory_device == subject.view.directory_device &&
+          origin->directory_inode == subject.view.directory_inode);
 }
 
 bool is_in_use(const WritableSegment &segment, const FileLock &lock) {

@@ -239,9 +239,10 @@ void segment_of_a_newer_version_is_left_alone(void **state) {
   assert_true(opened->prefix()->generation == kRetired);
 }
 
-// As the version before made it: under a key of its own, and with no subject in
-// its prefix.
-int make_old_segment() {
+// As the version before made it: under a key of its own, about both files of
+// one directory.
+int make_old_segment(const Store &store, std::uint64_t inode) {
+  constexpr std::size_t kOldDirectory = 328 / sizeof(std::uint64_t);
   const int id = shmget(IPC_PRIVATE, kSlotsOffset, IPC_CREAT | 0600);
   auto *words = static_cast<std::uint64_t *>(shmat(id, nullptr, 0));
   assert_true(words != reinterpret_cast<std::uint64_t *>(-1));
@@ -249,6 +250,8 @@ int make_old_segment() {
   words[1] = 2;
   words[2] = 4;  // in force then, and now
   words[3] = kSlotsOffset;
+  words[kOldDirectory] = testing::subject_of(store).view.directory_device;
+  words[kOldDirectory + 1] = inode;
   assert_int_equal(shmdt(words), 0);
   return id;
 }
@@ -256,13 +259,20 @@ int make_old_segment() {
 void segment_of_an_older_version_is_retired_by_a_writer(void **state) {
   const Scene &scene = scene_in(state);
   warm(scene);
-  const int id = make_old_segment();
+  const std::uint64_t inode =
+      testing::subject_of(scene.store).view.directory_inode;
+  const int id = make_old_segment(scene.store, inode);
+  const int other = make_old_segment(scene.store, inode + 1);
   const auto *words = static_cast<std::uint64_t *>(shmat(id, nullptr, 0));
+  const auto *others = static_cast<std::uint64_t *>(shmat(other, nullptr, 0));
   // A service of before goes on in it, whether or not ipcrm(1) was there.
   shmctl(id, IPC_RMID, nullptr);
   assert_true(scene.set(kId, kWrong, hash_of(kWrong)));
   assert_true(words[2] == kRetired);
+  assert_true(others[2] == 4);
   shmdt(words);
+  shmdt(others);
+  shmctl(other, IPC_RMID, nullptr);
 }
 
 // A directory that was replaced is another view.

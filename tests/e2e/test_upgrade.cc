@@ -2,13 +2,18 @@
 // A host where services still run with the module of an earlier version: their
 // segment is retired before a change of a token counts, and nothing stays.
 //
-// That segment is laid down here word for word: of that version, the first 64
-// bytes are all that a later one reads.
+// What they have made is laid down here word for word: of that version a
+// segment's first 64 bytes, and from byte 328 on the directory that it is
+// about.
+#include <sys/sem.h>
 #include <sys/shm.h>
+
+#include <array>
 
 #include "e2e_pam.h"
 #include "pbstoken/cache/segment_layout.h"
 #include "pbstoken/os/ipc.h"
+#include "pbstoken/os/ipc_table.h"
 
 namespace pbstoken {
 namespace {
@@ -17,19 +22,40 @@ using namespace testing;
 
 constexpr std::uint64_t kFormerVersion = 2;
 constexpr std::size_t kFormerSize = 1U << 20U;
+constexpr std::size_t kFormerOrigin = 328;
 constexpr std::uint64_t kInForce = 4;
 
-// Returns its identifier.
-int lay_down_former_segment() {
-  const int id =
-      shmget(derive_key("pbstoken", kShadow), kFormerSize, IPC_CREAT | 0600);
-  auto *prefix = static_cast<SegmentPrefix *>(shmat(id, nullptr, 0));
+struct Former {
+  int segment;
+  int counters;
+  std::array<int, 2> failures;
+  int gate;
+};
+
+Former lay_down_former_objects() {
+  const key_t key = derive_key("pbstoken", kShadow);
+  const std::string number = std::to_string(static_cast<std::uint32_t>(key));
+  const Former former = {
+      shmget(key, kFormerSize, IPC_CREAT | 0600),
+      shmget(derive_key("pbstoken counters 1", number), 4096, IPC_CREAT | 0600),
+      {shmget(derive_key("pbstoken failures 1", number), 4096,
+              IPC_CREAT | 0600),
+       shmget(static_cast<key_t>(derive_number("pbstoken failures 3", kShadow) |
+                                 1),
+              4096, IPC_CREAT | 0600)},
+      semget(derive_key("pbstoken gate 1", number), 2, IPC_CREAT | 0600)};
+  auto *bytes = static_cast<std::byte *>(shmat(former.segment, nullptr, 0));
+  const struct stat directory = status_of(kDirectory);
+  auto *origin = reinterpret_cast<std::uint64_t *>(bytes + kFormerOrigin);
+  origin[0] = directory.st_dev;
+  origin[1] = directory.st_ino;
+  auto *prefix = reinterpret_cast<SegmentPrefix *>(bytes);
   prefix->layout_version = kFormerVersion;
   prefix->generation = kInForce;
   prefix->size = kFormerSize;
   prefix->magic = kSegmentMagic;
-  shmdt(prefix);
-  return id;
+  shmdt(bytes);
+  return former;
 }
 
 bool is_there(int segment) {
@@ -58,8 +84,8 @@ class FormerService {
 void writer_retires_the_former_segment(void ** /*state*/) {
   for (const char *command : {"delete", "generate"}) {
     write_shadow({{kId, kHash}});
-    const int former = lay_down_former_segment();
-    const FormerService service(former);
+    const Former former = lay_down_former_objects();
+    const FormerService service(former.segment);
     assert_true(service.may_use_it());
     helper_output({command, "--", kId});
     assert_false(service.may_use_it());
@@ -70,8 +96,8 @@ void writer_retires_the_former_segment(void ** /*state*/) {
 // Both answer side by side, and the first that makes its own retires the other.
 void maker_retires_the_former_segment(void ** /*state*/) {
   write_shadow({{kId, kHash}});
-  const int former = lay_down_former_segment();
-  const FormerService service(former);
+  const Former former = lay_down_former_objects();
+  const FormerService service(former.segment);
   assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
   assert_false(service.may_use_it());
   assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
@@ -80,9 +106,18 @@ void maker_retires_the_former_segment(void ** /*state*/) {
 
 void nothing_of_it_stays(void ** /*state*/) {
   write_shadow({{kId, kHash}});
-  const int former = lay_down_former_segment();
+  const Former former = lay_down_former_objects();
   assert_pam(authenticate(kId, kSecret), PAM_SUCCESS);
-  assert_false(is_there(former));
+  assert_false(is_there(former.segment));
+  tool_output({"retire"});
+  assert_false(is_there(former.counters));
+  for (const int failures : former.failures) {
+    assert_false(is_there(failures));
+  }
+  semid_ds status{};
+  SemaphoreArgument argument{};
+  argument.status = &status;
+  assert_int_equal(semctl(former.gate, 0, IPC_STAT, argument), -1);
 }
 
 }  // namespace
